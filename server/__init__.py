@@ -1,0 +1,1 @@
+"""A payer-side Da Vinci reference server for MRI prior authorization."""
