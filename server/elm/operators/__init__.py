@@ -1,0 +1,1 @@
+"""The CQL operators, one module per chapter of the ELM logical specification."""
