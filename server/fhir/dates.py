@@ -1,0 +1,69 @@
+"""FHIR date, dateTime and instant, with the precision they were written in.
+
+A partial date (`2026`, `2026-03`) is a span of days: `first_day` and `last_day` say which. A caller that
+needs one day decides which end it means. The offset of a dateTime is kept by `moment`; the day is the one
+written, since a date of service is a day in the life of the clinic, not in UTC.
+"""
+
+import re
+from calendar import monthrange
+from datetime import UTC, date, datetime
+
+_FORM = re.compile(
+    r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
+    r"(T(?P<time>\d{2}:\d{2}(:\d{2})?(\.\d+)?)(?P<zone>Z|[+-]\d{2}:\d{2})?)?)?)?"
+)
+
+
+def first_day(text: object) -> date | None:
+    """The earliest day a FHIR date, dateTime or instant can mean; None if it is not one."""
+    parts = _parts(text)
+    if parts is None:
+        return None
+    year, month, day = parts
+    return _day(year, month or 1, day or 1)
+
+
+def last_day(text: object) -> date | None:
+    """The latest day it can mean."""
+    parts = _parts(text)
+    if parts is None:
+        return None
+    year, month, day = parts
+    month = month or 12
+    if not 1 <= month <= 12 or year < 1:
+        return None
+    return _day(year, month, day or monthrange(year, month)[1])
+
+
+def moment(text: object) -> datetime | None:
+    """A dateTime or instant down to the second as an aware datetime (UTC where it names no zone); None if
+    it has no time of day or is none."""
+    match = _FORM.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match["time"] is None:
+        return None
+    try:
+        found = datetime.fromisoformat(match[0])
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def instant(now: datetime) -> str:
+    """A FHIR instant: `2026-11-25T10:00:00+00:00`, to the second."""
+    return now.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _parts(text: object) -> tuple[int, int | None, int | None] | None:
+    match = _FORM.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    month, day = match["month"], match["day"]
+    return int(match["year"]), int(month) if month else None, int(day) if day else None
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

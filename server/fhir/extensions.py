@@ -1,0 +1,52 @@
+"""Extensions by URL, on any element (`dict`).
+
+extension(coverage_information, "covered")            -> the first such extension, or None
+value(extension(order, COVERAGE_INFORMATION))         -> its value[x], whatever the type, or None
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Element = Mapping[str, Any]
+
+
+def extensions(element: Element | None, url: str) -> Iterator[dict[str, Any]]:
+    """Every extension of the element with this URL, in order; malformed ones are passed over."""
+    for candidate in _listed(element, "extension"):
+        if candidate.get("url") == url:
+            yield candidate
+
+
+def extension(element: Element | None, url: str) -> dict[str, Any] | None:
+    """The first extension with this URL."""
+    return next(extensions(element, url), None)
+
+
+def value(found: Element | None) -> Any:
+    """The value[x] of an extension, without saying which; None if it has none."""
+    if found is None:
+        return None
+    return next((content for name, content in found.items() if name.startswith("value")), None)
+
+
+def values(element: Element | None, url: str) -> list[Any]:
+    """The value[x] of every extension with this URL that has one."""
+    return [content for found in extensions(element, url) if (content := value(found)) is not None]
+
+
+def modifier_urls(element: Element | None) -> list[str]:
+    """URLs of the modifier extensions: what a reader must know or refuse."""
+    return [str(found.get("url", "")) for found in _listed(element, "modifierExtension")]
+
+
+def with_extensions(element: Element, url: str, replacements: list[dict[str, Any]]) -> dict[str, Any]:
+    """A copy of the element whose extensions of this URL are the given ones, after all others."""
+    kept = [found for found in _listed(element, "extension") if found.get("url") != url]
+    every = kept + replacements
+    rest = {name: content for name, content in element.items() if name != "extension"}
+    return {**rest, "extension": every} if every else rest
+
+
+def _listed(element: Element | None, name: str) -> list[dict[str, Any]]:
+    found = (element or {}).get(name)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

@@ -1,0 +1,116 @@
+"""JSON in and out, with every digit kept.
+
+A decimal arrives as `Decimal` and leaves with the digits it came with (`1.00` stays `1.00`). What a FHIR
+server must not guess about is refused with its place: duplicate members (which of two would count?), NaN
+and Infinity, lone surrogates, numbers beyond any measure, nesting no resource needs.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from server.fhir.errors import InvalidJson, Issue
+
+MAX_DEPTH = 100
+"""Levels of objects and arrays; a questionnaire with forty nested groups needs ninety."""
+
+MAX_EXPONENT = 400
+"""Beyond the range of a double; a larger one costs memory when it is turned into an integer and means
+nothing."""
+
+
+_DECODER = msgspec.json.Decoder(float_hook=lambda digits: _decimal(digits))
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def decode(raw: bytes) -> Any:
+    """The JSON value in `raw` (UTF-8). Raises InvalidJson."""
+    try:
+        value = _DECODER.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+    except RecursionError:
+        raise _too_deep() from None
+    except UnicodeDecodeError as error:
+        raise _not_json(f"invalid UTF-8 at byte {error.start}") from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _not_json(str(error)) from None
+    _refuse_depth(value)
+    _refuse_duplicates(raw, value)
+    return value
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """As `decode`, for a body that must be one JSON object. Raises InvalidJson."""
+    value = decode(raw)
+    if not isinstance(value, dict):
+        raise InvalidJson(Issue("structure", diagnostics="The body is not a JSON object. Send exactly one."))
+    return value
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON; a Decimal becomes a number with its digits, a date an ISO string."""
+    return _ENCODER.encode(value)
+
+
+def _decimal(digits: str) -> Decimal:
+    number = Decimal(digits)
+    if abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError("a number is beyond 1e400")
+    return number
+
+
+def _refuse_depth(value: Any) -> None:
+    """Walks level by level, so that a deep value cannot exhaust the stack here either."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) is dict or type(child) is list
+        ]
+    if level:
+        raise _too_deep()
+
+
+def _refuse_duplicates(raw: bytes, value: Any) -> None:
+    """The fast decoder keeps the last of two equal members and does not tell.
+
+    Written out again without them the value has fewer quotation marks than `raw`; only an escape that
+    spells a mark in another way can blur the count. So equal counts and no such escape prove that nothing
+    was dropped, and the slow, exact reading is left for the rest.
+    """
+    if rb"\u0022" not in raw and raw.count(b'"') == encode(value).count(b'"'):
+        return
+    json.loads(raw.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_members)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise InvalidJson(
+                Issue(
+                    "structure",
+                    diagnostics=f"The member {_short(name)} appears twice in one object. Send it once.",
+                )
+            )
+        members[name] = value
+    return members
+
+
+def _short(name: str) -> str:
+    return json.dumps(name if len(name) <= 40 else name[:40] + "…", ensure_ascii=False)
+
+
+def _not_json(reason: str) -> InvalidJson:
+    return InvalidJson(Issue("invalid", diagnostics=f"The body is not valid JSON: {reason}."))
+
+
+def _too_deep() -> InvalidJson:
+    return InvalidJson(
+        Issue("too-costly", diagnostics=f"The body nests more than {MAX_DEPTH} levels. Flatten it.")
+    )

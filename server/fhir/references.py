@@ -1,0 +1,194 @@
+"""Finding what a reference points to.
+
+    inside = Resolver.of_bundle(bundle)
+    inside.resolve(claim["patient"], source=claim)       -> the Patient, or None
+
+A bundle may name the same case with `urn:uuid:`, absolute or relative references; all resolve alike. A
+relative reference is read against the base of the entry it stands in (FHIR R4, bundle.html#references), so
+two servers' `Patient/1` in one bundle stay apart. Where no base is known (prefetched resources, entries named
+by `urn:uuid:` or not at all) `Type/id` is looked up as such, provided it means one resource only. A
+`/_history/n` suffix picks that version where several are there, and is ignored where one is.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.fhir.errors import Issue
+
+Resource = dict[str, Any]
+Reference = Mapping[str, Any] | str
+
+_REST = re.compile(
+    r"(?P<base>https?://.+?/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource and how it can be pointed at: `path` is its FHIRPath, `full_url` as sent or empty."""
+
+    resource: Resource
+    full_url: str = ""
+    path: str = ""
+
+    @property
+    def base(self) -> str:
+        match = _REST.fullmatch(self.full_url)
+        return (match["base"] or "") if match else ""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """The resources of one request, by every name they can be called. Resources stay the dicts they were."""
+
+    entries: list[Entry] = field(default_factory=list)
+    _by_url: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    _by_id: dict[tuple[str, str], list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    _by_identity: dict[int, Entry] = field(default_factory=dict)
+
+    @classmethod
+    def of_bundle(cls, bundle: Mapping[str, Any], path: str = "Bundle") -> "Resolver":
+        """Over the entries of a Bundle; entries that hold no resource are passed over."""
+        resolver = cls()
+        resolver.add_bundle(bundle, path)
+        return resolver
+
+    @classmethod
+    def of(cls, resources: Iterable[Any]) -> "Resolver":
+        """Over resources that came one by one; a Bundle among them counts as its entries."""
+        resolver = cls()
+        for resource in resources:
+            if isinstance(resource, dict) and resource.get("resourceType") == "Bundle":
+                resolver.add_bundle(resource)
+            elif isinstance(resource, dict):
+                resolver.add(Entry(resource))
+        return resolver
+
+    def add_bundle(self, bundle: Mapping[str, Any], path: str = "Bundle") -> None:
+        listed = bundle.get("entry")
+        for index, entry in enumerate(listed if isinstance(listed, list) else []):
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if isinstance(resource, dict):
+                full_url = entry.get("fullUrl")
+                url = full_url if isinstance(full_url, str) else ""
+                self.add(Entry(resource, url, f"{path}.entry[{index}].resource"))
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._by_identity[id(entry.resource)] = entry
+        if entry.full_url:
+            self._by_url[entry.full_url.partition("/_history/")[0]].append(entry)
+        kind, identifier = entry.resource.get("resourceType"), entry.resource.get("id")
+        if isinstance(kind, str) and isinstance(identifier, str):
+            self._by_id[kind, identifier].append(entry)
+
+    def __iter__(self) -> Iterator[Resource]:
+        return (entry.resource for entry in self.entries)
+
+    def of_type(self, *types: str) -> list[Resource]:
+        """Every resource of these types, in the order sent."""
+        return [resource for resource in self if resource.get("resourceType") in types]
+
+    def entry_of(self, resource: Resource) -> Entry | None:
+        """The entry that holds this very dict (not an equal one)."""
+        return self._by_identity.get(id(resource))
+
+    def resolve(self, reference: Reference | None, source: Resource | None = None) -> Resource | None:
+        """The resource pointed at, or None. `source` is the resource the reference stands in: it owns
+        contained resources (`#id`) and gives relative references their base."""
+        text = reference_text(reference)
+        if not text:
+            return None
+        if text.startswith("#"):
+            return contained(source, text[1:])
+        found = self.find(text, source)
+        return found.resource if found else None
+
+    def find(self, text: str, source: Resource | None = None) -> Entry | None:
+        """As `resolve`, for a reference text, giving the entry."""
+        match = _REST.fullmatch(text)
+        if match is None:
+            return _only(self._by_url.get(text, []))
+        base = match["base"] or self._base_of(source)
+        same_url = self._by_url.get(f"{base}{match['type']}/{match['id']}", []) if base else []
+        same_id = self._by_id.get((match["type"], match["id"]), [])
+        # A resource that is known to live on another server is another resource, for all its equal id.
+        at_home = [entry for entry in same_id if not base or entry.base in ("", base)]
+        return _pick(same_url or at_home, match["version"])
+
+    def _base_of(self, source: Resource | None) -> str:
+        holder = self.entry_of(source) if source is not None else None
+        return holder.base if holder else ""
+
+    def unresolved(self, resource: Resource) -> list[Issue]:
+        """An issue for every literal reference of the resource that leads nowhere here, with its place."""
+        holder = self.entry_of(resource)
+        start = holder.path if holder and holder.path else str(resource.get("resourceType", ""))
+        return [
+            Issue("not-found", path, "The reference leads to no resource of this request. Add the resource.")
+            for path, text in references_of(resource, start)
+            if self.resolve(text, resource) is None
+        ]
+
+
+def reference_text(reference: Reference | None) -> str:
+    """`Reference.reference`, or the text itself; empty for a logical reference or none."""
+    text = reference if isinstance(reference, str) else (reference or {}).get("reference")
+    return text if isinstance(text, str) else ""
+
+
+def type_and_id(reference: Reference | None) -> tuple[str, str] | None:
+    """`("Patient", "1")` of a relative or absolute reference; None for `urn:`, contained and logical ones."""
+    match = _REST.fullmatch(reference_text(reference))
+    return (match["type"], match["id"]) if match else None
+
+
+def local_reference(resource: Mapping[str, Any]) -> str:
+    """`Patient/1`; empty when the resource has no id."""
+    kind, identifier = resource.get("resourceType"), resource.get("id")
+    return f"{kind}/{identifier}" if kind and identifier else ""
+
+
+def contained(source: Resource | None, identifier: str) -> Resource | None:
+    """A contained resource by its id; the empty id (`#`) is the container itself."""
+    if source is None:
+        return None
+    if not identifier:
+        return source
+    inner = source.get("contained")
+    for candidate in inner if isinstance(inner, list) else []:
+        if isinstance(candidate, dict) and candidate.get("id") in (identifier, f"#{identifier}"):
+            return candidate
+    return None
+
+
+def references_of(element: Any, path: str) -> Iterator[tuple[str, str]]:
+    """(FHIRPath, text) of every literal reference in an element and below, in document order."""
+    if isinstance(element, dict):
+        for name, content in element.items():
+            if name == "reference" and isinstance(content, str):
+                yield f"{path}.reference", content
+            else:
+                yield from references_of(content, f"{path}.{name}")
+    elif isinstance(element, list):
+        for index, content in enumerate(element):
+            yield from references_of(content, f"{path}[{index}]")
+
+
+def _pick(entries: list[Entry], version: str | None) -> Entry | None:
+    if version is not None and len(entries) > 1:
+        entries = [
+            entry for entry in entries if (entry.resource.get("meta") or {}).get("versionId") == version
+        ]
+    return _only(entries)
+
+
+def _only(entries: list[Entry]) -> Entry | None:
+    """One resource, perhaps sent twice in the same words; two different ones under a name mean neither."""
+    if not entries or any(entry.resource != entries[0].resource for entry in entries[1:]):
+        return None
+    return entries[0]
