@@ -1,0 +1,202 @@
+"""The `Determination`: what one coverage policy says of one order line, and why.
+
+CRD, DTR and PAS are three views of this one value; nothing they say comes from elsewhere.
+It is immutable, made only by `server.policy.determine`, and serialises to JSON for the store
+and for `/why/{id}`.
+
+The three values of a criterion are an enum whose truth value raises, so that *unknown* can
+never slip through an `if not …` as *not met* (policy source, section 0).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from typing import Any
+
+
+class Met(enum.StrEnum):
+    """Value of a criterion. Silence of the chart is `UNKNOWN`, never `NOT_MET`."""
+
+    YES = "met"
+    NO = "not-met"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, value: bool | None) -> Met:
+        return cls.UNKNOWN if value is None else cls.YES if value else cls.NO
+
+    def __bool__(self) -> bool:
+        raise TypeError("a criterion has three values: compare with Met.YES, Met.NO or Met.UNKNOWN")
+
+
+class Decision(enum.StrEnum):
+    """The outcome of a determination; the same four names at every door."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+    PEND = "pend"
+    MORE_INFO = "more-info"
+
+
+class Theme(enum.StrEnum):
+    """The five reasons for which MRIs are denied."""
+
+    CONSERVATIVE_CARE = "D1"
+    MEDICAL_NECESSITY = "D2"
+    SITE_OF_SERVICE = "D3"
+    CODING = "D4"
+    TREATMENT_RATIONALE = "D5"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One resource that decided a criterion.
+
+    `reference` is "Type/id" as the resource came; `summary` is readable by a clinician and holds
+    what was coded and when ("97110 on 2026-01-05"), never a name or identifier of the patient.
+    """
+
+    reference: str
+    summary: str
+    date: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion as decided.
+
+    `sentence` is what a clinician reads: what was found or what is missing. `would_satisfy` says
+    what would change the value. `questions` are the linkIds that settle it. `in_the_way` is true
+    exactly for the criteria of `Determination.unmet` and `.unknown`.
+    """
+
+    id: str
+    title: str
+    value: Met
+    sentence: str
+    guideline: str
+    theme: Theme | None
+    evidence: tuple[Evidence, ...] = ()
+    missing: tuple[str, ...] = ()
+    would_satisfy: str = ""
+    questions: tuple[str, ...] = ()
+    in_the_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The order line that was judged: service, side ("RT", "LT", "50" or None), diagnoses, place."""
+
+    code: str
+    side: str | None
+    diagnoses: tuple[str, ...]
+    place_of_service: str | None
+    quantity: Decimal
+    modifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something worth telling the clinician that never changes coverage.
+
+    `kind` is a CRD response type: guideline, instructions, alternate-request, additional-orders,
+    duplicate, site, safety. `better` carries the code or site that is proposed instead, if one is.
+    """
+
+    id: str
+    kind: str
+    summary: str
+    detail: str
+    topic: str
+    guideline: str = ""
+    url: str = ""
+    better: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Determination:
+    """What one policy says of one order line under one plan.
+
+    policy        "MRIShoulder|1.0.0": library and version that decided; "" where the gate alone decided
+    region        SH, EL, … or "" where no region is known
+    gate          the gate criterion that decided (G-COV, G-BEN, G-SET, G-GOLD, G-AUTH) or ""
+    covered       False only where coverage is inactive or the service is not a benefit
+    pa_needed     False where no authorization is asked for, or a valid one exists
+    decision      see `Decision`; with `recommended` set this is PEND and `recommended` is what the
+                  rules would have said had the plan not reserved it for a person
+    unmet,unknown criterion ids that stand in the way (policy source, section 0), in theme order
+    matters       unknown ids whose value can change the outcome, in asking order
+    ways          smallest sets of criterion ids which, once met, lead to approval, least burden first
+    reason        one or two sentences in plain words: the outcome and why
+    authorization number of the existing authorization (gate G-AUTH) or None: issuing a new one is
+                  the store's affair
+    """
+
+    plan: str
+    policy: str
+    region: str
+    line: Line
+    day_zero: dt.date
+    planned: dt.date | None
+    covered: bool
+    pa_needed: bool
+    decision: Decision
+    gate: str
+    criteria: tuple[Criterion, ...]
+    unmet: tuple[str, ...]
+    unknown: tuple[str, ...]
+    theme: Theme | None
+    reason: str
+    matters: tuple[str, ...] = ()
+    ways: tuple[tuple[str, ...], ...] = ()
+    questionnaires: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    notes: tuple[str, ...] = ()
+    recommended: Decision | None = None
+    authorization: str | None = None
+    expedited: bool = False
+    due_hours: int = 168
+    valid_from: dt.date | None = None
+    valid_until: dt.date | None = None
+    units: int = 1
+    denial_code: str = ""
+    appeal: str = ""
+    title: str = field(default="")
+
+    def criterion(self, criterion_id: str) -> Criterion:
+        """The criterion of that id. KeyError where the policy has none."""
+        for criterion in self.criteria:
+            if criterion.id == criterion_id:
+                return criterion
+        raise KeyError(criterion_id)
+
+    @property
+    def in_the_way(self) -> tuple[Criterion, ...]:
+        """The criteria that block approval, unmet ones first."""
+        return tuple(self.criterion(i) for i in (*self.unmet, *self.unknown))
+
+    @property
+    def satisfied(self) -> bool:
+        """True where an authorization number may be issued, or one exists already."""
+        return self.decision is Decision.APPROVE and (self.pa_needed or self.gate == "G-AUTH")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON: enums as their codes, dates in ISO form, tuples as lists."""
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def plain(value: Any) -> Any:
+    """A dataclass tree as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return value

@@ -1,0 +1,67 @@
+"""What a door hands to `determine`: the member, the chart, and the line's order.
+
+The order itself is a plain FHIR R4 `ServiceRequest` (one a line): CRD passes the draft order,
+PAS builds one from `Claim.item` with its requested service. The conventions of that one shape:
+
+- `code.coding` holds the billed code (CPT or HCPCS) and, as further codings of the same system,
+  its modifiers post-coordinated ("73221-RT", "73221-26");
+- `bodySite` holds site and side in SNOMED CT; `reasonCode` / `reasonReference` the diagnoses in
+  the order of the request; `locationCode` the CMS place of service; `quantityQuantity` the units;
+- `authoredOn` is day zero (PAS: the Claim's `created` where the order has none); `occurrence[x]`
+  the planned date; `requester` the ordering clinician; `encounter` the encounter of ordering;
+- `supportingInfo` / `basedOn` as the client sent them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """An authorization this payer issued or took over: what it covers and whether it is spent."""
+
+    number: str
+    code: str
+    side: str | None
+    start: dt.date
+    end: dt.date
+    used: bool = False
+    order_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who the order is for, as this payer knows them.
+
+    key             the member key (contract: member id, else payor + patient id, else server + patient id)
+    coverage        the FHIR Coverage as the client sent it
+    known           False where the registry has no such member
+    records         the payer's own FHIR records: claims history, network Locations with distance
+    authorizations  the payer's own authorizations for this member
+    order_key       identifies this order, so that an authorization for the same order is found again
+    """
+
+    key: str
+    coverage: Resource
+    known: bool = True
+    records: Sequence[Resource] = ()
+    authorizations: Sequence[Authorization] = ()
+    order_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The patient's data as sent, prefetched or queried; QuestionnaireResponses are part of it.
+
+    `notes` name what could not be had ("Observation: the query failed"): what was to be found
+    there stays unknown and is told to the clinician in plain words.
+    """
+
+    resources: Sequence[Resource] = ()
+    notes: Sequence[str] = ()
