@@ -1,0 +1,26 @@
+// Translates any number of CQL texts in one process.
+//
+// Reads lines {"id": …, "cql": "…"} on standard input and writes, in order, a line {"id": …, "elm": {…}} or
+// {"id": …, "errors": [{severity, message, library, line, column}]} for each. Included libraries are looked for in cql/.
+
+import { createInterface } from "node:readline";
+import { createTranslator } from "./translator.mjs";
+import { readLibrary } from "./translate.mjs";
+
+const translate = createTranslator({ library: readLibrary });
+
+function answer({ id, cql }) {
+  try {
+    const { elm, problems } = translate(cql);
+    if (elm) return { id, elm };
+    return { id, errors: problems.filter((each) => each.severity === "error") };
+  } catch (error) {
+    // The translator throws on some malformed texts instead of reporting them.
+    const message = String(error?.message ?? error);
+    return { id, errors: [{ severity: "error", message, library: null, line: null, column: null }] };
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+  if (line.trim()) process.stdout.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`);
+}

@@ -1,0 +1,78 @@
+// Translates every ../*.cql to ../elm/<Library>.json.
+//
+//   node translate.mjs          write
+//   node translate.mjs --check  compare with what is there, exit 1 on a difference
+//
+// An error in any library fails the run and writes nothing; warnings are printed.
+
+import { existsSync, mkdirSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createTranslator } from "./translator.mjs";
+
+const SOURCES = fileURLToPath(new URL("..", import.meta.url));
+const ELM = fileURLToPath(new URL("../elm", import.meta.url));
+
+/** JSON with a line for each definition: a changed define is a changed line, and nothing else moves. */
+export function layOut(elm) {
+  const line = (value) => JSON.stringify(value);
+  const sections = Object.entries(elm.library).map(([name, value]) => {
+    if (!Array.isArray(value?.def)) return `${line(name)}:${line(value)}`;
+    return `${line(name)}:{"def":[\n${value.def.map(line).join(",\n")}\n]}`;
+  });
+  return `{"library":{\n${sections.join(",\n")}\n}}\n`;
+}
+
+export function readLibrary(id) {
+  const file = join(SOURCES, `${id}.cql`);
+  return existsSync(file) ? readFileSync(file, "utf8") : null;
+}
+
+function show({ severity, message, library, line, column }, file) {
+  const name = library && library !== basename(file, ".cql") ? `cql/${library}.cql` : `cql/${file}`;
+  console.error(`${[name, line, column].filter((part) => part !== null).join(":")}: ${severity}: ${message}`);
+}
+
+function translateAll() {
+  const translate = createTranslator({ library: readLibrary });
+  const results = new Map();
+  let failed = false;
+  for (const file of readdirSync(SOURCES).filter((name) => name.endsWith(".cql")).sort()) {
+    const { elm, problems } = translate(readFileSync(join(SOURCES, file), "utf8"));
+    problems.forEach((each) => show(each, file));
+    const declared = elm?.library.identifier?.id;
+    if (elm && declared !== basename(file, ".cql")) {
+      show({ severity: "error", message: `the file declares library ${declared}: names must be equal`, library: null, line: 1, column: 1 }, file);
+      failed = true;
+    } else if (elm) {
+      results.set(`${declared}.json`, layOut(elm));
+    } else {
+      failed = true;
+    }
+  }
+  return failed ? null : results;
+}
+
+function differences(results) {
+  const there = existsSync(ELM) ? readdirSync(ELM).filter((name) => name.endsWith(".json")) : [];
+  const stale = [...results].filter(([name, text]) => !there.includes(name) || readFileSync(join(ELM, name), "utf8") !== text);
+  return { stale: stale.map(([name]) => name), orphans: there.filter((name) => !results.has(name)) };
+}
+
+function main(check) {
+  const results = translateAll();
+  if (results === null) return 1;
+  const { stale, orphans } = differences(results);
+  if (check) {
+    stale.forEach((name) => console.error(`cql/elm/${name} is not what its CQL gives: run \`make elm\`.`));
+    orphans.forEach((name) => console.error(`cql/elm/${name} has no CQL: run \`make elm\`.`));
+    return stale.length + orphans.length > 0 ? 1 : 0;
+  }
+  mkdirSync(ELM, { recursive: true });
+  stale.forEach((name) => writeFileSync(join(ELM, name), results.get(name)));
+  orphans.forEach((name) => unlinkSync(join(ELM, name)));
+  console.log(`${results.size} libraries translated, ${stale.length} changed, ${orphans.length} removed.`);
+  return 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(main(process.argv.includes("--check")));
