@@ -4,8 +4,12 @@
 // {"id": …, "errors": [{severity, message, library, line, column}]} for each. Included libraries are looked for in cql/.
 
 import { createInterface } from "node:readline";
-import { createTranslator } from "./translator.mjs";
+import { createTranslator, stringify } from "./translator.mjs";
 import { readLibrary } from "./translate.mjs";
+
+// The translator's logger announces itself on standard output, which is the answers' here.
+const write = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr);
 
 const translate = createTranslator({ library: readLibrary });
 
@@ -22,5 +26,5 @@ function answer({ id, cql }) {
 }
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
-  if (line.trim()) process.stdout.write(`${JSON.stringify(answer(JSON.parse(line)))}\n`);
+  if (line.trim()) write(`${stringify(answer(JSON.parse(line)))}\n`);
 }

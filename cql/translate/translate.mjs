@@ -8,17 +8,16 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createTranslator } from "./translator.mjs";
+import { createTranslator, stringify } from "./translator.mjs";
 
 const SOURCES = fileURLToPath(new URL("..", import.meta.url));
 const ELM = fileURLToPath(new URL("../elm", import.meta.url));
 
 /** JSON with a line for each definition: a changed define is a changed line, and nothing else moves. */
 export function layOut(elm) {
-  const line = (value) => JSON.stringify(value);
   const sections = Object.entries(elm.library).map(([name, value]) => {
-    if (!Array.isArray(value?.def)) return `${line(name)}:${line(value)}`;
-    return `${line(name)}:{"def":[\n${value.def.map(line).join(",\n")}\n]}`;
+    if (!Array.isArray(value?.def)) return `${stringify(name)}:${stringify(value)}`;
+    return `${stringify(name)}:{"def":[\n${value.def.map(stringify).join(",\n")}\n]}`;
   });
   return `{"library":{\n${sections.join(",\n")}\n}}\n`;
 }
@@ -29,7 +28,7 @@ export function readLibrary(id) {
 }
 
 function show({ severity, message, library, line, column }, file) {
-  const name = library && library !== basename(file, ".cql") ? `cql/${library}.cql` : `cql/${file}`;
+  const name = library !== null && readLibrary(library) !== null ? `cql/${library}.cql` : `cql/${file}`;
   console.error(`${[name, line, column].filter((part) => part !== null).join(":")}: ${severity}: ${message}`);
 }
 
@@ -42,7 +41,8 @@ function translateAll() {
     problems.forEach((each) => show(each, file));
     const declared = elm?.library.identifier?.id;
     if (elm && declared !== basename(file, ".cql")) {
-      show({ severity: "error", message: `the file declares library ${declared}: names must be equal`, library: null, line: 1, column: 1 }, file);
+      const message = `the file declares library ${declared}: the two names must be equal`;
+      show({ severity: "error", message, library: null, line: 1, column: 1 }, file);
       failed = true;
     } else if (elm) {
       results.set(`${declared}.json`, layOut(elm));
@@ -55,7 +55,8 @@ function translateAll() {
 
 function differences(results) {
   const there = existsSync(ELM) ? readdirSync(ELM).filter((name) => name.endsWith(".json")) : [];
-  const stale = [...results].filter(([name, text]) => !there.includes(name) || readFileSync(join(ELM, name), "utf8") !== text);
+  const current = ([name, text]) => there.includes(name) && readFileSync(join(ELM, name), "utf8") === text;
+  const stale = [...results].filter((each) => !current(each));
   return { stale: stale.map(([name]) => name), orphans: there.filter((name) => !results.has(name)) };
 }
 

@@ -2,7 +2,7 @@
 //
 // `createTranslator({ library })` returns `translate(text) -> { elm, problems }`. `library(id, version)` gives the
 // text of an included library, or null. A problem is { severity, message, line, column, library }; the ELM of a text
-// with an error is null, because the translator writes ELM even then and it must not be used.
+// with an error is null, because the translator writes ELM even then and it must not be used. Write it with `stringify`.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -64,6 +64,19 @@ function modelManager() {
   return manager;
 }
 
+// JavaScript's numbers lose the digits of a quantity such as 1.50 'mg': they travel as strings, marked with a character
+// of the private use area, which no policy holds.
+const NUMBER = "\uE000";
+
+function parse(json) {
+  return JSON.parse(json.replace(/"value"\s*:\s*(-?\d[\d.eE+-]*)/g, `"value":"${NUMBER}$1"`));
+}
+
+/** ELM as JSON on one line, numbers with the digits they were written with. */
+export function stringify(elm) {
+  return JSON.stringify(elm).replace(/"value":"\uE000([^"]*)"/g, '"value":$1');
+}
+
 /** Takes out the source text of annotations and empty signatures: local ids, locators and tags stay. */
 function slim(node) {
   if (Array.isArray(node)) return node.map(slim);
@@ -81,15 +94,25 @@ function slim(node) {
   return copy;
 }
 
-function problem(exception) {
-  const at = exception.locator;
-  return {
-    severity: exception.severity.name.toLowerCase(),
-    message: exception.message,
-    library: at?.library?.id ?? null,
-    line: at?.startLine ?? null,
-    column: at?.startChar ?? null,
-  };
+/** What the translator found, as it stands in the ELM: its own exceptions hide their place. */
+function reported(elm, exceptions) {
+  const found = (elm.library.annotation ?? [])
+    .filter((each) => each.type === "CqlToElmError")
+    .map((each) => ({
+      severity: each.errorSeverity ?? "error",
+      message: each.message,
+      library: each.libraryId ?? null,
+      line: each.startLine ?? null,
+      column: each.startChar ?? null,
+    }));
+  if (found.length >= exceptions.length) return found;
+  return exceptions.map((each) => ({
+    severity: each.severity.name.toLowerCase(),
+    message: each.message,
+    library: null,
+    line: null,
+    column: null,
+  }));
 }
 
 export function createTranslator({ library = () => null } = {}) {
@@ -106,9 +129,10 @@ export function createTranslator({ library = () => null } = {}) {
   );
   return function translate(text) {
     const translator = CqlTranslator.fromText(text, libraries);
-    const problems = translator.exceptions.asJsReadonlyArrayView().map(problem);
+    const written = parse(translator.toJson());
+    const problems = reported(written, translator.exceptions.asJsReadonlyArrayView());
     if (problems.some((each) => each.severity === "error")) return { elm: null, problems };
-    const elm = slim(JSON.parse(translator.toJson()));
+    const elm = slim(written);
     problems.push(...sortProblems(elm));
     return { elm: problems.some((each) => each.severity === "error") ? null : elm, problems };
   };
