@@ -79,9 +79,13 @@ const BODIES = {
 const PRIMITIVE_TARGETS = new Set(["Boolean", "Integer", "Decimal", "Date", "Time", "DateTime", "String"]);
 
 function conversions(modelInfo) {
-  const found = [...modelInfo.matchAll(/<conversionInfo\s+([^>]*?)\/>/gs)].map(([, attributes]) =>
+  // An attribute may hold a `>`, as in Interval&lt;System.DateTime>.
+  const found = [...modelInfo.matchAll(/<conversionInfo((?:\s+\w+="[^"]*")+)\s*\/>/g)].map(([, attributes]) =>
     Object.fromEntries([...attributes.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value])),
   );
+  if (found.length !== modelInfo.split("<conversionInfo").length - 1) {
+    throw new Error("The model info writes a conversion in a way this script does not read.");
+  }
   return found.map(({ functionName, fromType, toType }) => ({
     name: functionName.replace(/^FHIRHelpers\./, ""),
     from: fromType,
