@@ -3,7 +3,7 @@
 //   node translate.mjs          write
 //   node translate.mjs --check  compare with what is there, exit 1 on a difference
 //
-// An error in any library fails the run and writes nothing; warnings are printed.
+// A library with an error is reported and not written, and the run fails; warnings are printed.
 
 import { existsSync, mkdirSync, readFileSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -50,30 +50,30 @@ function translateAll() {
       failed = true;
     }
   }
-  return failed ? null : results;
+  return { results, failed };
 }
 
 function differences(results) {
   const there = existsSync(ELM) ? readdirSync(ELM).filter((name) => name.endsWith(".json")) : [];
   const current = ([name, text]) => there.includes(name) && readFileSync(join(ELM, name), "utf8") === text;
   const stale = [...results].filter((each) => !current(each));
-  return { stale: stale.map(([name]) => name), orphans: there.filter((name) => !results.has(name)) };
+  const orphans = there.filter((name) => readLibrary(basename(name, ".json")) === null);
+  return { stale: stale.map(([name]) => name), orphans };
 }
 
 function main(check) {
-  const results = translateAll();
-  if (results === null) return 1;
+  const { results, failed } = translateAll();
   const { stale, orphans } = differences(results);
   if (check) {
     stale.forEach((name) => console.error(`cql/elm/${name} is not what its CQL gives: run \`make elm\`.`));
     orphans.forEach((name) => console.error(`cql/elm/${name} has no CQL: run \`make elm\`.`));
-    return stale.length + orphans.length > 0 ? 1 : 0;
+    return failed || stale.length + orphans.length > 0 ? 1 : 0;
   }
   mkdirSync(ELM, { recursive: true });
   stale.forEach((name) => writeFileSync(join(ELM, name), results.get(name)));
   orphans.forEach((name) => unlinkSync(join(ELM, name)));
   console.log(`${results.size} libraries translated, ${stale.length} changed, ${orphans.length} removed.`);
-  return 0;
+  return failed ? 1 : 0;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(main(process.argv.includes("--check")));
