@@ -52,8 +52,11 @@ INTEGER_MAX: Final = 2**31 - 1
 LONG_MIN: Final = -(2**63)
 LONG_MAX: Final = 2**63 - 1
 STEP: Final = Decimal("1E-8")
-MAX_DECIMAL: Final = Decimal("9999999999999999999999999999.99999999")
+MAX_DECIMAL: Final = Decimal("99999999999999999999.99999999")
 MIN_DECIMAL: Final = -MAX_DECIMAL
+"""What `maximum Decimal` answers: 28 digits in all, 8 of them after the point."""
+LARGEST_DECIMAL: Final = Decimal("9999999999999999999999999999.99999999")
+"""What still computes: CQL sets a floor, not a ceiling, and its literals go to 28 digits before the point."""
 
 ARITHMETIC: Final = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_UP, traps=[])
 """Wide enough that a product of two CQL decimals is exact before it is brought to eight places."""
@@ -82,7 +85,7 @@ def bounded_long(value: int) -> Long | None:
 
 def bounded_decimal(value: Decimal) -> Decimal | None:
     """`value` at no more than eight places, or None when it lies beyond CQL's Decimal range."""
-    if not value.is_finite() or not MIN_DECIMAL <= value <= MAX_DECIMAL:
+    if not value.is_finite() or not -LARGEST_DECIMAL <= value <= LARGEST_DECIMAL:
         return None
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -8:
@@ -170,14 +173,14 @@ class Interval(msgspec.Struct, frozen=True):
         return f"Interval{before}{literal(self.low)}, {literal(self.high)}{after}"
 
 
-class Uncertainty(msgspec.Struct, frozen=True, gc=False):
-    """A whole number known only to lie in `low..high`: durations between imprecise dates."""
+class Uncertainty(msgspec.Struct, frozen=True):
+    """A value known only to lie in `low..high`: a duration between imprecise dates, an unknown bound."""
 
-    low: int
-    high: int
+    low: Any
+    high: Any
 
     def __str__(self) -> str:
-        return f"Interval[{self.low}, {self.high}]"
+        return f"Interval[{literal(self.low)}, {literal(self.high)}]"
 
 
 def literal(value: Any) -> str:
@@ -227,7 +230,12 @@ def to_json(value: Any) -> Any:
                 "highClosed": value.high_closed,
             }
         case Uncertainty():
-            return {"low": value.low, "high": value.high, "lowClosed": True, "highClosed": True}
+            return {
+                "low": to_json(value.low),
+                "high": to_json(value.high),
+                "lowClosed": True,
+                "highClosed": True,
+            }
         case Code():
             return _present(
                 code=value.code, system=value.system, version=value.version, display=value.display

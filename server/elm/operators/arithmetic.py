@@ -1,0 +1,565 @@
+"""Arithmetic operators (ELM logical specification, "Arithmetic Operators").
+
+Integers are 32 bits, Longs 64, Decimals 28 digits with at most 8 places; a result that does not fit, and
+division by zero, are null. Quantities convert to the finer of the two units before they are added. What is
+known only within a range (`Uncertainty`) is added, subtracted and multiplied at its ends. Dates plus
+durations are `calendar`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, Final
+
+from server.elm.errors import EvaluationError
+from server.elm.operators.calendar import add_duration
+from server.elm.operators.registry import operator
+from server.elm.temporal import (
+    DAY,
+    HOUR,
+    MILLISECOND,
+    MINUTE,
+    MONTH,
+    SECOND,
+    UNIT_MS,
+    YEAR,
+    Date,
+    DateTime,
+    Temporal,
+    Time,
+)
+from server.elm.ucum import common, divide, multiply
+from server.elm.values import (
+    ARITHMETIC,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    LONG_MAX,
+    LONG_MIN,
+    MAX_DECIMAL,
+    MIN_DECIMAL,
+    STEP,
+    Long,
+    Quantity,
+    Ratio,
+    Uncertainty,
+    bounded_decimal,
+    bounded_integer,
+    bounded_long,
+)
+
+ELM_TYPES: Final = "{urn:hl7-org:elm-types:r1}"
+
+
+def _number(value: int, *like: Any) -> int | None:
+    """A whole number as a Long if one of the operands was one, else as an Integer; None when too large."""
+    return bounded_long(value) if any(type(each) is Long for each in like) else bounded_integer(value)
+
+
+def _decimal(value: Fraction) -> Decimal | None:
+    return bounded_decimal(ARITHMETIC.divide(Decimal(value.numerator), Decimal(value.denominator)))
+
+
+def _quantity(value: Decimal | None, unit: str | None) -> Quantity | None:
+    return None if value is None or unit is None else Quantity(value, unit)
+
+
+def _ends(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Uncertainty | None:
+    """The function over the ranges of its operands: its extremes lie at their ends."""
+    a_ends = (a.low, a.high) if type(a) is Uncertainty else (a,)
+    b_ends = (b.low, b.high) if type(b) is Uncertainty else (b,)
+    results = [function(x, y) for x in a_ends for y in b_ends]
+    return None if None in results else Uncertainty(min(results), max(results))
+
+
+def _no_overload(name: str, *operands: Any) -> EvaluationError:
+    kinds = ", ".join(type(operand).__name__ for operand in operands)
+    return EvaluationError(f"{name} is not defined for {kinds}.")
+
+
+# 16.1 Abs
+
+
+@operator("Abs", nulls="propagate")
+def absolute(a: Any) -> Any:
+    """|a|, the unit unchanged."""
+    if isinstance(a, Quantity):
+        return Quantity(ARITHMETIC.abs(a.value), a.unit)
+    return ARITHMETIC.abs(a) if isinstance(a, Decimal) else _number(abs(int(a)), a)
+
+
+# 16.2 Add
+
+
+@operator("Add", nulls="propagate")
+def add(a: Any, b: Any) -> Any:
+    """a + b, over numbers, quantities, and dates with durations; strings concatenate."""
+    rule = _ADD.get(type(a))
+    if rule is None or type(b) is Uncertainty:
+        if Uncertainty in (type(a), type(b)):
+            return _ends(add, a, b)
+        raise _no_overload("Add", a, b)
+    return rule(a, b)
+
+
+def add_integers(a: int, b: Any) -> Any:
+    """Integer or Long, a Decimal beside it taking over."""
+    return add_decimals(Decimal(a), b) if isinstance(b, Decimal) else _number(int(a) + int(b), a, b)
+
+
+def add_decimals(a: Decimal, b: Any) -> Decimal | None:
+    """Decimal."""
+    return bounded_decimal(ARITHMETIC.add(a, b))
+
+
+def add_quantities(a: Quantity, b: Any) -> Quantity | None:
+    """In the finer unit of the two; null when they do not convert."""
+    return _sum(a, b.value, b.unit)
+
+
+def _sum(a: Quantity, value: Decimal, unit: str) -> Quantity | None:
+    if a.unit == unit:
+        return _quantity(add_decimals(a.value, value), unit)
+    pair = common(a.unit, unit)
+    if pair is None or pair[0].special or pair[1].special:
+        return None
+    left, right = pair
+    finer, name = (left, a.unit) if left.factor <= right.factor else (right, unit)
+    total = Fraction(a.value) * left.factor + Fraction(value) * right.factor
+    return _quantity(_decimal(total / finer.factor), name)
+
+
+# 16.3 Ceiling
+
+
+@operator("Ceiling", nulls="propagate")
+def ceiling(a: Any) -> int | None:
+    """The first Integer at or above a."""
+    return bounded_integer(int(Decimal(a).to_integral_value(ROUND_CEILING, ARITHMETIC)))
+
+
+# 16.4 Divide
+
+
+@operator("Divide", nulls="propagate")
+def divided(a: Any, b: Any) -> Any:
+    """a / b as a Decimal, or a Quantity in the quotient of the units; null over zero."""
+    if isinstance(a, Quantity) or isinstance(b, Quantity):
+        return divide_quantities(_as_quantity(a), _as_quantity(b))
+    if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
+        raise _no_overload("Divide", a, b)
+    return bounded_decimal(ARITHMETIC.divide(Decimal(a), Decimal(b)))
+
+
+def divide_quantities(a: Quantity, b: Quantity) -> Quantity | None:
+    """Equal dimensions cancel to '1'."""
+    if b.value == 0:
+        return None
+    pair = common(a.unit, b.unit)
+    if pair is not None and a.unit != b.unit and not (pair[0].special or pair[1].special):
+        ratio = Fraction(a.value) * pair[0].factor / (Fraction(b.value) * pair[1].factor)
+        return _quantity(_decimal(ratio), "1")
+    return _quantity(bounded_decimal(ARITHMETIC.divide(a.value, b.value)), divide(a.unit, b.unit))
+
+
+def _as_quantity(value: Any) -> Quantity:
+    return value if isinstance(value, Quantity) else Quantity(Decimal(value))
+
+
+# 16.5 Exp
+
+
+@operator("Exp", nulls="propagate")
+def exponential(a: Any) -> Decimal:
+    """e to the a; raises when that does not fit a Decimal."""
+    result = bounded_decimal(ARITHMETIC.exp(Decimal(a)))
+    if result is None:
+        raise EvaluationError(f"Exp({a}) is too large for a Decimal.")
+    return result
+
+
+# 16.6 Floor
+
+
+@operator("Floor", nulls="propagate")
+def floor(a: Any) -> int | None:
+    """The last Integer at or below a."""
+    return bounded_integer(int(Decimal(a).to_integral_value(ROUND_FLOOR, ARITHMETIC)))
+
+
+# 16.7 HighBoundary, 16.10 LowBoundary
+
+# Digits of a date or time, as these operators and Precision count them, to component.
+_DATE_DIGITS: Final = MappingProxyType(
+    {4: YEAR, 6: MONTH, 8: DAY, 10: HOUR, 12: MINUTE, 14: SECOND, 17: MILLISECOND}
+)
+_TIME_DIGITS: Final = MappingProxyType({2: HOUR, 4: MINUTE, 6: SECOND, 9: MILLISECOND})
+
+
+@operator("HighBoundary", nulls="handle")
+def high_boundary(a: Any, digits: int | None = None) -> Any:
+    """The greatest value a may stand for, to so many digits; null beyond what the type has."""
+    if isinstance(a, Decimal | int):
+        return _decimal_boundary(Decimal(a), digits, up=True)
+    return None if a is None else _date_boundary(a, digits, up=True)
+
+
+@operator("LowBoundary", nulls="handle")
+def low_boundary(a: Any, digits: int | None = None) -> Any:
+    """The least value a may stand for, to so many digits; null beyond what the type has."""
+    if isinstance(a, Decimal | int):
+        return _decimal_boundary(Decimal(a), digits, up=False)
+    return None if a is None else _date_boundary(a, digits, up=False)
+
+
+def _decimal_boundary(a: Decimal, digits: int | None, *, up: bool) -> Decimal | None:
+    """CQL 1.5 reads 1.587 as 1.587 to 1.58799999…: what is not written may be any digit."""
+    places = 8 if digits is None else digits
+    if not 0 <= places <= 8:
+        return None
+    edge = a
+    if up == (a >= 0):
+        width = Decimal(1).scaleb(-decimal_places(a))
+        edge = ARITHMETIC.add(a, (width - STEP).copy_sign(1 if up else -1))
+    return edge.quantize(Decimal(1).scaleb(-places), ROUND_DOWN, ARITHMETIC)
+
+
+def _date_boundary(a: Temporal, digits: int | None, *, up: bool) -> Temporal | None:
+    table = _TIME_DIGITS if isinstance(a, Time) else _DATE_DIGITS
+    most = {Date: 8, DateTime: 17, Time: 9}[type(a)]
+    level = table.get(most if digits is None else digits)
+    if level is None or (digits is not None and digits > most):
+        return None
+    return at_precision(last_moment(a) if up else first_moment(a), level)
+
+
+def first_moment(a: Temporal) -> Temporal:
+    """The first value of full precision that a may stand for."""
+    if isinstance(a, Date):
+        return Date(a.low, a.low, DAY)
+    if isinstance(a, Time):
+        return Time(a.low, a.low, MILLISECOND)
+    return DateTime(a.low, a.low, MILLISECOND, a.offset)
+
+
+def last_moment(a: Temporal) -> Temporal:
+    """The last value of full precision that a may stand for: to the second still means .999 here."""
+    if isinstance(a, Date):
+        return Date(a.high, a.high, DAY)
+    high = a.high + 999 if a.precision == SECOND else a.high
+    if isinstance(a, Time):
+        return Time(high, high, MILLISECOND)
+    return DateTime(high, high, MILLISECOND, a.offset)
+
+
+def at_precision(a: Temporal, level: int) -> Temporal:
+    """The value with its components below `level` forgotten."""
+    components = a.components
+    if isinstance(a, Date):
+        return Date.of(*components[:level])
+    if isinstance(a, Time):
+        return Time.of(*components[: level - 3])
+    return DateTime.of(*components[:level], offset=a.offset)
+
+
+# 16.8 Log, 16.9 Ln
+
+
+@operator("Log", nulls="propagate")
+def logarithm(a: Any, base: Any) -> Decimal | None:
+    """The logarithm of a to a base; null where there is none."""
+    number, base = Decimal(a), Decimal(base)
+    if number <= 0 or base <= 0 or base == 1:
+        return None
+    return bounded_decimal(ARITHMETIC.divide(ARITHMETIC.ln(number), ARITHMETIC.ln(base)))
+
+
+@operator("Ln", nulls="propagate")
+def natural_logarithm(a: Any) -> Decimal | None:
+    """The natural logarithm; null of a negative number, and raises at zero, where it has no bound."""
+    number = Decimal(a)
+    if number == 0:
+        raise EvaluationError("Ln(0) has no value: the logarithm of zero is unbounded.")
+    return None if number < 0 else bounded_decimal(ARITHMETIC.ln(number))
+
+
+# 16.11 MaxValue, 16.12 MinValue
+
+_END: Final = Date.of(9999, 12, 31)
+_BEGINNING: Final = Date.of(1, 1, 1)
+MAXIMUM: Final = MappingProxyType(
+    {
+        "Integer": INTEGER_MAX,
+        "Long": Long(LONG_MAX),
+        "Decimal": MAX_DECIMAL,
+        "Quantity": Quantity(MAX_DECIMAL),
+        "Date": _END,
+        "DateTime": DateTime.of(9999, 12, 31, 23, 59, 59, 999, offset=0),
+        "Time": Time.of(23, 59, 59, 999),
+    }
+)
+MINIMUM: Final = MappingProxyType(
+    {
+        "Integer": INTEGER_MIN,
+        "Long": Long(LONG_MIN),
+        "Decimal": MIN_DECIMAL,
+        "Quantity": Quantity(MIN_DECIMAL),
+        "Date": _BEGINNING,
+        "DateTime": DateTime.of(1, 1, 1, 0, 0, 0, 0, offset=0),
+        "Time": Time.of(0, 0, 0, 0),
+    }
+)
+
+
+@operator("MaxValue", nulls="handle", options=("valueType",))
+def maximum(*, valueType: str) -> Any:
+    """The greatest value of a type."""
+    return _extreme(MAXIMUM, "maximum", valueType)
+
+
+@operator("MinValue", nulls="handle", options=("valueType",))
+def minimum(*, valueType: str) -> Any:
+    """The least value of a type."""
+    return _extreme(MINIMUM, "minimum", valueType)
+
+
+def _extreme(table: Any, word: str, value_type: str) -> Any:
+    name = value_type.removeprefix(ELM_TYPES)
+    if name not in table:
+        raise EvaluationError(f"{name} has no {word}: only numbers, quantities, dates and times do.")
+    return table[name]
+
+
+# 16.13 Modulo
+
+
+@operator("Modulo", nulls="propagate")
+def modulo(a: Any, b: Any) -> Any:
+    """What truncated division leaves, with the sign of a; null over zero."""
+    if isinstance(a, Quantity) or isinstance(b, Quantity):
+        return _in_unit(modulo, _as_quantity(a), _as_quantity(b))
+    if b == 0:
+        return None
+    if isinstance(a, Decimal) or isinstance(b, Decimal):
+        return bounded_decimal(ARITHMETIC.remainder(Decimal(a), Decimal(b)))
+    remainder = abs(int(a)) % abs(int(b))
+    return _number(-remainder if a < 0 else remainder, a, b)
+
+
+def _in_unit(function: Callable[[Any, Any], Any], a: Quantity, b: Quantity) -> Quantity | None:
+    """The function over the values, b brought to the unit of a, which the result keeps."""
+    pair = common(a.unit, b.unit)
+    if a.unit == b.unit:
+        other: Decimal | None = b.value
+    elif pair is None or pair[0].special or pair[1].special:
+        return None
+    else:
+        other = _decimal(Fraction(b.value) * pair[1].factor / pair[0].factor)
+    return None if other is None else _quantity(function(a.value, other), a.unit)
+
+
+# 16.14 Multiply
+
+
+@operator("Multiply", nulls="propagate")
+def multiplied(a: Any, b: Any) -> Any:
+    """a * b; units multiply with their values."""
+    if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
+        return _ends(multiplied, a, b)
+    if isinstance(a, Quantity) or isinstance(b, Quantity):
+        return multiply_quantities(_as_quantity(a), _as_quantity(b))
+    if isinstance(a, Decimal) or isinstance(b, Decimal):
+        return bounded_decimal(ARITHMETIC.multiply(Decimal(a), Decimal(b)))
+    return _number(int(a) * int(b), a, b)
+
+
+def multiply_quantities(a: Quantity, b: Quantity) -> Quantity | None:
+    """12 'cm' * 3 'cm' is 36 'cm2'; null over a unit without a true zero."""
+    return _quantity(bounded_decimal(ARITHMETIC.multiply(a.value, b.value)), multiply(a.unit, b.unit))
+
+
+# 16.15 Negate
+
+
+@operator("Negate", nulls="propagate")
+def negated(a: Any) -> Any:
+    """-a; null for the minimum of the type, whose opposite does not fit."""
+    if isinstance(a, Quantity):
+        return Quantity(ARITHMETIC.minus(a.value), a.unit)
+    if isinstance(a, Uncertainty):
+        return Uncertainty(negated(a.high), negated(a.low))
+    return ARITHMETIC.minus(a) if isinstance(a, Decimal) else _number(-int(a), a)
+
+
+# 16.16 Power
+
+
+@operator("Power", nulls="propagate")
+def power(a: Any, exponent: Any) -> Any:
+    """a to an exponent: whole for whole numbers unless the exponent is negative; null where undefined."""
+    if isinstance(a, Decimal) or isinstance(exponent, Decimal) or exponent < 0:
+        base, up = Decimal(a), Decimal(exponent)
+        if base == 0 and up <= 0:
+            return Decimal("1.0") if up == 0 else None
+        return bounded_decimal(ARITHMETIC.power(base, up))
+    times = int(exponent)
+    if abs(a) <= 1:
+        times = 2 - times % 2 if times else 0  # 0, 1 and -1 only ask whether it is odd
+    return None if times > 64 else _number(int(a) ** times, a, exponent)
+
+
+# 16.17 Precision
+
+
+@operator("Precision", nulls="propagate")
+def precision(a: Any) -> int:
+    """Digits after the point of a Decimal, digits in all of a date or time."""
+    if isinstance(a, Decimal):
+        return decimal_places(a)
+    table = _TIME_DIGITS if isinstance(a, Time) else _DATE_DIGITS
+    return next(digits for digits, level in table.items() if level == a.precision)
+
+
+def decimal_places(a: Decimal) -> int:
+    """Digits after the point as written."""
+    exponent = a.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+# 16.18 Predecessor, 16.21 Successor
+
+
+@operator("Predecessor", nulls="propagate")
+def predecessor(a: Any) -> Any:
+    """The value one step before; raises at the minimum of the type."""
+    result = step(a, -1)
+    if result is None:
+        raise EvaluationError(f"{a} is the least of its type: it has no predecessor.")
+    return result
+
+
+@operator("Successor", nulls="propagate")
+def successor(a: Any) -> Any:
+    """The value one step after; raises at the maximum of the type."""
+    result = step(a, 1)
+    if result is None:
+        raise EvaluationError(f"{a} is the greatest of its type: it has no successor.")
+    return result
+
+
+def step(a: Any, sign: int) -> Any:
+    """The neighbour of a value: 1, 0.00000001, or one unit of a date's precision; None beyond the type."""
+    if isinstance(a, Decimal):
+        moved = ARITHMETIC.add(a, STEP * sign)
+        return moved if MIN_DECIMAL <= moved <= MAX_DECIMAL else None
+    if isinstance(a, int):
+        return _number(int(a) + sign, a)
+    if isinstance(a, Quantity):
+        return _quantity(step(a.value, sign), a.unit)
+    if isinstance(a, Time):
+        width = UNIT_MS[a.precision] * sign
+        return Time(a.low + width, a.high + width, a.precision) if 0 <= a.low + width < 86_400_000 else None
+    if isinstance(a, Date | DateTime):
+        try:
+            return add_duration(a, _STEP_OF[a.precision], sign)
+        except EvaluationError:
+            return None
+    if isinstance(a, Uncertainty):
+        low, high = step(a.low, sign), step(a.high, sign)
+        return None if low is None or high is None else Uncertainty(low, high)
+    raise _no_overload("Successor" if sign > 0 else "Predecessor", a)
+
+
+_STEP_OF: Final = MappingProxyType(
+    {
+        level: Quantity(Decimal(1), word)
+        for level, word in (
+            (YEAR, "year"),
+            (MONTH, "month"),
+            (DAY, "day"),
+            (HOUR, "hour"),
+            (MINUTE, "minute"),
+            (SECOND, "second"),
+            (MILLISECOND, "millisecond"),
+        )
+    }
+)
+
+
+# 16.19 Round
+
+
+@operator("Round", nulls="handle", operands=("operand", "precision"))
+def rounded(a: Any, places: int | None = None) -> Any:
+    """To so many places, halves away from zero."""
+    if a is None:
+        return None
+    if isinstance(a, Quantity):
+        return Quantity(rounded(a.value, places), a.unit)
+    return Decimal(a).quantize(Decimal(1).scaleb(-(places or 0)), ROUND_HALF_UP, ARITHMETIC)
+
+
+# 16.20 Subtract
+
+
+@operator("Subtract", nulls="propagate")
+def subtract(a: Any, b: Any) -> Any:
+    """a - b, over numbers, quantities, and dates with durations."""
+    if isinstance(a, Date | DateTime | Time):
+        return add_duration(a, b, -1)
+    if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
+        return _ends(subtract, a, b)
+    if isinstance(a, Quantity):
+        return _sum(a, ARITHMETIC.minus(b.value), b.unit)
+    if isinstance(a, Decimal) or isinstance(b, Decimal):
+        return bounded_decimal(ARITHMETIC.subtract(Decimal(a), Decimal(b)))
+    return _number(int(a) - int(b), a, b)
+
+
+# 16.22 Truncate
+
+
+@operator("Truncate", nulls="propagate")
+def truncate(a: Any) -> int | None:
+    """The whole part."""
+    return bounded_integer(int(Decimal(a)))
+
+
+# 16.23 TruncatedDivide
+
+
+@operator("TruncatedDivide", nulls="propagate")
+def truncated_divide(a: Any, b: Any) -> Any:
+    """The whole part of a / b; a quantity keeps the unit of a; null over zero."""
+    if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
+        raise _no_overload("TruncatedDivide", a, b)
+    if isinstance(a, Quantity) or isinstance(b, Quantity):
+        return _in_unit(truncated_divide, _as_quantity(a), _as_quantity(b))
+    if b == 0:
+        return None
+    if isinstance(a, Decimal) or isinstance(b, Decimal):
+        whole = ARITHMETIC.divide(Decimal(a), Decimal(b)).to_integral_value(ROUND_DOWN, ARITHMETIC)
+        return bounded_decimal(whole)
+    quotient = abs(int(a)) // abs(int(b))
+    return _number(quotient if (a < 0) == (b < 0) else -quotient, a, b)
+
+
+_ADD: Final[Mapping[type, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {
+        int: add_integers,
+        Long: add_integers,
+        Decimal: add_decimals,
+        Quantity: add_quantities,
+        Date: add_duration,
+        DateTime: add_duration,
+        Time: add_duration,
+        str: lambda a, b: a + b,
+    }
+)
+
+
+def quantity_of_ratio(ratio: Ratio) -> Quantity | None:
+    """The numerator over the denominator."""
+    return divide_quantities(ratio.numerator, ratio.denominator)

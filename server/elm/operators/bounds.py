@@ -1,0 +1,51 @@
+"""Where an interval starts and ends (ELM logical specification, "Interval Operators": Start and End).
+
+A closed null bound is the least or greatest of the point type, an open one is known only to lie between
+that and the other bound. The point type is read off the bound that is there; an interval without any says
+nothing, and both answers are null, unless the caller names the type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.elm.operators.arithmetic import MAXIMUM, MINIMUM, predecessor, successor
+from server.elm.operators.registry import operator
+from server.elm.temporal import DateTime
+from server.elm.values import Interval, Quantity, Uncertainty
+
+
+@operator("Start", nulls="propagate")
+def start(interval: Interval) -> Any:
+    """The first point: a value, an Uncertainty, or null."""
+    if interval.low is not None:
+        return interval.low if interval.low_closed else successor(interval.low)
+    least = _extreme(MINIMUM, interval.high)
+    if interval.low_closed or least is None:
+        return least
+    return Uncertainty(least, interval.high if interval.high_closed else predecessor(interval.high))
+
+
+@operator("End", nulls="propagate")
+def end(interval: Interval) -> Any:
+    """The last point: a value, an Uncertainty, or null."""
+    if interval.high is not None:
+        return interval.high if interval.high_closed else predecessor(interval.high)
+    greatest = _extreme(MAXIMUM, interval.low)
+    if interval.high_closed or greatest is None:
+        return greatest
+    return Uncertainty(interval.low if interval.low_closed else successor(interval.low), greatest)
+
+
+def _extreme(table: Any, like: Any) -> Any:
+    """The least or greatest value of the type of a bound, in its unit or offset."""
+    if like is None:
+        return None
+    if isinstance(like, Uncertainty):
+        return _extreme(table, like.low)
+    value = table.get(type(like).__name__ if type(like) is not int else "Integer")
+    if isinstance(like, Quantity):
+        return Quantity(value.value, like.unit)
+    if isinstance(like, DateTime):
+        return DateTime.of(*value.components, offset=like.offset)
+    return value

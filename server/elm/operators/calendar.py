@@ -1,0 +1,243 @@
+"""Calendar arithmetic on dates and times (author's guide, "Date/Time Arithmetic" and "Uncertainty").
+
+Adding a duration, counting whole durations between two values, counting boundaries crossed. Between values
+of limited precision a count is an `Uncertainty`: the fewest and the most it may be. Month and day lengths
+are the calendar's; a month added to the 31st ends on the last day there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, Final
+
+from server.elm.errors import EvaluationError
+from server.elm.temporal import (
+    DAY,
+    DAY_MS,
+    HOUR,
+    HOUR_MS,
+    MILLISECOND,
+    MINUTE,
+    MINUTE_MS,
+    MONTH,
+    PRECISION,
+    SECOND,
+    SECOND_MS,
+    YEAR,
+    Date,
+    DateTime,
+    Temporal,
+    Time,
+    month_length,
+)
+from server.elm.ucum import DURATION_WORD
+from server.elm.values import Quantity, Uncertainty
+
+_LEVEL: Final = MappingProxyType(
+    {
+        "year": YEAR,
+        "month": MONTH,
+        "week": DAY,
+        "day": DAY,
+        "hour": HOUR,
+        "minute": MINUTE,
+        "second": SECOND,
+        "millisecond": MILLISECOND,
+    }
+)
+_MS: Final = MappingProxyType(
+    {
+        "week": 7 * DAY_MS,
+        "day": DAY_MS,
+        "hour": HOUR_MS,
+        "minute": MINUTE_MS,
+        "second": SECOND_MS,
+        "millisecond": 1,
+    }
+)
+_MS_OF_LEVEL: Final = MappingProxyType(
+    {
+        YEAR: 365 * DAY_MS,
+        MONTH: 30 * DAY_MS,
+        DAY: DAY_MS,
+        HOUR: HOUR_MS,
+        MINUTE: MINUTE_MS,
+        SECOND: SECOND_MS,
+        MILLISECOND: 1,
+    }
+)
+_LAST_DAY: Final = Date.of(9999, 12, 31).low
+
+
+def add_duration(moment: Temporal, amount: Quantity, sign: int = 1) -> Temporal:
+    """`moment` plus (or with sign -1 minus) a time-valued quantity, to the precision of `moment`.
+
+    A finer quantity is first brought to that precision, dropping the rest: 2014 + 18 months is 2015. A
+    Time goes round the clock. Raises EvaluationError for a unit that does not apply ('a' and 'mo' never
+    do: their length is not the calendar's) and for a result outside years 1 to 9999.
+    """
+    word = DURATION_WORD.get(amount.unit)
+    if word is None or (isinstance(moment, Time) and _LEVEL[word] < HOUR):
+        raise EvaluationError(
+            f"{amount} cannot be added to {moment}: use a calendar duration, such as months."
+        )
+    if isinstance(moment, Date) and _LEVEL[word] > DAY:
+        raise EvaluationError(f"{amount} cannot be added to the date {moment}: days are its smallest unit.")
+    try:
+        return _added(moment, word, sign * amount.value)
+    except (ValueError, OverflowError):
+        verb = "plus" if sign > 0 else "minus"
+        raise EvaluationError(f"{moment} {verb} {amount} lies outside the years 1 to 9999.") from None
+
+
+def _added(moment: Temporal, word: str, value: Decimal) -> Temporal:
+    if word != "second":
+        value = Decimal(int(value))  # only seconds have fractions
+    if word in ("year", "month") and moment.precision >= MONTH:
+        assert not isinstance(moment, Time)
+        return _add_months(moment, int(value) * (12 if word == "year" else 1))
+    if word == "year":
+        return _in_components(moment, int(value))
+    if word == "month":  # here known to the year only
+        return _in_components(moment, int(Fraction(int(value), 12)))
+    span = Fraction(value) * _MS[word]
+    if moment.precision < _LEVEL[word]:
+        whole = int(span / _MS_OF_LEVEL[moment.precision])
+        if moment.precision == YEAR:
+            return _in_components(moment, whole)
+        if moment.precision == MONTH:
+            assert not isinstance(moment, Time)
+            return _add_months(moment, whole)
+        span = Fraction(whole * _MS_OF_LEVEL[moment.precision])
+    return _shifted(moment, int(span))
+
+
+def _in_components(moment: Temporal, years: int) -> Temporal:
+    if isinstance(moment, DateTime):
+        return DateTime.of(moment.year + years, offset=moment.offset)
+    assert isinstance(moment, Date)
+    return Date.of(moment.year + years)
+
+
+def _add_months(moment: Date | DateTime, months: int) -> Date | DateTime:
+    year, month, *rest = moment.components
+    year, month = divmod(year * 12 + month - 1 + months, 12)
+    month += 1
+    if not 1 <= year <= 9999:
+        raise ValueError(year)
+    if rest:
+        rest[0] = min(rest[0], month_length(year, month))
+    if isinstance(moment, DateTime):
+        return DateTime.of(year, month, *rest, offset=moment.offset)
+    return Date.of(year, month, *rest)
+
+
+def _shifted(moment: Temporal, ms: int) -> Temporal:
+    """Moved along the line by a definite length."""
+    if isinstance(moment, Time):
+        low = (moment.low + ms) % DAY_MS
+        return Time(low, low + moment.high - moment.low, moment.precision)
+    if isinstance(moment, Date):
+        days = int(Fraction(ms, DAY_MS))
+        if not 1 <= moment.low + days <= _LAST_DAY:
+            raise ValueError(days)
+        return Date(moment.low + days, moment.high + days, moment.precision)
+    if not DAY_MS <= moment.local + ms < (_LAST_DAY + 1) * DAY_MS:
+        raise ValueError(ms)
+    return DateTime(moment.low + ms, moment.high + ms, moment.precision, moment.offset)
+
+
+# Counting. An instant is (ordinal day, ms of day) on a clock; each count takes two of them.
+
+Instant = tuple[int, int]
+
+
+def duration(a: Temporal, b: Temporal, precision: str) -> int | Uncertainty:
+    """Whole `precision`s (ELM name, Week too) from a to b, negative when b is first."""
+    return _counted(a, b, precision, _WHOLE[precision])
+
+
+def difference(a: Temporal, b: Temporal, precision: str) -> int | Uncertainty:
+    """Boundaries of `precision` crossed from a to b, negative when b is first. Weeks begin on Sunday."""
+    return _counted(a, b, precision, _CROSSED[precision])
+
+
+def _counted(a: Any, b: Any, precision: str, count: Callable[[Instant, Instant], int]) -> int | Uncertainty:
+    if type(a) is not type(b):
+        a, b = _same_kind(a, b)
+    level = PRECISION.get(precision, DAY)
+    if (isinstance(a, Date) and level > DAY) or (isinstance(a, Time) and level < HOUR):
+        raise EvaluationError(f"{precision}s are not counted between {a} and {b}.")
+    a_low, a_high = _span(a, level, b)
+    b_low, b_high = _span(b, level, a)
+    fewest, most = count(a_high, b_low), count(a_low, b_high)
+    return fewest if fewest == most else Uncertainty(fewest, most)
+
+
+def _span(value: Any, level: int, other: Any) -> tuple[Instant, Instant]:
+    """First and last instant; hours and less on one clock, days and more each on its own."""
+    if isinstance(value, Date):
+        return (value.low, 0), (value.high, 0)
+    if isinstance(value, Time):
+        return (0, value.low), (0, value.high)
+    shift = (other.offset if level >= HOUR else value.offset) * MINUTE_MS
+    if level >= HOUR and value.precision < HOUR:
+        shift = value.offset * MINUTE_MS
+    low, high = divmod(value.low + shift, DAY_MS), divmod(value.high + shift, DAY_MS)
+    return low, high
+
+
+def _same_kind(a: Any, b: Any) -> tuple[Any, Any]:
+    if isinstance(a, Date) and isinstance(b, DateTime):
+        return DateTime.of(*a.components, offset=b.offset), b
+    if isinstance(a, DateTime) and isinstance(b, Date):
+        return a, DateTime.of(*b.components, offset=a.offset)
+    raise EvaluationError(f"{a} and {b} are not on one time line.")
+
+
+def _month_index(instant: Instant) -> tuple[int, int]:
+    known = Date(instant[0], instant[0], DAY)
+    return known.year * 12 + (known.month or 0) - 1, known.day or 0
+
+
+def _whole_months(a: Instant, b: Instant) -> int:
+    if a > b:
+        return -_whole_months(b, a)
+    first, first_day = _month_index(a)
+    last, last_day = _month_index(b)
+    return last - first - ((last_day, b[1]) < (first_day, a[1]))
+
+
+def _whole_years(a: Instant, b: Instant) -> int:
+    return int(Fraction(_whole_months(a, b), 12))
+
+
+def _whole(ms: int) -> Callable[[Instant, Instant], int]:
+    def count(a: Instant, b: Instant) -> int:
+        span = (b[0] - a[0]) * DAY_MS + b[1] - a[1]
+        return span // ms if span >= 0 else -(-span // ms)
+
+    return count
+
+
+def _crossed(ms: int, shift: int = 0) -> Callable[[Instant, Instant], int]:
+    def count(a: Instant, b: Instant) -> int:
+        return (b[0] * DAY_MS + b[1] + shift) // ms - (a[0] * DAY_MS + a[1] + shift) // ms
+
+    return count
+
+
+_WHOLE: Final = MappingProxyType(
+    {"Year": _whole_years, "Month": _whole_months}
+    | {word.capitalize(): _whole(ms) for word, ms in _MS.items()}
+)
+_CROSSED: Final = MappingProxyType(
+    {
+        "Year": lambda a, b: _month_index(b)[0] // 12 - _month_index(a)[0] // 12,
+        "Month": lambda a, b: _month_index(b)[0] - _month_index(a)[0],
+    }
+    | {word.capitalize(): _crossed(ms) for word, ms in _MS.items()}
+)

@@ -1,0 +1,441 @@
+"""Comparison operators (ELM logical specification, "Comparison Operators").
+
+`equal`, `equivalent` and `order` are the three relations everything else asks. They answer None where CQL
+answers null: a null operand, dates of different precision that agree as far as they go, units that do not
+convert, bounds known only within a range. `order` says -1, 0, 1 or None.
+
+Dates are compared as the spans of `temporal`; `order_at` compares them to a named precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+from server.elm.operators.arithmetic import multiply_quantities
+from server.elm.operators.bounds import end, start
+from server.elm.operators.registry import operator
+from server.elm.temporal import DAY, HOUR, MINUTE_MS, MONTH, UNIT_MS, Date, DateTime, Temporal, Time
+from server.elm.ucum import common
+from server.elm.values import (
+    ARITHMETIC,
+    Code,
+    CodeSystem,
+    Concept,
+    Interval,
+    Long,
+    Quantity,
+    Ratio,
+    Uncertainty,
+    ValueSet,
+)
+
+# 12.1 Equal
+
+
+@operator("Equal", nulls="propagate")
+def equal(a: Any, b: Any) -> bool | None:
+    """a = b; None when it cannot be known."""
+    if a is None or b is None:
+        return None
+    if type(b) is Uncertainty:
+        return _equal_uncertain(a, b)
+    rule = _EQUAL.get(type(a))
+    if rule is not None:
+        return rule(a, b)
+    if isinstance(a, Mapping):
+        return equal_tuples(a, b) if isinstance(b, Mapping) else False
+    return bool(a == b)
+
+
+def equal_simple(a: Any, b: Any) -> bool:
+    """Boolean, Integer, Long, Decimal, String."""
+    return bool(a == b)
+
+
+def equal_temporal(a: Temporal, b: Any) -> bool | None:
+    """Date, DateTime, Time: null when one is known further than the other and they agree so far."""
+    a, b = _same_kind(a, b)
+    if a.high < b.low or a.low > b.high:
+        return False
+    return True if a.low == b.low and a.high == b.high else None
+
+
+def equal_quantities(a: Quantity, b: Any) -> bool | None:
+    """By value after conversion to a common unit; null when the units do not convert."""
+    result = order_quantities(a, b)
+    return None if result is None else result == 0
+
+
+def equal_ratios(a: Ratio, b: Any) -> bool | None:
+    """Numerator and denominator as given."""
+    return _all((equal(a.numerator, b.numerator), equal(a.denominator, b.denominator)))
+
+
+def equal_intervals(a: Interval, b: Any) -> bool | None:
+    """The same start and the same end, as the Start and End operators give them."""
+    if not isinstance(b, Interval):
+        return False
+    return _all((equal(start(a), start(b)), equal(end(a), end(b))))
+
+
+def equal_lists(a: Sequence[Any], b: Any) -> bool | None:
+    """Element by element in order, null elements equal to each other."""
+    if not isinstance(b, list | tuple) or len(a) != len(b):
+        return False
+    return _all(_equal_or_both_null(x, y) for x, y in zip(a, b, strict=True))
+
+
+def equal_tuples(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool | None:
+    """Name by name, both null counting as equal; null where one lacks what the other has."""
+    return _all(_equal_or_both_null(a.get(name), b.get(name)) for name in {**a, **b})
+
+
+def equal_codes(a: Code, b: Any) -> bool | None:
+    """Tuple equality: every element, version and display included."""
+    if not isinstance(b, Code):
+        return False
+    parts = ((a.code, b.code), (a.system, b.system), (a.version, b.version), (a.display, b.display))
+    return _all(_equal_or_both_null(x, y) for x, y in parts)
+
+
+def equal_concepts(a: Concept, b: Any) -> bool | None:
+    """Tuple equality: the codes in order, and the display."""
+    if not isinstance(b, Concept):
+        return False
+    return _all((equal_lists(a.codes, b.codes), _equal_or_both_null(a.display, b.display)))
+
+
+def equal_vocabularies(a: CodeSystem | ValueSet, b: Any) -> bool | None:
+    """The same id and version; the name is only for people."""
+    if type(a) is not type(b):
+        return False
+    return a.id == b.id and a.version == b.version
+
+
+def _equal_uncertain(a: Any, b: Any) -> bool | None:
+    result = order(a, b)
+    if result is not None:
+        return result == 0
+    return False if less(a, b) or greater(a, b) else None
+
+
+def _equal_or_both_null(a: Any, b: Any) -> bool | None:
+    if a is None and b is None:
+        return True
+    return equal(a, b)
+
+
+def _all(results: Any) -> bool | None:
+    """Three-valued conjunction: one false decides, else one null."""
+    outcome: bool | None = True
+    for result in results:
+        if result is False:
+            return False
+        if result is None:
+            outcome = None
+    return outcome
+
+
+# 12.2 Equivalent
+
+
+@operator("Equivalent", nulls="handle")
+def equivalent(a: Any, b: Any) -> bool:
+    """a ~ b: never null, and two nulls are equivalent."""
+    if a is None or b is None:
+        return a is None and b is None
+    rule = _EQUIVALENT.get(type(a))
+    if rule is not None:
+        return rule(a, b)
+    if isinstance(a, Mapping):
+        return isinstance(b, Mapping) and all(equivalent(a.get(name), b.get(name)) for name in {**a, **b})
+    return equal(a, b) is True
+
+
+def equivalent_strings(a: str, b: Any) -> bool:
+    """Ignoring case, and one whitespace character as good as another."""
+    return isinstance(b, str) and (a == b or _folded(a) == _folded(b))
+
+
+def _folded(text: str) -> str:
+    return "".join(" " if letter.isspace() else letter for letter in text.casefold())
+
+
+def equivalent_decimals(a: Any, b: Any) -> bool:
+    """After rounding to the places of the less precise one, trailing zeros not counting as places."""
+    if a == b:
+        return True
+    if not isinstance(b, Decimal | int) or not isinstance(a, Decimal | int):
+        return False
+    places = min(_places(Decimal(a)), _places(Decimal(b)))
+    return _rounded(Decimal(a), places) == _rounded(Decimal(b), places)
+
+
+def _places(value: Decimal) -> int:
+    exponent = value.normalize(ARITHMETIC).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=ARITHMETIC)
+
+
+def equivalent_quantities(a: Quantity, b: Any) -> bool:
+    """The same amount after conversion, a year standing for 'a' and a month for 'mo'."""
+    if not isinstance(b, Quantity):
+        return False
+    if a.unit == b.unit:
+        return equivalent_decimals(a.value, b.value)
+    pair = common(a.unit, b.unit, equivalence=True)
+    if pair is None:
+        return False
+    one, other = pair
+    return Fraction(a.value) * one.factor + one.zero == Fraction(b.value) * other.factor + other.zero
+
+
+def equivalent_ratios(a: Ratio, b: Any) -> bool:
+    """The same proportion: 1:100 ~ 10:1000."""
+    if not isinstance(b, Ratio):
+        return False
+    left = multiply_quantities(a.numerator, b.denominator)
+    right = multiply_quantities(b.numerator, a.denominator)
+    return left is not None and right is not None and equivalent_quantities(left, right)
+
+
+def equivalent_intervals(a: Interval, b: Any) -> bool:
+    """Equivalent starts and equivalent ends."""
+    return isinstance(b, Interval) and equivalent(start(a), start(b)) and equivalent(end(a), end(b))
+
+
+def equivalent_lists(a: Sequence[Any], b: Any) -> bool:
+    """Element by element in order."""
+    return (
+        isinstance(b, list | tuple)
+        and len(a) == len(b)
+        and all(equivalent(x, y) for x, y in zip(a, b, strict=True))
+    )
+
+
+def equivalent_codes(a: Code, b: Any) -> bool:
+    """Code and system alone; a Concept is equivalent when one of its codes is."""
+    if isinstance(b, Concept):
+        return any(equivalent_codes(a, code) for code in b.codes)
+    return isinstance(b, Code) and a.code == b.code and a.system == b.system
+
+
+def equivalent_concepts(a: Concept, b: Any) -> bool:
+    """At least one code in common."""
+    if isinstance(b, Code):
+        return any(equivalent_codes(code, b) for code in a.codes)
+    return isinstance(b, Concept) and any(equivalent_codes(x, y) for x in a.codes for y in b.codes)
+
+
+# 12.3 - 12.6 Greater, GreaterOrEqual, Less, LessOrEqual
+
+
+def order(a: Any, b: Any) -> int | None:
+    """-1, 0 or 1 as a is before, equal to or after b; None when it cannot be known.
+
+    The operands are of one ordered type: numbers, strings, dates, quantities, or an Uncertainty of these.
+    """
+    if a is None or b is None:
+        return None
+    kind = type(a)
+    if type(b) is Uncertainty or kind is Uncertainty:
+        return _order_uncertain(a, b)
+    if kind in _SIMPLE:
+        return -1 if a < b else 1 if a > b else 0
+    if kind is Quantity:
+        return order_quantities(a, b)
+    if isinstance(a, Date | DateTime | Time):
+        return order_temporal(a, b)
+    raise TypeError(f"{kind.__name__} has no order")
+
+
+def order_temporal(a: Temporal, b: Any) -> int | None:
+    """Dates as far as both are known; None when they agree so far and one is known further."""
+    if type(a) is not type(b):
+        a, b = _same_kind(a, b)
+    if a.high < b.low:
+        return -1
+    if a.low > b.high:
+        return 1
+    return 0 if a.low == b.low and a.high == b.high else None
+
+
+def order_quantities(a: Quantity, b: Any) -> int | None:
+    """After conversion to a common unit; None when the units do not convert."""
+    if not isinstance(b, Quantity):
+        return None
+    if a.unit == b.unit:
+        return -1 if a.value < b.value else 1 if a.value > b.value else 0
+    pair = common(a.unit, b.unit)
+    if pair is None:
+        return None
+    one, other = pair
+    left = Fraction(a.value) * one.factor + one.zero
+    right = Fraction(b.value) * other.factor + other.zero
+    return -1 if left < right else 1 if left > right else 0
+
+
+def order_at(a: Temporal, b: Any, precision: int) -> int | None:
+    """Dates compared down to `precision` and no further; None when one is not known that far.
+
+    Offsets are brought together only when hours or less are compared: to the day and above each value
+    speaks of its own local calendar.
+    """
+    if type(a) is not type(b):
+        a, b = _same_kind(a, b)
+    level = min(precision, a.precision, b.precision)
+    if isinstance(a, Time):
+        unit = UNIT_MS[level]
+        left, right = a.low // unit, b.low // unit
+    elif isinstance(a, Date):
+        left, right = _calendar(a.low, level), _calendar(b.low, level)
+    elif level >= HOUR:
+        shift, unit = a.offset * MINUTE_MS, UNIT_MS[level]
+        left, right = (a.low + shift) // unit, (b.low + shift) // unit
+    else:
+        if precision >= HOUR:
+            a, b = _one_offset(a, b)
+        left, right = _calendar(a.local_day, level), _calendar(b.local_day, level)
+    if left != right:
+        return -1 if left < right else 1
+    return 0 if level >= precision else None
+
+
+def _calendar(day: int, level: int) -> int:
+    if level == DAY:
+        return day
+    known = Date(day, day, DAY)
+    return known.year * 12 + (known.month or 0) if level == MONTH else known.year
+
+
+def _one_offset(a: DateTime, b: DateTime) -> tuple[DateTime, DateTime]:
+    """The one that has an hour, moved to the offset of the one that has not."""
+    if a.precision < HOUR:
+        return a, DateTime(b.low, b.high, b.precision, a.offset) if b.precision >= HOUR else b
+    return DateTime(a.low, a.high, a.precision, b.offset), b
+
+
+def _same_kind(a: Any, b: Any) -> tuple[Any, Any]:
+    """A Date beside a DateTime becomes the DateTime of that day at the other's offset."""
+    if isinstance(a, Date) and isinstance(b, DateTime):
+        return DateTime.of(*a.components, offset=b.offset), b
+    if isinstance(a, DateTime) and isinstance(b, Date):
+        return a, DateTime.of(*b.components, offset=a.offset)
+    if type(a) is not type(b):
+        raise TypeError(f"{type(a).__name__} does not compare with {type(b).__name__}")
+    return a, b
+
+
+def _order_uncertain(a: Any, b: Any) -> int | None:
+    a_low, a_high = _range(a)
+    b_low, b_high = _range(b)
+    if order(a_high, b_low) == -1:
+        return -1
+    if order(a_low, b_high) == 1:
+        return 1
+    return 0 if order(a_low, a_high) == 0 and order(b_low, b_high) == 0 and order(a_low, b_low) == 0 else None
+
+
+def _range(value: Any) -> tuple[Any, Any]:
+    return (value.low, value.high) if type(value) is Uncertainty else (value, value)
+
+
+def _certainly(a: Any, b: Any, *, strictly: bool) -> bool | None:
+    """a < b, or a <= b: between ranges it may be certain though their order is not."""
+    a_low, a_high = _range(a)
+    b_low, b_high = _range(b)
+    top, bottom = order(a_high, b_low), order(a_low, b_high)
+    if top == -1 or (top == 0 and not strictly):
+        return True
+    if bottom == 1 or (bottom == 0 and strictly):
+        return False
+    return None
+
+
+@operator("Greater", nulls="propagate")
+def greater(a: Any, b: Any) -> bool | None:
+    """a > b."""
+    return less(b, a)
+
+
+@operator("GreaterOrEqual", nulls="propagate")
+def greater_or_equal(a: Any, b: Any) -> bool | None:
+    """a >= b."""
+    return less_or_equal(b, a)
+
+
+@operator("Less", nulls="propagate")
+def less(a: Any, b: Any) -> bool | None:
+    """a < b."""
+    if type(a) is Uncertainty or type(b) is Uncertainty:
+        return _certainly(a, b, strictly=True)
+    result = order(a, b)
+    return None if result is None else result < 0
+
+
+@operator("LessOrEqual", nulls="propagate")
+def less_or_equal(a: Any, b: Any) -> bool | None:
+    """a <= b."""
+    if type(a) is Uncertainty or type(b) is Uncertainty:
+        return _certainly(a, b, strictly=False)
+    result = order(a, b)
+    return None if result is None else result <= 0
+
+
+# 12.7 NotEqual
+
+
+@operator("NotEqual", nulls="propagate")
+def not_equal(a: Any, b: Any) -> bool | None:
+    """a != b."""
+    result = equal(a, b)
+    return None if result is None else not result
+
+
+_SIMPLE = frozenset({int, Decimal, str, Long, bool})
+
+_EQUAL: Mapping[type, Callable[[Any, Any], bool | None]] = MappingProxyType(
+    {
+        str: equal_simple,
+        int: equal_simple,
+        bool: equal_simple,
+        Decimal: equal_simple,
+        Long: equal_simple,
+        Date: equal_temporal,
+        DateTime: equal_temporal,
+        Time: equal_temporal,
+        Quantity: equal_quantities,
+        Code: equal_codes,
+        Concept: equal_concepts,
+        Interval: equal_intervals,
+        list: equal_lists,
+        tuple: equal_lists,
+        dict: lambda a, b: equal_tuples(a, b) if isinstance(b, Mapping) else False,
+        Ratio: equal_ratios,
+        Uncertainty: _equal_uncertain,
+        CodeSystem: equal_vocabularies,
+        ValueSet: equal_vocabularies,
+    }
+)
+
+_EQUIVALENT: Mapping[type, Callable[[Any, Any], bool]] = MappingProxyType(
+    {
+        Code: equivalent_codes,
+        Concept: equivalent_concepts,
+        str: equivalent_strings,
+        Decimal: equivalent_decimals,
+        int: equivalent_decimals,
+        Quantity: equivalent_quantities,
+        Ratio: equivalent_ratios,
+        Interval: equivalent_intervals,
+        list: equivalent_lists,
+        tuple: equivalent_lists,
+    }
+)
