@@ -1,17 +1,17 @@
 """The oracle: another CQL engine, asked for the same defines over the same charts.
 
 `cql-execution` runs in Node beside the translator (`cql/translate`). This module starts it, hands it jobs and
-gives its answers back in a JSON normal form (described at the top of `run.mjs`). Where Node or its packages are
-not installed, answers stored by an earlier run stand in for it: see `recorded`.
+gives its answers back in a JSON normal form (described at the top of `run.mjs`). Where Node or its packages
+are not installed, answers stored by an earlier run stand in for it: see `recorded`.
 
     with Oracle(libraries, value_sets) as oracle:
         answer = oracle.evaluate("MRIShoulder", {"case-1": chart}, now=now, parameters={"order": order})
     answer.results["case-1"]["Red flag"]        # True, False, None, or {"error": ...}
 
-Known faults of the oracle, so that a difference is judged rightly: Long is a string; a sort removes duplicates;
-null where an error is due; a list is not flattened when one of its elements is null; codes are equal or not by
-their display too in `in` and `intersect`; a quantity with a unit outside UCUM raises. It reads a date without
-offset in the time zone of its process, which is UTC here: give `now` in UTC.
+Known faults of the oracle, so that a difference is judged rightly: Long is a string; a sort removes
+duplicates; null where an error is due; a list is not flattened when one of its elements is null; a function
+sees the aliases of the query that calls it; a quantity with a unit outside UCUM raises. It reads a date
+without offset in the time zone of its process, which is UTC here: give `now` in UTC.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def codes_of(value_set: Json) -> dict[str, list[Json]]:
 def recorded(file: Path, ask: Callable[[], Json]) -> Json:
     """What the oracle answers, with `file` as its memory where it is not installed.
 
-    Where it is, it is asked, and an answer other than the one on file is an error unless `ORACLE_RECORD=1`, which
-    writes it: so the file is never stale unseen.
+    Where it is, it is asked, and an answer other than the one on file is an error unless `ORACLE_RECORD=1`,
+    which writes it: so the file is never stale unseen.
     """
     stored: Json | None = json.loads(file.read_text()) if file.exists() else None
     if not available():
