@@ -32,13 +32,13 @@ function show({ severity, message, library, line, column }, file) {
   console.error(`${[name, line, column].filter((part) => part !== null).join(":")}: ${severity}: ${message}`);
 }
 
-function translateAll() {
+function translateAll({ quiet }) {
   const translate = createTranslator({ library: readLibrary });
   const results = new Map();
   let failed = false;
   for (const file of readdirSync(SOURCES).filter((name) => name.endsWith(".cql")).sort()) {
     const { elm, problems } = translate(readFileSync(join(SOURCES, file), "utf8"));
-    problems.forEach((each) => show(each, file));
+    problems.filter((each) => !quiet || each.severity === "error").forEach((each) => show(each, file));
     const declared = elm?.library.identifier?.id;
     if (elm && declared !== basename(file, ".cql")) {
       const message = `the file declares library ${declared}: the two names must be equal`;
@@ -62,7 +62,7 @@ function differences(results) {
 }
 
 function main(check) {
-  const { results, failed } = translateAll();
+  const { results, failed } = translateAll({ quiet: check });
   const { stale, orphans } = differences(results);
   if (check) {
     stale.forEach((name) => console.error(`cql/elm/${name} is not what its CQL gives: run \`make elm\`.`));
