@@ -1,0 +1,57 @@
+"""Is this JSON a FHIR R4 resource? Names, types, cardinalities and value formats, by the models of
+fhir.resources.
+
+    faults(claim, "Bundle.entry[0].resource")    -> one Issue a fault, each with its place
+
+For what a request acts upon (order, claim, coverage); chart data is read as it comes. R4 and R4B differ in
+nothing that the guides use. Profiles are another matter.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from fhir.resources import R4B
+from fhir.resources.R4B.resource import Resource as Model
+from pydantic import ValidationError
+
+from server.fhir.errors import Issue
+
+Resource = dict[str, Any]
+
+_CODES = {"missing": "required", "extra_forbidden": "structure"}
+"""Issue codes by the kind of fault; every other kind is a wrong value."""
+
+
+def faults(resource: Resource, path: str) -> list[Issue]:
+    """What is wrong with the resource, in document order of the model; empty when nothing is."""
+    kind = resource.get("resourceType")
+    model = _model(kind) if isinstance(kind, str) else None
+    if model is None:
+        return [
+            Issue("structure", f"{path}.resourceType", "No FHIR R4 resource has this type. Correct the type.")
+        ]
+    try:
+        model.model_validate(resource)
+    except ValidationError as error:
+        return [_issue(fault, path) for fault in error.errors(include_input=False) if not _sibling(fault)]
+    return []
+
+
+def _sibling(fault: Any) -> bool:
+    """The `_valueCode` beside a `valueCode` is FHIR; the models know such siblings only of other elements."""
+    return fault["type"] == "extra_forbidden" and str(fault["loc"][-1]).startswith("_value")
+
+
+def _issue(fault: Any, path: str) -> Issue:
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
+    return Issue(_CODES.get(fault["type"], "value"), path + place, f"{fault['msg'].rstrip('.')}.")
+
+
+@lru_cache(maxsize=256)
+def _model(kind: str) -> type[Model] | None:
+    """Bounded, since the name comes from a request."""
+    try:
+        model = R4B.get_fhir_model_class(kind)
+    except ValueError:
+        return None
+    return model if isinstance(model, type) and issubclass(model, Model) else None
