@@ -1,0 +1,110 @@
+"""A denial that helps, as a type: it cannot exist without everything the provider is owed.
+
+CMS-0057-F (42 CFR 422.122(a) and its kin) asks for a specific reason. Here that means, for every criterion
+that was not met: which one and what was found, the guideline it rests on, what was looked at, and what
+would change it; and once, the reason code for machines and how to appeal. CRD, the ClaimResponse and the
+report print the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from server.policy.determination import Criterion, Decision, Determination, Evidence
+
+NOTHING_FOUND = "the request and every record sent with it; none of them speaks for this criterion"
+
+
+class IncompleteDenial(ValueError):
+    """A denial that lacks something the provider is owed; `lacking` names the parts."""
+
+    def __init__(self, about: str, lacking: list[str]) -> None:
+        self.lacking = lacking
+        super().__init__(f"a denial by {about} says nothing of: {', '.join(lacking)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One criterion that was not met, with everything a denial owes about it."""
+
+    criterion: str
+    title: str
+    found: str
+    guideline: str
+    looked_at: str
+    remedy: str
+
+    def __post_init__(self) -> None:
+        _complete(self, self.criterion or "an unnamed criterion")
+
+    @classmethod
+    def of(cls, criterion: Criterion) -> Finding:
+        return cls(
+            criterion=criterion.id,
+            title=criterion.title,
+            found=criterion.sentence,
+            guideline=criterion.guideline,
+            looked_at=_looked_at(criterion.evidence),
+            remedy=criterion.would_satisfy,
+        )
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.criterion}, {_sentence(self.title)} {_sentence(self.found)} "
+            f"Guideline: {_sentence(self.guideline)} Looked at: {_sentence(self.looked_at)} "
+            f"What would change this: {_sentence(self.remedy)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """`code` is the reason code (X12 886) of the theme that leads; `reason` says the outcome in plain
+    words."""
+
+    code: str
+    reason: str
+    findings: tuple[Finding, ...]
+    appeal: str
+
+    def __post_init__(self) -> None:
+        _complete(self, "no criterion" if not self.findings else self.findings[0].criterion)
+
+    @property
+    def text(self) -> str:
+        """The whole denial as a provider reads it."""
+        return " ".join(
+            [_sentence(self.reason), *(finding.text for finding in self.findings), f"Appeal: {self.appeal}"]
+        )
+
+
+def denial_of(determination: Determination) -> Denial:
+    """What a determination denies, or would have a reviewer deny. Raises ValueError where it does neither,
+    IncompleteDenial where it does not say enough."""
+    if Decision.DENY not in (determination.decision, determination.recommended):
+        raise ValueError(f"the determination says {determination.decision}, not deny")
+    return Denial(
+        code=determination.denial_code,
+        reason=determination.reason,
+        findings=tuple(Finding.of(determination.criterion(unmet)) for unmet in determination.unmet),
+        appeal=determination.appeal,
+    )
+
+
+def _looked_at(evidence: tuple[Evidence, ...]) -> str:
+    return "; ".join(piece.summary for piece in evidence) or NOTHING_FOUND
+
+
+def _complete(value: Any, about: str) -> None:
+    lacking = [part.name for part in fields(value) if not _said(getattr(value, part.name))]
+    if lacking:
+        raise IncompleteDenial(about, lacking)
+
+
+def _said(content: Any) -> bool:
+    return bool(content.strip() if isinstance(content, str) else content)
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".") + "."
