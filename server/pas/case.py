@@ -1,0 +1,58 @@
+"""A prior-authorization case: the request as it came and what is decided about each of its items."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from server.fhir.extensions import values
+from server.pas.intake import Submission
+from server.pas.rejection import Rejection
+from server.pas.terms import extension_url
+from server.pas.verdict import Verdict
+
+Resource = dict[str, Any]
+
+CASE_SYSTEM = "https://payer.example/pas-case"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`requested` is the Claim.item as sent."""
+
+    requested: Resource
+    verdict: Verdict
+
+    @property
+    def sequence(self) -> int:
+        return int(self.requested["sequence"])
+
+    @property
+    def trace_numbers(self) -> list[Any]:
+        """The client's own numbers of this item, to be echoed (X12 2000F-TRN)."""
+        return values(self.requested, extension_url("itemTraceNumber"))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`read` holds the parties (patient, insurer, provider) under the names the asker knows; `decided` is
+    when the newest verdict was reached; `dry` that nothing of this is stored.
+
+    `request` is the URL of the Claim that is answered, None where the authorization did not come about by
+    one: CRD granted it, or it is on file from of old.
+    """
+
+    id: str
+    read: Submission
+    items: tuple[Item, ...]
+    decided: dt.datetime
+    rejections: tuple[Rejection, ...] = ()
+    request: str | None = None
+    dry: bool = False
+
+    @property
+    def identifiers(self) -> list[Any]:
+        """The client's name for the case, which the answer echoes, and ours."""
+        own = {"system": CASE_SYSTEM, "value": self.id}
+        return [*(self.read.claim.get("identifier") or []), own] if self.request else [own]

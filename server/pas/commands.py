@@ -1,0 +1,63 @@
+"""`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from fastapi.testclient import TestClient
+
+from server.app import create_app
+from server.fhir.extensions import extension, value
+from server.pas.terms import extension_url
+
+app = typer.Typer(name="pas", help="Prior authorization requests.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Prior authorization requests."""
+
+
+@app.command("try")
+def try_request(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A PAS request Bundle, JSON.")],
+    version: Annotated[str, typer.Option(help="The base that reads it: 2.0 or 2.2.")] = "2.0",
+) -> None:
+    """Say what would be decided about the request in FILE, and why; store nothing."""
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import load_settings
+
+    with TestClient(create_app(load_settings())) as client:
+        answer = client.post(
+            f"/r{version}/fhir/Claim/$submit",
+            content=file.read_bytes(),
+            headers={"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
+        )
+    body = answer.json()
+    for line in told(body) if answer.is_success else refused(body):
+        typer.echo(line)
+    if not answer.is_success:
+        raise typer.Exit(1)
+
+
+def told(bundle: dict[str, Any]) -> Iterator[str]:
+    """A line an item, the words behind it indented below."""
+    response = bundle["entry"][0]["resource"]
+    notes = {note["number"]: note["text"] for note in response.get("processNote", [])}
+    for item in response.get("item", []):
+        yield f"item {item['itemSequence']}: would be {_action(item)}"
+        yield from (f"    {notes.pop(number)}" for number in item.get("noteNumber", []))
+    yield from (f"not processed: {text}" for text in notes.values())
+    yield str(response["disposition"])
+
+
+def refused(outcome: dict[str, Any]) -> Iterator[str]:
+    for issue in outcome.get("issue", []):
+        yield f"{', '.join(issue.get('expression', ['request']))}: {issue.get('diagnostics', issue['code'])}"
+
+
+def _action(item: dict[str, Any]) -> str:
+    review = extension(item["adjudication"][0], extension_url("reviewAction"))
+    code = value(extension(review, extension_url("reviewActionCode"))) or {}
+    return str(code["coding"][0]["code"])

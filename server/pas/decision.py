@@ -1,0 +1,68 @@
+"""From a determination to the verdict on an item: what is answered, and nothing that it does not say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+
+from server.pas.verdict import Ask, Asked, Denied, InReview, NotRequired, Span, Verdict
+from server.policy.denial import denial_of
+from server.policy.determination import Criterion, Decision, Determination
+
+SPAN = dt.timedelta(days=60)
+"""How long an authorization lasts where the determination does not say (policy source, section 10)."""
+
+
+def needs_number(determination: Determination) -> bool:
+    """Approved, and an authorization is what makes it so: a new one, or the one on file."""
+    return determination.satisfied
+
+
+def verdict_without_number(determination: Determination, tracking: str, now: dt.datetime) -> Verdict:
+    """The verdict wherever no authorization is granted."""
+    due = now + dt.timedelta(hours=determination.due_hours)
+    match determination.decision:
+        case Decision.APPROVE:
+            return NotRequired(why=determination.reason)
+        case Decision.DENY:
+            return Denied(denial_of(determination))
+        case Decision.MORE_INFO:
+            return Asked(
+                asks=tuple(_ask(criterion) for criterion in open_criteria(determination)),
+                questionnaires=determination.questionnaires,
+                tracking=tracking,
+                due=due,
+                code=determination.denial_code,
+            )
+        case Decision.PEND:
+            denies = determination.recommended is Decision.DENY
+            return InReview(
+                why=determination.reason, due=due, recommended=denial_of(determination) if denies else None
+            )
+
+
+def span_of(determination: Determination) -> Span:
+    start = determination.valid_from or determination.planned or determination.day_zero
+    return Span(start, determination.valid_until or start + SPAN)
+
+
+def units_of(determination: Determination) -> Decimal:
+    return Decimal(determination.units)
+
+
+def open_criteria(determination: Determination) -> Iterator[Criterion]:
+    """What to ask, in asking order: what is wrong and can be mended, then the unknowns that can change the
+    outcome (all unknowns, where none alone can)."""
+    for criterion_id in (*determination.unmet, *(determination.matters or determination.unknown)):
+        yield determination.criterion(criterion_id)
+
+
+def _ask(criterion: Criterion) -> Ask:
+    return Ask(
+        criterion=criterion.id,
+        title=criterion.title,
+        missing=criterion.sentence,
+        remedy=criterion.would_satisfy,
+        questions=criterion.questions,
+    )

@@ -1,0 +1,126 @@
+"""Asking for what is missing: CommunicationRequest and Task beside a pended item (PAS, additional
+information).
+
+One CommunicationRequest an item says what is missing, one line a criterion; one Task names the forms to fill,
+each by its tracking number. The answer comes as an update of the Claim, or as the form itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.fhir.dates import instant
+from server.pas.case import Case, Item
+from server.pas.intake import Submission
+from server.pas.terms import PAS_CODES, REPORT_TYPE, X12, concept, profile
+from server.pas.verdict import Asked
+from server.pas.version import Version
+
+Resource = dict[str, Any]
+
+TRACKING_SYSTEM = "https://payer.example/pas-tracking"
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Bundle entries."""
+
+    requests: list[Resource] = field(default_factory=list)
+    tasks: list[Resource] = field(default_factory=list)
+
+
+def entries(version: Version, case: Case, base: str) -> Entries:
+    asked = [(item, item.verdict) for item in case.items if isinstance(item.verdict, Asked)]
+    if not asked:
+        return Entries()
+    requests = [pas_communication_request(version, case, item, verdict) for item, verdict in asked]
+    with_forms = [(item, verdict) for item, verdict in asked if verdict.questionnaires]
+    tasks = [pas_form_task(version, case, with_forms, base)] if with_forms else []
+    return Entries([_entry(one, base) for one in requests], [_entry(one, base) for one in tasks])
+
+
+def pas_communication_request(version: Version, case: Case, item: Item, asked: Asked) -> Resource:
+    """profile-communicationrequest."""
+    on_request, on_payload = version.line_on_request(item.sequence)
+    return {
+        "resourceType": "CommunicationRequest",
+        "id": f"{case.id}-{item.sequence}",
+        "meta": {"profile": [profile("communicationrequest")]},
+        **({"extension": on_request} if on_request else {}),
+        "identifier": [_tracking(asked)],
+        "status": "active",
+        "category": [concept(REPORT_TYPE, "PY")],
+        "medium": [concept(f"{X12}/756", "EL")],
+        "payload": [
+            {**({"extension": on_payload} if on_payload else {}), "contentString": text}
+            for text in version.information([ask.text for ask in asked.asks])
+        ],
+        "requester": _reference(case.read, case.read.insurer),
+        "recipient": [_reference(case.read, _organization(case.read))],
+        "sender": _reference(case.read, _organization(case.read)),
+    }
+
+
+def pas_form_task(version: Version, case: Case, asked: Sequence[tuple[Item, Asked]], base: str) -> Resource:
+    """profile-task, for all the forms that a case asks for."""
+    read = case.read
+    return {
+        "resourceType": "Task",
+        "id": f"{case.id}-forms",
+        "meta": {"profile": [profile("task")]},
+        "identifier": [_tracking(verdict) for _, verdict in asked],
+        "status": "requested",
+        "statusReason": {"text": "The decision waits for this information."},
+        "intent": "order",
+        "code": concept(PAS_CODES, "attachment-request-questionnaire"),
+        "for": _reference(read, read.patient),
+        "requester": {"identifier": _identifier(read, read.insurer)},
+        "owner": {"identifier": _identifier(read, _organization(read))},
+        "reasonCode": concept(PAS_CODES, "priorAuthorization"),
+        "reasonReference": {"reference": read.claim_url},
+        "restriction": {"period": {"end": instant(min(verdict.due for _, verdict in asked))}},
+        "input": [
+            {"type": concept(PAS_CODES, "payer-url"), "valueUrl": base},
+            *(_form(version, item, verdict) for item, verdict in asked),
+        ],
+    }
+
+
+def _form(version: Version, item: Item, asked: Asked) -> Resource:
+    code, content = version.task_form(_tracking(asked))
+    return {"extension": [version.task_line(item.sequence)], "type": concept(PAS_CODES, code), **content}
+
+
+def _entry(resource: Resource, base: str) -> Resource:
+    return {"fullUrl": f"{base}/{resource['resourceType']}/{resource['id']}", "resource": resource}
+
+
+def _tracking(asked: Asked) -> Resource:
+    return {"system": TRACKING_SYSTEM, "value": asked.tracking}
+
+
+def _organization(read: Submission) -> Resource:
+    """The provider as an organization: of a role, the one it is held at."""
+    provider = read.provider
+    if provider.get("resourceType") == "PractitionerRole":
+        return read.resolve(provider.get("organization"), provider) or provider
+    return provider
+
+
+def _reference(read: Submission, resource: Resource) -> Resource:
+    entry = read.resolver.entry_of(resource)
+    return {"reference": entry.full_url} if entry else {"display": "see ClaimResponse"}
+
+
+def _identifier(read: Submission, resource: Resource) -> Resource:
+    """The first business identifier; the resource's own URL where it has none."""
+    listed = resource.get("identifier")
+    for identifier in listed if isinstance(listed, list) else []:
+        if isinstance(identifier, dict) and identifier.get("value"):
+            return identifier
+    return {
+        "system": "urn:ietf:rfc:3986",
+        "value": _reference(read, resource).get("reference", read.claim_url),
+    }

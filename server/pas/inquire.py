@@ -1,0 +1,92 @@
+"""`Claim/$inquire`: what this payer has decided for a member, told to those it concerns.
+
+Cases that came by PAS are read again as they stand; authorizations that did not (CRD granted them, or they
+are on the payer's file from of old) are told in the same form.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from server.adjudication.authorizations import on_file
+from server.adjudication.members import member_key
+from server.fhir.errors import Issue, operation_outcome
+from server.pas import casebook
+from server.pas.case import Case, Item
+from server.pas.chart import local_chart
+from server.pas.inquiry import Inquiry
+from server.pas.intake import Submission, inquiry
+from server.pas.response import pas_inquiry_response_entries
+from server.pas.terms import CPT, HCPCS
+from server.pas.verdict import OnFile, Span, number_of
+from server.pas.version import Version
+from server.policy.request import Authorization
+from server.store import Store, Transaction, cases, records
+
+Resource = dict[str, Any]
+
+NOTHING = Issue(
+    "not-found",
+    diagnostics="No authorization of this member answers the inquiry. Leave elements out to ask more widely.",
+    severity="information",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """The use case at one FHIR base."""
+
+    version: Version
+    base: str
+    store: Store
+
+    def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
+        """The body of the answer. Raises InvalidJson, InvalidRequest."""
+        asked = Inquiry(inquiry(raw), client)
+        with self.store.reading() as tx:
+            found = list(self._found(tx, asked, now))
+        responses = [pas_inquiry_response_entries(self.version, case, self.base) for case in found]
+        return self.version.inquiry_answer(responses, [] if found else [_nothing()], now)
+
+    def _found(self, tx: Transaction, asked: Inquiry, now: dt.datetime) -> Iterator[Case]:
+        member = _member(asked.read)
+        rows = [(row, casebook.read_again(tx, row)) for row in cases.of_member(tx, member)]
+        concerned = [case for row, case in rows if asked.concerns(case, row.client)]
+        # Its Claim.identifier may name a case or merely the inquiry itself: it narrows where it names one.
+        named = [case for case in concerned if asked.names(case)]
+        yield from (case for case in named or concerned if asked.matches(case))
+        if not named:
+            answered = {number_of(item.verdict) for _, case in rows for item in case.items}
+            for held in on_file(tx, member, records.of_member(tx, member)):
+                case = _case_on_file(held, asked.read, now)
+                if held.number not in answered and asked.matches(case):
+                    yield case
+
+
+def _member(read: Submission) -> str:
+    chart = local_chart(read.resolver)
+    sender = read.resolver.entry_of(read.patient)
+    return member_key(chart.of(read.coverage), chart.of(read.patient), sender.base if sender else None)
+
+
+def _case_on_file(held: Authorization, read: Submission, now: dt.datetime) -> Case:
+    """An authorization that no Claim asked for, told under the names of the inquiry. Who asked for it is not
+    on file; whoever knows the member's number may ask."""
+    system = CPT if held.code.isdigit() else HCPCS
+    modifier = [{"coding": [{"system": system, "code": held.side}]}] if held.side else []
+    requested = {
+        "sequence": 1,
+        "productOrService": {"coding": [{"system": system, "code": held.code}]},
+        **({"modifier": modifier} if modifier else {}),
+    }
+    verdict = OnFile(held.number, Span(held.start, held.end), Decimal(1))
+    return Case(str(uuid5(NAMESPACE_URL, held.number)), read, (Item(requested, verdict),), now)
+
+
+def _nothing() -> Resource:
+    return {"fullUrl": f"urn:uuid:{uuid4()}", "resource": operation_outcome([NOTHING])}

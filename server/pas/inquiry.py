@@ -1,0 +1,227 @@
+"""What an inquiry asks for, and whether a case answers it (PAS, `$inquire`).
+
+Query by example: every element that the inquiry supplies must match, an element it leaves out matches
+anything; of several items, diagnoses or action codes any one will do. A case concerns who sent it, and
+whoever names the member and one of the providers in it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from server.fhir.dates import first_day, last_day
+from server.fhir.extensions import extension, value, values
+from server.fhir.references import references_of
+from server.pas.case import Case, Item
+from server.pas.intake import Submission
+from server.pas.terms import DATA_ABSENT, REVIEW_ACTION, extension_url
+from server.pas.verdict import Asked, Certified, Modified, action, number_of, span_of
+
+Resource = dict[str, Any]
+Days = tuple[dt.date, dt.date]
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A checked inquiry. `billable` are the days it limits itself to."""
+
+    read: Submission
+    client: str
+
+    @property
+    def billable(self) -> Days | None:
+        return _days(self.read.claim.get("billablePeriod"))
+
+    def concerns(self, case: Case, sender: str) -> bool:
+        """The sender may ask, and whoever names a provider of the case."""
+        known_sender = bool(self.client) and self.client == sender
+        return known_sender or bool(providers(self.read) & providers(case.read))
+
+    def names(self, case: Case) -> bool:
+        """Whether the case has one of the inquiry's own Claim.identifiers."""
+        asked = set(_identifiers(self.read.claim))
+        return bool(asked & set(_identifiers(case.read.claim)))
+
+    def matches(self, case: Case) -> bool:
+        """Whether some item of the case is what some item of the inquiry asks for."""
+        asked = self.read.items or [{}]
+        return _diagnosed(self.read, case.read) and any(
+            self._item_matches(example, item) for example in asked for item in case.items
+        )
+
+    def _item_matches(self, example: Resource, item: Item) -> bool:
+        in_period = self.billable is None or _overlap(self.billable, _days_of(item))
+        return in_period and all(test(example, item) for test in _TESTS)
+
+
+def providers(read: Submission) -> set[str]:
+    """Every name of the providers in a request: identifiers (`system|value`) and URLs of the requester, the
+    care team, whoever ordered, and the people and organizations behind them."""
+    found: set[str] = set()
+    waiting = list(_provider_references(read))
+    seen: set[int] = set()
+    while waiting:
+        resource = waiting.pop()
+        if id(resource) in seen or resource.get("resourceType") not in _PROVIDERS:
+            continue
+        seen.add(id(resource))
+        entry = read.resolver.entry_of(resource)
+        found |= {*_identifiers(resource), *([entry.full_url] if entry else [])}
+        behind = (read.resolve(text, resource) for _, text in references_of(resource, ""))
+        waiting += [target for target in behind if target is not None]
+    return found
+
+
+_PROVIDERS = ("Organization", "Practitioner", "PractitionerRole")
+
+
+def _provider_references(read: Submission) -> Iterator[Resource]:
+    claim = read.claim
+    named = [claim.get("provider"), *(member.get("provider") for member in claim.get("careTeam") or [])]
+    for item in read.items:
+        service = read.resolve(value(extension(item, extension_url("requestedService"))))
+        named.append((service or {}).get("requester"))
+        named += (service or {}).get("performer") or []
+    for reference in named:
+        found = read.resolve(reference)
+        if found is not None:
+            yield found
+
+
+def _identifiers(resource: Resource) -> Iterator[str]:
+    listed = resource.get("identifier")
+    for identifier in listed if isinstance(listed, list) else []:
+        if isinstance(identifier, dict) and identifier.get("value"):
+            yield f"{identifier.get('system', '')}|{identifier['value']}"
+
+
+def _diagnosed(asked: Submission, case: Submission) -> bool:
+    """Several diagnoses in an inquiry stand for several inquiries."""
+    wanted = {code for entry in asked.claim.get("diagnosis") or [] for code in _diagnosis_codes(entry)}
+    return not wanted or any(
+        code in wanted for entry in case.claim.get("diagnosis") or [] for code in _diagnosis_codes(entry)
+    )
+
+
+def _diagnosis_codes(entry: Resource) -> list[tuple[Any, Any]]:
+    return _codes(entry.get("diagnosisCodeableConcept"))
+
+
+def _same_service(example: Resource, item: Item) -> bool:
+    asked = [code for code in _codes(example.get("productOrService")) if code[0] != DATA_ABSENT]
+    authorized = item.verdict.code if isinstance(item.verdict, Modified) else None
+    known = _codes(item.requested.get("productOrService"))
+    return not asked or any(code in known or code[1] == authorized for code in asked)
+
+
+def _same_modifiers(example: Resource, item: Item) -> bool:
+    asked = {code for concept in example.get("modifier") or [] for code in _codes(concept)}
+    return asked <= {code for concept in item.requested.get("modifier") or [] for code in _codes(concept)}
+
+
+def _same_category(example: Resource, item: Item) -> bool:
+    asked, known = _codes(example.get("category")), _codes(item.requested.get("category"))
+    return not asked or not known or bool(set(asked) & set(known))
+
+
+def _same_days(example: Resource, item: Item) -> bool:
+    asked = _serviced(example)
+    return asked is None or _overlap(asked, _days_of(item))
+
+
+def _same_trace(example: Resource, item: Item) -> bool:
+    asked = values(example, extension_url("itemTraceNumber"))
+    return not asked or any(_same_identifier(one, other) for one in asked for other in item.trace_numbers)
+
+
+def _same_identifier(one: Any, other: Any) -> bool:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return False
+    return one.get("value") == other.get("value") and one.get("system") in (None, other.get("system"))
+
+
+def _same_number(example: Resource, item: Item) -> bool:
+    """A number that the item has, or that it said it replaces."""
+    asked = value(extension(example, extension_url("authorizationNumber")))
+    quoted = value(extension(item.requested, extension_url("authorizationNumber")))
+    return asked is None or asked in (number_of(item.verdict), quoted)
+
+
+def _same_administrative_number(example: Resource, item: Item) -> bool:
+    asked = value(extension(example, extension_url("administrationReferenceNumber")))
+    quoted = value(extension(item.requested, extension_url("administrationReferenceNumber")))
+    tracking = item.verdict.tracking if isinstance(item.verdict, Asked) else None
+    return asked is None or asked in (tracking, quoted)
+
+
+def _same_action(example: Resource, item: Item) -> bool:
+    asked = [
+        code for concept in values(example, extension_url("reviewActionCode")) for code in _codes(concept)
+    ]
+    return not asked or (REVIEW_ACTION, action(item.verdict)) in asked
+
+
+def _same_issue_date(example: Resource, item: Item) -> bool:
+    asked = _days(value(extension(example, extension_url("itemCertificationIssueDate"))))
+    issued = item.verdict.issued if isinstance(item.verdict, Certified | Modified) else None
+    return asked is None or (issued is not None and asked[0] <= issued <= asked[1])
+
+
+def _same_effective_date(example: Resource, item: Item) -> bool:
+    asked = _days(value(extension(example, extension_url("itemCertificationEffectiveDate"))))
+    span = span_of(item.verdict)
+    return asked is None or (span is not None and asked[0] <= span.start <= asked[1])
+
+
+def _same_expiration_date(example: Resource, item: Item) -> bool:
+    asked = _days(value(extension(example, extension_url("itemCertificationExpirationDate"))))
+    span = span_of(item.verdict)
+    return asked is None or (span is not None and asked[0] <= span.end <= asked[1])
+
+
+_TESTS: tuple[Callable[[Resource, Item], bool], ...] = (
+    _same_service,
+    _same_modifiers,
+    _same_category,
+    _same_days,
+    _same_trace,
+    _same_number,
+    _same_administrative_number,
+    _same_action,
+    _same_issue_date,
+    _same_effective_date,
+    _same_expiration_date,
+)
+"""One test an element that an inquiry may supply; each passes where its element is left out."""
+
+
+def _codes(concept: Any) -> list[tuple[Any, Any]]:
+    listed = concept.get("coding") if isinstance(concept, dict) else None
+    return [(coding.get("system"), coding["code"]) for coding in listed or [] if coding.get("code")]
+
+
+def _serviced(item: Resource) -> Days | None:
+    return _days(item.get("servicedDate") or item.get("servicedPeriod"))
+
+
+def _days_of(item: Item) -> Days | None:
+    """The days of service asked for; where the request named none, those authorized."""
+    span = span_of(item.verdict)
+    return _serviced(item.requested) or ((span.start, span.end) if span else None)
+
+
+def _days(when: Any) -> Days | None:
+    """First and last day of a date or a Period; an open end is as far away as can be."""
+    if isinstance(when, dict):
+        start, end = first_day(when.get("start")), last_day(when.get("end"))
+        return (start or dt.date.min, end or dt.date.max) if start or end else None
+    start, end = first_day(when), last_day(when)
+    return (start, end) if start and end else None
+
+
+def _overlap(asked: Days, known: Days | None) -> bool:
+    """A case that names no day is not ruled out by one."""
+    return known is None or (asked[0] <= known[1] and known[0] <= asked[1])

@@ -1,0 +1,275 @@
+"""A request Bundle of `Claim/$submit` or `Claim/$inquire`, checked and ready to be read (PAS, request bundle
+rules).
+
+    read = submission(raw)
+    read.claim, read.patient, read.coverage, read.resolve(item_reference)
+
+What breaks the operation's contract is refused here, every fault an Issue with its place: no Bundle, no
+Claim in front, an element that the profile demands, a reference of the Claim that leads nowhere. What is
+only missing for a decision is not: the rules ask for it. Resources other than the Claim and its Coverage
+are read as they come.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.fhir import json
+from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.extensions import modifier_urls
+from server.fhir.references import Entry, Resolver, references_of
+from server.fhir.structure import faults
+from server.pas.terms import STRUCTURE
+
+Resource = dict[str, Any]
+
+CLAIM_PATH = "Bundle.entry[0].resource"
+INFO_CANCELLED = f"{STRUCTURE}/modifierextension-infoCancelled"
+KNOWN_MODIFIERS = frozenset({INFO_CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """Elements that the profile demands beyond what FHIR does: name and meaning, on the Claim, on each
+    item."""
+
+    claim: Mapping[str, str]
+    item: Mapping[str, str]
+
+
+SUBMIT = Demands(
+    claim={
+        "identifier": "the case trace number that the answer echoes",
+        "insurer": "the payer",
+        "item": "at least one service",
+    },
+    item={"category": "the service type"},
+)
+INQUIRY = Demands(claim={"insurer": "the payer"}, item={})
+
+_PARTIES = {
+    "patient": ("Patient",),
+    "insurer": ("Organization",),
+    "provider": ("Organization", "PractitionerRole", "Practitioner"),
+}
+_FIXED = {"use": ("preauthorization",), "status": ("active", "cancelled")}
+_NUMBERED = ("item", "diagnosis", "supportingInfo", "careTeam", "insurance")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A checked request: the bytes as they came, and what the Claim points to, found by whatever name."""
+
+    raw: bytes
+    bundle: Resource
+    claim: Resource
+    resolver: Resolver
+
+    @property
+    def claim_url(self) -> str:
+        """The fullUrl under which the client knows its Claim."""
+        return self._entry(self.claim).full_url
+
+    @property
+    def items(self) -> list[Resource]:
+        return list(self.claim.get("item") or [])
+
+    @property
+    def patient(self) -> Resource:
+        return self._found("patient")
+
+    @property
+    def insurer(self) -> Resource:
+        return self._found("insurer")
+
+    @property
+    def provider(self) -> Resource:
+        """Organization, PractitionerRole or Practitioner: who asks."""
+        return self._found("provider")
+
+    @property
+    def coverage(self) -> Resource:
+        """The focal Coverage; the first one where none is marked."""
+        insurance = self.claim["insurance"]
+        chosen = next((entry for entry in insurance if entry.get("focal")), insurance[0])
+        return self.resolve(chosen["coverage"]) or {}
+
+    def resolve(
+        self, reference: Mapping[str, Any] | str | None, source: Resource | None = None
+    ) -> Resource | None:
+        """What a reference of the Claim, or of `source`, points to."""
+        return self.resolver.resolve(reference, source=self.claim if source is None else source)
+
+    def _found(self, element: str) -> Resource:
+        return self.resolve(self.claim[element]) or {}
+
+    def _entry(self, resource: Resource) -> Entry:
+        entry = self.resolver.entry_of(resource)
+        assert entry is not None, "the Claim is an entry of its own Bundle"
+        return entry
+
+
+def submission(raw: bytes) -> Submission:
+    """The request of `$submit`. Raises InvalidJson, InvalidRequest."""
+    return _checked(stored(raw), SUBMIT)
+
+
+def inquiry(raw: bytes) -> Submission:
+    """The request of `$inquire`. Raises InvalidJson, InvalidRequest."""
+    return _checked(stored(raw), INQUIRY)
+
+
+def stored(raw: bytes) -> Submission:
+    """A request that was checked when it came; only its envelope is looked at again."""
+    bundle = _bundle(json.decode_object(raw))
+    _refuse(_envelope_faults(bundle))
+    return Submission(raw, bundle, bundle["entry"][0]["resource"], Resolver.of_bundle(bundle))
+
+
+def _checked(read: Submission, demands: Demands) -> Submission:
+    """Each stage presupposes the one before, so the faults of one stage are told together."""
+    _refuse(faults(read.claim, CLAIM_PATH))
+    _refuse([*_claim_faults(read.claim, demands), *_dangling(read)])
+    _refuse(_party_faults(read))
+    return read
+
+
+def _refuse(found: Iterable[Issue]) -> None:
+    issues = list(found)
+    if issues:
+        raise InvalidRequest(*issues)
+
+
+def _bundle(body: Resource) -> Resource:
+    """The Bundle, or the one inside a Parameters wrapper that some clients put around it."""
+    if body.get("resourceType") == "Parameters":
+        for parameter in body.get("parameter") or []:
+            inner = parameter.get("resource") if isinstance(parameter, dict) else None
+            if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
+                return inner
+    if body.get("resourceType") != "Bundle":
+        raise InvalidRequest(
+            Issue("structure", "Bundle", "The body is not a Bundle. Send the request Bundle itself.")
+        )
+    return body
+
+
+def _envelope_faults(bundle: Resource) -> Iterator[Issue]:
+    if bundle.get("type") != "collection":
+        yield Issue("value", "Bundle.type", "The Bundle's type must be collection.")
+    for name in ("identifier", "timestamp"):
+        if not bundle.get(name):
+            yield Issue("required", f"Bundle.{name}", f"The Bundle has no {name}. Add it.")
+    entries = bundle.get("entry")
+    if not isinstance(entries, list) or not entries:
+        yield Issue("required", "Bundle.entry", "The Bundle has no entry. Put the Claim first.")
+        return
+    for index, entry in enumerate(entries):
+        yield from _entry_faults(entry, f"Bundle.entry[{index}]")
+    first = entries[0].get("resource") if isinstance(entries[0], dict) else None
+    if not isinstance(first, dict) or first.get("resourceType") != "Claim":
+        yield Issue("structure", "Bundle.entry[0]", "The first entry is not a Claim. Put the Claim first.")
+    urls = Counter(entry.get("fullUrl") for entry in entries if isinstance(entry, dict))
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict) and entry.get("fullUrl") and urls[entry["fullUrl"]] > 1:
+            yield Issue(
+                "duplicate",
+                f"Bundle.entry[{index}].fullUrl",
+                "Two entries have this fullUrl. Send each resource once.",
+            )
+
+
+def _entry_faults(entry: Any, path: str) -> Iterator[Issue]:
+    if not isinstance(entry, dict):
+        yield Issue("structure", path, "An entry must be an object with fullUrl and resource.")
+        return
+    if not isinstance(entry.get("resource"), dict):
+        yield Issue(
+            "required", f"{path}.resource", "The entry has no resource. Add it or leave the entry out."
+        )
+    if not isinstance(entry.get("fullUrl"), str) or not entry["fullUrl"]:
+        yield Issue(
+            "required", f"{path}.fullUrl", "The entry has no fullUrl. Add the resource's URL or a urn:uuid."
+        )
+    for name in ("search", "request", "response"):
+        if name in entry:
+            yield Issue(
+                "structure", f"{path}.{name}", f"A collection has no {name} in its entries. Remove it."
+            )
+
+
+def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
+    yield from _missing(claim, demands.claim, CLAIM_PATH)
+    for name, allowed in _FIXED.items():
+        if claim.get(name) not in allowed:
+            yield Issue("value", f"{CLAIM_PATH}.{name}", f"{name} must be {' or '.join(allowed)} here.")
+    for name in _NUMBERED:
+        yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
+    yield from _modifier_faults(claim, CLAIM_PATH)
+    known = {entry["sequence"] for entry in claim.get("diagnosis") or []}
+    for index, item in enumerate(claim.get("item") or []):
+        path = f"{CLAIM_PATH}.item[{index}]"
+        yield from _missing(item, demands.item, path)
+        yield from _modifier_faults(item, path)
+        for pointer in item.get("diagnosisSequence") or []:
+            if pointer not in known:
+                yield Issue(
+                    "value",
+                    f"{path}.diagnosisSequence",
+                    f"No diagnosis has sequence {pointer}. Point to one that the Claim lists.",
+                )
+
+
+def _missing(element: Resource, demands: Mapping[str, str], path: str) -> Iterator[Issue]:
+    for name, meaning in demands.items():
+        if not element.get(name):
+            yield Issue("required", f"{path}.{name}", f"{name} is missing: {meaning}. Add it.")
+
+
+def _sequence_faults(entries: list[Resource], path: str) -> Iterator[Issue]:
+    seen: set[Any] = set()
+    for index, entry in enumerate(entries):
+        sequence = entry.get("sequence")
+        place = f"{path}[{index}].sequence"
+        if not isinstance(sequence, int) or sequence < 1:
+            yield Issue("value", place, "A sequence is a whole number from 1.")
+        elif sequence in seen:
+            yield Issue("duplicate", place, f"Sequence {sequence} is used twice. Number the entries apart.")
+        seen.add(sequence)
+
+
+def _modifier_faults(element: Resource, path: str) -> Iterator[Issue]:
+    for url in modifier_urls(element):
+        if url not in KNOWN_MODIFIERS:
+            yield Issue(
+                "extension",
+                f"{path}.modifierExtension",
+                f"The modifier extension {url} is unknown here and could reverse the meaning. Remove it.",
+            )
+
+
+def _dangling(read: Submission) -> Iterator[Issue]:
+    """References of the Claim that lead to no entry. Of a prior Claim only the name is needed."""
+    for path, text in references_of(read.claim, CLAIM_PATH):
+        if not path.startswith(f"{CLAIM_PATH}.related") and read.resolve(text) is None:
+            yield Issue(
+                "not-found", path, "The reference leads to no entry, or to several. Add the resource once."
+            )
+
+
+def _party_faults(read: Submission) -> Iterator[Issue]:
+    """Patient, insurer, provider and Coverage must be there: a name alone does not do. The Coverage is acted
+    upon, so it must be FHIR."""
+    for name, kinds in _PARTIES.items():
+        yield from _kind_faults(read.resolve(read.claim[name]), kinds, f"{CLAIM_PATH}.{name}")
+    path = f"{CLAIM_PATH}.insurance.coverage"
+    yield from _kind_faults(read.coverage, ("Coverage",), path)
+    entry = read.resolver.entry_of(read.coverage)
+    if entry is not None and read.coverage.get("resourceType") == "Coverage":
+        yield from faults(read.coverage, entry.path)
+
+
+def _kind_faults(found: Resource | None, kinds: tuple[str, ...], path: str) -> Iterator[Issue]:
+    if (found or {}).get("resourceType") not in kinds:
+        yield Issue("value", path, f"This must refer to an entry that is a {' or '.join(kinds)}.")

@@ -1,0 +1,185 @@
+"""Each `Claim.item` as the one ServiceRequest shape that policy reads (see `server.policy.request`).
+
+What is billed comes from the item; what only the order knows (body site, side, notes, therapy it is based on)
+comes from the requested service. Where both speak, the Claim decides: it is what is being authorized.
+
+Read of `Claim.item`: sequence, productOrService, modifier, diagnosisSequence, careTeamSequence, location[x],
+serviced[x], quantity, bodySite, the requestedService extension. Left aside, since no rule turns on them:
+revenue, unitPrice, net, encounter, detail, programCode, udi, informationSequence (the whole Bundle is the
+chart).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.fhir.extensions import extension, value
+from server.pas.chart import LocalChart
+from server.pas.terms import (
+    CLAIM_ENCOUNTER,
+    COVERAGE_INFORMATION,
+    CPT,
+    HCPCS,
+    LEVEL_OF_SERVICE,
+    PROCESS_PRIORITY,
+    extension_url,
+)
+
+Resource = dict[str, Any]
+
+_MERGED = (
+    "category",
+    "bodySite",
+    "note",
+    "supportingInfo",
+    "basedOn",
+    "reasonReference",
+    "locationCode",
+    "locationReference",
+    "performer",
+    "performerType",
+    "requester",
+    "encounter",
+    "quantityQuantity",
+    "quantityRatio",
+    "quantityRange",
+    "priority",
+    "authoredOn",
+    "extension",
+)
+"""Elements of the requested service that hold unless the Claim says otherwise."""
+
+
+def order_of(claim: Resource, item: Resource, chart: LocalChart) -> Resource:
+    """The ServiceRequest of one item; `claim`, `item` and `chart` in local form."""
+    requested = chart.find(value(extension(item, extension_url("requestedService")))) or {}
+    return {
+        "resourceType": "ServiceRequest",
+        "id": requested.get("id") or f"{claim['id']}-{item['sequence']}",
+        "status": "active",
+        "intent": "order",
+        "subject": claim["patient"],
+        **_kept(requested),
+        **_occurrence(item, requested),
+        **_given(
+            code=_code(item, requested),
+            reasonCode=_reasons(claim, item, requested, chart),
+            bodySite=requested.get("bodySite") or ([item["bodySite"]] if "bodySite" in item else None),
+            locationCode=_location(item, requested),
+            quantityQuantity=item.get("quantity"),
+            authoredOn=requested.get("authoredOn") or claim["created"],
+            priority=_priority(claim, requested),
+            requester=_requester(claim, item, requested),
+            encounter=requested.get("encounter") or value(extension(claim, CLAIM_ENCOUNTER)),
+        ),
+    }
+
+
+def assertion_id(order: Resource) -> str | None:
+    """The coverage-assertion-id that CRD gave this order, as the order carries it along."""
+    carried = value(extension(extension(order, COVERAGE_INFORMATION), "coverage-assertion-id"))
+    return carried if isinstance(carried, str) and carried else None
+
+
+def injury(claim: Resource, item: Resource, chart: LocalChart) -> Resource | None:
+    """Claim.accident as the onset of the item's first diagnosis, which is how a chart tells of an injury."""
+    date = (claim.get("accident") or {}).get("date")
+    diagnosis = next(_diagnoses(claim, item, chart), None)
+    if date is None or diagnosis is None:
+        return None
+    clinical = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    return {
+        "resourceType": "Condition",
+        "id": f"{claim['id']}-accident-{item['sequence']}",
+        "clinicalStatus": {"coding": [{"system": clinical, "code": "active"}]},
+        "code": diagnosis,
+        "subject": claim["patient"],
+        "onsetDateTime": date,
+    }
+
+
+def _kept(requested: Resource) -> Resource:
+    return {name: requested[name] for name in _MERGED if name in requested}
+
+
+def _given(**elements: Any) -> Resource:
+    return {name: content for name, content in elements.items() if content}
+
+
+def _code(item: Resource, requested: Resource) -> Resource:
+    """The billed code first, then its modifiers post-coordinated, `73221-RT`. An item about no particular
+    code (data absent) takes the order's."""
+    service = item["productOrService"]
+    codings = [coding for coding in service.get("coding") or [] if coding.get("code")]
+    billed = next((coding for coding in codings if coding.get("system") in (CPT, HCPCS)), None)
+    if billed is None:
+        return dict(requested.get("code") or service)
+    modifiers = [
+        {"system": billed["system"], "code": f"{billed['code']}-{coding['code']}"}
+        for modifier in item.get("modifier") or []
+        for coding in modifier.get("coding") or []
+        if coding.get("code")
+    ]
+    others = [coding for coding in codings if coding is not billed]
+    return {**service, "coding": [billed, *modifiers, *others]}
+
+
+def _diagnoses(claim: Resource, item: Resource, chart: LocalChart) -> Iterator[Resource]:
+    """The item's diagnoses in the order it points at them; all of the Claim's where it points at none."""
+    listed = {entry["sequence"]: entry for entry in claim.get("diagnosis") or []}
+    for sequence in item.get("diagnosisSequence") or listed:
+        entry = listed[sequence]
+        condition = chart.find(entry.get("diagnosisReference")) or {}
+        concept = entry.get("diagnosisCodeableConcept") or condition.get("code")
+        if concept:
+            yield concept
+
+
+def _reasons(claim: Resource, item: Resource, requested: Resource, chart: LocalChart) -> list[Resource]:
+    """Diagnoses of the Claim, then what the order names besides."""
+    reasons = list(_diagnoses(claim, item, chart))
+    named = {code for reason in reasons for code in _codes(reason)}
+    reasons += [reason for reason in requested.get("reasonCode") or [] if not named & set(_codes(reason))]
+    return reasons
+
+
+def _codes(concept: Resource) -> list[tuple[Any, Any]]:
+    return [(coding.get("system"), coding.get("code")) for coding in concept.get("coding") or []]
+
+
+def _location(item: Resource, requested: Resource) -> list[Resource] | None:
+    place = item.get("locationCodeableConcept")
+    return [place] if place else requested.get("locationCode")
+
+
+def _occurrence(item: Resource, requested: Resource) -> Resource:
+    """The planned date of the item; else the order's, in whatever form."""
+    if "servicedDate" in item:
+        return {"occurrenceDateTime": item["servicedDate"]}
+    if "servicedPeriod" in item:
+        return {"occurrencePeriod": item["servicedPeriod"]}
+    return {name: content for name, content in requested.items() if name.startswith("occurrence")}
+
+
+def _priority(claim: Resource, requested: Resource) -> str | None:
+    """A Claim marked `stat` is; else the order's own word; else level of service U, urgent."""
+    if (PROCESS_PRIORITY, "stat") in _codes(claim["priority"]):
+        return "stat"
+    if requested.get("priority"):
+        return str(requested["priority"])
+    level = value(extension(claim, extension_url("levelOfServiceCode"))) or {}
+    return "urgent" if (LEVEL_OF_SERVICE, "U") in _codes(level) else None
+
+
+def _requester(claim: Resource, item: Resource, requested: Resource) -> Resource:
+    """Who ordered: the order says; else the first of the care team on this item, else on the whole Claim;
+    else who asks for the authorization."""
+    if requested.get("requester"):
+        return dict(requested["requester"])
+    team = claim.get("careTeam") or []
+    pointers = item.get("careTeamSequence") or []
+    of_item = [member for member in team if member["sequence"] in pointers]
+    overall = [
+        member for member in team if value(extension(member, extension_url("careTeamClaimScope"))) is True
+    ]
+    member = next(iter([*of_item, *overall]), None)
+    return dict(member["provider"] if member else claim["provider"])

@@ -1,0 +1,51 @@
+"""A request that cannot be decided for a business reason (X12 AAA): no such member, no service named.
+
+It is answered 200 with a ClaimResponse whose outcome is `error`: what is wrong is for the provider's office
+to mend, not for the client's programmer. The reject codes (901) and follow-up codes (889) are the table
+below, to be checked against the licensed lists.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rejection(NamedTuple):
+    """`code` (X12 901), `follow_up` (889), the X12 segment and element, the FHIRPath, and the words for a
+    processNote."""
+
+    code: str
+    follow_up: str
+    element: str
+    path: str
+    text: str
+
+
+def member_not_found(coverage_index: int = 0) -> Rejection:
+    return Rejection(
+        code="75",
+        follow_up="C",
+        element="2010C-NM109",
+        path=f"Claim.insurance[{coverage_index}].coverage",
+        text="No member of this payer has the member number of this Coverage. Check the card and send again.",
+    )
+
+
+def other_beneficiary() -> Rejection:
+    return Rejection(
+        code="64",
+        follow_up="C",
+        element="2010D-NM109",
+        path="Claim.patient",
+        text="The Coverage belongs to another patient than the Claim. Send the patient's own Coverage.",
+    )
+
+
+def no_service(index: int) -> Rejection:
+    return Rejection(
+        code="AG",
+        follow_up="C",
+        element="2000F-SV1",
+        path=f"Claim.item[{index}].productOrService",
+        text="The item names no CPT or HCPCS code, and no order that would. Send the code of the service.",
+    )

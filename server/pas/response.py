@@ -1,0 +1,334 @@
+"""The response Bundle of a case: a ClaimResponse, what it refers to as the client sent it, what is asked.
+
+Shared by the guide versions; where they differ, the `Version` says how. Resources of the request are echoed
+under their own fullUrl, id and identifiers, so that a client recognises them; references are absolute.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from server.fhir.dates import instant
+from server.fhir.extensions import extension, value
+from server.fhir.references import references_of
+from server.pas import information
+from server.pas.case import Case, Item
+from server.pas.intake import Submission
+from server.pas.rejection import Rejection
+from server.pas.terms import (
+    ADJUDICATION,
+    FOLLOW_UP,
+    REJECT_REASON,
+    REVIEW_ACTION,
+    REVIEW_REASON,
+    concept,
+    extension_url,
+    profile,
+)
+from server.pas.verdict import (
+    Asked,
+    Cancelled,
+    Certifiable,
+    Certified,
+    Denied,
+    InReview,
+    Modified,
+    NotRequired,
+    OnFile,
+    Span,
+    Verdict,
+    action,
+    number_of,
+    span_of,
+)
+from server.pas.version import Service, Version
+
+Resource = dict[str, Any]
+
+BUNDLE_SYSTEM = "https://payer.example/pas-response"
+
+# Even a denial is `submitted`: profile-claimresponse fixes item.adjudication.category, and the verdict is in
+# extension-reviewAction.
+CATEGORY = concept(ADJUDICATION, "submitted")
+
+DISPOSITION: dict[type[Verdict], str] = {
+    Certified: "authorized",
+    Certifiable: "would be authorized",
+    OnFile: "authorized",
+    Modified: "authorized with changes",
+    NotRequired: "no authorization required",
+    Denied: "not authorized",
+    Asked: "pended: information requested",
+    InReview: "pended: clinical review",
+    Cancelled: "cancelled",
+}
+
+
+@dataclass(slots=True)
+class Notes:
+    """ClaimResponse.processNote, numbered as items refer to them."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, text: str) -> int:
+        self.texts.append(text)
+        return len(self.texts)
+
+    @property
+    def elements(self) -> list[Resource]:
+        return [
+            {"number": number, "type": "display", "text": text}
+            for number, text in enumerate(self.texts, start=1)
+        ]
+
+
+def pas_response_bundle(version: Version, case: Case, base: str, now: dt.datetime) -> Resource:
+    """profile-pas-response-bundle. `base` is the FHIR base that the answer's own addresses begin with."""
+    asked = information.entries(version, case, base)
+    response = pas_claim_response(version, case, [entry["fullUrl"] for entry in asked.requests])
+    entries = [
+        {"fullUrl": claim_response_url(case, base), "resource": response},
+        *echoed(case.read),
+        *asked.requests,
+        *asked.tasks,
+    ]
+    return collection("pas-response-bundle", entries, now)
+
+
+def pas_inquiry_response_entries(version: Version, case: Case, base: str) -> list[Resource]:
+    """The entries that tell of one case in answer to an inquiry: a ClaimResponse of
+    profile-claiminquiryresponse, without the requests for information that only the submitter gets, and the
+    Tasks that are open."""
+    response = pas_claim_response(version, case) | {"meta": {"profile": [profile("claiminquiryresponse")]}}
+    return [
+        {"fullUrl": claim_response_url(case, base), "resource": response},
+        *echoed(case.read),
+        *information.entries(version, case, base).tasks,
+    ]
+
+
+def collection(profile_name: str, entries: Sequence[Resource], now: dt.datetime) -> Resource:
+    """A Bundle of that profile. Entries that name the same resource go in once, the first as it is."""
+    identifier = str(uuid4())
+    return {
+        "resourceType": "Bundle",
+        "id": identifier,
+        "meta": {"profile": [profile(profile_name)]},
+        "identifier": {"system": BUNDLE_SYSTEM, "value": identifier},
+        "type": "collection",
+        "timestamp": instant(now),
+        "entry": list({entry["fullUrl"]: entry for entry in reversed(entries)}.values())[::-1],
+    }
+
+
+def claim_response_url(case: Case, base: str) -> str:
+    """Where the ClaimResponse can be read again; a name of no place where there is nothing to read."""
+    return f"{base}/ClaimResponse/{case.id}" if case.request and not case.dry else f"urn:uuid:{case.id}"
+
+
+def pas_claim_response(version: Version, case: Case, information_requests: Sequence[str] = ()) -> Resource:
+    """profile-claimresponse."""
+    read, verdicts, notes = case.read, [item.verdict for item in case.items], Notes()
+    items = [_item(version, item, notes) for item in case.items]
+    errors = [_error(version, rejection, notes) for rejection in case.rejections]
+    return {
+        "resourceType": "ClaimResponse",
+        "id": case.id,
+        "meta": {"profile": [profile("claimresponse")]},
+        "identifier": case.identifiers,
+        "status": "active",
+        "type": read.claim["type"],
+        "use": "preauthorization",
+        "patient": {"reference": _url(read, read.patient)},
+        "created": instant(case.decided),
+        "insurer": {"reference": _url(read, read.insurer)},
+        "requestor": {"reference": _url(read, read.provider)},
+        **({"request": {"reference": case.request}} if case.request else version.no_request),
+        "outcome": "error" if errors else version.outcome(verdicts),
+        "disposition": _disposition(case),
+        **_header_authorization(verdicts),
+        **({"item": items} if items else {}),
+        **_added_lines(version, case),
+        **(
+            {"communicationRequest": [{"reference": url} for url in information_requests]}
+            if information_requests
+            else {}
+        ),
+        **({"processNote": notes.elements} if notes.texts else {}),
+        **({"error": errors} if errors else {}),
+    }
+
+
+def echoed(read: Submission) -> list[Resource]:
+    """Entries for patient, insurer and requestor, and for what they refer to, each once and as sent."""
+    waiting = [read.patient, read.insurer, read.provider]
+    found: dict[int, Resource] = {}
+    while waiting:
+        resource = waiting.pop(0)
+        entry = read.resolver.entry_of(resource)
+        if entry is None or id(resource) in found or resource is read.claim:
+            continue
+        found[id(resource)] = {"fullUrl": entry.full_url, "resource": resource}
+        targets = (read.resolve(text, resource) for _, text in references_of(resource, ""))
+        waiting += [target for target in targets if target is not None]
+    return list(found.values())
+
+
+def _url(read: Submission, resource: Resource) -> str:
+    entry = read.resolver.entry_of(resource)
+    assert entry is not None, "intake refuses a Claim whose patient, insurer or provider is no entry"
+    return entry.full_url
+
+
+def _item(version: Version, item: Item, notes: Notes) -> Resource:
+    numbers = [notes.add(text) for text in note_texts(item.verdict)]
+    return {
+        "extension": [
+            *_traces(item),
+            *_authorized_span(item.verdict),
+            *_echoed_facts(item),
+            *_particulars(version, item),
+        ],
+        "itemSequence": item.sequence,
+        **({"noteNumber": numbers} if numbers else {}),
+        "adjudication": [{"extension": [review_action(item.verdict)], "category": CATEGORY}],
+    }
+
+
+def review_action(verdict: Verdict) -> Resource:
+    """extension-reviewAction. The code stands under the full URL of its own extension: the slice is called
+    `code`, the extension is not."""
+    number = number_of(verdict)
+    return {
+        "url": extension_url("reviewAction"),
+        "extension": [
+            *([{"url": "number", "valueString": number}] if number else []),
+            *(
+                {"url": "reasonCode", "valueCodeableConcept": concept(REVIEW_REASON, code)}
+                for code in _reasons(verdict)
+            ),
+            {
+                "url": extension_url("reviewActionCode"),
+                "valueCodeableConcept": concept(REVIEW_ACTION, action(verdict)),
+            },
+        ],
+    }
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    match verdict:
+        case Denied(denial):
+            return [denial.code]
+        case Asked(code=code) if code:
+            return [code]
+    return []
+
+
+def note_texts(verdict: Verdict) -> list[str]:
+    """What a person reads about a verdict: one text a denial, one a criterion that is open."""
+    match verdict:
+        case Denied(denial):
+            return [denial.text]
+        case Asked(asks):
+            return [ask.text for ask in asks]
+        case InReview(why=why) | NotRequired(why=why) | Modified(why=why):
+            return [why]
+    return []
+
+
+def _traces(item: Item) -> list[Resource]:
+    return [
+        {"url": extension_url("itemTraceNumber"), "valueIdentifier": trace} for trace in item.trace_numbers
+    ]
+
+
+def _authorized_span(verdict: Verdict) -> list[Resource]:
+    issued = [verdict.issued] if isinstance(verdict, Certified | Modified) else []
+    span = span_of(verdict)
+    return [
+        *({"url": extension_url("itemPreAuthIssueDate"), "valueDate": day.isoformat()} for day in issued),
+        *([{"url": extension_url("itemPreAuthPeriod"), "valuePeriod": _period(span)}] if span else []),
+    ]
+
+
+def _echoed_facts(item: Item) -> Iterator[Resource]:
+    """Numbers of earlier decisions that the request quotes, and the day of service it asks for."""
+    for name in ("authorizationNumber", "administrationReferenceNumber"):
+        quoted = value(extension(item.requested, extension_url(name)))
+        if quoted:
+            yield {"url": extension_url(name), "valueString": quoted}
+    if "servicedDate" in item.requested:
+        yield {
+            "url": extension_url("itemRequestedServiceDate"),
+            "valueDateTime": item.requested["servicedDate"],
+        }
+    elif "servicedPeriod" in item.requested:
+        yield {
+            "url": extension_url("itemRequestedServiceDate"),
+            "valuePeriod": item.requested["servicedPeriod"],
+        }
+
+
+def _particulars(version: Version, item: Item) -> list[Resource]:
+    if isinstance(item.verdict, Asked):
+        return version.pend_number(item.verdict.tracking)
+    service = _otherwise_authorized(item)
+    return version.authorized_detail(item, service) if service else []
+
+
+def _added_lines(version: Version, case: Case) -> Resource:
+    services = [(item, service) for item in case.items if (service := _otherwise_authorized(item))]
+    lines = [line for item, service in services for line in version.authorized_lines(item, service)]
+    return {"addItem": lines} if lines else {}
+
+
+def _otherwise_authorized(item: Item) -> Service | None:
+    """The service that was authorized, where the Claim alone does not tell."""
+    asked, modifiers = item.requested["productOrService"], item.requested.get("modifier") or []
+    match item.verdict:
+        case Modified(code=code, units=units):
+            return Service({"coding": [{**asked["coding"][0], "code": code}]}, modifiers, units)
+        case OnFile(units=units):
+            return Service(asked, modifiers, units)
+    return None
+
+
+def _header_authorization(verdicts: Sequence[Verdict]) -> Resource:
+    """preAuthRef and preAuthPeriod where one number, or one span, is true of the whole answer."""
+    numbers = {number for verdict in verdicts if (number := number_of(verdict))}
+    spans = {span for verdict in verdicts if (span := span_of(verdict))}
+    return {
+        **({"preAuthRef": numbers.pop()} if len(numbers) == 1 else {}),
+        **({"preAuthPeriod": _period(spans.pop())} if len(spans) == 1 else {}),
+    }
+
+
+def _disposition(case: Case) -> str:
+    words = [DISPOSITION[type(item.verdict)] for item in case.items]
+    words += ["not processed"] * bool(case.rejections)
+    text = "; ".join(dict.fromkeys(words))
+    told = f"dry run, nothing was stored: {text}" if case.dry else text
+    return told[:1].upper() + told[1:]
+
+
+def _period(span: Span) -> Resource:
+    return {"start": span.start.isoformat(), "end": span.end.isoformat()}
+
+
+def _error(version: Version, rejection: Rejection, notes: Notes) -> Resource:
+    notes.add(rejection.text)
+    return {
+        "extension": [
+            version.error_element(rejection.element),
+            {"url": extension_url("errorPath"), "valueString": rejection.path},
+            {
+                "url": extension_url("errorFollowupAction"),
+                "valueCodeableConcept": concept(FOLLOW_UP, rejection.follow_up),
+            },
+        ],
+        "code": concept(REJECT_REASON, rejection.code),
+    }

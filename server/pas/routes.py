@@ -1,0 +1,81 @@
+"""The PAS door: `Claim/$submit`, `Claim/$inquire`, and reading again what an answer named by URL."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Request
+
+from server.fhir.errors import NotFound
+from server.fhir.requests import FhirBody, wants_json
+from server.fhir.responses import FhirResponse
+from server.pas import casebook, v2_0
+from server.pas.inquire import Inquire
+from server.pas.response import pas_response_bundle
+from server.pas.submit import Submit
+from server.services import Services, Version
+
+SPOKEN = {"2.0": v2_0.VERSION}
+VERSIONS: tuple[Version, ...] = ("2.0",)
+
+
+def router(services: Services, version: Version) -> APIRouter:
+    """The routes of one guide version, below its FHIR base."""
+    spoken, base = SPOKEN[version], services.fhir_base(version)
+    submit = Submit(spoken, base, services.store, services.adjudicator)
+    inquire = Inquire(spoken, base, services.store)
+    routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])
+
+    @routes.post("/Claim/$submit", summary="Ask for prior authorization", response_class=FhirResponse)
+    def submit_claim(
+        request: Request,
+        body: FhirBody,
+        dry_run: Annotated[
+            bool, Header(alias="X-Dry-Run", description="Say what would be decided; store nothing.")
+        ] = False,
+    ) -> FhirResponse:
+        """A PAS request Bundle in, a PAS response Bundle out: decided, or pended with what is asked. The
+        decision is stored before it is answered."""
+        now = services.clock()
+        if dry_run:
+            return FhirResponse(submit.rehearsal(body, now))
+        return FhirResponse(submit.answer(body, client(request), now))
+
+    @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)
+    def inquire_claim(request: Request, body: FhirBody) -> FhirResponse:
+        """A PAS inquiry Bundle in; every case of the member that matches it and concerns the asker out."""
+        return FhirResponse(inquire.answer(body, client(request), services.clock()))
+
+    @routes.get("/ClaimResponse/{resource_id}", summary="Read a decision again", response_class=FhirResponse)
+    def read_claim_response(resource_id: str) -> FhirResponse:
+        """The ClaimResponse as it stands now, under the URL that an answer gave it."""
+        return FhirResponse(read_again("ClaimResponse", resource_id))
+
+    @routes.get(
+        "/CommunicationRequest/{resource_id}",
+        summary="Read what was asked again",
+        response_class=FhirResponse,
+    )
+    def read_communication_request(resource_id: str) -> FhirResponse:
+        return FhirResponse(read_again("CommunicationRequest", resource_id))
+
+    @routes.get(
+        "/Task/{resource_id}", summary="Read which forms are asked again", response_class=FhirResponse
+    )
+    def read_task(resource_id: str) -> FhirResponse:
+        return FhirResponse(read_again("Task", resource_id))
+
+    def read_again(kind: str, resource_id: str) -> dict[str, Any]:
+        with services.store.reading() as tx:
+            found = casebook.by_resource_id(tx, resource_id)
+        if found is not None:
+            wanted = f"{base}/{kind}/{resource_id}"
+            for entry in pas_response_bundle(spoken, found, base, services.clock())["entry"]:
+                if entry["fullUrl"] == wanted:
+                    return dict(entry["resource"])
+        raise NotFound(f"There is no {kind} with this id. Use the URL that the answer gave it.")
+
+    return routes
+
+
+def client(request: Request) -> str:
+    """Who calls, as the security layer found out; empty where nobody has to say."""
+    return str(getattr(request.state, "client", "") or "")

@@ -1,0 +1,44 @@
+"""Canonicals and code systems of Da Vinci PAS.
+
+The X12 lists are licensed: codes here are those that public examples show or that the policy's table names,
+and their meanings are not vouched for by the list itself.
+"""
+
+STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
+PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
+X12 = "https://codesystem.x12.org/005010"
+
+REVIEW_ACTION = f"{X12}/306"
+REVIEW_REASON = "https://codesystem.x12.org/external/886"
+REJECT_REASON = f"{X12}/901"
+FOLLOW_UP = f"{X12}/889"
+CERTIFICATION = f"{X12}/1322"
+LEVEL_OF_SERVICE = f"{X12}/1338"
+REPORT_TYPE = f"{X12}/755"
+
+ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
+DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+PROCESS_PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
+IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
+NPI = "http://hl7.org/fhir/sid/us-npi"
+LOINC = "http://loinc.org"
+CPT = "http://www.ama-assn.org/go/cpt"
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+
+CLAIM_ENCOUNTER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Claim.encounter"
+COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
+
+
+def profile(name: str) -> str:
+    """`profile("claimresponse")`: the canonical of a PAS profile."""
+    return f"{STRUCTURE}/profile-{name}"
+
+
+def extension_url(name: str) -> str:
+    """`extension_url("reviewAction")`: the URL of a PAS extension."""
+    return f"{STRUCTURE}/extension-{name}"
+
+
+def concept(system: str, code: str) -> dict[str, list[dict[str, str]]]:
+    """A CodeableConcept of one coding."""
+    return {"coding": [{"system": system, "code": code}]}

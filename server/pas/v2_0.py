@@ -1,0 +1,90 @@
+"""PAS 2.0.1: what it says in its own way. See `version.Version` for what each entry decides."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from server.pas.case import Item
+from server.pas.response import collection
+from server.pas.terms import extension_url
+from server.pas.verdict import Verdict, pended
+from server.pas.version import Service, Version
+
+Resource = dict[str, Any]
+
+
+def outcome(verdicts: Sequence[Verdict]) -> str:
+    """`queued` where nothing is decided yet; the code is gone from 2.2."""
+    waiting = [pended(verdict) for verdict in verdicts]
+    return "queued" if waiting and all(waiting) else "partial" if any(waiting) else "complete"
+
+
+def authorized_detail(item: Item, service: Service) -> list[Resource]:
+    """extension-itemAuthorizedDetail holds what was authorized instead of what was asked."""
+    return [
+        {
+            "url": extension_url("itemAuthorizedDetail"),
+            "extension": [
+                {"url": "productOrServiceCode", "valueCodeableConcept": service.code},
+                *({"url": "modifier", "valueCodeableConcept": concept} for concept in service.modifiers),
+                {"url": "quantity", "valueQuantity": {"value": service.units}},
+            ],
+        }
+    ]
+
+
+def no_lines(item: Item, service: Service) -> list[Resource]:
+    """addItem came with 2.2."""
+    return []
+
+
+def error_element(element: str) -> Resource:
+    return {"url": extension_url("errorElement"), "valueString": element}
+
+
+def no_pend_number(tracking: str) -> list[Resource]:
+    """The profile lists extension-administrationReferenceNumber on ClaimResponse.item, the extension's own
+    context forbids it there; the tracking number stands in the CommunicationRequest."""
+    return []
+
+
+def line_on_request(sequence: int) -> tuple[list[Resource], list[Resource]]:
+    return [], [{"url": extension_url("serviceLineNumber"), "valuePositiveInt": sequence}]
+
+
+def information(texts: Sequence[str]) -> list[str]:
+    """Free text, so the words of each criterion go out as they are."""
+    return list(texts)
+
+
+def task_line(sequence: int) -> Resource:
+    return {"url": extension_url("paLineNumber"), "valueInteger": sequence}
+
+
+def task_form(tracking: Resource) -> tuple[str, Resource]:
+    return "questionnaires-needed", {"valueIdentifier": tracking}
+
+
+def one_bundle(cases: list[list[Resource]], outcomes: list[Resource], now: dt.datetime) -> Resource:
+    """One Bundle for all cases, their ClaimResponses first."""
+    responses = [entries[0] for entries in cases]
+    others = [entry for entries in cases for entry in entries[1:]]
+    return collection("pas-inquiry-response-bundle", [*responses, *others, *outcomes], now)
+
+
+VERSION = Version(
+    name="2.0",
+    outcome=outcome,
+    authorized_detail=authorized_detail,
+    authorized_lines=no_lines,
+    error_element=error_element,
+    pend_number=no_pend_number,
+    line_on_request=line_on_request,
+    information=information,
+    task_line=task_line,
+    task_form=task_form,
+    no_request={},
+    inquiry_answer=one_bundle,
+)

@@ -1,0 +1,156 @@
+"""What was decided about one item of a request.
+
+One class an outcome, each with exactly what its answer needs: a certification cannot lack its number, a
+denial its reasons, a pend the names of what is asked. `ACTION` is the one place where outcomes become X12
+306 codes. Verdicts are stored with the case (`to_json`, `from_json`), so that every later answer, in either
+guide version, says the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from server.policy.denial import Denial
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The days an authorization is good for, both included."""
+
+    start: dt.date
+    end: dt.date
+
+
+class Certified(msgspec.Struct, frozen=True, tag="certified"):
+    """Authorized as asked."""
+
+    number: str
+    issued: dt.date
+    span: Span
+    units: Decimal
+
+
+class Certifiable(msgspec.Struct, frozen=True, tag="certifiable"):
+    """A dry run's `Certified`: it would be authorized, so there is no number."""
+
+    span: Span
+    units: Decimal
+
+
+class Modified(msgspec.Struct, frozen=True, tag="modified"):
+    """Authorized, but not what was asked: another code, fewer units."""
+
+    number: str
+    issued: dt.date
+    span: Span
+    code: str
+    units: Decimal
+    why: str
+
+
+class OnFile(msgspec.Struct, frozen=True, tag="on-file"):
+    """Authorized, but not in answer to a Claim: CRD granted it, or it is on file from of old."""
+
+    number: str
+    span: Span
+    units: Decimal
+
+
+class NotRequired(msgspec.Struct, frozen=True, tag="not-required"):
+    """Covered, and nobody need authorize it."""
+
+    why: str
+
+
+class Denied(msgspec.Struct, frozen=True, tag="denied"):
+    denial: Denial
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One open criterion: what is missing and what would settle it. `questions` are linkIds."""
+
+    criterion: str
+    title: str
+    missing: str
+    remedy: str
+    questions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        parts = (f"{self.criterion}, {self.title}", self.missing, self.remedy)
+        return " ".join(part.strip().rstrip(".") + "." for part in parts if part.strip())
+
+
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """Pended until more is known: what is asked, one entry a criterion, by which forms, under which tracking
+    number, by when it is due, and the reason code (886)."""
+
+    asks: tuple[Ask, ...]
+    questionnaires: tuple[str, ...]
+    tracking: str
+    due: dt.datetime
+    code: str
+
+    def __post_init__(self) -> None:
+        if not self.asks:
+            raise ValueError("an item that waits for information must say for which")
+
+
+class InReview(msgspec.Struct, frozen=True, tag="in-review"):
+    """Pended until a person has decided. `recommended` is the denial that the rules propose, if they do: it
+    is for the reviewer to read."""
+
+    why: str
+    due: dt.datetime
+    recommended: Denial | None = None
+
+
+class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
+    number: str | None = None
+
+
+Verdict = Certified | Certifiable | Modified | OnFile | NotRequired | Denied | Asked | InReview | Cancelled
+
+ACTION: dict[type[Verdict], str] = {
+    Certified: "A1",
+    Certifiable: "A1",
+    OnFile: "A1",
+    NotRequired: "A1",
+    Modified: "A6",
+    Denied: "A3",
+    Asked: "A4",
+    InReview: "A4",
+    Cancelled: "C",
+}
+"""Review action codes (X12 306): certified in total, modified, not certified, pending, cancelled."""
+
+
+def action(verdict: Verdict) -> str:
+    return ACTION[type(verdict)]
+
+
+def pended(verdict: Verdict) -> bool:
+    """Whether more is to come."""
+    return isinstance(verdict, Asked | InReview)
+
+
+def number_of(verdict: Verdict) -> str | None:
+    """The authorization number that the item has, or had."""
+    return verdict.number if isinstance(verdict, Certified | Modified | OnFile | Cancelled) else None
+
+
+def span_of(verdict: Verdict) -> Span | None:
+    return verdict.span if isinstance(verdict, Certified | Certifiable | Modified | OnFile) else None
+
+
+def to_json(verdict: Verdict) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(verdict)
+    return content
+
+
+def from_json(content: Any) -> Verdict:
+    verdict: Verdict = msgspec.convert(content, Verdict)
+    return verdict

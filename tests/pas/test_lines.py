@@ -1,0 +1,190 @@
+"""A Claim.item as the order that the rules read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server.pas import intake, lines
+from server.pas.chart import local_chart
+from tests.pas import builders as a
+
+Resource = dict[str, Any]
+
+
+def order_of(bundle: Resource, index: int = 0) -> Resource:
+    read = intake.submission(a.raw(bundle))
+    chart = local_chart(read.resolver)
+    claim = chart.of(read.claim)
+    return lines.order_of(claim, claim["item"][index], chart)
+
+
+def codes(concept: Resource) -> list[str]:
+    return [coding["code"] for coding in concept["coding"]]
+
+
+def test_the_billed_code_comes_first_and_its_modifiers_after_it() -> None:
+    modified = a.item(modifier=[a.concept(a.CPT, "RT"), a.concept(a.CPT, "26")])
+
+    assert codes(order_of(a.request(claim=a.claim(modified)))["code"]) == ["73221", "73221-RT", "73221-26"]
+
+
+def test_site_notes_and_therapy_come_from_the_requested_service() -> None:
+    ordered = a.order(note=[{"text": "fell on it"}], basedOn=[{"reference": "ServiceRequest/mri"}])
+    order = order_of(a.request(order=ordered))
+
+    assert order["id"] == "mri"
+    assert codes(order["bodySite"][0]) == [a.SHOULDER]
+    assert order["note"] == [{"text": "fell on it"}]
+    assert order["basedOn"] == [{"reference": "ServiceRequest/mri"}]
+
+
+def test_diagnoses_stand_in_the_order_the_item_points_at_them() -> None:
+    asked = a.claim(
+        a.item(diagnosisSequence=[2, 1]), diagnosis=[a.diagnosis("M25.511", 1), a.diagnosis("M75.111", 2)]
+    )
+    order = order_of(a.request(claim=asked))
+
+    assert [codes(reason) for reason in order["reasonCode"]] == [["M75.111"], ["M25.511"]]
+
+
+def test_an_item_that_points_at_no_diagnosis_has_them_all() -> None:
+    unpointed = a.item()
+    del unpointed["diagnosisSequence"]
+    asked = a.claim(unpointed, diagnosis=[a.diagnosis("M25.511", 1), a.diagnosis("M75.111", 2)])
+
+    assert [codes(reason) for reason in order_of(a.request(claim=asked))["reasonCode"]] == [
+        ["M25.511"],
+        ["M75.111"],
+    ]
+
+
+def test_reasons_of_the_order_that_the_claim_names_too_are_not_doubled() -> None:
+    ordered = a.order(reasonCode=[a.concept(a.ICD, "M75.111"), a.concept(a.ICD, "M25.511")])
+
+    assert [codes(reason) for reason in order_of(a.request(order=ordered))["reasonCode"]] == [
+        ["M75.111"],
+        ["M25.511"],
+    ]
+
+
+def test_place_quantity_and_day_are_those_of_the_item() -> None:
+    ordered = a.order(occurrenceTiming={"event": ["2026-12-24"]}, quantityQuantity={"value": 3})
+    order = order_of(a.request(order=ordered))
+
+    assert codes(order["locationCode"][0]) == ["11"]
+    assert order["quantityQuantity"]["value"] == 1
+    assert order["occurrenceDateTime"] == "2026-12-01"
+    assert "occurrenceTiming" not in order
+
+
+def test_day_zero_is_the_day_of_the_order_else_of_the_claim() -> None:
+    undated = a.order()
+    del undated["authoredOn"]
+
+    assert order_of(a.request())["authoredOn"] == "2026-11-20"
+    assert order_of(a.request(order=undated))["authoredOn"] == "2026-11-25"
+
+
+def test_urgency_is_the_claims_then_the_orders() -> None:
+    stat = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
+
+    assert (
+        order_of(a.request(claim=a.claim(priority=stat), order=a.order(priority="routine")))["priority"]
+        == "stat"
+    )
+    assert order_of(a.request(order=a.order(priority="urgent")))["priority"] == "urgent"
+    assert "priority" not in order_of(a.request())
+
+
+def test_who_ordered_is_named_by_the_order_then_the_care_team_then_the_claim() -> None:
+    doctor = {"resourceType": "Practitioner", "id": "doctor"}
+    surgeon = {"resourceType": "Practitioner", "id": "surgeon"}
+    team = [
+        {
+            "extension": [{"url": a.extension_url("careTeamClaimScope"), "valueBoolean": True}],
+            "sequence": 1,
+            "provider": {"reference": "Practitioner/surgeon"},
+        }
+    ]
+    ordered = a.order(requester={"reference": "Practitioner/doctor"})
+    with_team = a.claim(careTeam=team)
+
+    assert (
+        order_of(a.request(doctor, surgeon, claim=with_team, order=ordered))["requester"]["reference"]
+        == "Practitioner/doctor"
+    )
+    assert order_of(a.request(surgeon, claim=with_team))["requester"]["reference"] == "Practitioner/surgeon"
+    assert order_of(a.request())["requester"]["reference"] == "Organization/clinic"
+
+
+def test_without_a_requested_service_the_item_alone_makes_the_order() -> None:
+    alone = a.item(extension=[], bodySite=a.concept(a.SNOMED, a.SHOULDER))
+    order = order_of(a.request(claim=a.claim(alone)))
+
+    assert order["id"] == "pa-1-1"
+    assert codes(order["bodySite"][0]) == [a.SHOULDER]
+    assert codes(order["code"]) == ["73221", "73221-RT"]
+
+
+def test_an_item_about_no_code_takes_the_orders() -> None:
+    absent = a.item(productOrService=a.concept(a.DATA_ABSENT, "not-applicable"))
+
+    assert codes(order_of(a.request(claim=a.claim(absent)))["code"]) == ["73221"]
+
+
+def test_the_assertion_of_crd_ties_the_request_to_its_answer() -> None:
+    told = a.order(extension=[a.coverage_information("as-1")])
+
+    assert lines.assertion_id(order_of(a.request(order=told))) == "as-1"
+    assert lines.assertion_id(order_of(a.request())) is None
+
+
+def test_an_accident_is_the_onset_of_the_diagnosis() -> None:
+    read = intake.submission(a.raw(a.request(claim=a.claim(accident={"date": "2026-10-01"}))))
+    chart = local_chart(read.resolver)
+    claim = chart.of(read.claim)
+    injury = lines.injury(claim, claim["item"][0], chart)
+
+    assert injury is not None
+    assert injury["onsetDateTime"] == "2026-10-01"
+    assert codes(injury["code"]) == ["M75.111"]
+
+
+@pytest.mark.parametrize("written", [a.with_absolute_references, a.with_uuids])
+def test_the_chart_reads_the_same_however_references_are_written(
+    written: Callable[[Resource], Resource],
+) -> None:
+    """urn:uuid, absolute and relative names lead to one and the same chart."""
+    therapy = {
+        "resourceType": "Procedure",
+        "id": "pt-1",
+        "status": "completed",
+        "subject": {"reference": "Patient/anna"},
+        "basedOn": [{"reference": "ServiceRequest/mri"}],
+    }
+    bundle = a.request(therapy)
+    here = local_chart(intake.submission(a.raw(bundle)).resolver)
+    there = local_chart(intake.submission(a.raw(written(bundle))).resolver)
+
+    assert here.resources == there.resources
+    assert order_of(bundle) == order_of(written(bundle))
+
+
+def test_two_resources_with_one_id_stay_two() -> None:
+    """Entries of two servers may share `Type/id`; neither may stand for the other."""
+    bundle = a.with_absolute_references(a.request())
+    stranger = a.anna(name=[{"family": "Other"}])
+    bundle["entry"].append({"fullUrl": "https://elsewhere.example/fhir/Patient/anna", "resource": stranger})
+    chart = local_chart(intake.submission(a.raw(bundle)).resolver)
+    patients = [one for one in chart.resources if one["resourceType"] == "Patient"]
+
+    assert len({one["id"] for one in patients}) == 2
+
+
+def test_a_resource_without_an_id_is_called_by_its_uuid() -> None:
+    bundle = a.with_uuids(a.request())
+    del bundle["entry"][1]["resource"]["id"]
+    chart = local_chart(intake.submission(a.raw(bundle)).resolver)
+
+    assert "Patient/00000002-0000-4000-8000-000000000000" in chart.by_name

@@ -1,0 +1,304 @@
+"""What is answered about each outcome, and how it is laid out (profile-pas-response-bundle, 2.0.1)."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from server.fhir.extensions import extension, value, values
+from server.pas import decision, intake, rejection, v2_0
+from server.pas.case import Case, Item
+from server.pas.response import pas_inquiry_response_entries, pas_response_bundle
+from server.pas.terms import REVIEW_ACTION, extension_url
+from server.pas.verdict import (
+    Cancelled,
+    Certifiable,
+    Certified,
+    Denied,
+    InReview,
+    Modified,
+    NotRequired,
+    OnFile,
+    Span,
+    Verdict,
+    from_json,
+    to_json,
+)
+from server.policy.denial import denial_of
+from server.policy.determination import Determination
+from tests.emitted import record
+from tests.pas import builders as a
+from tests.pas import determinations as said
+
+Resource = dict[str, Any]
+
+NOW = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)
+BASE = "http://127.0.0.1:8080/r2.0/fhir"
+CASE = "3a0b1d56-7c1f-4b52-9a55-1c3d5e7f9a01"
+SPAN = Span(dt.date(2026, 12, 1), dt.date(2027, 1, 29))
+CERTIFIED = Certified("PA1234567890", dt.date(2026, 11, 25), SPAN, Decimal(1))
+
+
+def verdict_on(determination: Determination) -> Verdict:
+    return decision.verdict_without_number(determination, "case-1", NOW)
+
+
+OUTCOMES: list[tuple[str, Verdict, str]] = [
+    ("approve", CERTIFIED, "A1"),
+    ("approve in a dry run", Certifiable(SPAN, Decimal(1)), "A1"),
+    ("no authorization required", verdict_on(said.free_of_authorization()), "A1"),
+    ("on file", OnFile("PA-OLD", SPAN, Decimal(1)), "A1"),
+    (
+        "modified",
+        Modified("PA1234567890", dt.date(2026, 11, 25), SPAN, "73221", Decimal(1), "Contrast adds nothing."),
+        "A6",
+    ),
+    ("deny", verdict_on(said.denied()), "A3"),
+    ("more information", verdict_on(said.needs_more()), "A4"),
+    ("pend", verdict_on(said.waits_for_a_person()), "A4"),
+    ("pend where a denial is recommended", verdict_on(said.recommends_denial()), "A4"),
+    ("cancelled", Cancelled("PA1234567890"), "C"),
+]
+every_outcome = pytest.mark.parametrize(
+    ("name", "verdict", "code"), OUTCOMES, ids=[row[0] for row in OUTCOMES]
+)
+
+
+def case(*verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> Case:
+    asked = a.claim(*(a.item(number) for number in range(1, len(verdicts) + 1)))
+    read = intake.submission(a.raw(bundle or a.request(claim=asked)))
+    items = tuple(Item(item, verdict) for item, verdict in zip(read.items, verdicts, strict=True))
+    return Case(CASE, read, items, NOW, request=read.claim_url, **changes)
+
+
+def answer(*verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> Resource:
+    answered = pas_response_bundle(v2_0.VERSION, case(*verdicts, bundle=bundle, **changes), BASE, NOW)
+    record("pas-2.0.1", answered)
+    return answered
+
+
+def response(bundle: Resource) -> Resource:
+    return dict(bundle["entry"][0]["resource"])
+
+
+def of_type(bundle: Resource, kind: str) -> list[Resource]:
+    return [entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind]
+
+
+def review_action(item: Resource) -> Resource:
+    return dict(extension(item["adjudication"][0], extension_url("reviewAction")) or {})
+
+
+@every_outcome
+def test_each_outcome_has_its_own_review_action(name: str, verdict: Verdict, code: str) -> None:
+    """Above all: denied is A3, and what needs no authorization is never that."""
+    action = value(
+        extension(review_action(response(answer(verdict))["item"][0]), extension_url("reviewActionCode"))
+    )
+
+    assert action == {"coding": [{"system": "https://codesystem.x12.org/005010/306", "code": code}]}
+    assert REVIEW_ACTION.endswith("/306")
+
+
+@every_outcome
+def test_a_verdict_comes_out_of_the_store_as_it_went_in(name: str, verdict: Verdict, code: str) -> None:
+    assert from_json(to_json(verdict)) == verdict
+
+
+@every_outcome
+def test_every_answer_opens_with_the_response_and_names_each_entry_once(
+    name: str, verdict: Verdict, code: str
+) -> None:
+    bundle = answer(verdict)
+    urls = [entry["fullUrl"] for entry in bundle["entry"]]
+
+    assert bundle["type"] == "collection"
+    assert response(bundle)["resourceType"] == "ClaimResponse"
+    assert len(set(urls)) == len(urls)
+
+
+def test_an_authorization_says_its_number_its_day_and_its_span() -> None:
+    answered = response(answer(CERTIFIED))
+    line = answered["item"][0]
+
+    assert value(extension(review_action(line), "number")) == "PA1234567890"
+    assert value(extension(line, extension_url("itemPreAuthIssueDate"))) == "2026-11-25"
+    assert value(extension(line, extension_url("itemPreAuthPeriod"))) == {
+        "start": "2026-12-01",
+        "end": "2027-01-29",
+    }
+    assert answered["preAuthRef"] == "PA1234567890"
+    assert answered["preAuthPeriod"] == {"start": "2026-12-01", "end": "2027-01-29"}
+
+
+def test_items_keep_sequence_trace_number_and_the_day_asked_for() -> None:
+    lines = response(answer(CERTIFIED, verdict_on(said.denied())))["item"]
+
+    assert [line["itemSequence"] for line in lines] == [1, 2]
+    assert [values(line, extension_url("itemTraceNumber")) for line in lines] == [
+        [{"system": "https://ehr.example/trace", "value": "T-1"}],
+        [{"system": "https://ehr.example/trace", "value": "T-2"}],
+    ]
+    assert value(extension(lines[0], extension_url("itemRequestedServiceDate"))) == "2026-12-01"
+
+
+def test_what_the_client_sent_comes_back_under_its_own_names() -> None:
+    asked = a.request()
+    answered = answer(CERTIFIED, bundle=asked)
+    sent = {entry["fullUrl"]: entry["resource"] for entry in asked["entry"]}
+    back = {entry["fullUrl"]: entry["resource"] for entry in answered["entry"][1:]}
+
+    assert set(back) == {
+        f"{a.HOST}/Patient/anna",
+        f"{a.HOST}/Organization/payer",
+        f"{a.HOST}/Organization/clinic",
+    }
+    assert all(resource == sent[url] for url, resource in back.items())
+    assert response(answered)["patient"] == {"reference": f"{a.HOST}/Patient/anna"}
+    assert response(answered)["request"] == {"reference": f"{a.HOST}/Claim/pa-1"}
+    assert response(answered)["identifier"][0] == {"system": "https://ehr.example/pa", "value": "PA-1"}
+
+
+def test_a_requester_in_a_role_comes_with_the_person_and_the_place() -> None:
+    doctor = {
+        "resourceType": "Practitioner",
+        "id": "doctor",
+        "meta": {"profile": [a.profile("practitioner")]},
+        "identifier": [{"system": a.NPI, "value": "1111111112"}],
+        "name": [{"family": "Berg"}],
+    }
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "meta": {"profile": [a.profile("practitionerrole")]},
+        "practitioner": {"reference": "Practitioner/doctor"},
+        "organization": {"reference": "Organization/clinic"},
+    }
+    asked = a.request(role, doctor, claim=a.claim(provider={"reference": "PractitionerRole/role"}))
+    answered = answer(verdict_on(said.needs_more()), bundle=asked)
+    names = {entry["fullUrl"].removeprefix(f"{a.HOST}/") for entry in answered["entry"]}
+
+    assert {"PractitionerRole/role", "Practitioner/doctor", "Organization/clinic"} <= names
+    assert response(answered)["requestor"] == {"reference": f"{a.HOST}/PractitionerRole/role"}
+
+
+def test_a_denial_gives_its_reason_by_code_and_in_words() -> None:
+    answered = response(answer(verdict_on(said.denied())))
+    line = answered["item"][0]
+
+    assert values(review_action(line), "reasonCode") == [
+        {"coding": [{"system": "https://codesystem.x12.org/external/886", "code": "44"}]}
+    ]
+    assert [answered["processNote"][number - 1]["text"] for number in line["noteNumber"]] == [
+        denial_of(said.denied()).text
+    ]
+    assert "preAuthRef" not in answered
+
+
+def test_what_needs_no_authorization_says_so_and_has_no_number() -> None:
+    answered = response(answer(verdict_on(said.free_of_authorization())))
+
+    assert answered["disposition"] == "No authorization required"
+    assert "preAuthRef" not in answered
+    assert extension(review_action(answered["item"][0]), "number") is None
+
+
+def test_a_request_for_information_says_what_by_criterion_and_by_form() -> None:
+    bundle = answer(verdict_on(said.needs_more()))
+    (asked,) = of_type(bundle, "CommunicationRequest")
+    (task,) = of_type(bundle, "Task")
+    answered = response(bundle)
+
+    assert answered["outcome"] == "queued"
+    assert answered["communicationRequest"] == [{"reference": f"{BASE}/CommunicationRequest/{CASE}-1"}]
+    assert [payload["contentString"].partition(",")[0] for payload in asked["payload"]] == ["IMG-XR"]
+    assert value(extension(asked["payload"][0], extension_url("serviceLineNumber"))) == 1
+    assert task["input"][1]["valueIdentifier"] == asked["identifier"][0]
+    assert value(extension(task["input"][1], extension_url("paLineNumber"))) == 1
+    assert task["reasonReference"] == {"reference": f"{a.HOST}/Claim/pa-1"}
+    assert task["restriction"]["period"]["end"].startswith("2026-12-02")
+
+
+def test_a_review_asks_the_provider_for_nothing() -> None:
+    bundle = answer(verdict_on(said.recommends_denial()))
+
+    assert of_type(bundle, "CommunicationRequest") == []
+    assert response(bundle)["disposition"] == "Pended: clinical review"
+
+
+def test_a_recommendation_is_not_told_as_if_it_were_the_decision() -> None:
+    verdict = verdict_on(said.recommends_denial())
+
+    assert isinstance(verdict, InReview)
+    assert verdict.recommended == denial_of(said.denied())
+    assert values(review_action(response(answer(verdict))["item"][0]), "reasonCode") == []
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "outcome"),
+    [
+        ([CERTIFIED], "complete"),
+        ([Denied(denial_of(said.denied()))], "complete"),
+        ([NotRequired("Exempt.")], "complete"),
+        ([verdict_on(said.needs_more())], "queued"),
+        ([verdict_on(said.waits_for_a_person()), verdict_on(said.needs_more())], "queued"),
+        ([CERTIFIED, verdict_on(said.needs_more())], "partial"),
+    ],
+)
+def test_the_outcome_tells_whether_all_is_decided(verdicts: list[Verdict], outcome: str) -> None:
+    assert response(answer(*verdicts))["outcome"] == outcome
+
+
+def test_a_modification_says_what_was_authorized_instead() -> None:
+    changed = Modified("PA1", dt.date(2026, 11, 25), SPAN, "73221", Decimal(1), "Contrast adds nothing here.")
+    line = response(answer(changed))["item"][0]
+    detail = extension(line, extension_url("itemAuthorizedDetail"))
+
+    assert value(extension(detail, "productOrServiceCode"))["coding"][0]["code"] == "73221"
+    assert value(extension(detail, "quantity")) == {"value": Decimal(1)}
+
+
+def test_a_business_error_names_element_path_and_what_to_do() -> None:
+    asked = a.request(claim=a.claim(a.item(1, "")))
+    del asked["entry"][0]["resource"]["item"][0]["productOrService"]["coding"][0]["code"]
+    read = intake.submission(a.raw(asked))
+    failed = Case(CASE, read, (), NOW, (rejection.no_service(0),), request=read.claim_url)
+    bundle = pas_response_bundle(v2_0.VERSION, failed, BASE, NOW)
+    record("pas-2.0.1", bundle)
+    (error,) = response(bundle)["error"]
+
+    assert response(bundle)["outcome"] == "error"
+    assert "item" not in response(bundle)
+    assert error["code"]["coding"][0] == {"system": "https://codesystem.x12.org/005010/901", "code": "AG"}
+    assert value(extension(error, extension_url("errorPath"))) == "Claim.item[0].productOrService"
+    assert value(extension(error, extension_url("errorElement"))) == "2000F-SV1"
+
+
+def test_numbers_of_earlier_decisions_that_a_request_quotes_come_back_with_it() -> None:
+    quoting = a.item()
+    quoting["extension"].append({"url": extension_url("authorizationNumber"), "valueString": "PA-OLD"})
+    line = response(answer(CERTIFIED, bundle=a.request(claim=a.claim(quoting))))["item"][0]
+
+    assert value(extension(line, extension_url("authorizationNumber"))) == "PA-OLD"
+
+
+@every_outcome
+def test_an_inquiry_is_told_the_same_without_the_requests_for_information(
+    name: str, verdict: Verdict, code: str
+) -> None:
+    entries = pas_inquiry_response_entries(v2_0.VERSION, case(verdict), BASE)
+    body = v2_0.VERSION.inquiry_answer([entries], [], NOW)
+    record("pas-2.0.1", body)
+    told, first = response(body), response(answer(verdict))
+
+    assert told["meta"]["profile"] == [a.profile("claiminquiryresponse")]
+    assert told["item"] == first["item"]
+    assert "communicationRequest" not in told
+
+
+def test_a_dry_run_is_readable_nowhere_and_says_so() -> None:
+    bundle = answer(Certifiable(SPAN, Decimal(1)), dry=True)
+
+    assert bundle["entry"][0]["fullUrl"] == f"urn:uuid:{CASE}"
+    assert response(bundle)["disposition"] == "Dry run, nothing was stored: would be authorized"
