@@ -1,0 +1,157 @@
+"""The one use case behind three doors: judge an order line, then grant it a number."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from server.adjudication import table
+from server.adjudication.authorizations import SPAN, as_issued, day_of_service, good_for, on_file
+from server.adjudication.judged import Judged
+from server.adjudication.members import member_key, payors
+from server.adjudication.orders import day_zero, order_key, service_code, side
+from server.policy.catalog import Catalog
+from server.policy.determine import determine
+from server.policy.request import Chart, Member
+from server.settings import Settings
+from server.store import Store, Transaction, assertions, authorizations, records
+from server.store import tables as stored
+
+Resource = Mapping[str, Any]
+
+
+class Adjudicator:
+    """Shared by all doors; holds nothing that changes."""
+
+    def __init__(self, catalog: Catalog, store: Store, settings: Settings) -> None:
+        self.catalog = catalog
+        self.store = store
+        self.settings = settings
+
+    def judge(
+        self,
+        tx: Transaction,
+        order: Resource,
+        coverage: Resource,
+        patient: Resource | None,
+        chart: Chart,
+        now: dt.datetime,
+        *,
+        fhir_server: str | None = None,
+        assertion_id: str | None = None,
+    ) -> Judged:
+        """Decides one order line; reads the store and writes nothing.
+
+        `order` follows the conventions of `server.policy.request`; `patient` is the beneficiary where it
+        could be had; `chart` holds what was sent, prefetched or queried, sibling lines included.
+        `fhir_server` names whose `Patient/1` this is where nothing better does; `assertion_id` is the
+        coverage-assertion-id the client quotes for this order.
+        """
+        plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
+        key = member_key(coverage, patient, fhir_server)
+        member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id))
+        seen = _with_patient(chart, patient)
+        judge = determine if self._governed(service_code(order)) else table.determine
+        return Judged(judge(order, member, seen, plan, now), member, plan, order, member.order_key)
+
+    def authorize(
+        self,
+        tx: Transaction,
+        judged: Judged,
+        door: str,
+        now: dt.datetime,
+        *,
+        version: str,
+        client: str = "",
+        assertion_id: str | None = None,
+        case_id: str | None = None,
+    ) -> str:
+        """The authorization number of an approved line: the one on file, else a new one stored in `tx`.
+
+        The file is read again here, in the writing transaction, so that two requests for one order end in
+        one number.
+        """
+        found = self._number_on_file(tx, judged, now)
+        if found is not None:
+            return found
+        said = judged.determination
+        start = said.valid_from or said.planned or said.day_zero
+        granted = stored.Authorization(
+            number=authorizations.new_number(),
+            version=version,
+            client=client,
+            member_key=judged.member.key,
+            order_key=judged.order_key,
+            cpt=service_code(judged.order),
+            side=side(judged.order) or "",
+            status="active",
+            span_start=start,
+            span_end=said.valid_until or start + SPAN,
+            units=said.units,
+            used=0,
+            door=door,
+            assertion_id=assertion_id,
+            case_id=case_id,
+            order=dict(judged.order),
+            determination=said.to_json(),
+            created=now,
+        )
+        authorizations.issue(tx, granted)
+        return granted.number
+
+    def _governed(self, code: str) -> bool:
+        """Whether some policy speaks about the code, in whatever region; the table has the rest."""
+        return any(code in policy.codes for policy in self.catalog.policies)
+
+    def _number_on_file(self, tx: Transaction, judged: Judged, now: dt.datetime) -> str | None:
+        if judged.determination.authorization:
+            return judged.determination.authorization
+        on = day_of_service(judged.order, day_zero(judged.order, now))
+        issued = (
+            as_issued(row)
+            for row in authorizations.of_member(tx, judged.member.key)
+            if row.status == "active"
+        )
+        good = (held for held in issued if good_for(held, judged.order, judged.order_key, on))
+        return next((held.number for held in good), None)
+
+    def _member(self, tx: Transaction, key: str, coverage: Resource, order: str) -> Member:
+        own = records.of_member(tx, key)
+        known = self.settings.membership == "open" or any(
+            record.get("resourceType") in ("Patient", "Coverage") for record in own
+        )
+        return Member(
+            key=key,
+            coverage=self._coverage_of_record(own, coverage),
+            known=known,
+            records=[*own, *records.of_kind(tx, "Location")],
+            authorizations=on_file(tx, key, own),
+            order_key=order,
+        )
+
+    def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:
+        """Where membership is by registry, the payer's own Coverage says whether it is active, not the
+        client's copy of it."""
+        if self.settings.membership == "registry":
+            return next((record for record in own if record.get("resourceType") == "Coverage"), sent)
+        return sent
+
+    def _order_key(self, tx: Transaction, key: str, order: Resource, assertion_id: str | None) -> str:
+        """The order the quoted assertion was about, provided it was this member's and the service and side
+        are still the same; a changed order is another one and is judged anew."""
+        told = assertions.by_id(tx, assertion_id) if assertion_id else None
+        if told is not None and told.member_key == key and _same_service(told.order, order):
+            return told.order_key
+        return order_key(key, order)
+
+
+def _same_service(one: Resource, other: Resource) -> bool:
+    return service_code(one) == service_code(other) and side(one) == side(other)
+
+
+def _with_patient(chart: Chart, patient: Resource | None) -> Chart:
+    """The policy reads age and sex from the chart."""
+    if patient is None or any(resource is patient for resource in chart.resources):
+        return chart
+    return Chart(resources=[patient, *chart.resources], notes=chart.notes)

@@ -1,0 +1,28 @@
+"""What adjudication hands back to a door: the determination and what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from server.policy.determination import Determination
+from server.policy.request import Member
+
+if TYPE_CHECKING:
+    from server.policy.catalog import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One order line, judged.
+
+    `order` is the ServiceRequest as judged; `order_key` says which order it is (contract: the assertion it
+    was told under, else member, service, side and planned day).
+    """
+
+    determination: Determination
+    member: Member
+    plan: Plan
+    order: Mapping[str, Any]
+    order_key: str

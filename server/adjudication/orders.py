@@ -1,0 +1,91 @@
+"""The order's own facts, as far as records are found by them: service, side, days.
+
+They follow the conventions of `server.policy.request`. Everything clinical is read by the policy itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from server.fhir.dates import first_day
+
+CPT = "http://www.ama-assn.org/go/cpt"
+HCPCS = frozenset(
+    {
+        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "https://bluebutton.cms.gov/resources/codesystem/hcpcs",
+        "urn:oid:2.16.840.1.113883.6.285",
+    }
+)
+BILLED = HCPCS | {CPT}
+
+SIDE_BY_SITE = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
+SIDE_BY_MODIFIER = {"RT": "RT", "LT": "LT", "50": "50"}
+
+
+def service_code(order: Mapping[str, Any]) -> str:
+    """The billed code (CPT or HCPCS) without its modifiers; "" where the order names none."""
+    for coding in _codings([order.get("code")]):
+        if coding.get("system") in BILLED and isinstance(coding.get("code"), str):
+            return str(coding["code"]).partition("-")[0].strip()
+    return ""
+
+
+def side(order: Mapping[str, Any]) -> str | None:
+    """ "RT", "LT" or "50" (both) by modifier, else by body site; None where no side is stated."""
+    modifiers = {
+        part
+        for coding in _codings([order.get("code")])
+        if coding.get("system") in BILLED
+        for part in str(coding.get("code", "")).split("-")[1:]
+    }
+    by_modifier = {SIDE_BY_MODIFIER[part] for part in modifiers if part in SIDE_BY_MODIFIER}
+    sites = order.get("bodySite")
+    by_site = {
+        SIDE_BY_SITE[str(coding.get("code"))]
+        for coding in _codings(sites if isinstance(sites, list) else [sites])
+        if str(coding.get("code")) in SIDE_BY_SITE
+    }
+    return _one(by_modifier) or _one(by_site)
+
+
+def planned_day(order: Mapping[str, Any]) -> dt.date | None:
+    """The day the service is planned for: `occurrence[x]` (a Period by its start, a Timing by its first
+    event)."""
+    period, timing = order.get("occurrencePeriod"), order.get("occurrenceTiming")
+    events = timing.get("event") if isinstance(timing, dict) else None
+    candidates = (
+        order.get("occurrenceDateTime"),
+        period.get("start") if isinstance(period, dict) else None,
+        events[0] if isinstance(events, list) and events else None,
+    )
+    return next((day for text in candidates if (day := first_day(text)) is not None), None)
+
+
+def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:
+    """The day evidence windows count from: `authoredOn`, else today."""
+    return first_day(order.get("authoredOn")) or now.date()
+
+
+def order_key(member_key: str, order: Mapping[str, Any]) -> str:
+    """Member, service, side and planned day: the same order, however often it is sent."""
+    planned = planned_day(order)
+    return "|".join(
+        (member_key, service_code(order), side(order) or "", planned.isoformat() if planned else "")
+    )
+
+
+def _one(sides: set[str]) -> str | None:
+    """Right and left together are both sides."""
+    return ("50" if len(sides) > 1 else next(iter(sides))) if sides else None
+
+
+def _codings(concepts: list[Any]) -> Iterator[Mapping[str, Any]]:
+    for concept in concepts:
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        for coding in codings if isinstance(codings, list) else []:
+            if isinstance(coding, dict):
+                yield coding

@@ -1,0 +1,96 @@
+"""Services that no policy governs: answered from the plan's coverage table.
+
+Most of what is ordered is not MRI. The plan still says honestly whether the service is covered, whether it
+needs prior authorization, and whether somebody else administers it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from server.adjudication.authorizations import day_of_service
+from server.adjudication.orders import day_zero, planned_day, service_code, side
+from server.fhir.dates import first_day, last_day
+from server.policy.determination import Decision, Determination, Line
+from server.policy.request import Chart, Member, Resource
+
+if TYPE_CHECKING:
+    from server.policy.catalog import Plan, Service
+
+NOT_COVERED = "G-COV"
+NO_BENEFIT = "G-BEN"
+ELSEWHERE = "G-ROUTE"
+"""Gate of a service that this payer does not decide about: somebody else does, or nobody knows the code."""
+
+
+def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime) -> Determination:
+    """As `server.policy.determine`, for a service outside every policy. `chart` is not read."""
+    service = plan.catalog.service(plan, service_code(order))
+    day = day_zero(order, now)
+    gate, covered, decision, reason = _ruling(service, member, plan, day, day_of_service(order, day))
+    return Determination(
+        plan=plan.name,
+        policy="",
+        region="",
+        line=_line(order),
+        day_zero=day,
+        planned=planned_day(order),
+        covered=covered,
+        pa_needed=False,
+        decision=decision,
+        gate=gate,
+        criteria=(),
+        unmet=(NOT_COVERED,) if gate == NOT_COVERED else (),
+        unknown=(),
+        theme=None,
+        reason=reason,
+        title=service.title,
+    )
+
+
+def _ruling(
+    service: Service, member: Member, plan: Plan, day: dt.date, on: dt.date
+) -> tuple[str, bool, Decision, str]:
+    """Gate, covered, decision, reason."""
+    named = service.title or "This service"
+    if not member.known:
+        return NOT_COVERED, False, Decision.DENY, f"{plan.title} has no member with this insurance card."
+    if not (_active(member.coverage, day) and _active(member.coverage, on)):
+        return NOT_COVERED, False, Decision.DENY, f"The coverage is not active on {on.isoformat()}."
+    if not service.ours:
+        return ELSEWHERE, True, Decision.PEND, f"{named} is not decided here: ask {plan.title} by telephone."
+    if not service.covered:
+        return NO_BENEFIT, False, Decision.DENY, f"{named} is not a benefit of {plan.title}."
+    if service.pa_needed:
+        return (
+            ELSEWHERE,
+            True,
+            Decision.PEND,
+            f"{named} needs prior authorization, which is not decided here.",
+        )
+    return "G-SET", True, Decision.APPROVE, f"{named} is covered without prior authorization."
+
+
+def _active(coverage: Resource, day: dt.date) -> bool:
+    period: Any = coverage.get("period") or {}
+    start, end = first_day(period.get("start")), last_day(period.get("end"))
+    begun, not_ended = start is None or start <= day, end is None or day <= end
+    return coverage.get("status", "active") == "active" and begun and not_ended
+
+
+def _line(order: Resource) -> Line:
+    quantity = order.get("quantityQuantity") or {}
+    return Line(
+        code=service_code(order),
+        side=side(order),
+        diagnoses=tuple(
+            str(coding["code"])
+            for concept in order.get("reasonCode") or []
+            for coding in concept.get("coding") or []
+            if "code" in coding
+        ),
+        place_of_service=None,
+        quantity=Decimal(str(quantity.get("value", 1))),
+    )
