@@ -28,10 +28,16 @@ SIDE_BY_MODIFIER = {"RT": "RT", "LT": "LT", "50": "50"}
 
 def service_code(order: Mapping[str, Any]) -> str:
     """The billed code (CPT or HCPCS) without its modifiers; "" where the order names none."""
+    coding = service_coding(order)
+    return coding["code"] if coding else ""
+
+
+def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
+    """The billed code with its system, as a Coding without modifiers and display."""
     for coding in _codings([order.get("code")]):
         if coding.get("system") in BILLED and isinstance(coding.get("code"), str):
-            return str(coding["code"]).partition("-")[0].strip()
-    return ""
+            return {"system": coding["system"], "code": coding["code"].partition("-")[0].strip()}
+    return None
 
 
 def side(order: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,138 @@
+"""The coverage-information extension, and the client's resource with it as a system action.
+
+Nothing but the extension changes: the resource that goes back is the object that was read, its members in
+their order, its decimals with their digits.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from server.crd.saying import Reason, Saying
+from server.crd.version import Element, Version
+from server.fhir.extensions import extension, extensions, value
+
+COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
+UCUM = "http://unitsofmeasure.org"
+
+_RENEWED = frozenset({"date", "coverage-assertion-id", "expiry-date"})
+"""What differs between two sayings that say the same."""
+
+
+def coverage_information(
+    version: Version,
+    saying: Saying,
+    coverage: str,
+    assertion_id: str,
+    today: dt.date,
+    contact: Element | None,
+) -> Element:
+    """ext-coverage-information: one Coverage's answer about one order."""
+    return {
+        "url": COVERAGE_INFORMATION,
+        "extension": list(_parts(version, saying, coverage, assertion_id, today, contact)),
+    }
+
+
+def _parts(
+    version: Version,
+    saying: Saying,
+    coverage: str,
+    assertion_id: str,
+    today: dt.date,
+    contact: Element | None,
+) -> Iterator[Element]:
+    yield {"url": "coverage", "valueReference": {"reference": coverage}}
+    yield _code("covered", version.covered[saying.covered])
+    if saying.authorization is not None:
+        yield _code("pa-needed", version.authorization[saying.authorization])
+    for code in version.documents(saying.documents):
+        yield _code("doc-needed", code)
+    for code in sorted({code for need in saying.information for code in version.information[need]}):
+        yield _code("info-needed", code)
+    if saying.billing is not None:
+        yield {"url": "billingCode", "valueCoding": dict(saying.billing)}
+    for reason in saying.reasons:
+        yield {"url": "reason", "valueCodeableConcept": _reason(version, reason)}
+    yield from _details(version, saying)
+    for canonical in saying.questionnaires:
+        yield {"url": "questionnaire", "valueCanonical": canonical}
+    yield {"url": "date", "valueDate": today.isoformat()}
+    yield {"url": "coverage-assertion-id", "valueString": assertion_id}
+    if saying.number is not None:
+        yield {"url": "satisfied-pa-id", "valueString": saying.number}
+    if contact is not None:
+        yield contact
+    if version.expiry and saying.valid_until is not None:
+        yield {"url": "expiry-date", "valueDate": saying.valid_until.isoformat()}
+
+
+def _details(version: Version, saying: Saying) -> Iterator[Element]:
+    """How much and how long, where an authorization is given."""
+    if saying.number is None or saying.valid_from is None or saying.valid_until is None:
+        return
+    span = {"start": saying.valid_from.isoformat(), "end": saying.valid_until.isoformat()}
+    yield version.details("allowed-period", {"valuePeriod": span})
+    if saying.units is not None:
+        units = {"value": saying.units, "unit": "study", "system": UCUM, "code": "{study}"}
+        yield version.details("allowed-quantity", {"valueQuantity": units})
+
+
+def _reason(version: Version, reason: Reason) -> Element:
+    coding = version.causes.get(reason.cause) if reason.cause else None
+    return {**({"coding": [coding]} if coding else {}), "text": reason.text}
+
+
+def _code(url: str, code: str) -> Element:
+    return {"url": url, "valueCode": code}
+
+
+def updated(resource: Mapping[str, Any], answers: list[Element]) -> Element | None:
+    """The resource with these answers in place of earlier ones about the same Coverages; None where they
+    say nothing new. Other payers' answers and all else stay as they are."""
+    earlier = list(extensions(resource, COVERAGE_INFORMATION))
+    if all(any(_says_the_same(old, new) for old in earlier) for new in answers):
+        return None
+    told = {_coverage(answer) for answer in answers}
+    kept = [
+        entry
+        for entry in resource.get("extension", [])
+        if entry.get("url") != COVERAGE_INFORMATION or _coverage(entry) not in told
+    ]
+    every = [*kept, *answers]
+    if "extension" not in resource:
+        return {**resource, "extension": every}
+    return {name: every if name == "extension" else content for name, content in resource.items()}
+
+
+def earlier_assertion(resource: Mapping[str, Any], coverage: str) -> str | None:
+    """The assertion id that the resource carries for this Coverage."""
+    for answer in extensions(resource, COVERAGE_INFORMATION):
+        if _coverage(answer) == coverage:
+            told = value(extension(answer, "coverage-assertion-id"))
+            return told if isinstance(told, str) else None
+    return None
+
+
+def system_action(resource: Element) -> Element:
+    """The action that hands the resource back; never a card."""
+    return {
+        "type": "update",
+        "description": f"Adds coverage information to {resource['resourceType']}/{resource['id']}.",
+        "resource": resource,
+    }
+
+
+def _says_the_same(old: Element, new: Element) -> bool:
+    return _content(old) == _content(new)
+
+
+def _content(answer: Element) -> list[Element]:
+    return [part for part in answer.get("extension", []) if part.get("url") not in _RENEWED]
+
+
+def _coverage(answer: Element) -> str:
+    reference = value(extension(answer, "coverage"))
+    return str(reference.get("reference", "")) if isinstance(reference, dict) else ""

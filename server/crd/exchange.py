@@ -1,0 +1,92 @@
+"""What is kept of a call for disputes and for the measures of CRDMetricData (CRD, "Metrics").
+
+The call as it came, without its access token, and the answer as it went; beside them a summary that the
+report counts without reading either again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.crd.intake import Call
+from server.crd.version import Element, Version
+from server.fhir import json
+from server.fhir.errors import FhirError
+from server.store import exchanges
+from server.store import tables as stored
+
+DOOR = "crd"
+SECRET = "fhirAuthorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call as it came in: whose, when, under which request id."""
+
+    request_id: str
+    client: str
+    started: dt.datetime
+    body: Mapping[str, Any]
+    """The decoded body; empty where it could not be decoded."""
+
+
+def exchange(
+    version: Version,
+    service: str,
+    arrival: Arrival,
+    status: int,
+    response: Element,
+    summary: Element,
+    now: dt.datetime,
+) -> stored.Exchange:
+    """The row to keep. The token is left out: nobody needs it once the call has ended."""
+    told = {name: content for name, content in arrival.body.items() if name != SECRET}
+    return stored.Exchange(
+        id=exchanges.new_id(),
+        request_id=arrival.request_id,
+        client=arrival.client,
+        door=DOOR,
+        version=version.name,
+        operation=service,
+        instance=_instance(arrival.body),
+        status=status,
+        started=arrival.started,
+        milliseconds=(now - arrival.started).total_seconds() * 1000,
+        summary=summary,
+        request=json.encode(told),
+        response=json.encode(response),
+    )
+
+
+def summary_of_call(call: Call, coverage_information: Iterable[Element]) -> Element:
+    """What the measures count: what was sent, how it was had, what was said."""
+    return {
+        "hook": call.hook.name,
+        "user": call.user,
+        "token": "used" if call.access and call.access.token else "not-used",
+        "resources": dict(Counter(_kinds(call.prefetch.values()))),
+        "coverageInformation": list(coverage_information),
+    }
+
+
+def summary_of_error(error: FhirError) -> Element:
+    return {"issues": [issue.code for issue in error.issues]}
+
+
+def _instance(body: Mapping[str, Any]) -> str:
+    instance = body.get("hookInstance")
+    return instance if isinstance(instance, str) else ""
+
+
+def _kinds(contents: Iterable[Any]) -> Iterable[str]:
+    for content in contents:
+        if isinstance(content, dict):
+            entries = content.get("entry")
+            if content.get("resourceType") == "Bundle" and isinstance(entries, list):
+                yield from _kinds(entry.get("resource") for entry in entries if isinstance(entry, dict))
+            elif isinstance(content.get("resourceType"), str):
+                yield content["resourceType"]

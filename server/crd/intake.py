@@ -1,0 +1,185 @@
+"""Is this a hook call? What CDS Hooks and the hook's context ask for, checked, with every fault named.
+
+    call = read_call(body, HOOKS["order-sign"], V2_0)
+
+Unknown members are ignored, missing optional ones are no fault. What a call acts upon (orders, appointments)
+is held to FHIR element by element in `focus`; prefetched data is read as it comes in `sight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from server.crd.configuration import Configuration, configuration
+from server.crd.hooks import Hook
+from server.fhir.errors import InvalidRequest, Issue
+
+Test = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a hook's context: what it must be, in words and as a test."""
+
+    words: str
+    test: Test
+    required: bool = True
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(_text(entry) for entry in value)
+
+
+def _resource(value: Any) -> bool:
+    return isinstance(value, dict) and _text(value.get("resourceType"))
+
+
+def _bundle(value: Any) -> bool:
+    return _resource(value) and value["resourceType"] == "Bundle"
+
+
+IDENTIFIER = Member("the id of a resource", _text)
+REFERENCE = Member("a reference, Type/id", _text)
+REFERENCES = Member("an array of references, Type/id", _texts)
+BUNDLE = Member("a Bundle", _bundle)
+
+
+def optional(member: Member) -> Member:
+    return Member(member.words, member.test, required=False)
+
+
+_IN_ENCOUNTER = {"userId": REFERENCE, "patientId": IDENTIFIER}
+
+CONTEXTS: Mapping[str, Mapping[str, Member]] = {
+    "order-sign": {**_IN_ENCOUNTER, "draftOrders": BUNDLE, "encounterId": optional(IDENTIFIER)},
+    "order-select": {
+        **_IN_ENCOUNTER,
+        "selections": REFERENCES,
+        "draftOrders": BUNDLE,
+        "encounterId": optional(IDENTIFIER),
+    },
+    "appointment-book": {**_IN_ENCOUNTER, "appointments": BUNDLE, "encounterId": optional(IDENTIFIER)},
+    "encounter-start": {**_IN_ENCOUNTER, "encounterId": IDENTIFIER},
+    "encounter-discharge": {**_IN_ENCOUNTER, "encounterId": IDENTIFIER},
+}
+"""The contexts that both guides share; order-dispatch is in each version's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The EHR's FHIR server and the token for it, good for this call alone."""
+
+    base: str
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Access({self.base!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A hook call as checked. `prefetch` is None where the client sent none."""
+
+    hook: Hook
+    instance: str
+    context: Mapping[str, Any]
+    prefetch: Mapping[str, Any]
+    access: Access | None
+    configuration: Configuration
+    extension: Mapping[str, Any]
+
+    @property
+    def patient_id(self) -> str:
+        return str(self.context["patientId"]).rpartition("/")[2]
+
+    @property
+    def user(self) -> str:
+        return str(self.context.get("userId", ""))
+
+    @property
+    def client_server(self) -> str:
+        return self.access.base if self.access else ""
+
+
+def read_call(body: Mapping[str, Any], hook: Hook, context: Mapping[str, Member]) -> Call:
+    """The call in a decoded body. Raises InvalidRequest with one issue a fault."""
+    faults = [*_faults_of_call(body, hook), *_faults_of_context(body.get("context"), context)]
+    if faults:
+        raise InvalidRequest(*faults)
+    extension = body.get("extension")
+    extension = extension if isinstance(extension, dict) else {}
+    return Call(
+        hook=hook,
+        instance=body["hookInstance"],
+        context=body["context"],
+        prefetch=body.get("prefetch") or {},
+        access=_access(body),
+        configuration=configuration(extension),
+        extension=extension,
+    )
+
+
+def _faults_of_call(body: Mapping[str, Any], hook: Hook) -> Iterator[Issue]:
+    named = body.get("hook")
+    if not _text(named):
+        yield _required("hook", f"Send the hook's name; this service answers {hook.name}.")
+    elif named != hook.name:
+        yield Issue("value", "hook", f"This service answers {hook.name}. Call the service of your hook.")
+    if not _text(body.get("hookInstance")):
+        yield _required("hookInstance", "Send a UUID that identifies this call.")
+    if not isinstance(body.get("prefetch", {}), dict | None):
+        yield Issue("structure", "prefetch", "It must be an object: prefetch key to resource.")
+    yield from _faults_of_access(body)
+
+
+def _faults_of_access(body: Mapping[str, Any]) -> Iterator[Issue]:
+    server, grant = body.get("fhirServer"), body.get("fhirAuthorization")
+    if server is not None and not (isinstance(server, str) and _is_address(server)):
+        yield Issue("value", "fhirServer", "It must be the http or https base address of your FHIR server.")
+    if grant is None:
+        return
+    if not isinstance(grant, dict):
+        yield Issue("structure", "fhirAuthorization", "It must be an object with an access_token.")
+    elif not _text(grant.get("access_token")):
+        yield _required("fhirAuthorization.access_token", "Send the token, or leave fhirAuthorization out.")
+    if server is None:
+        yield _required("fhirServer", "A token was sent without the server it is for. Name the server.")
+
+
+def _faults_of_context(context: Any, members: Mapping[str, Member]) -> Iterator[Issue]:
+    if not isinstance(context, dict):
+        yield _required("context", f"Send an object with {', '.join(members)}.")
+        return
+    for name, member in members.items():
+        value = context.get(name)
+        if value is None:
+            if member.required:
+                yield _required(f"context.{name}", f"Send {member.words}.")
+        elif not member.test(value):
+            yield Issue("value", f"context.{name}", f"It must be {member.words}.")
+
+
+def _required(expression: str, remedy: str) -> Issue:
+    return Issue("required", expression, f"{expression} is missing. {remedy}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _access(body: Mapping[str, Any]) -> Access | None:
+    server = body.get("fhirServer")
+    if not server:
+        return None
+    return Access(server.rstrip("/"), (body.get("fhirAuthorization") or {}).get("access_token", ""))

@@ -1,0 +1,225 @@
+"""What coverage information says of one order under one Coverage, before any version's codes.
+
+    say(judged, hook, ...) -> Saying
+
+The outcome table (one row a kind of determination) is here and nowhere else; `coverage_information` gives it
+the shape and the codes of a guide version. Invariants of the extension that hold by construction: a number
+exactly with SATISFIED; no authorization word where nothing is covered; further information exactly where
+something is conditional; a questionnaire only where a document is asked for; always a reason in words.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from server.adjudication.judged import Judged
+from server.adjudication.orders import service_coding
+from server.adjudication.table import ELSEWHERE
+from server.crd.configuration import Configuration
+from server.crd.hooks import Hook
+from server.policy.determination import Criterion, Decision, Determination
+
+
+class Covered(enum.Enum):
+    YES = "yes"
+    NO = "no"
+    CONDITIONAL = "conditional"
+    """Depends on what the order does not say yet."""
+    UNREADABLE = "unreadable"
+    """Cannot be told, because data could not be read."""
+
+
+class Authorization(enum.Enum):
+    NONE_NEEDED = "none-needed"
+    NEEDED = "needed"
+    SATISFIED = "satisfied"
+    CONDITIONAL = "conditional"
+    UNREADABLE = "unreadable"
+
+
+class Document(enum.Enum):
+    CLINICAL = "clinical"
+    ADMINISTRATIVE = "administrative"
+
+
+class Information(enum.Enum):
+    CODE = "code"
+    """The order names no billing code, or not one that says enough."""
+    RECORDS = "records"
+    """Part of the record could not be read."""
+    ELSEWHERE = "elsewhere"
+    """Somebody else decides."""
+
+
+class Cause(enum.Enum):
+    """Reasons for which a guide may have a code."""
+
+    GOLD_CARD = "gold-card"
+    NO_MEMBER = "no-member"
+    NO_ACTIVE_COVERAGE = "no-active-coverage"
+    TECHNICAL = "technical"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    text: str
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """`number` is filled in once it is issued; until then `grants` says that one is to be."""
+
+    covered: Covered
+    authorization: Authorization | None
+    reasons: tuple[Reason, ...]
+    documents: tuple[Document, ...] = ()
+    information: tuple[Information, ...] = ()
+    questionnaires: tuple[str, ...] = ()
+    billing: Mapping[str, str] | None = None
+    number: str | None = None
+    grants: bool = False
+    units: int | None = None
+    valid_from: dt.date | None = None
+    valid_until: dt.date | None = None
+
+    def granted(self, number: str) -> Saying:
+        return replace(self, number=number, grants=False)
+
+
+def say(judged: Judged, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]) -> Saying:
+    """The outcome table. `unreadable` names the parts of the record whose fetch failed."""
+    saying = _outcome(judged, hook, choices, unreadable)
+    return replace(saying, billing=service_coding(judged.order))
+
+
+def _outcome(judged: Judged, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]) -> Saying:
+    said = judged.determination
+    if not said.covered:
+        return _not_covered(judged)
+    if not said.line.code:
+        return _no_code()
+    if said.gate == ELSEWHERE:
+        return _elsewhere(said)
+    if said.decision is Decision.APPROVE:
+        return _approved(said, hook, choices)
+    if said.decision is Decision.MORE_INFO:
+        return _more_information(said, hook, unreadable)
+    return _needed(_why_not(said))
+
+
+def coverage_unreadable(unreadable: str) -> Saying:
+    """Where the Coverage itself could not be read: it can be named, but nothing can be said of it."""
+    return Saying(
+        covered=Covered.UNREADABLE,
+        authorization=Authorization.UNREADABLE,
+        information=(Information.RECORDS,),
+        reasons=(Reason(unreadable, Cause.TECHNICAL),),
+    )
+
+
+def _approved(said: Determination, hook: Hook, choices: Configuration) -> Saying:
+    if not said.satisfied:
+        cause = Cause.GOLD_CARD if said.gate == "G-GOLD" else None
+        return _saying(Authorization.NONE_NEEDED, [Reason(said.reason, cause)])
+    if choices.what_if:
+        return _needed([Reason(f"{said.reason} Everything that is asked for is documented.")])
+    on_file = said.authorization is not None
+    if not on_file and not hook.issues_numbers:
+        later = (
+            "Everything that is asked for is documented; the authorization is given with the signed order."
+        )
+        return _needed([Reason(f"{said.reason} {later}")])
+    reasons = [Reason(said.reason), *(Reason(text) for text in _found(said))]
+    satisfied = _saying(Authorization.SATISFIED, reasons)
+    return replace(
+        satisfied,
+        number=said.authorization,
+        grants=not on_file,
+        units=said.units,
+        valid_from=said.valid_from,
+        valid_until=said.valid_until,
+    )
+
+
+def _more_information(said: Determination, hook: Hook, unreadable: tuple[str, ...]) -> Saying:
+    asked = _needed([Reason(said.reason), *(Reason(_open(each)) for each in said.in_the_way)])
+    if hook.asks_for_documents:
+        asked = replace(asked, documents=(Document.CLINICAL,), questionnaires=said.questionnaires)
+    if unreadable and said.unknown:
+        lost = Reason(
+            f"Could not be read: {', '.join(unreadable)}. With them this may be decided at once.",
+            Cause.TECHNICAL,
+        )
+        return replace(
+            asked,
+            authorization=Authorization.UNREADABLE,
+            information=(Information.RECORDS,),
+            reasons=(*asked.reasons, lost),
+        )
+    return asked
+
+
+def _needed(reasons: list[Reason]) -> Saying:
+    return _saying(Authorization.NEEDED, reasons)
+
+
+def _not_covered(judged: Judged) -> Saying:
+    said = judged.determination
+    cause = Cause.NO_ACTIVE_COVERAGE if said.gate == "G-COV" else None
+    return Saying(
+        covered=Covered.NO,
+        authorization=None,
+        reasons=(Reason(said.reason, cause if judged.member.known else Cause.NO_MEMBER),),
+    )
+
+
+def _elsewhere(said: Determination) -> Saying:
+    return Saying(
+        covered=Covered.CONDITIONAL,
+        authorization=Authorization.CONDITIONAL,
+        information=(Information.ELSEWHERE,),
+        reasons=(Reason(said.reason),),
+    )
+
+
+def _no_code() -> Saying:
+    return Saying(
+        covered=Covered.CONDITIONAL,
+        authorization=Authorization.CONDITIONAL,
+        information=(Information.CODE,),
+        reasons=(
+            Reason(
+                "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the order."
+            ),
+        ),
+    )
+
+
+def _saying(authorization: Authorization, reasons: list[Reason]) -> Saying:
+    return Saying(Covered.YES, authorization, tuple(reasons))
+
+
+def _why_not(said: Determination) -> list[Reason]:
+    """For a denial each criterion with what would change it; for a review what the reviewer will look at."""
+    if said.decision is Decision.PEND:
+        return [
+            Reason(said.reason),
+            Reason("A person will review this request; nothing more is asked for now."),
+        ]
+    return [Reason(said.reason), *(Reason(_open(criterion)) for criterion in said.in_the_way)]
+
+
+def _open(criterion: Criterion) -> str:
+    parts = (f"{criterion.title}:", criterion.sentence, criterion.would_satisfy)
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def _found(said: Determination) -> Iterator[str]:
+    """What an immediate approval rests on: the findings of the criteria that carried evidence."""
+    for criterion in said.criteria:
+        if criterion.id.endswith("-IMM") and criterion.evidence and criterion.sentence not in said.reason:
+            yield f"{criterion.title}: {criterion.sentence}"

@@ -1,0 +1,190 @@
+"""What can be seen of the patient: prefetched data, read by what it is and not by what its key is called.
+
+Each prefetch key is judged alone (CDS Hooks, "Prefetch"; field experience behind it):
+
+    absent                  nobody asked: to be queried, or unknown
+    null, empty Bundle      asked, and there is nothing
+    OperationOutcome        asked, and it failed: unknown
+    resource, Bundle        there
+
+A key that brings nothing says by its name, or by its Bundle's self link, what it was to bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from server.fhir.references import Resolver, local_reference, type_and_id
+
+Resource = dict[str, Any]
+
+CHART: Mapping[str, str] = {
+    "AllergyIntolerance": "allergies",
+    "CarePlan": "care plans",
+    "Condition": "problems and diagnoses",
+    "DeviceRequest": "splints and other devices",
+    "DiagnosticReport": "imaging and other reports",
+    "DocumentReference": "documents",
+    "Encounter": "visits",
+    "Goal": "treatment goals",
+    "ImagingStudy": "imaging studies",
+    "MedicationRequest": "prescriptions",
+    "Observation": "examination findings and scores",
+    "Procedure": "procedures and therapy visits",
+    "QuestionnaireResponse": "answered forms",
+    "ServiceRequest": "earlier orders",
+}
+"""The record that the policies read, and what clinicians call its parts."""
+
+_NAMED_TYPES = (*CHART, "Coverage", "Patient", "Practitioner", "PractitionerRole", "Organization", "Location")
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """`held` are the types that came or are known to be empty, `failed` those whose fetch failed."""
+
+    resources: tuple[Resource, ...] = ()
+    held: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+    def unseen(self) -> list[str]:
+        """Parts of the record that nobody fetched."""
+        return [kind for kind in CHART if kind not in self.held and kind not in self.failed]
+
+
+def read_prefetch(prefetch: Mapping[str, Any]) -> Prefetch:
+    """Every key by its content; what is malformed is left out, as if its fetch had failed."""
+    resources: list[Resource] = []
+    held: set[str] = set()
+    failed: set[str] = set()
+    for key, content in prefetch.items():
+        if _failed(content):
+            failed |= _types_of(key, content)
+            continue
+        brought = list(_resources(content))
+        resources += brought
+        held |= {str(resource["resourceType"]) for resource in brought} or _types_of(key, content)
+    return Prefetch(tuple(resources), frozenset(held), frozenset(failed - held))
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that a call shows. `unreadable` names in a clinician's words what was asked for in vain."""
+
+    patient: Resource | None
+    coverages: tuple[Resource, ...]
+    record: tuple[Resource, ...]
+    resolver: Resolver
+    held: frozenset[str]
+    failed: frozenset[str]
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        return tuple(CHART[kind] for kind in CHART if kind in self.failed)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the chart lacks, and why."""
+        silent = [kind for kind in CHART if kind not in self.held and kind not in self.failed]
+        return (
+            *(f"The {CHART[kind]} of the record could not be read." for kind in CHART if kind in self.failed),
+            *(f"The {CHART[kind]} of the record were not sent." for kind in silent),
+        )
+
+
+def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch) -> Sight:
+    """Joins the context's resources with the prefetched ones; of one that came twice, the context's copy
+    counts."""
+    in_context = list(context)
+    named = {local_reference(resource) for resource in in_context} - {""}
+    beside = [
+        resource
+        for resource in prefetch.resources
+        if not local_reference(resource) or local_reference(resource) not in named
+    ]
+    every = list(_once([*in_context, *beside]))
+    return Sight(
+        patient=_patient(every, patient_id),
+        coverages=tuple(_coverages(every, patient_id)),
+        record=tuple(every),
+        resolver=Resolver.of(every),
+        held=prefetch.held,
+        failed=prefetch.failed,
+    )
+
+
+def _patient(resources: list[Resource], patient_id: str) -> Resource | None:
+    patients = [resource for resource in resources if resource["resourceType"] == "Patient"]
+    return next((patient for patient in patients if patient.get("id") == patient_id), None)
+
+
+def _coverages(resources: list[Resource], patient_id: str) -> list[Resource]:
+    """The patient's Coverages: the active ones, or, where all have ended, those. One that names another
+    beneficiary (a parent's, say) counts only where no other is there."""
+    sent = [resource for resource in resources if resource["resourceType"] == "Coverage"]
+    own = [coverage for coverage in sent if _beneficiary(coverage) in ("", patient_id)] or sent
+    active = [coverage for coverage in own if coverage.get("status", "active") == "active"]
+    return active or own
+
+
+def _beneficiary(coverage: Resource) -> str:
+    found = type_and_id(coverage.get("beneficiary"))
+    return found[1] if found else ""
+
+
+def _failed(content: Any) -> bool:
+    if isinstance(content, dict):
+        return content.get("resourceType") == "OperationOutcome" or "resourceType" not in content
+    return content is not None and not isinstance(content, list)
+
+
+def _resources(content: Any) -> Iterator[Resource]:
+    """A resource, those of a Bundle, or those of an array; outcomes among search results are remarks."""
+    if isinstance(content, list):
+        for part in content:
+            yield from _resources(part)
+        return
+    kind = content.get("resourceType") if isinstance(content, dict) else None
+    if kind == "Bundle":
+        entries = content.get("entry")
+        inside = entries if isinstance(entries, list) else []
+        yield from _resources([entry.get("resource") for entry in inside if isinstance(entry, dict)])
+    elif isinstance(kind, str) and kind != "OperationOutcome":
+        yield content
+
+
+def _types_of(key: str, content: Any) -> set[str]:
+    """What a key that brought nothing was to bring."""
+    asked = _self_type(content)
+    if asked:
+        return {asked}
+    plain = "".join(letter for letter in key.lower() if letter.isalpha())
+    return {kind for kind in _NAMED_TYPES if plain in _spellings(kind)}
+
+
+def _spellings(kind: str) -> set[str]:
+    name = kind.lower()
+    return {name, f"{name}s", f"{name[:-1]}ies"} if name.endswith("y") else {name, f"{name}s"}
+
+
+def _self_type(content: Any) -> str:
+    links = content.get("link") if isinstance(content, dict) else None
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("relation") == "self" and isinstance(link.get("url"), str):
+            last = urlsplit(link["url"]).path.rstrip("/").rpartition("/")[2]
+            return last if last in _NAMED_TYPES else ""
+    return ""
+
+
+def _once(resources: Iterable[Resource]) -> Iterator[Resource]:
+    """Each resource once: a Practitioner included by three searches is one Practitioner."""
+    seen: set[str] = set()
+    for resource in resources:
+        name = local_reference(resource)
+        if name not in seen:
+            yield resource
+        if name:
+            seen.add(name)

@@ -1,0 +1,95 @@
+"""CRD 2.0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.crd.intake import CONTEXTS, IDENTIFIER, REFERENCE, Member
+from server.crd.saying import Authorization, Cause, Covered, Document, Information
+from server.crd.version import Element, Version
+from server.fhir.errors import InvalidRequest
+
+TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+
+_DISPATCH: Mapping[str, Member] = {"patientId": IDENTIFIER, "order": REFERENCE, "performer": REFERENCE}
+
+_PATIENT = {
+    "patient": "Patient/{{context.patientId}}",
+    "coverage": "Coverage?patient={{context.patientId}}&status=active",
+}
+_ENCOUNTER = {
+    **_PATIENT,
+    "encounter": "Encounter?_id={{context.encounterId}}&_include=Encounter:service-provider"
+    "&_include=Encounter:practitioner&_include=Encounter:location",
+}
+
+
+def _documents(needed: tuple[Document, ...]) -> list[str]:
+    """One code at most; two kinds of document have a code of their own."""
+    codes = {Document.CLINICAL: "clinical", Document.ADMINISTRATIVE: "admin"}
+    return ["both"] if len(set(needed)) > 1 else [codes[document] for document in needed]
+
+
+def _detail(code: str, value: Element) -> Element:
+    return {
+        "url": "detail",
+        "extension": [
+            {"url": "code", "valueCodeableConcept": {"coding": [{"system": TEMP, "code": code}]}},
+            {"url": "value", **value},
+        ],
+    }
+
+
+def _contact(name: str, telephone: str) -> Element:
+    return {"url": "contact", "valueContactPoint": {"system": "phone", "value": telephone}}
+
+
+def _dispatched(context: Mapping[str, Any]) -> list[str]:
+    return [context["order"]]
+
+
+V2_0 = Version(
+    name="2.0",
+    contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
+    dispatched=_dispatched,
+    # Every token is a plain member of the context: a client of CDS Hooks 2.0 need know no other kind.
+    prefetch={
+        "order-sign": {**_PATIENT, "user": "{{context.userId}}"},
+        "order-select": {**_PATIENT, "user": "{{context.userId}}"},
+        "appointment-book": {**_PATIENT, "user": "{{context.userId}}"},
+        "order-dispatch": {**_PATIENT, "order": "{{context.order}}", "performer": "{{context.performer}}"},
+        "encounter-start": _ENCOUNTER,
+        "encounter-discharge": _ENCOUNTER,
+    },
+    # Only what is no JSON is a 400; broken CDS Hooks or FHIR is a 422.
+    statuses={InvalidRequest: 422},
+    topics=TEMP,
+    associated=lambda references: {"davinci-associated-resource": references},
+    covered={
+        Covered.YES: "covered",
+        Covered.NO: "not-covered",
+        Covered.CONDITIONAL: "conditional",
+        Covered.UNREADABLE: "conditional",
+    },
+    authorization={
+        Authorization.NONE_NEEDED: "no-auth",
+        Authorization.NEEDED: "auth-needed",
+        Authorization.SATISFIED: "satisfied",
+        Authorization.CONDITIONAL: "conditional",
+        Authorization.UNREADABLE: "conditional",
+    },
+    documents=_documents,
+    information={
+        Information.CODE: ("OTH",),
+        Information.RECORDS: ("OTH",),
+        Information.ELSEWHERE: ("OTH",),
+    },
+    causes={Cause.GOLD_CARD: {"system": TEMP, "code": "gold-card"}},
+    details=_detail,
+    contact=_contact,
+    expiry=False,
+    service_extension={},
+    on_appointment=True,
+    one_coverage=False,
+)

@@ -1,0 +1,42 @@
+"""What a version of the guide must say of itself: a table, checked by types.
+
+Shared renderers ask it; they never ask which version it is. `v2_0.V2_0` and `v2_2.V2_2` beside each other
+are the difference between CRD 2.0.1 and CRD 2.2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.crd.intake import Member
+from server.crd.saying import Authorization, Cause, Covered, Document, Information
+from server.fhir.errors import FhirError
+
+Element = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`name` as in the base address; `codes` map what is said to the guide's codes, in every case to at
+    least one sub-extension or none where the version has no word for it."""
+
+    name: str
+    contexts: Mapping[str, Mapping[str, Member]]
+    dispatched: Callable[[Mapping[str, Any]], list[str]]
+    prefetch: Mapping[str, Mapping[str, str]]
+    statuses: Mapping[type[FhirError], int]
+    topics: str
+    associated: Callable[[list[str]], Element]
+    covered: Mapping[Covered, str]
+    authorization: Mapping[Authorization, str]
+    documents: Callable[[tuple[Document, ...]], list[str]]
+    information: Mapping[Information, tuple[str, ...]]
+    causes: Mapping[Cause, Element]
+    details: Callable[[str, Element], Element]
+    contact: Callable[[str, str], Element]
+    expiry: bool
+    service_extension: Mapping[str, Any]
+    on_appointment: bool
+    one_coverage: bool
