@@ -1,0 +1,270 @@
+"""What is said of an order, from determinations as the policy makes them."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from server.adjudication.judged import Judged
+from server.adjudication.table import ELSEWHERE
+from server.crd.configuration import Configuration, configuration
+from server.crd.coverage_information import coverage_information, updated
+from server.crd.hooks import HOOKS
+from server.crd.saying import Authorization, Covered, Information, Saying, coverage_unreadable, say
+from server.crd.v2_0 import V2_0
+from server.policy.determination import Criterion, Decision, Determination, Line, Met, Theme
+from server.policy.request import Member
+from tests.crd.shape import coverage_informations, keeps_the_rules, reasons
+
+DAY = dt.date(2026, 11, 20)
+ORDER: dict[str, Any] = {
+    "resourceType": "ServiceRequest",
+    "id": "sr-1",
+    "status": "draft",
+    "intent": "order",
+    "code": {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "73221-RT"}]},
+    "subject": {"reference": "Patient/p1"},
+    "quantityQuantity": {"value": Decimal("1.00")},
+}
+FILM = Criterion(
+    id="IMG-XR",
+    title="Plain film first",
+    value=Met.UNKNOWN,
+    sentence="No X-ray of this shoulder is on file.",
+    guideline="ACR Shoulder Pain",
+    theme=Theme.MEDICAL_NECESSITY,
+    would_satisfy="Give date and result of the last X-ray.",
+    in_the_way=True,
+)
+SIGN, SELECT = HOOKS["order-sign"], HOOKS["order-select"]
+FORM = "https://payer.example/Questionnaire/mri-shoulder|1.0.0"
+
+
+def determination(decision: Decision = Decision.APPROVE, **changes: Any) -> Determination:
+    usual: dict[str, Any] = {
+        "plan": "evicore",
+        "policy": "MRIShoulder|1.0.0",
+        "region": "SH",
+        "line": Line("73221", "RT", ("M25.511",), "11", Decimal(1)),
+        "day_zero": DAY,
+        "planned": None,
+        "covered": True,
+        "pa_needed": True,
+        "decision": decision,
+        "gate": "",
+        "criteria": (),
+        "unmet": (),
+        "unknown": (),
+        "theme": None,
+        "reason": "The plan's criteria are met.",
+        "valid_from": DAY,
+        "valid_until": dt.date(2027, 1, 19),
+    }
+    return Determination(**{**usual, **changes})
+
+
+def missing_film(**changes: Any) -> Determination:
+    return determination(
+        Decision.MORE_INFO,
+        criteria=(FILM,),
+        unknown=("IMG-XR",),
+        theme=Theme.MEDICAL_NECESSITY,
+        reason="Something is not known yet.",
+        questionnaires=(FORM,),
+        **changes,
+    )
+
+
+def judged(said: Determination, known: bool = True) -> Judged:
+    member = Member(key="member:1", coverage={"resourceType": "Coverage"}, known=known)
+    return Judged(said, member, None, ORDER, "member:1|73221|RT|")  # type: ignore[arg-type]
+
+
+def rendered(saying: Saying) -> dict[str, Any]:
+    """The extension as it goes out on r2.0, checked against the guide's rules."""
+    if saying.grants:
+        saying = saying.granted("PA-NEW")
+    extension = coverage_information(V2_0, saying, "Coverage/c1", "assertion-1", DAY, None)
+    information = coverage_informations({"extension": [extension]})[0]
+    keeps_the_rules(information)
+    return information
+
+
+def said_of(
+    said: Determination,
+    hook: str = "order-sign",
+    choices: Configuration | None = None,
+    unreadable: tuple[str, ...] = (),
+    known: bool = True,
+) -> dict[str, Any]:
+    return rendered(say(judged(said, known), HOOKS[hook], choices or Configuration(), unreadable))
+
+
+def test_a_documented_order_is_satisfied_with_a_number_and_how_long_it_is_good() -> None:
+    information = said_of(determination())
+    assert information["covered"] == "covered"
+    assert information["pa-needed"] == "satisfied"
+    assert information["satisfied-pa-id"] == "PA-NEW"
+    assert "doc-needed" not in information
+    span = information["detail"][0][1]["valuePeriod"]
+    assert span == {"start": "2026-11-20", "end": "2027-01-19"}
+    assert information["billingCode"] == [{"system": "http://www.ama-assn.org/go/cpt", "code": "73221"}]
+
+
+@pytest.mark.parametrize("hook", ["order-select", "encounter-start", "encounter-discharge"])
+def test_a_secondary_hook_never_grants(hook: str) -> None:
+    information = said_of(determination(), hook)
+    assert information["pa-needed"] == "auth-needed"
+    assert "satisfied-pa-id" not in information
+    assert "given with the signed order" in reasons(information)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_what_if_gets_no_number_not_even_one_on_file(hook: str) -> None:
+    what_if = configuration({"davinci-crd.configuration": {"unsolicited-determ": False}})
+    for said in (determination(), determination(gate="G-AUTH", pa_needed=False, authorization="PA-OLD")):
+        information = said_of(said, hook, what_if)
+        assert information["pa-needed"] == "auth-needed"
+        assert "satisfied-pa-id" not in information
+
+
+def test_an_authorization_on_file_is_named_again() -> None:
+    said = determination(gate="G-AUTH", pa_needed=False, authorization="PA-OLD")
+    saying = say(judged(said), SIGN, Configuration(), ())
+    assert not saying.grants
+    assert rendered(saying)["satisfied-pa-id"] == "PA-OLD"
+
+
+def test_an_exempt_order_needs_no_authorization() -> None:
+    information = said_of(determination(gate="G-SET", pa_needed=False, reason="Emergency care is exempt."))
+    assert information["pa-needed"] == "no-auth"
+    assert reasons(information) == "Emergency care is exempt."
+
+
+def test_a_gold_card_is_said_by_its_code() -> None:
+    information = said_of(determination(gate="G-GOLD", pa_needed=False, reason="The clinician is exempt."))
+    assert information["reason"][0]["coding"][0]["code"] == "gold-card"
+
+
+def test_what_is_missing_is_named_and_the_form_handed_over() -> None:
+    information = said_of(missing_film())
+    assert information["pa-needed"] == "auth-needed"
+    assert information["doc-needed"] == "clinical"
+    assert information["questionnaire"] == [FORM]
+    assert "No X-ray of this shoulder is on file." in reasons(information)
+
+
+def test_order_select_comes_too_early_for_forms() -> None:
+    information = said_of(missing_film(), "order-select")
+    assert "doc-needed" not in information
+    assert "questionnaire" not in information
+    assert "No X-ray of this shoulder is on file." in reasons(information)
+
+
+def test_a_record_that_could_not_be_read_makes_the_answer_conditional() -> None:
+    information = said_of(missing_film(), unreadable=("imaging and other reports",))
+    assert information["pa-needed"] == "conditional"
+    assert information["info-needed"] == ["OTH"]
+    assert information["doc-needed"] == "clinical"
+    assert "imaging and other reports" in reasons(information)
+    assert "Plain film first" in reasons(information)
+
+
+def test_a_record_that_could_not_be_read_does_not_touch_what_is_decided_without_it() -> None:
+    assert said_of(determination(), unreadable=("care plans",))["pa-needed"] == "satisfied"
+
+
+def test_a_review_asks_for_nothing() -> None:
+    information = said_of(determination(Decision.PEND, reason="Two spine levels at once."))
+    assert information["pa-needed"] == "auth-needed"
+    assert "doc-needed" not in information
+    assert "A person will review" in reasons(information)
+
+
+def test_a_denial_names_the_criterion_and_what_would_change_it() -> None:
+    short = Criterion(
+        id="CC-DUR",
+        title="Conservative care",
+        value=Met.NO,
+        sentence="The trial lasted 28 days where 42 are asked.",
+        guideline="",
+        theme=Theme.CONSERVATIVE_CARE,
+        would_satisfy="Treat for two more weeks.",
+        in_the_way=True,
+    )
+    said = determination(Decision.DENY, criteria=(short,), unmet=("CC-DUR",), reason="Care was too short.")
+    information = said_of(said)
+    assert information["pa-needed"] == "auth-needed"
+    assert "doc-needed" not in information
+    assert "28 days where 42" in reasons(information)
+    assert "Treat for two more weeks." in reasons(information)
+
+
+def test_an_ended_coverage_is_not_covered_and_says_nothing_of_authorization() -> None:
+    information = said_of(determination(Decision.DENY, covered=False, gate="G-COV", reason="It has ended."))
+    assert information["covered"] == "not-covered"
+    assert "pa-needed" not in information
+    assert reasons(information) == "It has ended."
+
+
+def test_a_service_decided_elsewhere_is_conditional() -> None:
+    information = said_of(determination(Decision.PEND, gate=ELSEWHERE, reason="Ask the drug plan."))
+    assert (information["covered"], information["pa-needed"]) == ("conditional", "conditional")
+    assert information["info-needed"] == ["OTH"]
+
+
+def test_an_order_without_a_billing_code_is_conditional_on_it() -> None:
+    said = determination(line=Line("", None, (), None, Decimal(1)))
+    saying = say(
+        Judged(said, judged(said).member, None, {"resourceType": "ServiceRequest"}, ""),  # type: ignore[arg-type]
+        SIGN,
+        Configuration(),
+        (),
+    )
+    information = rendered(saying)
+    assert information["covered"] == "conditional"
+    assert "billingCode" not in information
+    assert "billing code" in reasons(information)
+
+
+def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
+    assert rendered(coverage_unreadable("It could not be read."))["covered"] == "conditional"
+
+
+def test_the_version_has_a_word_for_everything_that_can_be_said() -> None:
+    assert set(V2_0.covered) == set(Covered)
+    assert set(V2_0.authorization) == set(Authorization)
+    assert set(V2_0.information) == set(Information)
+
+
+def test_only_the_extension_is_added() -> None:
+    answer = coverage_information(
+        V2_0, say(judged(missing_film()), SIGN, Configuration(), ()), "Coverage/c1", "a", DAY, None
+    )
+    changed = updated(ORDER, [answer])
+    assert changed is not None
+    assert list(changed) == [*ORDER, "extension"]
+    assert {name: changed[name] for name in ORDER} == ORDER
+    assert str(changed["quantityQuantity"]["value"]) == "1.00"
+
+
+def test_other_extensions_and_other_payers_answers_stay_in_their_place() -> None:
+    other = {"url": "https://other.example/flag", "valueBoolean": True}
+    foreign = coverage_information(V2_0, coverage_unreadable("?"), "Coverage/other", "b", DAY, None)
+    old = coverage_information(V2_0, coverage_unreadable("?"), "Coverage/c1", "c", DAY, None)
+    order = {"resourceType": "ServiceRequest", "extension": [old, other, foreign], "id": "sr-1"}
+    new = coverage_information(
+        V2_0, say(judged(missing_film()), SIGN, Configuration(), ()), "Coverage/c1", "d", DAY, None
+    )
+    changed = updated(order, [new])
+    assert changed is not None
+    assert list(changed) == ["resourceType", "extension", "id"]
+    assert changed["extension"] == [other, foreign, new]
+
+
+def test_nothing_is_sent_when_nothing_is_new() -> None:
+    saying = say(judged(missing_film()), SIGN, Configuration(), ())
+    told = coverage_information(V2_0, saying, "Coverage/c1", "first", DAY, None)
+    again = coverage_information(V2_0, saying, "Coverage/c1", "second", DAY + dt.timedelta(days=1), None)
+    assert updated({**ORDER, "extension": [told]}, [again]) is None
