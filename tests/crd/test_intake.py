@@ -1,0 +1,175 @@
+"""What counts as a hook call, and what is said about one that does not."""
+
+from typing import Any
+
+import pytest
+
+from server.crd.configuration import MAX_CARDS, configuration, options
+from server.crd.focus import asked_about, selected
+from server.crd.hooks import HOOKS
+from server.crd.intake import read_call
+from server.crd.v2_0 import V2_0
+from server.fhir.errors import InvalidRequest
+from server.fhir.references import Resolver
+
+CONTEXT: dict[str, dict[str, Any]] = {
+    "order-sign": {"userId": "Practitioner/d1", "patientId": "p1", "draftOrders": {"resourceType": "Bundle"}},
+    "order-select": {
+        "userId": "Practitioner/d1",
+        "patientId": "p1",
+        "draftOrders": {"resourceType": "Bundle"},
+        "selections": ["ServiceRequest/sr-1"],
+    },
+    "appointment-book": {
+        "userId": "Practitioner/d1",
+        "patientId": "p1",
+        "appointments": {"resourceType": "Bundle"},
+    },
+    "encounter-start": {"userId": "Practitioner/d1", "patientId": "p1", "encounterId": "e1"},
+    "encounter-discharge": {"userId": "Practitioner/d1", "patientId": "p1", "encounterId": "e1"},
+    "order-dispatch": {"patientId": "p1", "order": "ServiceRequest/sr-1", "performer": "Organization/o1"},
+}
+
+
+def body(hook: str = "order-sign", **changes: Any) -> dict[str, Any]:
+    whole = {"hook": hook, "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": CONTEXT[hook]}
+    return {name: content for name, content in {**whole, **changes}.items() if content is not ...}
+
+
+def faults(service: str = "order-sign", **changes: Any) -> dict[str, str]:
+    """Expression to diagnostics of every fault found."""
+    with pytest.raises(InvalidRequest) as caught:
+        sent = {name: content for name, content in {**body(service), **changes}.items() if content is not ...}
+        read_call(sent, HOOKS[service], V2_0.contexts[service])
+    return {issue.expressions[0]: issue.diagnostics for issue in caught.value.issues}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_call_needs_no_more_than_its_hook_requires(hook: str) -> None:
+    call = read_call(body(hook), HOOKS[hook], V2_0.contexts[hook])
+    assert call.hook.name == hook
+    assert call.patient_id == "p1"
+    assert call.access is None
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_required_member_of_the_context_is_asked_for_by_name(hook: str) -> None:
+    for name in CONTEXT[hook]:
+        without = {key: value for key, value in CONTEXT[hook].items() if key != name}
+        found = faults(hook, context=without)
+        assert list(found) == [f"context.{name}"]
+        assert "missing" in found[f"context.{name}"]
+
+
+def test_every_fault_is_named_at_once() -> None:
+    found = faults(hookInstance=..., fhirServer="ftp://ehr.example", prefetch=[], context={"patientId": 7})
+    assert set(found) == {
+        "hookInstance",
+        "fhirServer",
+        "prefetch",
+        "context.userId",
+        "context.patientId",
+        "context.draftOrders",
+    }
+
+
+def test_the_hook_must_be_the_services_own() -> None:
+    assert "order-sign" in faults(hook="order-select")["hook"]
+    assert "hook" in faults(hook=...)
+
+
+def test_a_token_needs_the_server_it_is_for() -> None:
+    assert "fhirServer" in faults(fhirAuthorization={"access_token": "t"})
+
+
+def test_what_the_guide_does_not_know_is_ignored() -> None:
+    context = {**CONTEXT["order-sign"], "weather": "fine"}
+    assert read_call(
+        body(context=context, mood="good", prefetch=None), HOOKS["order-sign"], V2_0.contexts["order-sign"]
+    )
+
+
+def test_the_token_does_not_show_in_logs() -> None:
+    whole = body(fhirServer="https://ehr.example/fhir/", fhirAuthorization={"access_token": "s3cret"})
+    call = read_call(whole, HOOKS["order-sign"], V2_0.contexts["order-sign"])
+    assert call.access is not None
+    assert call.access.base == "https://ehr.example/fhir"
+    assert call.access.token == "s3cret"
+    assert "s3cret" not in repr(call)
+
+
+def drafts(*orders: dict[str, Any]) -> Resolver:
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": order} for order in orders]}
+    return Resolver.of_bundle(bundle, "context.draftOrders")
+
+
+def order(identifier: str, **changes: Any) -> dict[str, Any]:
+    whole = {
+        "resourceType": "ServiceRequest",
+        "id": identifier,
+        "status": "draft",
+        "intent": "order",
+        "subject": {"reference": "Patient/p1"},
+    }
+    return {**whole, **changes}
+
+
+def test_an_order_that_breaks_fhir_is_refused_with_the_place() -> None:
+    broken = order("sr-2", status=["draft"], code="73221")
+    nameless = {name: value for name, value in order("x").items() if name != "id"}
+    with pytest.raises(InvalidRequest) as caught:
+        asked_about(drafts(order("sr-1"), broken, nameless).entries, HOOKS["order-sign"].focal)
+    places = [issue.expressions[0] for issue in caught.value.issues]
+    assert any(place.startswith("context.draftOrders.entry[1].resource.code") for place in places)
+    assert any(place.startswith("context.draftOrders.entry[1].resource.status") for place in places)
+    assert "context.draftOrders.entry[2].resource.id" in places
+
+
+def test_what_is_not_to_be_done_is_not_spoken_of() -> None:
+    orders = drafts(
+        order("yes"),
+        order("not", doNotPerform=True),
+        order("gone", status="revoked"),
+        order("done", status="completed"),
+    )
+    assert [found["id"] for found in asked_about(orders.entries, HOOKS["order-sign"].focal)] == ["yes"]
+
+
+@pytest.mark.parametrize(
+    "selection", ["ServiceRequest/sr-2", "sr-2", "https://ehr.example/fhir/ServiceRequest/sr-2"]
+)
+def test_order_select_speaks_about_what_was_selected(selection: str) -> None:
+    assert [found["id"] for found in selected([order("sr-1"), order("sr-2")], [selection])] == ["sr-2"]
+
+
+def test_every_hook_offers_typed_defaults_and_a_card_limit() -> None:
+    meanings: dict[str, tuple[str, str]] = {}
+    for hook in HOOKS.values():
+        offered = options(hook)
+        assert len({option["code"] for option in offered}) == len(offered)
+        assert len({option["name"] for option in offered}) == len(offered)
+        assert len({option["description"] for option in offered}) == len(offered)
+        assert offered[-1]["code"] == MAX_CARDS
+        for option in offered:
+            kind = {"boolean": bool, "integer": int}[option["type"]]
+            assert type(option["default"]) is kind
+            told = (option["name"], option["description"])
+            assert meanings.setdefault(option["code"], told) == told, "one code, one meaning on every hook"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [None, 3, [], {"max-cards": -1}, {"max-cards": True}, {"coverage-info": "no"}]
+)
+def test_a_nonsensical_configuration_leaves_the_defaults(nonsense: Any) -> None:
+    choices = configuration({"davinci-crd.configuration": nonsense})
+    assert choices.wants("coverage-info")
+    assert choices.max_cards == 10
+
+
+def test_unknown_options_are_ignored_and_known_ones_obeyed() -> None:
+    choices = configuration(
+        {"davinci-crd.configuration": {"alt-drug": False, "network": False, "max-cards": 0}}
+    )
+    assert not choices.wants("network")
+    assert choices.wants("guideline")
+    assert choices.max_cards == 0

@@ -1,0 +1,82 @@
+"""What is seen of the patient: each prefetch key judged alone, by its content."""
+
+from typing import Any
+
+import pytest
+
+from server.crd.sight import CHART, look, read_prefetch
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+PATIENT = {"resourceType": "Patient", "id": "p1"}
+CONDITION = {"resourceType": "Condition", "id": "c1"}
+
+
+def searchset(*resources: dict[str, Any], link: str = "") -> dict[str, Any]:
+    links = [{"relation": "self", "url": link}] if link else []
+    entries = [{"resource": resource} for resource in resources]
+    return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
+
+
+def coverage(identifier: str, status: str = "active", patient: str = "p1") -> dict[str, Any]:
+    beneficiary = {"reference": f"Patient/{patient}"}
+    return {"resourceType": "Coverage", "id": identifier, "status": status, "beneficiary": beneficiary}
+
+
+@pytest.mark.parametrize("key", ["conditions", "problemList", "x17"])
+def test_a_key_is_read_by_what_it_holds(key: str) -> None:
+    seen = read_prefetch({key: searchset(CONDITION)})
+    assert seen.held == {"Condition"}
+    assert seen.resources == (CONDITION,)
+
+
+def test_absent_null_failed_and_there_are_four_things() -> None:
+    seen = read_prefetch({"patient": PATIENT, "conditions": None, "observations": OUTCOME})
+    assert "Patient" in seen.held
+    assert "Condition" in seen.held
+    assert "Observation" in seen.failed
+    assert "Procedure" in seen.unseen()
+    assert not {"Condition", "Observation"} & set(seen.unseen())
+
+
+def test_an_empty_search_says_by_its_link_what_was_searched() -> None:
+    seen = read_prefetch({"k": searchset(link="https://ehr.example/fhir/Procedure?patient=p1")})
+    assert seen.held == {"Procedure"}
+
+
+def test_a_failed_key_does_not_hide_what_another_brought() -> None:
+    seen = read_prefetch({"condition": OUTCOME, "problems": searchset(CONDITION)})
+    assert seen.held == {"Condition"}
+    assert not seen.failed
+
+
+@pytest.mark.parametrize(
+    "rubbish", ["text", 7, True, {}, {"resource": 1}, [], [None, 3], {"resourceType": "Bundle", "entry": "x"}]
+)
+def test_rubbish_in_a_key_breaks_nothing(rubbish: Any) -> None:
+    assert read_prefetch({"observations": rubbish, "patient": PATIENT}).resources == (PATIENT,)
+
+
+def test_of_an_order_that_came_twice_the_contexts_copy_counts() -> None:
+    draft = {"resourceType": "ServiceRequest", "id": "sr-1", "status": "draft"}
+    older = {**draft, "status": "active"}
+    sight = look("p1", [draft], read_prefetch({"orders": searchset(older, PATIENT)}))
+    assert [found for found in sight.record if found["resourceType"] == "ServiceRequest"] == [draft]
+    assert sight.patient == PATIENT
+
+
+def test_only_active_coverages_are_answered_while_there_are_any() -> None:
+    old, new = coverage("old", "cancelled"), coverage("new")
+    assert look("p1", [], read_prefetch({"c": searchset(old, new)})).coverages == (new,)
+    assert look("p1", [], read_prefetch({"c": searchset(old)})).coverages == (old,)
+
+
+def test_somebody_elses_coverage_counts_only_alone() -> None:
+    mine, theirs = coverage("mine"), coverage("theirs", patient="p2")
+    assert look("p1", [], read_prefetch({"c": searchset(theirs, mine)})).coverages == (mine,)
+    assert look("p1", [], read_prefetch({"c": searchset(theirs)})).coverages == (theirs,)
+
+
+def test_what_could_not_be_read_is_named_in_a_clinicians_words() -> None:
+    sight = look("p1", [], read_prefetch({"observations": OUTCOME}))
+    assert sight.unreadable == (CHART["Observation"],)
+    assert not any("prefetch" in note.lower() or "observation" in note.lower() for note in sight.notes)
