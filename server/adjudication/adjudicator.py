@@ -52,7 +52,7 @@ class Adjudicator:
         key = member_key(coverage, patient, fhir_server)
         member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id))
         seen = _with_patient(chart, patient)
-        judge = determine if self._governed(service_code(order)) else table.determine
+        judge = determine if self.governs(order) else table.determine
         return Judged(judge(order, member, seen, plan, now), member, plan, order, member.order_key)
 
     def authorize(
@@ -100,8 +100,9 @@ class Adjudicator:
         authorizations.issue(tx, granted)
         return granted.number
 
-    def _governed(self, code: str) -> bool:
-        """Whether some policy speaks about the code, in whatever region; the table has the rest."""
+    def governs(self, order: Resource) -> bool:
+        """Whether some policy speaks about the ordered code, in whatever region; the table has the rest."""
+        code = service_code(order)
         return any(code in policy.codes for policy in self.catalog.policies)
 
     def _number_on_file(self, tx: Transaction, judged: Judged, now: dt.datetime) -> str | None:

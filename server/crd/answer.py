@@ -12,19 +12,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
+from server.crd.ehr import completed
 from server.crd.exchange import Arrival, exchange, summary_of_call
 from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
 from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
-from server.crd.sight import Sight, look, read_prefetch
+from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir.errors import Issue, PreconditionFailed
 from server.fhir.references import Entry, Resolver, local_reference, reference_text
 from server.policy.request import Chart
+from server.security.outbound import Outbound
 from server.services import Services
 from server.store import Transaction, assertions, cards, exchanges
 from server.store import tables as stored
@@ -55,16 +59,26 @@ class Desk:
         self.version = version
         self.services = services
         self.adjudicator = adjudicator
+        self.guard = Outbound.of(services.settings)
 
-    def answer(self, call: Call, arrival: Arrival) -> Element:
+    async def answer(self, call: Call, arrival: Arrival) -> Element:
         """The response to a checked call, once everything about it is kept. Raises InvalidRequest,
         PreconditionFailed."""
-        now, client = arrival.started, arrival.client
         in_context = Resolver()
         for name in ("draftOrders", "appointments"):
             if isinstance(call.context.get(name), dict):
                 in_context.add_bundle(call.context[name], f"context.{name}")
-        sight = look(call.patient_id, in_context, read_prefetch(call.prefetch))
+        named = {local_reference(resource) for resource in in_context}
+        sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
+        seen = await completed(call, list(in_context), sent, self._needs_record, self.guard)
+        return await run_in_threadpool(self._decide, call, arrival, in_context, seen)
+
+    def _needs_record(self, orders: Iterable[Resource]) -> bool:
+        return any(self.adjudicator.governs(order_line(order)) for order in orders)
+
+    def _decide(self, call: Call, arrival: Arrival, in_context: Resolver, seen: Prefetch) -> Element:
+        now, client = arrival.started, arrival.client
+        sight = look(call.patient_id, in_context, seen)
         asked = self._asked(call, in_context, sight)
         with self.services.store.reading() as tx:
             answers = [
@@ -79,7 +93,7 @@ class Desk:
             body = self._body(call, answers, chosen, len(asked))
             for shown, drew in zip(body["cards"], chosen, strict=True):
                 cards.keep(tx, self._card_row(call, shown, drew, now, client))
-            exchanges.record(tx, self._exchange_row(call, arrival, body, answers))
+            exchanges.record(tx, self._exchange_row(call, arrival, body, answers, seen))
         return body
 
     # ---- what is asked about
@@ -152,7 +166,7 @@ class Desk:
 
     def _without_coverage(self, call: Call, focus: Focus, sight: Sight) -> Iterator[Answer]:
         """The order may name a Coverage that could not be read: then it can at least be spoken of."""
-        if "Coverage" not in sight.failed | sight.held and call.hook.primary:
+        if "Coverage" not in sight.failed | sight.held and call.access is None and call.hook.primary:
             raise PreconditionFailed(
                 Issue(
                     "not-found",
@@ -236,9 +250,9 @@ class Desk:
         )
 
     def _exchange_row(
-        self, call: Call, arrival: Arrival, body: Element, answers: list[Answer]
+        self, call: Call, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch
     ) -> stored.Exchange:
-        summary = summary_of_call(call, [self._extension(answer) for answer in answers])
+        summary = summary_of_call(call, seen, [self._extension(answer) for answer in answers])
         return exchange(self.version, call.hook.name, arrival, 200, body, summary, self.services.clock())
 
     # ---- how it is said

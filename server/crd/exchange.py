@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.crd.intake import Call
+from server.crd.sight import Prefetch
 from server.crd.version import Element, Version
 from server.fhir import json
 from server.fhir.errors import FhirError
@@ -62,13 +63,14 @@ def exchange(
     )
 
 
-def summary_of_call(call: Call, coverage_information: Iterable[Element]) -> Element:
+def summary_of_call(call: Call, seen: Prefetch, coverage_information: Iterable[Element]) -> Element:
     """What the measures count: what was sent, how it was had, what was said."""
     return {
         "hook": call.hook.name,
         "user": call.user,
         "token": "used" if call.access and call.access.token else "not-used",
-        "resources": dict(Counter(_kinds(call.prefetch.values()))),
+        "prefetched": dict(Counter(_kinds(seen.resources)) - Counter(_kinds(seen.queried))),
+        "queried": dict(Counter(_kinds(seen.queried))),
         "coverageInformation": list(coverage_information),
     }
 
@@ -82,11 +84,5 @@ def _instance(body: Mapping[str, Any]) -> str:
     return instance if isinstance(instance, str) else ""
 
 
-def _kinds(contents: Iterable[Any]) -> Iterable[str]:
-    for content in contents:
-        if isinstance(content, dict):
-            entries = content.get("entry")
-            if content.get("resourceType") == "Bundle" and isinstance(entries, list):
-                yield from _kinds(entry.get("resource") for entry in entries if isinstance(entry, dict))
-            elif isinstance(content.get("resourceType"), str):
-                yield content["resourceType"]
+def _kinds(resources: Iterable[Element]) -> list[str]:
+    return [resource["resourceType"] for resource in resources]

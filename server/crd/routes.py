@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from server.crd import discovery, exchange, feedback
 from server.crd.answer import Desk
@@ -40,7 +41,7 @@ def router(services: Services, version: str) -> APIRouter:
         return JsonResponse(listed, headers={"Cache-Control": "public, max-age=3600"})
 
     @routes.post("/{service}", summary="Call a CDS service")
-    def call(service: str, request: Request, body: FhirBody) -> JsonResponse:
+    async def call(service: str, request: Request, body: FhirBody) -> JsonResponse:
         started = services.clock()
         decoded = json.decode_object(body)
         arrival = Arrival(request.state.request_id, "", started, decoded)
@@ -48,9 +49,9 @@ def router(services: Services, version: str) -> APIRouter:
             with answered_as(table.statuses):
                 hook = _hook(service)
                 asked = read_call(decoded, hook, table.contexts[hook.name])
-                return JsonResponse(desk.answer(asked, arrival))
+                return JsonResponse(await desk.answer(asked, arrival))
         except FhirError as error:
-            _record_refusal(services, table, service, arrival, error)
+            await run_in_threadpool(_record_refusal, services, table, service, arrival, error)
             raise
 
     @routes.post("/{service}/feedback", summary="Report what became of cards")

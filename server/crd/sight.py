@@ -12,7 +12,7 @@ A key that brings nothing says by its name, or by its Bundle's self link, what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,30 +44,50 @@ _NAMED_TYPES = (*CHART, "Coverage", "Patient", "Practitioner", "PractitionerRole
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
-    """`held` are the types that came or are known to be empty, `failed` those whose fetch failed."""
+    """`held` are the types that came or are known to be empty, `failed` those whose fetch failed; `queried`
+    are the resources that had to be asked for."""
 
     resources: tuple[Resource, ...] = ()
     held: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
+    queried: tuple[Resource, ...] = ()
 
     def unseen(self) -> list[str]:
         """Parts of the record that nobody fetched."""
         return [kind for kind in CHART if kind not in self.held and kind not in self.failed]
 
 
-def read_prefetch(prefetch: Mapping[str, Any]) -> Prefetch:
-    """Every key by its content; what is malformed is left out, as if its fetch had failed."""
+def read_prefetch(
+    prefetch: Mapping[str, Any], by_id: Collection[str] = (), named: Collection[str] = ()
+) -> Prefetch:
+    """Every key by its content; what is malformed is left out, as if its fetch had failed.
+
+    A part of the record counts as held once it was searched for. The keys in `by_id` fetch single resources
+    and the resources in `named` ("Type/id") were asked for by name: they are there, but say nothing about
+    what else the record holds.
+    """
     resources: list[Resource] = []
     held: set[str] = set()
     failed: set[str] = set()
     for key, content in prefetch.items():
         if _failed(content):
-            failed |= _types_of(key, content)
+            failed |= _types_of(key, content) - (set(CHART) if key in by_id else set())
             continue
         brought = list(_resources(content))
         resources += brought
-        held |= {str(resource["resourceType"]) for resource in brought} or _types_of(key, content)
+        searched = [resource for resource in brought if local_reference(resource) not in named]
+        types = (
+            {str(resource["resourceType"]) for resource in searched} if brought else _types_of(key, content)
+        )
+        held |= types - set(CHART) if key in by_id or _is_by_id(content) else types
     return Prefetch(tuple(resources), frozenset(held), frozenset(failed - held))
+
+
+def _is_by_id(content: Any) -> bool:
+    """One resource, or a search for given ids."""
+    if isinstance(content, dict) and content.get("resourceType") == "Bundle":
+        return "_id=" in _self_link(content)
+    return isinstance(content, dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +191,15 @@ def _spellings(kind: str) -> set[str]:
 
 
 def _self_type(content: Any) -> str:
+    last = urlsplit(_self_link(content)).path.rstrip("/").rpartition("/")[2]
+    return last if last in _NAMED_TYPES else ""
+
+
+def _self_link(content: Any) -> str:
     links = content.get("link") if isinstance(content, dict) else None
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("relation") == "self" and isinstance(link.get("url"), str):
-            last = urlsplit(link["url"]).path.rstrip("/").rpartition("/")[2]
-            return last if last in _NAMED_TYPES else ""
+            return str(link["url"])
     return ""
 
 

@@ -40,3 +40,8 @@ class Version:
     service_extension: Mapping[str, Any]
     on_appointment: bool
     one_coverage: bool
+
+    def keys_by_id(self, hook: str) -> frozenset[str]:
+        """The prefetch keys of a hook that fetch given resources and search nothing."""
+        templates = self.prefetch[hook].items()
+        return frozenset(key for key, template in templates if "_id=" in template or "?" not in template)

@@ -38,8 +38,8 @@ def body(hook: str = "order-sign", **changes: Any) -> dict[str, Any]:
 
 def faults(service: str = "order-sign", **changes: Any) -> dict[str, str]:
     """Expression to diagnostics of every fault found."""
+    sent = {name: content for name, content in {**body(service), **changes}.items() if content is not ...}
     with pytest.raises(InvalidRequest) as caught:
-        sent = {name: content for name, content in {**body(service), **changes}.items() if content is not ...}
         read_call(sent, HOOKS[service], V2_0.contexts[service])
     return {issue.expressions[0]: issue.diagnostics for issue in caught.value.issues}
 

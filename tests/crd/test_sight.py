@@ -80,3 +80,21 @@ def test_what_could_not_be_read_is_named_in_a_clinicians_words() -> None:
     sight = look("p1", [], read_prefetch({"observations": OUTCOME}))
     assert sight.unreadable == (CHART["Observation"],)
     assert not any("prefetch" in note.lower() or "observation" in note.lower() for note in sight.notes)
+
+
+def test_one_encounter_is_not_the_record_of_encounters() -> None:
+    encounter = {"resourceType": "Encounter", "id": "e1"}
+    by_link = searchset(encounter, link="https://ehr.example/fhir/Encounter?_id=e1")
+    for content in (encounter, by_link):
+        seen = read_prefetch({"visit": content})
+        assert seen.resources == (encounter,)
+        assert "Encounter" in seen.unseen()
+    assert "Encounter" in read_prefetch({"encounter": None}, by_id={"encounter"}).unseen()
+
+
+def test_the_orders_of_the_call_are_not_the_record_of_orders() -> None:
+    draft = {"resourceType": "ServiceRequest", "id": "sr-1"}
+    older = {"resourceType": "ServiceRequest", "id": "sr-0"}
+    named = {"ServiceRequest/sr-1"}
+    assert "ServiceRequest" in read_prefetch({"k": searchset(draft)}, named=named).unseen()
+    assert "ServiceRequest" in read_prefetch({"k": searchset(draft, older)}, named=named).held

@@ -1,0 +1,183 @@
+"""Asking the EHR for what prefetch did not bring (CRD, "FHIR data access").
+
+Two rounds under one deadline, every round in parallel: what the patient's record holds, then what the orders
+and the first answers refer to. The record is asked for only where an order needs it, a type at a time, and
+only types that nobody fetched. `_include` is not relied on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+import structlog
+
+from server.crd.intake import Access, Call
+from server.crd.sight import CHART, Prefetch
+from server.fhir.client import Client, Failed, Found, Outcome
+from server.fhir.references import Resolver, reference_text, type_and_id
+from server.security.outbound import Outbound
+
+Resource = dict[str, Any]
+
+DEADLINE = 4.0
+"""Seconds for everything that is asked of the EHR; the guide wants nine answers of ten within five."""
+
+REFERRED_TO = frozenset(
+    {"Coverage", "Encounter", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
+)
+"""Types read by reference, where an order, a Coverage or a role names one."""
+
+
+async def completed(
+    call: Call,
+    context: Sequence[Resource],
+    prefetch: Prefetch,
+    needs_record: Callable[[Iterable[Resource]], bool],
+    guard: Outbound,
+) -> Prefetch:
+    """The prefetch with what the EHR's server adds to it; unchanged where the call names no server.
+
+    `needs_record` tells from the orders whether the patient's record is needed for them.
+    """
+    if call.access is None:
+        return prefetch
+    end = time.monotonic() + DEADLINE
+    async with httpx.AsyncClient(
+        transport=guard.transport(), timeout=DEADLINE, follow_redirects=False
+    ) as http:
+        client = Client(http, call.access.base, call.access.token)
+        named = list(_named_by_context(call, context))
+        needed = needs_record([*context, *_resolved(named, prefetch)])
+        first = await client.all(
+            [
+                *_patient(call, prefetch),
+                *_unsent(named, prefetch),
+                *(_record(call, prefetch) if needed else ()),
+            ],
+            DEADLINE,
+        )
+        seen = _joined(prefetch, first)
+        needed_now = not needed and needs_record(_resolved(named, seen))
+        second = await client.all(
+            [
+                *(_record(call, seen) if needed_now else ()),
+                *_referred_to([*context, *seen.resources], call.access),
+            ],
+            end - time.monotonic(),
+        )
+    _log({**first, **second}, DEADLINE - (end - time.monotonic()))
+    return _joined(seen, second)
+
+
+def _patient(call: Call, prefetch: Prefetch) -> Iterator[str]:
+    if "Patient" not in prefetch.held | prefetch.failed:
+        yield f"Patient/{call.patient_id}"
+    if "Coverage" not in prefetch.held | prefetch.failed:
+        yield f"Coverage?patient={call.patient_id}"
+
+
+def _record(call: Call, prefetch: Prefetch) -> Iterator[str]:
+    """The patient's record, a search a type, without the types that were sent or tried already."""
+    for kind in CHART:
+        if kind not in prefetch.held | prefetch.failed:
+            yield f"{kind}?patient={call.patient_id}"
+
+
+def _named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
+    """What the call is about and does not bring: its encounter, dispatched orders, the order that an
+    appointment is for."""
+    encounter = call.context.get("encounterId")
+    references = [f"Encounter/{str(encounter).rpartition('/')[2]}"] if encounter else []
+    dispatched = call.context.get("dispatchedOrders") or [call.context.get("order")]
+    references += [text for text in dispatched if isinstance(text, str)]
+    for resource in context:
+        if resource.get("resourceType") == "Appointment":
+            references += [reference_text(reference) for reference in resource.get("basedOn", [])]
+    for text in references:
+        found = type_and_id(text)
+        if found:
+            yield "/".join(found)
+
+
+def _resolved(named: Iterable[str], prefetch: Prefetch) -> list[Resource]:
+    resolver = Resolver.of(prefetch.resources)
+    return [resource for text in named if (resource := resolver.resolve(text)) is not None]
+
+
+def _unsent(named: Iterable[str], prefetch: Prefetch) -> list[str]:
+    resolver = Resolver.of(prefetch.resources)
+    return [text for text in named if resolver.resolve(text) is None]
+
+
+def _referred_to(resources: list[Resource], access: Access) -> Iterator[str]:
+    """The second round: what orders, Coverages, appointments and roles refer to and nobody sent."""
+    resolver = Resolver.of(resources)
+    for resource in resources:
+        for reference in _references(resource):
+            found = type_and_id(reference)
+            elsewhere = str(reference.get("reference", "")).startswith("http") and not str(
+                reference["reference"]
+            ).startswith(access.base + "/")
+            if found and found[0] in REFERRED_TO and not elsewhere and resolver.resolve(reference) is None:
+                yield "/".join(found)
+
+
+_ELEMENTS: Mapping[str, tuple[str, ...]] = {
+    "ServiceRequest": ("requester", "performer", "insurance", "encounter", "locationReference"),
+    "DeviceRequest": ("requester", "performer", "insurance", "encounter"),
+    "MedicationRequest": ("requester", "insurance", "encounter", "medicationReference"),
+    "NutritionOrder": ("orderer", "encounter"),
+    "VisionPrescription": ("prescriber", "encounter"),
+    "CommunicationRequest": ("sender", "requester", "encounter"),
+    "Coverage": ("payor",),
+    "PractitionerRole": ("practitioner", "organization"),
+}
+
+
+def _references(resource: Resource) -> Iterator[Resource]:
+    """Only drafts ask for their people: of the orders of years ago nobody needs to know who wrote them."""
+    kind = str(resource.get("resourceType"))
+    is_old_order = kind.endswith(("Request", "Order")) and resource.get("status") not in ("draft", "active")
+    for element in () if is_old_order else _ELEMENTS.get(kind, ()):
+        content = resource.get(element)
+        for reference in content if isinstance(content, list) else [content]:
+            if isinstance(reference, dict):
+                yield reference
+
+
+def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
+    """What was found joins what was sent. A search that found nothing is known to be empty; what was
+    withheld stays unseen, what failed is unreadable."""
+    found = [
+        resource
+        for outcome in outcomes.values()
+        if isinstance(outcome, Found)
+        for resource in outcome.resources
+    ]
+    searched = {text: outcome for text, outcome in outcomes.items() if "?" in text}
+    held = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Found)}
+    failed = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Failed)}
+    return Prefetch(
+        resources=(*prefetch.resources, *found),
+        held=prefetch.held | held,
+        failed=(prefetch.failed | failed) - held - prefetch.held,
+        queried=(*prefetch.queried, *found),
+    )
+
+
+def _type(text: str) -> str:
+    return text.partition("?")[0].partition("/")[0]
+
+
+def _log(outcomes: Mapping[str, Outcome], seconds: float) -> None:
+    lost = {
+        _type(text): outcome.why if isinstance(outcome, Failed) else str(outcome.status)
+        for text, outcome in outcomes.items()
+        if not isinstance(outcome, Found)
+    }
+    structlog.get_logger().info(
+        "read from the EHR", asked=len(outcomes), lost=lost, milliseconds=round(seconds * 1000, 1)
+    )

@@ -1,0 +1,135 @@
+"""Reading from somebody else's FHIR server: many requests at once, one deadline for all.
+
+    answers = await Client(http, "https://ehr.example/fhir", token).all(
+        ["Condition?patient=p1", "Patient/p1"], deadline=4.0)
+    answers["Patient/p1"]            -> Found([patient]) | Withheld(403) | Failed("timeout")
+
+Each request is answered for itself: found (an empty search too), withheld (the server will not or cannot
+give this: 4xx), or failed (it could not be had now: 5xx, network, deadline, nonsense). Pages of a search are
+followed as far as they lead on the same server. The token goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from server.fhir import json
+from server.fhir.errors import FhirError
+
+Resource = dict[str, Any]
+
+MAX_PAGES = 20
+MAX_BYTES = 20_000_000
+"""Of one answer; a chart larger than that is not worth reading within a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Refused or unknown to the server; asking again would not help."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Not had this time. `why` is a word for the log."""
+
+    why: str
+
+
+Outcome = Found | Withheld | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """`http` must not follow redirects; who may be called is its transport's affair."""
+
+    http: httpx.AsyncClient
+    base: str
+    token: str = ""
+
+    async def all(self, requests: Iterable[str], deadline: float) -> Mapping[str, Outcome]:
+        """Every request's outcome, within `deadline` seconds; a request is `Type/id` or `Type?query`."""
+        tasks = {text: asyncio.create_task(self.one(text)) for text in dict.fromkeys(requests)}
+        if not tasks:
+            return {}
+        await asyncio.wait(tasks.values(), timeout=max(deadline, 0))
+        late = [task for task in tasks.values() if not task.done()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return {text: Failed("deadline") if task in late else task.result() for text, task in tasks.items()}
+
+    async def one(self, text: str) -> Outcome:
+        """One read or search, all its pages."""
+        url = f"{self.base}/{text}"
+        found: list[Resource] = []
+        for _ in range(MAX_PAGES):
+            answer = await self._get(url)
+            if not isinstance(answer, dict):
+                return answer
+            if answer.get("resourceType") == "OperationOutcome":
+                return Failed("outcome")
+            if answer.get("resourceType") != "Bundle":
+                return Found((answer,))
+            found += _matches(answer)
+            following = self._next_page(answer, url)
+            if following is None:
+                return Found(tuple(found))
+            url = following
+        return Failed("pages")
+
+    async def _get(self, url: str) -> Resource | Withheld | Failed:
+        headers = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        try:
+            async with self.http.stream("GET", url, headers=headers) as answer:
+                if 400 <= answer.status_code < 500 and answer.status_code not in (408, 429):
+                    return Withheld(answer.status_code)
+                if answer.status_code != 200:
+                    return Failed(str(answer.status_code))
+                body = bytearray()
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > MAX_BYTES:
+                        return Failed("too large")
+                content = json.decode_object(bytes(body))
+        except (httpx.HTTPError, FhirError, httpx.InvalidURL, OSError) as error:
+            return Failed(type(error).__name__)
+        return content if isinstance(content.get("resourceType"), str) else Failed("no resource")
+
+    def _next_page(self, bundle: Resource, url: str) -> str | None:
+        """The address of the next page; a page on another server is none, since the token must not go
+        there."""
+        links = bundle.get("link")
+        for link in links if isinstance(links, list) else []:
+            if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
+                following = urljoin(url, link["url"])
+                return following if _host(following) == _host(self.base) else None
+        return None
+
+
+def _matches(bundle: Resource) -> Iterator[Resource]:
+    """The resources of a search; outcomes among them are remarks."""
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else []:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and resource.get("resourceType") not in (None, "OperationOutcome"):
+            yield resource
+
+
+def _host(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port

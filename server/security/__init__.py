@@ -1,0 +1,1 @@
+"""Who may call, and whom this server may call."""

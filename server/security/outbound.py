@@ -1,0 +1,168 @@
+"""The one guard for addresses that others give us: EHR FHIR servers, subscription endpoints, key sets.
+
+    guard = Outbound.of(settings)
+    async with httpx.AsyncClient(transport=guard.transport(), follow_redirects=False) as http: …
+
+A request goes out only over https and only to public addresses, unless the server runs in development. The
+address is checked at the moment of connecting, on the very IP number that is connected to, so a name that
+resolves differently the second time gains nothing. Redirects are the caller's affair and followed nowhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpcore
+import httpx
+
+from server.settings import Settings
+
+
+class Refused(httpx.TransportError):
+    """An address this server does not call; to a caller a failure of the network like others. The text says
+    why, without the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """`lenient`: http, loopback and private targets are allowed (development only)."""
+
+    lenient: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> Outbound:
+        return cls(lenient=settings.development)
+
+    def check_url(self, url: str) -> None:
+        """Raises Refused for an address that is not http(s), carries a password, or is not https where
+        that is asked for."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Refused("it is not an http or https address")
+        if parts.username or parts.password:
+            raise Refused("it carries a user name or password")
+        if parts.scheme == "http" and not self.lenient:
+            raise Refused("it is not https")
+
+    def check_ip(self, number: str) -> None:
+        """Raises Refused for an IP number that is not on the public internet, where that is asked for."""
+        address = ipaddress.ip_address(number.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        if mapped.is_multicast or mapped.is_unspecified:
+            raise Refused("it leads to no single host")
+        if not self.lenient and not mapped.is_global:
+            raise Refused("it leads into a private network")
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """A transport for one httpx client; connections end with it."""
+        return _Transport(self)
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    def __init__(self, guard: Outbound) -> None:
+        self._guard = guard
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_tls(), network_backend=_Backend(guard), max_connections=20, http2=False
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._guard.check_url(str(request.url))
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        asked = httpcore.Request(
+            request.method,
+            url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            answered = await self._pool.handle_async_request(asked)
+        except httpcore.TimeoutException as error:
+            raise httpx.TimeoutException(str(error), request=request) from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+            raise httpx.NetworkError(str(error), request=request) from error
+        return httpx.Response(
+            answered.status,
+            headers=answered.headers,
+            stream=_Stream(answered, request),
+            extensions=answered.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+class _Stream(httpx.AsyncByteStream):
+    """The body as it arrives; a connection lost on the way is the network's error, as before it."""
+
+    def __init__(self, answered: httpcore.Response, request: httpx.Request) -> None:
+        self._answered = answered
+        self._request = request
+
+    async def __aiter__(self) -> Any:
+        try:
+            async for part in self._answered.aiter_stream():
+                yield part
+        except httpcore.TimeoutException as error:
+            raise httpx.TimeoutException(str(error), request=self._request) from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise httpx.NetworkError(str(error), request=self._request) from error
+
+    async def aclose(self) -> None:
+        await self._answered.aclose()
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Resolves names itself and connects to a number that was checked."""
+
+    def __init__(self, guard: Outbound) -> None:
+        self._guard = guard
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        numbers = [str(entry[4][0]) for entry in found]
+        for number in numbers:
+            self._guard.check_ip(number)
+        failure: Exception = httpcore.ConnectError("the name leads nowhere")
+        for number in numbers:
+            try:
+                return await self._inner.connect_tcp(number, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(self, *unused: Any, **also_unused: Any) -> httpcore.AsyncNetworkStream:
+        raise Refused("it is not a network address")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """Built once: reading the certificate store takes longer than most requests."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
