@@ -25,7 +25,7 @@ from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
-from server.fhir.errors import Issue, PreconditionFailed
+from server.fhir.errors import InvalidRequest, Issue, PreconditionFailed
 from server.fhir.references import Entry, Resolver, local_reference, reference_text
 from server.policy.request import Chart
 from server.security.outbound import Outbound
@@ -114,7 +114,9 @@ class Desk:
                 sight.resolver.resolve(reference, resource) for reference in resource.get("basedOn", [])
             ]
             orders = [found for found in based_on if found and found["resourceType"] == "ServiceRequest"]
-            return Focus(resource, appointment_line(resource, orders[0] if orders else None))
+            order = orders[0] if orders else None
+            about = order if order and not self.version.on_appointment else resource
+            return Focus(about, appointment_line(resource, order))
         return Focus(resource, _in_encounter(order_line(resource), call))
 
     def _dispatched(self, text: str, call: Call, sight: Sight) -> Focus:
@@ -146,6 +148,14 @@ class Desk:
         client: str,
     ) -> Iterator[Answer]:
         coverages = _coverages(focus.resource, sight)
+        if len(coverages) > 1 and self.version.one_coverage:
+            raise InvalidRequest(
+                Issue(
+                    "multiple-matches",
+                    "prefetch.coverage",
+                    f"{len(coverages)} active Coverages were sent. Send the one to be billed.",
+                )
+            )
         if not coverages:
             yield from self._without_coverage(call, focus, sight)
         chart = Chart(resources=list(_chart(focus, asked, sight)), notes=sight.notes)
@@ -166,6 +176,17 @@ class Desk:
 
     def _without_coverage(self, call: Call, focus: Focus, sight: Sight) -> Iterator[Answer]:
         """The order may name a Coverage that could not be read: then it can at least be spoken of."""
+        named = [reference_text(reference) for reference in focus.resource.get("insurance", [])]
+        readable = "Coverage" not in sight.failed
+        if self.version.one_coverage and (readable or not any(named)):
+            raise InvalidRequest(
+                Issue(
+                    "not-found",
+                    "prefetch.coverage",
+                    "No Coverage of this patient could be found. Prefetch the one to be billed, or let it be "
+                    "read from fhirServer.",
+                )
+            )
         if "Coverage" not in sight.failed | sight.held and call.access is None and call.hook.primary:
             raise PreconditionFailed(
                 Issue(
@@ -175,8 +196,7 @@ class Desk:
                     "Coverage?patient={{context.patientId}}, or send fhirServer and fhirAuthorization.",
                 )
             )
-        named = [reference_text(reference) for reference in focus.resource.get("insurance", [])]
-        if "Coverage" in sight.failed and named and named[0]:
+        if not readable and named and named[0]:
             saying = coverage_unreadable(COVERAGE_UNREADABLE)
             yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 

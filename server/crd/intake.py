@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from server.crd.configuration import Configuration, configuration
 from server.crd.hooks import Hook
-from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.errors import InvalidRequest, Issue, Unprocessable
 
 Test = Callable[[Any], bool]
+
+REQUESTED_VERSION = "davinci-crd.requestedVersion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,25 @@ class Call:
         return self.access.base if self.access else ""
 
 
-def read_call(body: Mapping[str, Any], hook: Hook, context: Mapping[str, Member]) -> Call:
-    """The call in a decoded body. Raises InvalidRequest with one issue a fault."""
+def read_call(
+    body: Mapping[str, Any], hook: Hook, context: Mapping[str, Member], versions: frozenset[str] = frozenset()
+) -> Call:
+    """The call in a decoded body. Raises InvalidRequest with one issue a fault, Unprocessable where it asks
+    for a guide version that is not among `versions`."""
     faults = [*_faults_of_call(body, hook), *_faults_of_context(body.get("context"), context)]
     if faults:
         raise InvalidRequest(*faults)
     extension = body.get("extension")
     extension = extension if isinstance(extension, dict) else {}
+    requested = extension.get(REQUESTED_VERSION)
+    if requested is not None and versions and requested not in versions:
+        raise Unprocessable(
+            Issue(
+                "not-supported",
+                f"extension.{REQUESTED_VERSION}",
+                f"This address speaks {', '.join(sorted(versions))}. Call the address of your version.",
+            )
+        )
     return Call(
         hook=hook,
         instance=body["hookInstance"],

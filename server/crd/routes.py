@@ -17,6 +17,7 @@ from server.crd.exchange import Arrival
 from server.crd.hooks import HOOKS, Hook
 from server.crd.intake import read_call
 from server.crd.v2_0 import V2_0
+from server.crd.v2_2 import V2_2
 from server.crd.version import Version
 from server.fhir import json
 from server.fhir.errors import FhirError, NotFound, answered_as, operation_outcome
@@ -25,7 +26,7 @@ from server.fhir.responses import JsonResponse
 from server.services import Services
 from server.store import exchanges
 
-TABLES: Mapping[str, Version] = {"2.0": V2_0}
+TABLES: Mapping[str, Version] = {"2.0": V2_0, "2.2": V2_2}
 VERSIONS = tuple(TABLES)
 
 
@@ -48,7 +49,7 @@ def router(services: Services, version: str) -> APIRouter:
         try:
             with answered_as(table.statuses):
                 hook = _hook(service)
-                asked = read_call(decoded, hook, table.contexts[hook.name])
+                asked = read_call(decoded, hook, table.contexts[hook.name], table.requested)
                 return JsonResponse(await desk.answer(asked, arrival))
         except FhirError as error:
             await run_in_threadpool(_record_refusal, services, table, service, arrival, error)

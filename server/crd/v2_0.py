@@ -51,6 +51,7 @@ def _dispatched(context: Mapping[str, Any]) -> list[str]:
 
 V2_0 = Version(
     name="2.0",
+    requested=frozenset({"2.0"}),
     contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
     dispatched=_dispatched,
     # Every token is a plain member of the context: a client of CDS Hooks 2.0 need know no other kind.

@@ -23,6 +23,7 @@ class Version:
     least one sub-extension or none where the version has no word for it."""
 
     name: str
+    requested: frozenset[str]
     contexts: Mapping[str, Mapping[str, Member]]
     dispatched: Callable[[Mapping[str, Any]], list[str]]
     prefetch: Mapping[str, Mapping[str, str]]

@@ -56,8 +56,8 @@ class Outbound:
         """Raises Refused for an IP number that is not on the public internet, where that is asked for."""
         address = ipaddress.ip_address(number.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None) or address
-        if mapped.is_multicast or mapped.is_unspecified:
-            raise Refused("it leads to no single host")
+        if mapped.is_multicast or mapped.is_unspecified or (mapped.is_link_local and not mapped.is_loopback):
+            raise Refused("it leads to no single host, or to one that answers whoever is near")
         if not self.lenient and not mapped.is_global:
             raise Refused("it leads into a private network")
 

@@ -11,8 +11,10 @@ from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration, configuration
 from server.crd.coverage_information import coverage_information, updated
 from server.crd.hooks import HOOKS
-from server.crd.saying import Authorization, Covered, Information, Saying, coverage_unreadable, say
+from server.crd.saying import Authorization, Covered, Document, Information, Saying, coverage_unreadable, say
 from server.crd.v2_0 import V2_0
+from server.crd.v2_2 import V2_2
+from server.crd.version import Version
 from server.policy.determination import Criterion, Decision, Determination, Line, Met, Theme
 from server.policy.request import Member
 from tests.crd.shape import coverage_informations, keeps_the_rules, reasons
@@ -81,14 +83,17 @@ def judged(said: Determination, known: bool = True) -> Judged:
     return Judged(said, member, None, ORDER, "member:1|73221|RT|")  # type: ignore[arg-type]
 
 
-def rendered(saying: Saying) -> dict[str, Any]:
-    """The extension as it goes out on r2.0, checked against the guide's rules."""
+def rendered(saying: Saying, version: Version = V2_0) -> dict[str, Any]:
+    """The extension as it goes out, in both versions checked against the guide's rules."""
     if saying.grants:
         saying = saying.granted("PA-NEW")
-    extension = coverage_information(V2_0, saying, "Coverage/c1", "assertion-1", DAY, None)
-    information = coverage_informations({"extension": [extension]})[0]
-    keeps_the_rules(information)
-    return information
+    by_version = {}
+    for table in (V2_0, V2_2):
+        contact = table.contact("Example Health", "+1-800-555-0100")
+        extension = coverage_information(table, saying, "Coverage/c1", "assertion-1", DAY, contact)
+        by_version[table.name] = coverage_informations({"extension": [extension]})[0]
+        keeps_the_rules(by_version[table.name])
+    return by_version[version.name]
 
 
 def said_of(
@@ -97,8 +102,9 @@ def said_of(
     choices: Configuration | None = None,
     unreadable: tuple[str, ...] = (),
     known: bool = True,
+    version: Version = V2_0,
 ) -> dict[str, Any]:
-    return rendered(say(judged(said, known), HOOKS[hook], choices or Configuration(), unreadable))
+    return rendered(say(judged(said, known), HOOKS[hook], choices or Configuration(), unreadable), version)
 
 
 def test_a_documented_order_is_satisfied_with_a_number_and_how_long_it_is_good() -> None:
@@ -232,10 +238,35 @@ def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
     assert rendered(coverage_unreadable("It could not be read."))["covered"] == "conditional"
 
 
-def test_the_version_has_a_word_for_everything_that_can_be_said() -> None:
-    assert set(V2_0.covered) == set(Covered)
-    assert set(V2_0.authorization) == set(Authorization)
-    assert set(V2_0.information) == set(Information)
+@pytest.mark.parametrize("version", [V2_0, V2_2], ids=lambda version: version.name)
+def test_a_version_has_a_word_for_everything_that_can_be_said(version: Version) -> None:
+    assert set(version.covered) == set(Covered)
+    assert set(version.authorization) == set(Authorization)
+    assert set(version.information) == set(Information)
+    assert set(version.contexts) == set(version.prefetch) == set(HOOKS)
+    assert all(len(version.documents((document,))) == 1 for document in Document)
+
+
+def test_both_kinds_of_document_are_one_code_in_one_version_and_two_in_the_other() -> None:
+    both = (Document.CLINICAL, Document.ADMINISTRATIVE)
+    assert V2_0.documents(both) == ["both"]
+    assert V2_2.documents(both) == ["clinical", "admin"]
+
+
+def test_the_newer_guide_has_words_of_its_own() -> None:
+    granted = said_of(determination(), version=V2_2)
+    assert granted["expiry-date"] == "2027-01-19"
+    assert granted["detail"][0][0] == {"url": "category", "valueCode": "cat-limitation"}
+    assert granted["contact"][0]["telecom"][0]["value"] == "+1-800-555-0100"
+    unread = said_of(missing_film(), unreadable=("documents",), version=V2_2)
+    assert unread["pa-needed"] == "indeterminate"
+    assert "info-needed" not in unread
+    assert unread["reason"][-1]["coding"][0]["code"] == "technical"
+    stranger = determination(Decision.DENY, covered=False, gate="G-COV", reason="Not known here.")
+    told = said_of(stranger, known=False, version=V2_2)
+    assert told["reason"][0]["coding"][0]["code"] == "no-member-found"
+    ended = said_of(stranger, version=V2_2)
+    assert ended["reason"][0]["coding"][0]["code"] == "no-active-coverage"
 
 
 def test_only_the_extension_is_added() -> None:

@@ -1,0 +1,128 @@
+"""A small EHR for tests: a FHIR server on loopback with real HTTP, well-behaved or not as told.
+
+with Ehr([patient, condition], token="t") as ehr:
+    ehr.base                      http://127.0.0.1:<port>/fhir
+    ehr.asked                     ["Condition?patient=p1", …] in order of arrival
+    ehr.answers["Observation"] = 503 | "hang" | "redirect" | "outcome" | "garbage"
+    ehr.page_size = 2             searches come in pages
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from server.fhir import json
+
+Resource = dict[str, Any]
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+
+
+class Ehr:
+    """`delay` is how long each answer takes, in seconds; a hanging one never comes."""
+
+    def __init__(self, resources: Iterable[Resource], token: str = "", delay: float = 0.0) -> None:
+        self.resources = list(resources)
+        self.token = token
+        self.page_size = 1000
+        self.answers: dict[str, int | str] = {}
+        self.asked: list[str] = []
+        self.tokens: list[str] = []
+        self.closing = threading.Event()
+        self.delay = delay
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/fhir"
+
+    def __enter__(self) -> Ehr:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, text: str, token: str) -> tuple[int, Any]:
+        """Status and body for a request below the base, `Type/id` or `Type?query`."""
+        self.asked.append(text)
+        self.tokens.append(token)
+        kind = text.partition("?")[0].partition("/")[0]
+        told = self.answers.get(kind)
+        if self.token and token != f"Bearer {self.token}":
+            return 401, OUTCOME
+        if told == "hang":
+            self.closing.wait()
+        if self.delay:
+            self.closing.wait(self.delay)
+        if isinstance(told, int):
+            return told, OUTCOME
+        if isinstance(told, str):
+            return {"redirect": 302}.get(told, 200), {"outcome": OUTCOME}.get(told, "<html>sorry</html>")
+        return self._searched(text) if "?" in text else self._read(text)
+
+    def _read(self, text: str) -> tuple[int, Any]:
+        found = [resource for resource in self.resources if _name(resource) == text]
+        return (200, found[0]) if found else (404, OUTCOME)
+
+    def _searched(self, text: str) -> tuple[int, Any]:
+        kind, _, query = text.partition("?")
+        asked = parse_qs(query)
+        patient = asked.get("patient", [""])[0]
+        start = int(asked.get("page", ["0"])[0])
+        found = [
+            resource
+            for resource in self.resources
+            if resource["resourceType"] == kind and _patient(resource) in (f"Patient/{patient}", "")
+        ]
+        page = found[start : start + self.page_size]
+        links = [{"relation": "self", "url": f"{self.base}/{text}"}]
+        if start + self.page_size < len(found):
+            following = f"{self.base}/{kind}?patient={patient}&page={start + self.page_size}"
+            links.append({"relation": "next", "url": following})
+        entries = [{"fullUrl": f"{self.base}/{_name(resource)}", "resource": resource} for resource in page]
+        return 200, {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
+
+
+def _name(resource: Resource) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _patient(resource: Resource) -> str:
+    named = resource.get("subject") or resource.get("patient") or resource.get("beneficiary") or {}
+    return str(named.get("reference", ""))
+
+
+def _handler(ehr: Ehr) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            text = parts.path.removeprefix("/fhir/") + (f"?{parts.query}" if parts.query else "")
+            status, body = ehr.answer(text, self.headers.get("Authorization", ""))
+            content = body.encode() if isinstance(body, str) else json.encode(body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/fhir+json")
+            self.send_header("Content-Length", str(len(content)))
+            if status == 302:
+                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet: the tests look at `asked`."""
+
+    return Handler

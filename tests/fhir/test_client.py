@@ -1,0 +1,105 @@
+"""Reading from an EHR that is slow, paging, failing or hostile."""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from server.fhir.client import Client, Failed, Found, Outcome, Withheld
+from server.security.outbound import Outbound, Refused
+from tests.ehr import Ehr
+
+PATIENT = {"resourceType": "Patient", "id": "p1"}
+CONDITIONS = [
+    {"resourceType": "Condition", "id": f"c{n}", "subject": {"reference": "Patient/p1"}} for n in range(5)
+]
+
+
+def ask(
+    base: str, *texts: str, token: str = "", deadline: float = 5.0, lenient: bool = True
+) -> Mapping[str, Outcome]:
+    async def asked() -> Mapping[str, Outcome]:
+        async with httpx.AsyncClient(transport=Outbound(lenient).transport(), timeout=deadline) as http:
+            return await Client(http, base, token).all(texts, deadline)
+
+    return asyncio.run(asked())
+
+
+def test_a_read_and_a_search_come_back_as_resources() -> None:
+    with Ehr([PATIENT, *CONDITIONS]) as ehr:
+        outcomes = ask(ehr.base, "Patient/p1", "Condition?patient=p1", "Procedure?patient=p1")
+    assert outcomes["Patient/p1"] == Found((PATIENT,))
+    assert outcomes["Condition?patient=p1"] == Found(tuple(CONDITIONS))
+    assert outcomes["Procedure?patient=p1"] == Found(())
+
+
+def test_pages_are_followed_to_the_end() -> None:
+    with Ehr(CONDITIONS) as ehr:
+        ehr.page_size = 2
+        outcomes = ask(ehr.base, "Condition?patient=p1")
+    assert outcomes["Condition?patient=p1"] == Found(tuple(CONDITIONS))
+    assert len(ehr.asked) == 3
+
+
+def test_one_failure_is_its_own() -> None:
+    with Ehr([PATIENT]) as ehr:
+        ehr.answers = {"Observation": 503, "Procedure": 403, "Goal": "garbage", "CarePlan": "outcome"}
+        outcomes = ask(
+            ehr.base,
+            "Patient/p1",
+            "Observation?patient=p1",
+            "Procedure?patient=p1",
+            "Goal?patient=p1",
+            "CarePlan?patient=p1",
+        )
+    assert outcomes["Patient/p1"] == Found((PATIENT,))
+    assert outcomes["Procedure?patient=p1"] == Withheld(403)
+    assert all(
+        isinstance(outcomes[f"{kind}?patient=p1"], Failed) for kind in ("Observation", "Goal", "CarePlan")
+    )
+
+
+def test_the_deadline_is_one_for_all() -> None:
+    with Ehr([PATIENT]) as ehr:
+        ehr.answers = {"Observation": "hang"}
+        outcomes = ask(ehr.base, "Observation?patient=p1", "Patient/p1", deadline=0.5)
+    assert outcomes["Observation?patient=p1"] == Failed("deadline")
+    assert isinstance(outcomes["Patient/p1"], Found)
+
+
+def test_the_token_is_sent_and_redirects_are_not_followed() -> None:
+    with Ehr([PATIENT], token="t") as ehr:
+        ehr.answers = {"Condition": "redirect"}
+        outcomes = ask(ehr.base, "Patient/p1", "Condition?patient=p1", token="t")
+        refused = ask(ehr.base, "Patient/p1", token="other")
+    assert isinstance(outcomes["Patient/p1"], Found)
+    assert outcomes["Condition?patient=p1"] == Failed("302")
+    assert refused["Patient/p1"] == Withheld(401)
+
+
+def test_nobody_there_is_a_failure_not_an_error() -> None:
+    assert isinstance(ask("http://127.0.0.1:1/fhir", "Patient/p1")["Patient/p1"], Failed)
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:1/fhir", "https://127.0.0.1:1/fhir", "https://10.0.0.1/fhir"]
+)
+def test_in_production_no_plain_http_and_no_private_address(base: str) -> None:
+    assert ask(base, "Patient/p1", lenient=False)["Patient/p1"] == Failed("Refused")
+
+
+@pytest.mark.parametrize(
+    "number", ["169.254.169.254", "::1", "::ffff:10.0.0.1", "192.168.0.9", "0.0.0.0", "fe80::1%eth0"]
+)
+def test_numbers_off_the_public_internet_are_refused(number: str) -> None:
+    with pytest.raises(Refused):
+        Outbound(lenient=False).check_ip(number)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://ehr.example/", "https://user:secret@ehr.example/", "file:///etc/passwd", "https:///x"]
+)
+def test_odd_addresses_are_refused_everywhere(url: str) -> None:
+    with pytest.raises(Refused):
+        Outbound(lenient=True).check_url(url)
