@@ -171,7 +171,9 @@ class Desk:
                 fhir_server=call.client_server or f"client:{client}",
                 assertion_id=earlier,
             )
-            saying = say(judged, call.hook, call.configuration, sight.unreadable)
+            saying = say(
+                judged, call.hook, call.configuration, sight.unreadable, focus.resource["resourceType"]
+            )
             yield Answer(focus, coverage, reference, judged, saying, assertions.new_id())
 
     def _without_coverage(self, call: Call, focus: Focus, sight: Sight) -> Iterator[Answer]:

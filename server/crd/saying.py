@@ -90,20 +90,29 @@ class Saying:
         return replace(self, number=number, grants=False)
 
 
-def say(judged: Judged, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]) -> Saying:
-    """The outcome table. `unreadable` names the parts of the record whose fetch failed."""
-    saying = _outcome(judged, hook, choices, unreadable)
+def say(
+    judged: Judged,
+    hook: Hook,
+    choices: Configuration,
+    unreadable: tuple[str, ...] = (),
+    kind: str = "ServiceRequest",
+) -> Saying:
+    """The outcome table. `kind` is the type of what was asked about, `unreadable` names the parts of the
+    record whose fetch failed."""
+    saying = _outcome(judged, kind, hook, choices, unreadable)
     return replace(saying, billing=service_coding(judged.order))
 
 
-def _outcome(judged: Judged, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]) -> Saying:
+def _outcome(
+    judged: Judged, kind: str, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]
+) -> Saying:
     said = judged.determination
     if not said.covered:
         return _not_covered(judged)
     if not said.line.code:
-        return _no_code()
+        return _uncoded(kind)
     if said.gate == ELSEWHERE:
-        return _elsewhere(said)
+        return _undecided(Information.ELSEWHERE, said.reason)
     if said.decision is Decision.APPROVE:
         return _approved(said, hook, choices)
     if said.decision is Decision.MORE_INFO:
@@ -177,26 +186,43 @@ def _not_covered(judged: Judged) -> Saying:
     )
 
 
-def _elsewhere(said: Determination) -> Saying:
-    return Saying(
-        covered=Covered.CONDITIONAL,
-        authorization=Authorization.CONDITIONAL,
-        information=(Information.ELSEWHERE,),
-        reasons=(Reason(said.reason),),
+_VISITS = frozenset({"Appointment", "CommunicationRequest", "Encounter"})
+
+_BENEFIT: Mapping[str, str] = {
+    "MedicationRequest": "the drug plan",
+    "NutritionOrder": "the plan's nutrition benefit",
+    "VisionPrescription": "the vision plan",
+}
+"""Orders that are billed to another benefit than the medical one, and so decided elsewhere."""
+
+
+def _uncoded(kind: str) -> Saying:
+    """What carries no billing code: a visit as such, another benefit's order, or an order not yet coded."""
+    if kind in _VISITS:
+        reason = "The coverage is active. A visit as such needs no prior authorization."
+        return _saying(Authorization.NONE_NEEDED, [Reason(reason)])
+    benefit = _BENEFIT.get(kind)
+    if benefit:
+        return _undecided(
+            Information.ELSEWHERE, f"The coverage is active. {_upper(benefit)} decides about this order."
+        )
+    return _undecided(
+        Information.CODE,
+        "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the order.",
     )
 
 
-def _no_code() -> Saying:
+def _undecided(information: Information, reason: str) -> Saying:
     return Saying(
         covered=Covered.CONDITIONAL,
         authorization=Authorization.CONDITIONAL,
-        information=(Information.CODE,),
-        reasons=(
-            Reason(
-                "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the order."
-            ),
-        ),
+        information=(information,),
+        reasons=(Reason(reason),),
     )
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _saying(authorization: Authorization, reasons: list[Reason]) -> Saying:

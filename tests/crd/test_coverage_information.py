@@ -220,18 +220,28 @@ def test_a_service_decided_elsewhere_is_conditional() -> None:
     assert information["info-needed"] == ["OTH"]
 
 
-def test_an_order_without_a_billing_code_is_conditional_on_it() -> None:
+def uncoded(kind: str) -> dict[str, Any]:
     said = determination(line=Line("", None, (), None, Decimal(1)))
-    saying = say(
-        Judged(said, judged(said).member, None, {"resourceType": "ServiceRequest"}, ""),  # type: ignore[arg-type]
-        SIGN,
-        Configuration(),
-        (),
-    )
-    information = rendered(saying)
+    bare = Judged(said, judged(said).member, None, {"resourceType": "ServiceRequest"}, "")  # type: ignore[arg-type]
+    return rendered(say(bare, SIGN, Configuration(), kind=kind))
+
+
+def test_an_order_without_a_billing_code_is_conditional_on_it() -> None:
+    information = uncoded("ServiceRequest")
     assert information["covered"] == "conditional"
     assert "billingCode" not in information
     assert "billing code" in reasons(information)
+
+
+@pytest.mark.parametrize("kind", ["MedicationRequest", "NutritionOrder", "VisionPrescription"])
+def test_another_benefits_order_is_decided_there(kind: str) -> None:
+    assert uncoded(kind)["covered"] == "conditional"
+    assert "decides about this order" in reasons(uncoded(kind))
+
+
+@pytest.mark.parametrize("kind", ["Encounter", "Appointment", "CommunicationRequest"])
+def test_a_visit_as_such_is_covered_without_authorization(kind: str) -> None:
+    assert uncoded(kind)["pa-needed"] == "no-auth"
 
 
 def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
