@@ -1,0 +1,123 @@
+"""`crd` drives the real application over HTTP, once per guide version."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.fhir import json
+from server.settings import Settings
+from tests.crd.builders import DAY
+from tests.crd.shape import Information, coverage_informations, held
+
+HEADERS = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Answered:
+    """A response that has the right shape."""
+
+    body: dict[str, Any]
+
+    @property
+    def cards(self) -> list[dict[str, Any]]:
+        return list(self.body["cards"])
+
+    @property
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """What came back by system action, by id."""
+        return {action["resource"]["id"]: action["resource"] for action in self.body["systemActions"]}
+
+    @property
+    def information(self) -> Information:
+        """The one coverage information of the one order."""
+        (information,) = self.informations
+        return information
+
+    @property
+    def informations(self) -> list[Information]:
+        return [each for resource in self.resources.values() for each in coverage_informations(resource)]
+
+    def of(self, order: dict[str, Any]) -> Information:
+        (information,) = coverage_informations(self.resources[order["id"]])
+        return information
+
+
+@dataclass
+class Crd:
+    """A client of the CDS services of one version."""
+
+    http: TestClient
+    version: str
+    app: FastAPI
+
+    @property
+    def base(self) -> str:
+        return f"/r{self.version}/cds-services"
+
+    def post(self, body: Any, service: str = "", **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.encode(body)
+        service = service or (body.get("hook", "order-sign") if isinstance(body, dict) else "order-sign")
+        return self.http.post(f"{self.base}/{service}", content=content, headers={**HEADERS, **headers})
+
+    def __call__(self, body: dict[str, Any]) -> Answered:
+        response = self.post(body)
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].partition(";")[0] == "application/json"
+        return Answered(held(json.decode_object(response.content), self.version))
+
+    def refused(self, body: Any, service: str = "") -> tuple[int, dict[str, str]]:
+        """Status, and expression to diagnostics of the OperationOutcome's issues."""
+        response = self.post(body, service)
+        outcome = json.decode_object(response.content)
+        assert outcome["resourceType"] == "OperationOutcome"
+        assert response.headers["content-type"].partition(";")[0] == "application/fhir+json"
+        return response.status_code, {
+            issue.get("expression", [""])[0]: issue["diagnostics"] for issue in outcome["issue"]
+        }
+
+
+Server = Callable[..., FastAPI]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Makes an application over a database of its own, its clock at noon of DAY."""
+    apps: list[FastAPI] = []
+
+    def made(**settings: Any) -> FastAPI:
+        usual = {
+            "database_url": f"sqlite:///{tmp_path}/payer-{len(apps)}.db",
+            "test_clock": f"{DAY.isoformat()}T12:00:00Z",
+        }
+        app = create_app(Settings(_env_file=None, **{**usual, **settings}))
+        apps.append(app)
+        return app
+
+    yield made
+    for app in apps:
+        app.state.services.store.close()
+
+
+@pytest.fixture(params=["2.0", "2.2"])
+def crd(request: pytest.FixtureRequest, server: Server) -> Crd:
+    app = server()
+    return Crd(TestClient(app), request.param, app)
+
+
+@pytest.fixture
+def crd_2_0(server: Server) -> Crd:
+    app = server()
+    return Crd(TestClient(app), "2.0", app)
+
+
+@pytest.fixture
+def crd_2_2(server: Server) -> Crd:
+    app = server()
+    return Crd(TestClient(app), "2.2", app)

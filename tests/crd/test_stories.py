@@ -1,0 +1,332 @@
+"""One order after another at the CRD door, as a clinic lives it."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from server.store import assertions, authorizations, exchanges
+from tests.crd import builders as ehr
+from tests.crd.conftest import Crd, Server
+from tests.crd.shape import coverage_informations, reasons, texts
+
+
+def test_a_new_shoulder_pain_needs_documentation(crd: Crd) -> None:
+    order = ehr.shoulder()
+    information = crd(ehr.sign(order, sent=ehr.prefetch([ehr.film("73030", 20)]))).information
+    assert information["covered"] == "covered"
+    assert information["pa-needed"] == "auth-needed"
+    assert information["doc-needed"] == "clinical"
+    (form,) = information["questionnaire"]
+    assert form.startswith("https://payer.example/Questionnaire/mri-shoulder|")
+    assert information["coverage-assertion-id"]
+    assert information["coverage"] == {"reference": "Coverage/cov-1"}
+    assert information["date"] == ehr.DAY.isoformat()
+    assert len(reasons(information)) > 40
+
+
+def test_a_documented_trial_is_satisfied_at_once(crd: Crd) -> None:
+    order = ehr.shoulder()
+    information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
+    assert information["pa-needed"] == "satisfied"
+    number = information["satisfied-pa-id"]
+    with crd.app.state.services.store.reading() as tx:
+        kept = authorizations.by_number(tx, number)
+        assert kept is not None
+        assert (kept.cpt, kept.side, kept.door) == ("73221", "RT", "crd")
+        assert kept.assertion_id == information["coverage-assertion-id"]
+        said = assertions.by_id(tx, kept.assertion_id)
+        assert said is not None
+        assert said.order["id"] == order["id"]
+
+
+def test_the_same_order_again_gets_the_same_number(crd: Crd) -> None:
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    body = ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order), insurance))
+    first, second = crd(body).information, crd(body).information
+    assert first["satisfied-pa-id"] == second["satisfied-pa-id"]
+
+
+def test_an_order_that_carries_the_answer_already_is_left_alone(crd: Crd) -> None:
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    sent = ehr.prefetch([], insurance)
+    answered = crd(ehr.sign(order, sent=sent)).resources[order["id"]]
+    again = crd(ehr.sign(answered, sent=sent))
+    assert again.body["systemActions"] == []
+
+
+def test_cauda_equina_is_approved_at_once_and_the_finding_named(crd: Crd) -> None:
+    order = ehr.lumbar("G83.4", priority="stat")
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([ehr.finding("saddle-anesthesia", 0)])))
+    assert answer.information["pa-needed"] == "satisfied"
+    assert "cauda equina" in reasons(answer.information).lower()
+
+
+def test_a_trial_too_short_is_not_met_and_a_silent_chart_is_unknown(crd: Crd) -> None:
+    form = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "qr-1",
+        "status": "completed",
+        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
+        "authored": f"{ehr.DAY.isoformat()}T09:00:00Z",
+        "subject": ehr.ref(ehr.PATIENT),
+        "item": [
+            {"linkId": "CC-DUR.start", "answer": [{"valueDate": ehr.day(28)}]},
+            {"linkId": "CC-DUR.end", "answer": [{"valueDate": ehr.day(0)}]},
+            {
+                "linkId": "SH-IMM",
+                "answer": [
+                    {"valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "none"}}
+                ],
+            },
+        ],
+    }
+    order = ehr.shoulder()
+    denied = crd(ehr.sign(order, sent=ehr.prefetch([form, ehr.film("73030", 20)]))).information
+    assert denied["pa-needed"] == "auth-needed"
+    assert "doc-needed" not in denied
+    assert "28 days" in reasons(denied)
+    silent = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())).information
+    assert silent["doc-needed"] == "clinical"
+
+
+def test_a_coverage_that_has_ended_is_not_covered(crd: Crd) -> None:
+    ended = ehr.coverage(period={"start": "2025-01-01", "end": "2025-12-31"})
+    information = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], ended))).information
+    assert information["covered"] == "not-covered"
+    assert "pa-needed" not in information
+
+
+def test_under_a_reviewed_plan_only_a_person_denies(crd: Crd) -> None:
+    form = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "qr-1",
+        "status": "completed",
+        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
+        "authored": f"{ehr.DAY.isoformat()}T09:00:00Z",
+        "subject": ehr.ref(ehr.PATIENT),
+        "item": [
+            {"linkId": "CC-DUR.none", "answer": [{"valueBoolean": True}]},
+            {
+                "linkId": "SH-IMM",
+                "answer": [
+                    {"valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "none"}}
+                ],
+            },
+        ],
+    }
+    sent = ehr.prefetch([form], ehr.coverage(plan="reviewed"))
+    information = crd(ehr.sign(ehr.shoulder(), sent=sent)).information
+    assert information["pa-needed"] == "auth-needed"
+    assert "A person will review" in reasons(information)
+
+
+def test_a_lumbar_diagnosis_with_a_shoulder_code_is_found_and_the_better_code_named(crd: Crd) -> None:
+    order = ehr.mri("73221", "M54.16", side="RT")
+    answer = crd(ehr.sign(order, sent=ehr.prefetch()))
+    assert "72148" in texts(answer.body)
+    better = [
+        action["resource"]["code"]["coding"][0]["code"]
+        for card in answer.cards
+        for suggestion in card.get("suggestions", [])
+        for action in suggestion["actions"]
+        if action["type"] == "update"
+    ]
+    assert "72148" in better
+
+
+def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(crd: Crd) -> None:
+    order = ehr.mri("73221", "M25.512", side="RT")
+    answer = crd(ehr.sign(order, sent=ehr.prefetch()))
+    assert "left" in texts(answer.body).lower()
+    sides = [
+        coding["code"]
+        for card in answer.cards
+        for suggestion in card.get("suggestions", [])
+        for action in suggestion["actions"]
+        if action["type"] == "update"
+        for site in action["resource"].get("bodySite", [])
+        for coding in site["coding"]
+    ]
+    assert "7771000" in sides
+
+
+@pytest.mark.parametrize("what_if", [True, False])
+def test_only_a_signed_order_is_granted(crd: Crd, what_if: bool) -> None:
+    order = ehr.shoulder()
+    sent = ehr.prefetch(ehr.six_weeks_of_care(order))
+    body = ehr.select(order, chosen=[order], sent=sent)
+    if what_if:
+        choices = {"davinci-crd.configuration": {"unsolicited-determ": False}}
+        body = ehr.sign(order, sent=sent, extension=choices)
+    for information in crd(body).informations:
+        assert information["pa-needed"] == "auth-needed"
+        assert "satisfied-pa-id" not in information
+    with crd.app.state.services.store.reading() as tx:
+        assert not authorizations.of_member(
+            tx, f"member:{sent['coverage']['entry'][0]['resource']['subscriberId']}"
+        )
+
+
+def test_a_plan_without_imaging_authorization_says_so(crd: Crd) -> None:
+    sent = ehr.prefetch([], ehr.coverage(plan="no-imaging-pa"))
+    assert crd(ehr.sign(ehr.shoulder(), sent=sent)).information["pa-needed"] == "no-auth"
+
+
+def test_a_dispatched_order_is_answered(crd: Crd) -> None:
+    order = ehr.shoulder()
+    body = ehr.dispatch(order, ehr.prefetch(ehr.six_weeks_of_care(order)), crd.version)
+    assert crd(body).of(order)["pa-needed"] == "satisfied"
+
+
+def test_a_booked_appointment_is_answered_where_the_version_wants_it(crd: Crd) -> None:
+    order = ehr.shoulder()
+    booked = ehr.appointment(based_on=order)
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
+    (resource,) = crd(ehr.book(booked, sent=sent)).resources.values()
+    assert resource["resourceType"] == {"2.0": "Appointment", "2.2": "ServiceRequest"}[crd.version]
+    (information,) = coverage_informations(resource)
+    assert information["pa-needed"] == "satisfied"
+    assert information["billingCode"][0]["code"] == "73221"
+
+
+def test_an_appointment_without_an_order_is_answered_by_its_own_service(crd: Crd) -> None:
+    booked = ehr.appointment("73221")
+    assert crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)["pa-needed"] == "auth-needed"
+
+
+@pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
+def test_an_encounter_learns_whether_the_coverage_is_active(crd: Crd, hook: str) -> None:
+    encounter = ehr.visit(0)
+    encounter["status"] = "in-progress"
+    information = crd(ehr.encounter_call(hook, encounter)).of(encounter)
+    assert information["covered"] == "covered"
+    assert not {"doc-needed", "satisfied-pa-id"} & information.keys()
+
+
+def test_order_select_speaks_of_the_chosen_and_looks_at_all(crd: Crd) -> None:
+    chosen, other = ehr.lumbar(), ehr.mri("72141", "M54.12")
+    answer = crd(ehr.select(chosen, other, chosen=[chosen], sent=ehr.prefetch()))
+    assert set(answer.resources) == {chosen["id"]}
+
+
+OTHER_ORDERS: list[dict[str, Any]] = [
+    {
+        "resourceType": "ServiceRequest",
+        "id": "lab",
+        "status": "draft",
+        "intent": "order",
+        "code": ehr.concept(ehr.CPT, "80053"),
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.DAY.isoformat(),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+    },
+    {
+        "resourceType": "DeviceRequest",
+        "id": "brace",
+        "status": "draft",
+        "intent": "order",
+        "codeCodeableConcept": ehr.concept(
+            "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "L3908"
+        ),
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.DAY.isoformat(),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+    },
+    {
+        "resourceType": "MedicationRequest",
+        "id": "drug",
+        "status": "draft",
+        "intent": "order",
+        "medicationCodeableConcept": ehr.concept("http://www.nlm.nih.gov/research/umls/rxnorm", "5640"),
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.DAY.isoformat(),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+    },
+    {
+        "resourceType": "NutritionOrder",
+        "id": "diet",
+        "status": "draft",
+        "intent": "order",
+        "patient": ehr.ref(ehr.PATIENT),
+        "dateTime": ehr.DAY.isoformat(),
+        "orderer": ehr.ref(ehr.PHYSICIAN),
+        "oralDiet": {"type": [ehr.concept(ehr.SNOMED, "160670007")]},
+    },
+    {
+        "resourceType": "VisionPrescription",
+        "id": "glasses",
+        "status": "draft",
+        "created": ehr.DAY.isoformat(),
+        "patient": ehr.ref(ehr.PATIENT),
+        "dateWritten": ehr.DAY.isoformat(),
+        "prescriber": ehr.ref(ehr.PHYSICIAN),
+        "lensSpecification": [
+            {
+                "product": ehr.concept(
+                    "http://terminology.hl7.org/CodeSystem/ex-visionprescriptionproduct", "lens"
+                ),
+                "eye": "right",
+            }
+        ],
+    },
+    {
+        "resourceType": "CommunicationRequest",
+        "id": "letter",
+        "status": "draft",
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.DAY.isoformat(),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+        "payload": [{"contentString": "Send the discharge summary."}],
+    },
+]
+
+
+@pytest.mark.parametrize("order", OTHER_ORDERS, ids=lambda order: order["resourceType"])
+def test_every_kind_of_order_gets_an_honest_answer(crd: Crd, order: dict[str, Any]) -> None:
+    information = crd(ehr.sign(order, sent=ehr.prefetch())).of(order)
+    assert information["covered"] in ("covered", "conditional")
+    assert information["pa-needed"] in ("no-auth", "conditional")
+
+
+def test_what_is_not_to_be_done_gets_no_answer(crd: Crd) -> None:
+    wanted, unwanted = ehr.shoulder(), ehr.lumbar(doNotPerform=True)
+    assert set(crd(ehr.sign(wanted, unwanted, sent=ehr.prefetch())).resources) == {wanted["id"]}
+
+
+def test_two_coverages_get_an_answer_each_or_the_guides_refusal(server: Server) -> None:
+    app = server()
+    one, two = ehr.coverage(), ehr.coverage(id="cov-2", plan="no-imaging-pa")
+    order = ehr.shoulder()
+    sent = {**ehr.prefetch(), "coverage": ehr.searchset([one, two])}
+    said = {
+        information["coverage"]["reference"]: information["pa-needed"]
+        for information in Crd(TestClient(app), "2.0", app)(ehr.sign(order, sent=sent)).informations
+    }
+    assert said == {"Coverage/cov-1": "auth-needed", "Coverage/cov-2": "no-auth"}
+    status, issues = Crd(TestClient(app), "2.2", app).refused(ehr.sign(order, sent=sent))
+    assert status == 400
+    assert "prefetch.coverage" in issues
+
+
+def test_a_stranger_is_not_covered_where_membership_is_by_registry(server: Server) -> None:
+    app = server(membership="registry")
+    information = Crd(TestClient(app), "2.2", app)(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())).information
+    assert information["covered"] == "not-covered"
+    assert information["reason"][0]["coding"][0]["code"] == "no-member-found"
+
+
+def test_every_call_is_kept_with_its_answer_and_without_its_token(crd: Crd) -> None:
+    access = {"fhirServer": "http://127.0.0.1:1/fhir", "fhirAuthorization": {"access_token": "s3cret"}}
+    body = ehr.sign(ehr.shoulder(), sent=ehr.prefetch(), **access)
+    crd(body)
+    crd.refused({**body, "hook": "order-select"}, service="order-sign")
+    now = crd.app.state.services.clock()
+    with crd.app.state.services.store.reading() as tx:
+        kept = exchanges.between(tx, "crd", now, now.replace(year=now.year + 1))
+    answered, refused = sorted(kept, key=lambda exchange: exchange.status)
+    assert answered.status == 200
+    assert refused.status in (400, 422)
+    assert {exchange.instance for exchange in kept} == {body["hookInstance"]}
+    assert b"s3cret" not in answered.request + refused.request
+    assert b"systemActions" in answered.response
