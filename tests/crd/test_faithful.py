@@ -63,7 +63,7 @@ def orders(draw: st.DrawFn) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Crd:
     database = tmp_path_factory.mktemp("faithful") / "payer.db"
-    settings = Settings(
+    over_a_file = Settings(
         _env_file=None, database_url=f"sqlite:///{database}", test_clock="2026-11-20T12:00:00Z"
     )
     app = create_app(over_a_file)
