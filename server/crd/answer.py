@@ -19,12 +19,13 @@ from server.adjudication.judged import Judged
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import completed
-from server.crd.exchange import Arrival, exchange, summary_of_call
+from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
 from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
+from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, PreconditionFailed
 from server.fhir.references import Entry, Resolver, local_reference, reference_text
 from server.policy.request import Chart
@@ -93,7 +94,7 @@ class Desk:
             body = self._body(call, answers, chosen, len(asked))
             for shown, drew in zip(body["cards"], chosen, strict=True):
                 cards.keep(tx, self._card_row(call, shown, drew, now, client))
-            exchanges.record(tx, self._exchange_row(call, arrival, body, answers, seen))
+            exchanges.record(tx, self._exchange_row(call, arrival, body, answers, seen, sight))
         return body
 
     # ---- what is asked about
@@ -272,10 +273,22 @@ class Desk:
         )
 
     def _exchange_row(
-        self, call: Call, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch
+        self, call: Call, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch, sight: Sight
     ) -> stored.Exchange:
-        summary = summary_of_call(call, seen, [self._extension(answer) for answer in answers])
+        requests = [self._measured(answer, body["cards"]) for answer in answers]
+        summary = summary_of_call(call, seen, people(call.user, sight.resolver), requests)
         return exchange(self.version, call.hook.name, arrival, 200, body, summary, self.services.clock())
+
+    def _measured(self, answer: Answer, shown: list[Element]) -> Element:
+        """One order under one Coverage, for the measures."""
+        reference = answer.focus.reference
+        about = [card for card in shown if reference in json.encode(card["extension"]).decode()]
+        return {
+            "type": answer.focus.resource["resourceType"],
+            "detail": answer.focus.line.get("code", {"text": answer.focus.resource["resourceType"]}),
+            "coverageInformation": self._extension(answer),
+            "cards": [{"uuid": card["uuid"], "topic": card["source"]["topic"]["code"]} for card in about],
+        }
 
     # ---- how it is said
 

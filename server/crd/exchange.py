@@ -17,11 +17,13 @@ from server.crd.sight import Prefetch
 from server.crd.version import Element, Version
 from server.fhir import json
 from server.fhir.errors import FhirError
+from server.fhir.references import Resolver, reference_text
 from server.store import exchanges
 from server.store import tables as stored
 
 DOOR = "crd"
 SECRET = "fhirAuthorization"
+US_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,43 @@ def exchange(
     )
 
 
-def summary_of_call(call: Call, seen: Prefetch, coverage_information: Iterable[Element]) -> Element:
-    """What the measures count: what was sent, how it was had, what was said."""
+def summary_of_call(call: Call, seen: Prefetch, people: Element, requests: list[Element]) -> Element:
+    """What the measures count: who asked, what was sent and what was read, what was said of each order."""
+    queried = Counter(_kinds(seen.queried))
     return {
         "hook": call.hook.name,
-        "user": call.user,
         "token": "used" if call.access and call.access.token else "not-used",
-        "prefetched": dict(Counter(_kinds(seen.resources)) - Counter(_kinds(seen.queried))),
-        "queried": dict(Counter(_kinds(seen.queried))),
-        "coverageInformation": list(coverage_information),
+        **people,
+        "prefetched": dict(Counter(_kinds(seen.resources)) - queried),
+        "queried": dict(queried),
+        "requests": requests,
     }
+
+
+def people(user: str, resolver: Resolver) -> Element:
+    """NPI of the user and of the organization they act for, as far as either can be seen."""
+    asked = resolver.resolve(user) or {}
+    roles = (
+        [asked] if asked.get("resourceType") == "PractitionerRole" else resolver.of_type("PractitionerRole")
+    )
+    role = next((role for role in roles if role is asked or _is_of(role, user)), {})
+    person = resolver.resolve(role.get("practitioner")) or asked
+    group = resolver.resolve(role.get("organization")) or {}
+    told = {"provider": npi(person), "group": npi(group)}
+    return {name: number for name, number in told.items() if number}
+
+
+def npi(resource: Mapping[str, Any]) -> str:
+    """The National Provider Identifier of a practitioner or organization; empty where it has none."""
+    listed = resource.get("identifier")
+    for identifier in listed if isinstance(listed, list) else []:
+        if isinstance(identifier, dict) and identifier.get("system") == US_NPI:
+            return str(identifier.get("value", ""))
+    return ""
+
+
+def _is_of(role: Mapping[str, Any], user: str) -> bool:
+    return reference_text(role.get("practitioner")) == user
 
 
 def summary_of_error(error: FhirError) -> Element:

@@ -49,6 +49,14 @@ def _dispatched(context: Mapping[str, Any]) -> list[str]:
     return [context["order"]]
 
 
+def _measured(requests: list[Element]) -> Element:
+    """Orders and responses side by side."""
+    return {
+        "orderDetail": [request["orderDetail"] for request in requests],
+        "response": [response for request in requests for response in request["response"]],
+    }
+
+
 V2_0 = Version(
     name="2.0",
     requested=frozenset({"2.0"}),
@@ -93,4 +101,5 @@ V2_0 = Version(
     service_extension={},
     on_appointment=True,
     one_coverage=False,
+    measured=_measured,
 )

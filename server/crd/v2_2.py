@@ -256,4 +256,5 @@ V2_2 = Version(
     service_extension={"davinci-crd.version": ["2.2"]},
     on_appointment=False,
     one_coverage=True,
+    measured=lambda requests: {"request": requests},
 )

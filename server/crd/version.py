@@ -41,6 +41,7 @@ class Version:
     service_extension: Mapping[str, Any]
     on_appointment: bool
     one_coverage: bool
+    measured: Callable[[list[Element]], Element]
 
     def keys_by_id(self, hook: str) -> frozenset[str]:
         """The prefetch keys of a hook that fetch given resources and search nothing."""
