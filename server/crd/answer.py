@@ -206,7 +206,8 @@ class Desk:
     def _cards(self, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
         for answer in answers:
             if answer.judged is not None:
-                yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, self._source())
+                base = self.services.base(self.version.name)
+                yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, self._source(), base)
 
     def _insurance_cards(self, call: Call, asked: list[Focus], sight: Sight) -> Iterator[deck.Drawn]:
         if call.hook.primary:

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 from server.adjudication.judged import Judged
 from server.adjudication.orders import CPT, SIDE_BY_SITE
+from server.crd import appropriateness
 from server.crd.configuration import Configuration
 from server.crd.focus import Focus
 from server.crd.version import Element, Version
-from server.policy.determination import Advice
+from server.policy.determination import Advice, Determination
 
 SUMMARY_LIMIT = 139
 """The guide asks for fewer than 140 characters."""
@@ -68,13 +69,31 @@ class Drawn:
     assertion_id: str | None = None
 
 
-def drawn(focus: Focus, judged: Judged, assertion_id: str, source: Element) -> Iterator[Drawn]:
-    """The cards of one order's determination."""
+def drawn(focus: Focus, judged: Judged, assertion_id: str, source: Element, base: str) -> Iterator[Drawn]:
+    """The cards of one order's determination. `base` is the version's own address, for links to ourselves."""
     for advice in judged.determination.advice:
         build = _BUILDERS.get(advice.kind, _instructions)
         content = build(advice, focus, judged)
         if content is not None:
             yield Drawn(advice.topic, {**_face(advice, source), **content}, (focus.reference,), assertion_id)
+    if judged.determination.in_the_way:
+        content = _criteria_app(judged.determination, source, appropriateness.link(base, assertion_id))
+        yield Drawn("appropriate-use", content, (focus.reference,), assertion_id)
+
+
+def _criteria_app(said: Determination, source: Element, link: Element) -> Element:
+    """Launch SMART application: the criteria of this order beside what was found for each."""
+    named = [criterion.title for criterion in said.in_the_way]
+    one = len(named) == 1
+    return {
+        "summary": short(
+            f"{len(named)} {'criterion stands' if one else 'criteria stand'} between this order and approval."
+        ),
+        "detail": "\n".join(f"- {title}" for title in named),
+        "indicator": "info",
+        "source": source,
+        "links": [link],
+    }
 
 
 def no_insurance(about: tuple[str, ...], source: Element) -> Drawn:
@@ -114,20 +133,16 @@ def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:
 
 
 def _merged(cards: Iterable[Drawn]) -> list[Drawn]:
-    """What is said of two orders in the same words is said once, about both. A suggestion belongs to its own
-    order, so it differs already."""
-    by_text: dict[tuple[str, str, str], Drawn] = {}
+    """What is said of two orders in the same words is said once, about both. A card to act upon belongs to
+    its own order."""
+    merged: dict[tuple[str, ...], Drawn] = {}
     for each in cards:
-        acts = str([suggestion["label"] for suggestion in each.content.get("suggestions", [])])
-        name = (
-            each.topic,
-            each.content["summary"],
-            acts + (each.about[0] if "suggestions" in each.content else ""),
-        )
-        held = by_text.get(name)
-        about = tuple(dict.fromkeys((*(held.about if held else ()), *each.about)))
-        by_text[name] = Drawn(each.topic, (held or each).content, about, (held or each).assertion_id)
-    return list(by_text.values())
+        own = each.about if {"suggestions", "links"} & each.content.keys() else ()
+        name = (each.topic, each.content["summary"], each.content["detail"], *own)
+        held = merged.get(name, each)
+        about = tuple(dict.fromkeys((*held.about, *each.about)))
+        merged[name] = Drawn(held.topic, held.content, about, held.assertion_id)
+    return list(merged.values())
 
 
 def _face(advice: Advice, source: Element) -> Element:

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from server.crd import discovery, exchange, feedback
+from server.crd import appropriateness, discovery, exchange, feedback
 from server.crd.answer import Desk
 from server.crd.exchange import Arrival
 from server.crd.hooks import HOOKS, Hook
@@ -35,7 +35,9 @@ def router(services: Services, version: str) -> APIRouter:
     table = TABLES[version]
     desk = Desk(table, services, services.adjudicator)
     listed = discovery.services(table)
-    routes = APIRouter(prefix="/cds-services", tags=[f"CRD {version}"], dependencies=[Depends(wants_json)])
+    whole = APIRouter(tags=[f"CRD {version}"])
+    whole.include_router(appropriateness.router())
+    routes = APIRouter(prefix="/cds-services", dependencies=[Depends(wants_json)])
 
     @routes.get("", summary="CDS Hooks discovery")
     def discover() -> JsonResponse:
@@ -63,7 +65,8 @@ def router(services: Services, version: str) -> APIRouter:
             with services.store.transaction() as tx:
                 return JsonResponse({"kept": feedback.keep(tx, decoded, services.clock())})
 
-    return routes
+    whole.include_router(routes)
+    return whole
 
 
 def _hook(service: str) -> Hook:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server import services
 from server.crd.intake import Member
 from server.crd.saying import Authorization, Cause, Covered, Document, Information
 from server.fhir.errors import FhirError
@@ -22,7 +23,7 @@ class Version:
     """`name` as in the base address; `codes` map what is said to the guide's codes, in every case to at
     least one sub-extension or none where the version has no word for it."""
 
-    name: str
+    name: services.Version
     requested: frozenset[str]
     contexts: Mapping[str, Mapping[str, Member]]
     dispatched: Callable[[Mapping[str, Any]], list[str]]

@@ -1,0 +1,112 @@
+// SMART App Launch (EHR launch, authorization code with PKCE) for the appropriateness page.
+// The card's link carries the assertion id as app context; the EHR hands it back with the token.
+// The token itself is not used for anything else: the page shows what the payer already knows.
+
+const CLIENT_ID = "davinci-payer-appropriateness";
+const PENDING = "appropriateness-launch";
+
+const state = document.getElementById("state");
+
+const base64url = (bytes) =>
+  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+
+async function challenge(verifier) {
+  return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
+}
+
+async function answered(response, what) {
+  if (!response.ok) throw new Error(`${what} (${response.status})`);
+  return response.json();
+}
+
+async function launch(asked) {
+  const iss = asked.get("iss").replace(/\/$/, "");
+  const smart = await answered(
+    await fetch(`${iss}/.well-known/smart-configuration`, { headers: { Accept: "application/json" } }),
+    "The EHR does not say how to sign in.",
+  );
+  const pending = { state: random(), verifier: random(), token: smart.token_endpoint };
+  sessionStorage.setItem(PENDING, JSON.stringify(pending));
+  const query = new URLSearchParams({
+    response_type: "code",
+    client_id: CLIENT_ID,
+    redirect_uri: new URL("./", location.href).href,
+    scope: "launch",
+    launch: asked.get("launch"),
+    aud: iss,
+    state: pending.state,
+    code_challenge: await challenge(pending.verifier),
+    code_challenge_method: "S256",
+  });
+  location.replace(`${smart.authorization_endpoint}?${query}`);
+}
+
+async function show(asked) {
+  const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
+  sessionStorage.removeItem(PENDING);
+  if (!pending || asked.get("state") !== pending.state) {
+    throw new Error("This sign-in was not begun here. Open the page from your EHR again.");
+  }
+  if (asked.get("error")) throw new Error(asked.get("error_description") ?? "The EHR refused to sign in.");
+  const granted = await answered(
+    await fetch(pending.token, {
+      method: "POST",
+      body: new URLSearchParams({
+        grant_type: "authorization_code",
+        code: asked.get("code"),
+        redirect_uri: new URL("./", location.href).href,
+        client_id: CLIENT_ID,
+        code_verifier: pending.verifier,
+      }),
+    }),
+    "The EHR did not complete the sign-in.",
+  );
+  const { assertion } = JSON.parse(granted.appContext ?? "{}");
+  if (!assertion) throw new Error("The EHR did not say which order this is about.");
+  render(
+    await answered(
+      await fetch(new URL(`../../why/${encodeURIComponent(assertion)}`, location.href)),
+      "The plan does not know this order.",
+    ),
+  );
+}
+
+function cell(text) {
+  const element = document.createElement("td");
+  element.textContent = text;
+  return element;
+}
+
+function render(answer) {
+  const determination = answer.determination ?? answer;
+  document.getElementById("reason").textContent = determination.reason;
+  document.getElementById("criteria").replaceChildren(
+    ...determination.criteria.map((criterion) => {
+      const row = document.createElement("tr");
+      const found = [criterion.sentence, ...criterion.evidence.map((piece) => piece.summary)].join(" ");
+      row.append(cell(criterion.title), cell(criterion.value), cell(found), cell(criterion.would_satisfy));
+      return row;
+    }),
+  );
+  document.getElementById("found").hidden = false;
+  state.hidden = true;
+}
+
+const steps = { launch, show };
+
+async function run() {
+  const asked = new URLSearchParams(location.search);
+  const step = document.body.dataset.step;
+  const ready = step === "launch" ? asked.has("iss") && asked.has("launch") : asked.has("state");
+  if (!ready) return;
+  try {
+    await steps[step](asked);
+  } catch (error) {
+    state.hidden = false;
+    state.textContent = error.message;
+  }
+}
+
+run();
