@@ -1,0 +1,118 @@
+"""Questionnaires, libraries and value sets as one guide version shows them, made once.
+
+A package's static part is encoded once for each form: it is most of the answer and never changes while the
+server runs. What is read or searched one by one is the very same resource.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Raw
+
+from server.dtr.form import Form
+from server.dtr.version import Version
+from server.fhir import json
+from server.fhir.canonical import canonical
+from server.fhir.dates import first_day
+from server.policy.catalog import Catalog
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One form with all it needs: `head` and `tail` are the bundle entries around the draft response."""
+
+    form: Form
+    head: Raw
+    tail: tuple[Raw, ...]
+    changed: dt.date | None
+    """The day on which the newest of its parts was made; None where one of them does not tell."""
+
+    @property
+    def expires(self) -> dt.date | None:
+        return first_day((self.form.questionnaire.get("effectivePeriod") or {}).get("end"))
+
+
+class Artefacts:
+    """All artefacts of a version under their addresses below `base`."""
+
+    def __init__(self, catalog: Catalog, version: Version, base: str, *, without_version: bool) -> None:
+        self._base = base
+        self.questionnaires: dict[str, Resource] = {}
+        self.libraries: dict[str, Resource] = {}
+        self.value_sets: dict[str, Resource] = {}
+        self._packages: dict[str, Package] = {}
+        entries: dict[str, Raw] = {}
+
+        def reference(library: str) -> str:
+            return version.library_reference(library, without_version)
+
+        def entry(resource: Resource) -> Raw:
+            kept = self._kept(resource["resourceType"])
+            if resource["url"] not in kept:
+                kept[resource["url"]] = resource
+                entries[resource["url"]] = self._entry(resource)
+            return entries[resource["url"]]
+
+        for neutral in catalog.questionnaires:
+            form = Form(neutral)
+            closure = catalog.library_closure([_name(library) for library in form.libraries])
+            sets = [catalog.value_set(url) for url in _value_sets(form, closure)]
+            self._packages[form.canonical] = Package(
+                form=form,
+                head=entry(version.questionnaire(neutral, reference)),
+                tail=(
+                    *(entry(version.library(found)) for found in closure),
+                    *(entry(found) for found in sets),
+                ),
+                changed=_newest([neutral, *closure, *sets]),
+            )
+
+    def package(self, asked: str) -> Package | None:
+        """The package of a canonical; without a version the current one."""
+        wanted = canonical(asked)
+        held = [found for name, found in self._packages.items() if wanted.names(canonical(name))]
+        return held[-1] if held else None
+
+    def of_type(self, kind: str) -> Mapping[str, Resource]:
+        """The resources of a type by canonical URL."""
+        return self._kept(kind)
+
+    def _kept(self, kind: str) -> dict[str, Resource]:
+        return {"Questionnaire": self.questionnaires, "Library": self.libraries, "ValueSet": self.value_sets}[
+            kind
+        ]
+
+    def _entry(self, resource: Resource) -> Raw:
+        url = f"{self._base}/{resource['resourceType']}/{resource['id']}"
+        return Raw(json.encode({"fullUrl": url, "resource": resource}))
+
+
+def value_sets_of(library: Resource) -> Iterator[str]:
+    """Canonicals of the value sets that a library's ELM declares, and so may look into."""
+    for content in library["content"]:
+        if content["contentType"] == "application/elm+json":
+            elm = json.decode(b64decode(content["data"]))["library"]
+            yield from (declared["id"] for declared in elm.get("valueSets", {}).get("def", []))
+
+
+def _value_sets(form: Form, libraries: Iterable[Resource]) -> list[str]:
+    """Every value set that the form's items or its CQL use, each once."""
+    bound = [item.node["answerValueSet"] for item in form.questions() if "answerValueSet" in item.node]
+    used = [url for library in libraries for url in value_sets_of(library)]
+    return list(dict.fromkeys(canonical(url).url for url in (*bound, *used)))
+
+
+def _newest(resources: Iterable[Resource]) -> dt.date | None:
+    days = [first_day(resource.get("date")) for resource in resources]
+    return max(day for day in days if day) if days and None not in days else None
+
+
+def _name(library: str) -> str:
+    return canonical(library).url.rpartition("/")[2]

@@ -1,0 +1,221 @@
+"""`Questionnaire/$questionnaire-package`: which forms an order needs, each with all that filling it takes.
+
+Canonicals that the client names limit the answer to those forms. Otherwise the orders decide, the ones sent
+and the ones the context stands for (a coverage assertion of ours, or the tracking number of a pended
+authorization): the policy is asked about each, and the union of its forms goes out, each once, tied to its
+orders. What could not be served is remarked on beside what could (DTR, "Questionnaire package").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from server.adjudication.adjudicator import Adjudicator
+from server.adjudication.judged import Judged
+from server.dtr.artefacts import Artefacts, Package
+from server.dtr.populate import populate
+from server.dtr.request import PackageRequest
+from server.dtr.response import DTR, answered_items, blank_items
+from server.dtr.version import Draft, Version
+from server.fhir.dates import instant
+from server.fhir.errors import Issue, NotFound
+from server.fhir.references import Resolver, local_reference
+from server.policy.request import Chart
+from server.store import Transaction, assertions, cases
+
+Resource = dict[str, Any]
+
+NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
+
+
+@dataclass(slots=True)
+class Choice:
+    """A form to send: for which coverage and orders, and what the payer knows about them."""
+
+    package: Package
+    coverage: Resource
+    orders: list[Resource] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body to send, and what it contains by canonical."""
+
+    body: Any
+    sent: tuple[str, ...]
+    issues: tuple[Issue, ...]
+
+
+class Packager:
+    """Answers the operation in one guide version; shared by threads, holds nothing that changes."""
+
+    def __init__(self, version: Version, artefacts: Artefacts, adjudicator: Adjudicator) -> None:
+        self._version, self._artefacts, self._adjudicator = version, artefacts, adjudicator
+
+    def answer(self, tx: Transaction, asked: PackageRequest, now: dt.datetime) -> Answer:
+        """Raises NotFound for a member or context this payer does not know."""
+        issues: list[Issue] = []
+        if asked.questionnaires:
+            choices = self._named(asked, now, issues)
+        else:
+            choices = self._needed(tx, asked, now, issues)
+        current = [choice for choice in choices if self._changed(choice, asked, issues)]
+        bundles = [self._bundle(choice, asked, now) for choice in current]
+        if not bundles and not issues:
+            issues.append(Issue("informational", (), "No form is needed.", "information"))
+        body = self._version.package(bundles, issues)
+        return Answer(body, tuple(choice.package.form.canonical for choice in current), tuple(issues))
+
+    def _named(self, asked: PackageRequest, now: dt.datetime, issues: list[Issue]) -> list[Choice]:
+        """The forms the client names, each once; one we do not have, or not any more, is remarked on."""
+        found: dict[str, Choice] = {}
+        for name, path in asked.questionnaires:
+            package = self._artefacts.package(name)
+            if package is None:
+                issues.append(Issue("not-found", path, f"There is no questionnaire {name}.", "warning"))
+            elif package.expires is not None and package.expires < now.date():
+                issues.append(
+                    Issue("expired", path, f"{name} is no longer in force. Ask without it.", "warning")
+                )
+            else:
+                found[package.form.canonical] = Choice(package, asked.coverages[0], list(asked.orders))
+        return list(found.values())
+
+    def _needed(
+        self, tx: Transaction, asked: PackageRequest, now: dt.datetime, issues: list[Issue]
+    ) -> list[Choice]:
+        found: dict[str, Choice] = {}
+        orders = [*asked.orders, *self._orders_of_context(tx, asked, issues)]
+        for coverage in asked.coverages:
+            for order in orders:
+                judged = self._judge(tx, asked, order, coverage, now)
+                self._choose(found, judged, coverage, issues)
+        return list(found.values())
+
+    def _orders_of_context(
+        self, tx: Transaction, asked: PackageRequest, issues: list[Issue]
+    ) -> Sequence[Resource]:
+        """What the context was about; an order that came along is the newer word for it."""
+        if not asked.context:
+            return []
+        assertion = assertions.by_id(tx, asked.context)
+        if assertion is not None:
+            return [] if asked.orders else [assertion.order]
+        lines = cases.by_tracking_number(tx, asked.context)
+        if lines:
+            return [] if asked.orders else [line.order for line in lines]
+        unknown = "This context is none of ours: send the coverage-assertion-id or tracking number we gave."
+        if self._version.refuses_foreign or not asked.orders:
+            raise NotFound(Issue("not-found", asked.context_path, unknown))
+        issues.append(Issue("not-found", asked.context_path, unknown, "warning"))
+        return []
+
+    def _judge(
+        self, tx: Transaction, asked: PackageRequest, order: Resource, coverage: Resource, now: dt.datetime
+    ) -> Judged:
+        resolver = Resolver.of([*asked.referenced, coverage, order])
+        patient = resolver.resolve(coverage.get("beneficiary")) or resolver.resolve(order.get("subject"))
+        judged = self._adjudicator.judge(
+            tx,
+            order,
+            coverage,
+            patient,
+            Chart(resources=asked.referenced),
+            now,
+            assertion_id=asked.context or None,
+        )
+        if not judged.member.known:
+            raise NotFound(
+                Issue(
+                    "not-found",
+                    "Parameters.parameter",
+                    "This payer has no member with that Coverage. Check its member id.",
+                )
+            )
+        return judged
+
+    def _choose(
+        self, found: dict[str, Choice], judged: Judged, coverage: Resource, issues: list[Issue]
+    ) -> None:
+        said = judged.determination
+        for name in said.questionnaires:
+            package = self._artefacts.package(name)
+            if package is None:
+                text = f"The questionnaire {name} cannot be had at present."
+                issues.append(Issue("not-found", (), text, "warning"))
+                continue
+            choice = found.setdefault(package.form.canonical, Choice(package, coverage))
+            choice.orders.append(dict(judged.order))
+            choice.judged.append(judged)
+        if not said.questionnaires:
+            place = local_reference(judged.order) or "The order"
+            text = f"{place} needs no form. {said.reason}"
+            issues.append(Issue("informational", (), text, "information"))
+
+    def _changed(self, choice: Choice, asked: PackageRequest, issues: list[Issue]) -> bool:
+        """Whether a part of the package is newer than what the client holds; unknown counts as newer."""
+        since, changed = asked.changed_since, choice.package.changed
+        if since is None or changed is None or changed >= since.date():
+            return True
+        text = f"{choice.package.form.canonical} has not changed since then."
+        issues.append(Issue("informational", (), text, "information"))
+        return False
+
+    def _bundle(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
+        """DTR-QPackageBundle: form, draft response, libraries, value sets."""
+        draft = self._version.draft(self._draft(choice, asked, now))
+        return {
+            "resourceType": "Bundle",
+            "meta": {"profile": [f"{DTR}/DTR-QPackageBundle"]},
+            "type": "collection",
+            "timestamp": instant(now),
+            "entry": [choice.package.head, {"fullUrl": _urn(), "resource": draft}, *choice.package.tail],
+        }
+
+    def _draft(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Draft:
+        needs_authorization = not choice.judged or any(j.determination.pa_needed for j in choice.judged)
+        return Draft(
+            form=choice.package.form,
+            subject=_subject(choice),
+            coverage=_reference(choice.coverage),
+            orders=[reference for order in choice.orders if (reference := _reference(order))],
+            purpose="withpa" if needs_authorization else "retain-doc",
+            items=self._known(choice, asked, now) or blank_items(choice.package.form),
+            now=now,
+        )
+
+    def _known(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> list[Resource]:
+        """Answers from the payer's own records of the member, as the form's CQL reads them."""
+        form = choice.package.form
+        records = [
+            dict(record)
+            for record in (choice.judged[0].member.records if choice.judged else [])
+            if record.get("resourceType") not in NOT_CLINICAL
+        ]
+        if not records:
+            return []
+        chart = [*records, *choice.orders, *asked.referenced]
+        engine = self._adjudicator.catalog.engine
+        filled = populate(form, {}, engine, chart, now, self._version.from_server)
+        return answered_items(form, filled.answers)
+
+
+def _subject(choice: Choice) -> Resource | None:
+    for owner in (*(order.get("subject") for order in choice.orders), choice.coverage.get("beneficiary")):
+        if isinstance(owner, dict) and owner.get("reference"):
+            return {"reference": owner["reference"]}
+    return None
+
+
+def _reference(resource: Resource) -> Resource | None:
+    text = local_reference(resource)
+    return {"reference": text} if text else None
+
+
+def _urn() -> str:
+    return f"urn:uuid:{uuid4()}"

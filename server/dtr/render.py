@@ -1,0 +1,96 @@
+"""A form as it goes out: the neutral Questionnaire of the catalog with what a guide version wants added.
+
+Shared pieces; `v2_0` puts them together. A neutral form is already FHIR R4 and SDC; it lacks narrative,
+compiled expressions and profiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+from server.dtr.form import CQF_LIBRARY, Form, define_of
+from server.fhir import json
+from server.fhir.canonical import canonical
+
+Resource = dict[str, Any]
+
+ELM_JSON = "application/elm+json"
+
+
+def with_library_references(form: Resource, reference: Callable[[str], str]) -> Resource:
+    """The form naming its libraries by `reference` of their canonical."""
+    renamed = [
+        {**found, "valueCanonical": reference(found["valueCanonical"])}
+        if found["url"] == CQF_LIBRARY
+        else found
+        for found in form["extension"]
+    ]
+    return {**form, "extension": renamed}
+
+
+def with_compiled_expressions(form: Resource, url: str) -> Resource:
+    """The form with, beside each CQL expression, its ELM in an extension of this URL."""
+    versions = {_name(library): canonical(library).version for library in Form(form).libraries}
+
+    def compiled(expression: Resource) -> Resource:
+        elm = {"language": ELM_JSON, "expression": json.encode(expression_elm(expression, versions)).decode()}
+        return {"extension": [{"url": url, "valueExpression": elm}], **expression}
+
+    return {**form, "item": [_with_expressions(item, compiled) for item in form["item"]]}
+
+
+def expression_elm(expression: Resource, versions: Mapping[str, str | None]) -> Resource:
+    """The ELM library that `"Library"."Define"` compiles to: one define that refers to the other."""
+    library, define = define_of(expression)
+    return {
+        "library": {
+            "identifier": {"id": "Expression"},
+            "schemaIdentifier": {"id": "urn:hl7-org:elm", "version": "r1"},
+            "usings": {
+                "def": [
+                    {"localIdentifier": "System", "uri": "urn:hl7-org:elm-types:r1"},
+                    {"localIdentifier": "FHIR", "uri": "http://hl7.org/fhir", "version": "4.0.1"},
+                ]
+            },
+            "includes": {
+                "def": [{"localIdentifier": library, "path": library, "version": versions.get(library)}]
+            },
+            "statements": {
+                "def": [
+                    {
+                        "name": define,
+                        "context": "Patient",
+                        "accessLevel": "Public",
+                        "expression": {"type": "ExpressionRef", "libraryName": library, "name": define},
+                    }
+                ]
+            },
+        }
+    }
+
+
+def narrative(form: Resource) -> Resource:
+    """Title, purpose and questions as XHTML."""
+    questions = "".join(f"<li>{escape(item.node['text'])}</li>" for item in Form(form).questions())
+    body = f"<h1>{escape(form['title'])}</h1><p>{escape(form.get('description', ''))}</p><ul>{questions}</ul>"
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{body}</div>'}
+
+
+def _with_expressions(item: Resource, change: Callable[[Resource], Resource]) -> Resource:
+    changed = dict(item)
+    if "extension" in item:
+        changed["extension"] = [
+            {**found, "valueExpression": change(found["valueExpression"])}
+            if "valueExpression" in found
+            else found
+            for found in item["extension"]
+        ]
+    if "item" in item:
+        changed["item"] = [_with_expressions(below, change) for below in item["item"]]
+    return changed
+
+
+def _name(library: str) -> str:
+    return canonical(library).url.rpartition("/")[2]

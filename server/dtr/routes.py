@@ -1,0 +1,140 @@
+"""The DTR door of one FHIR base: packages of forms, and the artefacts they are made of.
+
+POST /Questionnaire/$questionnaire-package     forms for an order, with all that filling them takes
+GET  /Questionnaire[/{id}]                     search and read; so for Library and ValueSet
+GET  /ValueSet/$expand, POST as well           codes of a value set
+
+Operations are declared before reads, so that `$expand` is never taken for an id.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from server.dtr.artefacts import Artefacts
+from server.dtr.exchange import exchange
+from server.dtr.package import Packager
+from server.dtr.request import read_package_request
+from server.dtr.search import search_parameters, searchset
+from server.dtr.terminology import expand, expansion_request
+from server.dtr.v2_0 import V2_0
+from server.dtr.version import Version
+from server.fhir import json
+from server.fhir.capability import Contribution
+from server.fhir.errors import FhirError, NotFound
+from server.fhir.requests import FhirBody, wants_json
+from server.fhir.responses import FhirResponse
+from server.services import Services
+from server.services import Version as Name
+from server.store import exchanges
+
+TABLES: Mapping[Name, Version] = {"2.0": V2_0}
+VERSIONS: tuple[Name, ...] = tuple(TABLES)
+KINDS = ("Questionnaire", "Library", "ValueSet")
+PACKAGE = "$questionnaire-package"
+
+
+def capability(version: Name) -> Contribution:
+    """What this door adds to the CapabilityStatement of the base."""
+    table = TABLES[version]
+    return Contribution(
+        resources=[
+            {
+                "type": kind,
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "searchParam": search_parameters(),
+                **_operations(table.operations.get(kind, {})),
+            }
+            for kind in KINDS
+        ],
+        instantiates=[table.statement],
+        guides=[
+            f"http://hl7.org/fhir/us/davinci-dtr/ImplementationGuide/hl7.fhir.us.davinci-dtr|{table.guide}"
+        ],
+    )
+
+
+def _operations(operations: Mapping[str, str]) -> dict[str, Any]:
+    listed = [{"name": name, "definition": url} for name, url in operations.items()]
+    return {"operation": listed} if listed else {}
+
+
+def router(services: Services, version: Name) -> APIRouter:
+    """The DTR addresses of one guide version, to be mounted under its FHIR base."""
+    table, base = TABLES[version], services.fhir_base(version)
+    without_version = services.settings.unversioned_libraries
+    artefacts = Artefacts(services.catalog, table, base, without_version=without_version)
+    packager = Packager(table, artefacts, services.adjudicator)
+    routes = APIRouter(tags=[f"DTR {version}"], dependencies=[Depends(wants_json)])
+
+    def package(request: Request, body: FhirBody) -> FhirResponse:
+        """Forms for an order, a context or by name, with draft responses, libraries and value sets."""
+        started = services.clock()
+        try:
+            asked = read_package_request(json.decode_object(body), table.coverages)
+            with services.store.reading() as tx:
+                answer = packager.answer(tx, asked, started)
+        except FhirError as error:
+            record(request, body, started, status=error.status, issues=error.issues)
+            raise
+        record(request, body, started, context=asked.context, sent=answer.sent, issues=answer.issues)
+        return FhirResponse(answer.body)
+
+    def record(request: Request, body: bytes, started: dt.datetime, **said: Any) -> None:
+        kept = exchange(
+            table,
+            PACKAGE,
+            request.state.request_id,
+            str(getattr(request.state, "client", "") or ""),
+            body,
+            started,
+            services.clock(),
+            **said,
+        )
+        with services.store.transaction() as tx:
+            exchanges.record(tx, kept)
+
+    # The operation belongs to the type; clients of older servers call it on an instance or on the base.
+    for path in (f"/Questionnaire/{PACKAGE}", f"/Questionnaire/{{form}}/{PACKAGE}", f"/{PACKAGE}"):
+        routes.add_api_route(
+            path,
+            package,
+            methods=["POST"],
+            summary="Get the forms for an order",
+            response_class=FhirResponse,
+            include_in_schema=path.startswith("/Questionnaire/$"),
+        )
+
+    @routes.get("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
+    def expand_by_query(request: Request) -> FhirResponse:
+        return FhirResponse(expand(artefacts.value_sets, dict(request.query_params)))
+
+    @routes.post("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
+    def expand_by_body(body: FhirBody) -> FhirResponse:
+        return FhirResponse(expand(artefacts.value_sets, expansion_request(json.decode_object(body))))
+
+    for kind in KINDS:
+        _add_reading(routes, artefacts, base, kind)
+    return routes
+
+
+def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) -> None:
+    """Search and read of one type."""
+    held = artefacts.of_type(kind)
+
+    @routes.get(f"/{kind}", summary=f"Search {kind}", response_class=FhirResponse)
+    def search(request: Request) -> FhirResponse:
+        strict = "handling=strict" in request.headers.get("prefer", "")
+        asked = request.query_params.multi_items()
+        return FhirResponse(searchset(held.values(), base, kind, asked, strict=strict))
+
+    @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
+    def read(resource_id: str) -> FhirResponse:
+        found = next((resource for resource in held.values() if resource["id"] == resource_id), None)
+        if found is None:
+            raise NotFound(f"There is no {kind} with this id. GET {base}/{kind} lists all.")
+        return FhirResponse(found)

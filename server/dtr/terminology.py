@@ -1,0 +1,73 @@
+"""`ValueSet/$expand`: the codes of a value set, optionally only those a filter matches.
+
+Value sets come expanded from the catalog (no network, no key); this picks from them. FHIR R4,
+valueset-operation-expand.html: `url`, `filter`, `count`, `offset` are honoured, what else is sent is
+passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.fhir.canonical import canonical
+from server.fhir.errors import InvalidRequest, Issue, NotFound
+
+Resource = dict[str, Any]
+
+
+def expansion_request(body: Mapping[str, Any]) -> dict[str, str]:
+    """The input Parameters of a POST as plain texts, like the query of a GET."""
+    if body.get("resourceType") != "Parameters":
+        raise InvalidRequest(Issue("structure", "Parameters", "The body is no Parameters resource."))
+    listed = body.get("parameter")
+    return {
+        str(parameter.get("name")): str(content)
+        for parameter in (listed if isinstance(listed, list) else [])
+        if isinstance(parameter, dict)
+        for name, content in parameter.items()
+        if name.startswith("value")
+    }
+
+
+def expand(value_sets: Mapping[str, Resource], asked: Mapping[str, str]) -> Resource:
+    """The ValueSet with the part of its expansion that was asked for. Raises NotFound, InvalidRequest."""
+    wanted = canonical(asked.get("url", ""))
+    if not wanted.url:
+        raise InvalidRequest(Issue("required", "Parameters.parameter", "Name the value set with url."))
+    held = value_sets.get(wanted.url)
+    if held is None or wanted.version not in (None, held.get("version")):
+        raise NotFound(Issue("not-found", "Parameters.parameter", f"There is no value set {wanted}."))
+    offset, count = _number(asked, "offset"), _number(asked, "count")
+    matching = [
+        code for code in held["expansion"].get("contains", []) if _matches(code, asked.get("filter", ""))
+    ]
+    page = matching[offset or 0 :][: count if count is not None else None]
+    expansion = {name: content for name, content in held["expansion"].items() if name != "contains"}
+    shown: Resource = {**expansion, "total": len(matching)}
+    if offset is not None or count is not None:
+        shown["offset"] = offset or 0
+    if page:
+        shown["contains"] = page
+    return {**held, "expansion": shown}
+
+
+def _matches(code: Mapping[str, Any], text: str) -> bool:
+    """Every word of the filter begins a word of the display, or the code."""
+    words = f"{code.get('display', '')} {code.get('code', '')}".lower().replace("-", " ").split()
+    whole = str(code.get("code", "")).lower()
+    return all(
+        whole.startswith(part) or any(word.startswith(part) for word in words)
+        for part in text.lower().split()
+    )
+
+
+def _number(asked: Mapping[str, str], name: str) -> int | None:
+    text = asked.get(name)
+    if text is None:
+        return None
+    if not text.isdigit():
+        raise InvalidRequest(
+            Issue("value", f"Parameters.parameter.where(name='{name}')", f"{name} takes a number.")
+        )
+    return int(text)

@@ -1,0 +1,102 @@
+"""DTR 2.0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from server.dtr.render import narrative, with_library_references
+from server.dtr.response import DTR
+from server.dtr.version import Draft, Resource, Version
+from server.fhir.canonical import canonical
+from server.fhir.dates import instant
+from server.fhir.errors import Issue, operation_outcome
+
+CRD_TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+OPERATIONS = "http://hl7.org/fhir/us/davinci-dtr/OperationDefinition"
+
+
+def library_reference(library: str, without_version: bool) -> str:
+    """The guide wants versions; the test kit for it compares with `Library.url` letter by letter."""
+    return canonical(library).url if without_version else library
+
+
+def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Resource:
+    """dtr-std-questionnaire, 2.0.1: narrative is mandatory.
+
+    The guide wants compiled ELM beside inline logic. Our expressions hold none: they name a define, and its
+    ELM is in the library that travels with the form.
+    """
+    named = with_library_references(form, reference)
+    return {
+        "resourceType": "Questionnaire",
+        "id": named["id"],
+        "meta": {"profile": [f"{DTR}/dtr-std-questionnaire"]},
+        "text": narrative(form),
+        **{name: content for name, content in named.items() if name not in ("resourceType", "id")},
+    }
+
+
+def library(resource: Resource) -> Resource:
+    """As the catalog has it: 2.0.1 asks for nothing more."""
+    return resource
+
+
+def dtr_questionnaireresponse(draft: Draft) -> Resource:
+    """dtr-questionnaireresponse, 2.0.1: Coverage and order both stand in qr-context, and at least one of
+    each must, so a draft made without an order does not claim the profile."""
+    context = [reference for reference in (draft.coverage, *draft.orders) if reference]
+    complete = draft.subject is not None and draft.coverage is not None and bool(draft.orders)
+    profile: Resource = {"meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]}} if complete else {}
+    subject: Resource = {"subject": draft.subject} if draft.subject else {}
+    return {
+        "resourceType": "QuestionnaireResponse",
+        **profile,
+        "extension": [
+            *({"url": f"{DTR}/qr-context", "valueReference": reference} for reference in context),
+            {
+                "url": f"{DTR}/intendedUse",
+                "valueCodeableConcept": {"coding": [{"system": CRD_TEMP, "code": draft.purpose}]},
+            },
+        ],
+        "questionnaire": draft.form.canonical,
+        "status": "in-progress",
+        **subject,
+        "authored": instant(draft.now),
+        "item": list(draft.items),
+    }
+
+
+def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
+    """dtr-qpackage-output-parameters, 2.0.1, or the bare Bundle where there is one and nothing to say. The
+    profile wants a bundle, so without one the remarks go alone."""
+    if not bundles:
+        return operation_outcome(list(issues))
+    if len(bundles) == 1 and not issues:
+        return bundles[0]  # type: ignore[no-any-return]
+    said = [{"name": "operationOutcome", "resource": operation_outcome(list(issues))}] if issues else []
+    return {
+        "resourceType": "Parameters",
+        "meta": {"profile": [f"{DTR}/dtr-qpackage-output-parameters"]},
+        "parameter": [*({"name": "PackageBundle", "resource": bundle} for bundle in bundles), *said],
+    }
+
+
+V2_0 = Version(
+    name="2.0",
+    guide="2.0.1",
+    coverages=None,
+    refuses_foreign=False,
+    library_reference=library_reference,
+    questionnaire=dtr_std_questionnaire,
+    library=library,
+    draft=dtr_questionnaireresponse,
+    package=package,
+    from_server="auto",
+    from_client="auto",
+    operations={
+        "Questionnaire": {"questionnaire-package": f"{OPERATIONS}/questionnaire-package"},
+        "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
+    },
+    statement="http://hl7.org/fhir/us/davinci-dtr/CapabilityStatement/dtr-payer-service",
+)

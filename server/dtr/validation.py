@@ -1,0 +1,122 @@
+"""Holding a QuestionnaireResponse to the form it answers.
+
+    issues = faults(Form(questionnaire), response)
+
+Without the chart the value of a question's CQL gate is not known: such a question may be answered, and need
+not be. Everything else is decided: which questions exist, what they take, how often, whether they apply, and,
+once the response is complete, whether the required ones have answers. FHIR R4, questionnaireresponse.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from server.dtr.form import CORE, Answer, Form, Item, answer_value, same
+from server.dtr.response import answers_of, items_of
+from server.fhir.dates import first_day
+from server.fhir.errors import Issue
+from server.fhir.extensions import extension, value
+
+VALUES = {
+    "boolean": "valueBoolean",
+    "choice": "valueCoding",
+    "date": "valueDate",
+    "decimal": "valueDecimal",
+    "integer": "valueInteger",
+    "string": "valueString",
+    "text": "valueString",
+}
+COMPLETE = frozenset({"completed", "amended"})
+
+
+def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
+    """Every fault with its place; empty where the response is a right answer to the form so far."""
+    found = [*_structure(form, response)]
+    if found:
+        return found
+    answers = answers_of(response)
+    enabled = form.enabled(answers)
+    places = {item["linkId"]: path for item, path in items_of(response)}
+    for question in form.questions():
+        given = answers.get(question.link_id, [])
+        path = places.get(question.link_id, "QuestionnaireResponse.item")
+        if given and enabled[question.link_id] is False:
+            found.append(
+                Issue("business-rule", path, f"{question.link_id} does not apply. Take its answer out.")
+            )
+        else:
+            found += _answers(question, given, path)
+        if (
+            response.get("status") in COMPLETE
+            and question.required
+            and enabled[question.link_id]
+            and not given
+        ):
+            found.append(
+                Issue("required", "QuestionnaireResponse.item", f"{question.link_id} must be answered.")
+            )
+    return found
+
+
+def _structure(form: Form, response: Mapping[str, Any]) -> Iterator[Issue]:
+    """Items that the form does not have, stand elsewhere in it, or come twice."""
+    seen: set[str] = set()
+    for item, path in items_of(response):
+        link_id = item.get("linkId")
+        if link_id not in form.items:
+            yield Issue("not-found", path, f"The form has no item {link_id}.")
+        elif link_id in seen:
+            yield Issue("duplicate", path, f"{link_id} stands here twice. Give repeated answers in one item.")
+        elif item.get("answer") and not form.items[link_id].is_question:
+            yield Issue("structure", path, f"{link_id} is no question and takes no answer.")
+        seen.add(str(link_id))
+
+
+def _answers(question: Item, given: Sequence[Answer], path: str) -> Iterator[Issue]:
+    if len(given) > 1 and not question.repeats:
+        yield Issue("structure", path, f"{question.link_id} takes one answer.")
+    for index, answer in enumerate(given):
+        fault = _fault(question, answer)
+        if fault:
+            yield Issue("value", f"{path}.answer[{index}]", f"{question.link_id}: {fault}")
+    alone = [
+        answer for answer in given if (answer.get("valueCoding") or {}).get("code") in question.exclusive
+    ]
+    if alone and len(given) > 1:
+        code = alone[0]["valueCoding"]["code"]
+        yield Issue("business-rule", path, f"{question.link_id}: {code} goes with no other answer.")
+
+
+def _fault(question: Item, answer: Answer) -> str:
+    """What is wrong with one answer; empty where nothing is."""
+    name = VALUES[question.type]
+    if name not in answer:
+        return f"answer with {name}."
+    content = answer_value(answer)
+    if question.type == "choice" and not any(same(content, option) for option in question.options):
+        return "choose one of the options of the form."
+    if question.type == "date" and first_day(content) is None:
+        return "give a day, such as 2026-01-31."
+    if question.type in ("decimal", "integer"):
+        return _out_of_range(question, content)
+    if question.type in ("string", "text"):
+        return "" if isinstance(content, str) and content.strip() else "write something."
+    if question.type == "boolean" and not isinstance(content, bool):
+        return "answer true or false."
+    return ""
+
+
+def _out_of_range(question: Item, content: Any) -> str:
+    least = value(extension(question.node, f"{CORE}/minValue"))
+    most = value(extension(question.node, f"{CORE}/maxValue"))
+    try:
+        number = Decimal(str(content))
+    except InvalidOperation:
+        return "give a number."
+    if isinstance(content, bool) or (question.type == "integer" and number != int(number)):
+        return "give a number."
+    if (least is not None and number < least) or (most is not None and number > most):
+        return f"give a number from {least} to {most}."
+    return ""

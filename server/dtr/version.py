@@ -1,0 +1,68 @@
+"""What a version of DTR must say of itself: a table, checked by types.
+
+Shared code asks it and never asks which version it is. `v2_0.V2_0` beside its successor is the difference
+between the guides (each entry's comment there says what the guide wants).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.dtr.form import Form
+from server.fhir.errors import Issue
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the payer knows of a response before anybody has answered.
+
+    References are the client's own, as it sent them. `purpose` is the code of what the answers are for;
+    `items` are the response's items, with answers where the payer knows some.
+    """
+
+    form: Form
+    subject: Resource | None
+    coverage: Resource | None
+    orders: Sequence[Resource]
+    purpose: str
+    items: Sequence[Resource]
+    now: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """
+    name               as in the base address
+    guide              the version of DTR
+    coverages          how many Coverages a package may be asked for; None: any number
+    refuses_foreign    whether a context we never gave out is refused, or only remarked on
+    library_reference  a form's reference to a library, from its canonical `url|version`; the flag asks for it
+                       without version
+    questionnaire      a form in the guide's words, with its libraries named by `library_reference`
+    library            a CQL library in the guide's words
+    draft              the draft QuestionnaireResponse of a package
+    package            the answer to `$questionnaire-package`: the bundles, and what to remark on
+    from_server        origin code of an answer from the payer's own data
+    from_client        origin code of an answer that CQL found in the EHR
+    operations         operations by resource type, by name and canonical, for the CapabilityStatement
+    statement          canonical of the guide's own CapabilityStatement for a payer
+    """
+
+    name: str
+    guide: str
+    coverages: int | None
+    refuses_foreign: bool
+    library_reference: Callable[[str, bool], str]
+    questionnaire: Callable[[Resource, Callable[[str], str]], Resource]
+    library: Callable[[Resource], Resource]
+    draft: Callable[[Draft], Resource]
+    package: Callable[[Sequence[Any], Sequence[Issue]], Resource]
+    from_server: str
+    from_client: str
+    operations: Mapping[str, Mapping[str, str]]
+    statement: str
