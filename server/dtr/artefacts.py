@@ -69,7 +69,7 @@ class Artefacts:
                 head=entry(version.questionnaire(neutral, reference)),
                 tail=(
                     *(entry(version.library(found)) for found in closure),
-                    *(entry(found) for found in sets),
+                    *(made for found in sets if (made := entry(found)) and version.packs(found)),
                 ),
                 changed=_newest([neutral, *closure, *sets]),
             )

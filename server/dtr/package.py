@@ -213,8 +213,13 @@ def _subject(choice: Choice) -> Resource | None:
 
 
 def _reference(resource: Resource) -> Resource | None:
+    """The client's own reference to what it sent; by identifier where it sent it without an id."""
     text = local_reference(resource)
-    return {"reference": text} if text else None
+    if text:
+        return {"reference": text}
+    listed = resource.get("identifier")
+    known = listed[0] if isinstance(listed, list) and listed else None
+    return {"type": resource["resourceType"], "identifier": known} if isinstance(known, dict) else None
 
 
 def _urn() -> str:

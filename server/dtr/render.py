@@ -30,13 +30,15 @@ def with_library_references(form: Resource, reference: Callable[[str], str]) -> 
     return {**form, "extension": renamed}
 
 
-def with_compiled_expressions(form: Resource, url: str) -> Resource:
-    """The form with, beside each CQL expression, its ELM in an extension of this URL."""
+def with_compiled_expressions(form: Resource, url: str, language: str) -> Resource:
+    """The form with its CQL expressions in that language and, beside each, its ELM in an extension of this
+    URL."""
     versions = {_name(library): canonical(library).version for library in Form(form).libraries}
 
     def compiled(expression: Resource) -> Resource:
         elm = {"language": ELM_JSON, "expression": json.encode(expression_elm(expression, versions)).decode()}
-        return {"extension": [{"url": url, "valueExpression": elm}], **expression}
+        extension = [{"url": url, "valueExpression": elm}]
+        return {**expression, "extension": extension, "language": language}
 
     return {**form, "item": [_with_expressions(item, compiled) for item in form["item"]]}
 

@@ -1,6 +1,7 @@
 """The DTR door of one FHIR base: packages of forms, and the artefacts they are made of.
 
 POST /Questionnaire/$questionnaire-package     forms for an order, with all that filling them takes
+POST /Questionnaire/$log-questionnaire-errors  what an app could not make of a form
 GET  /Questionnaire[/{id}]                     search and read; so for Library and ValueSet
 GET  /ValueSet/$expand, POST as well           codes of a value set
 
@@ -14,14 +15,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
 
 from server.dtr.artefacts import Artefacts
+from server.dtr.complaints import read_complaints
 from server.dtr.exchange import exchange
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
 from server.dtr.search import search_parameters, searchset
 from server.dtr.terminology import expand, expansion_request
 from server.dtr.v2_0 import V2_0
+from server.dtr.v2_2 import V2_2
 from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.capability import Contribution
@@ -30,12 +34,13 @@ from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.services import Services
 from server.services import Version as Name
-from server.store import exchanges
+from server.store import exchanges, questionnaire_errors
 
-TABLES: Mapping[Name, Version] = {"2.0": V2_0}
+TABLES: Mapping[Name, Version] = {"2.0": V2_0, "2.2": V2_2}
 VERSIONS: tuple[Name, ...] = tuple(TABLES)
 KINDS = ("Questionnaire", "Library", "ValueSet")
 PACKAGE = "$questionnaire-package"
+COMPLAINT = "$log-questionnaire-errors"
 
 
 def capability(version: Name) -> Contribution:
@@ -89,7 +94,7 @@ def router(services: Services, version: Name) -> APIRouter:
             table,
             PACKAGE,
             request.state.request_id,
-            str(getattr(request.state, "client", "") or ""),
+            caller(request),
             body,
             started,
             services.clock(),
@@ -109,6 +114,15 @@ def router(services: Services, version: Name) -> APIRouter:
             include_in_schema=path.startswith("/Questionnaire/$"),
         )
 
+    @routes.post(f"/Questionnaire/{COMPLAINT}", summary="Report errors of a form", status_code=204)
+    def complain(request: Request, body: FhirBody) -> Response:
+        """What an app could not make of a form. Kept for its author, without anything about the patient."""
+        rows = read_complaints(json.decode_object(body), table, caller(request), services.clock())
+        with services.store.transaction() as tx:
+            for row in rows:
+                questionnaire_errors.keep(tx, row)
+        return Response(status_code=204)
+
     @routes.get("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
     def expand_by_query(request: Request) -> FhirResponse:
         return FhirResponse(expand(artefacts.value_sets, dict(request.query_params)))
@@ -120,6 +134,11 @@ def router(services: Services, version: Name) -> APIRouter:
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)
     return routes
+
+
+def caller(request: Request) -> str:
+    """Who calls, as the security layer found out; empty where nobody has to say."""
+    return str(getattr(request.state, "client", "") or "")
 
 
 def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) -> None:

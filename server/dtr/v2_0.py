@@ -42,6 +42,11 @@ def library(resource: Resource) -> Resource:
     return resource
 
 
+def packs(value_set: Resource) -> bool:
+    """Every value set, whatever its size: a form must fill without a network."""
+    return True
+
+
 def dtr_questionnaireresponse(draft: Draft) -> Resource:
     """dtr-questionnaireresponse, 2.0.1: Coverage and order both stand in qr-context, and at least one of
     each must, so a draft made without an order does not claim the profile."""
@@ -90,12 +95,16 @@ V2_0 = Version(
     library_reference=library_reference,
     questionnaire=dtr_std_questionnaire,
     library=library,
+    packs=packs,
     draft=dtr_questionnaireresponse,
     package=package,
     from_server="auto",
     from_client="auto",
     operations={
-        "Questionnaire": {"questionnaire-package": f"{OPERATIONS}/questionnaire-package"},
+        "Questionnaire": {
+            "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
+            "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
+        },
         "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
     },
     statement="http://hl7.org/fhir/us/davinci-dtr/CapabilityStatement/dtr-payer-service",

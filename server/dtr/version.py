@@ -45,6 +45,7 @@ class Version:
                        without version
     questionnaire      a form in the guide's words, with its libraries named by `library_reference`
     library            a CQL library in the guide's words
+    packs              whether an expanded value set travels in the package
     draft              the draft QuestionnaireResponse of a package
     package            the answer to `$questionnaire-package`: the bundles, and what to remark on
     from_server        origin code of an answer from the payer's own data
@@ -60,6 +61,7 @@ class Version:
     library_reference: Callable[[str, bool], str]
     questionnaire: Callable[[Resource, Callable[[str], str]], Resource]
     library: Callable[[Resource], Resource]
+    packs: Callable[[Resource], bool]
     draft: Callable[[Draft], Resource]
     package: Callable[[Sequence[Any], Sequence[Issue]], Resource]
     from_server: str

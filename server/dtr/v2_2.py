@@ -1,0 +1,122 @@
+"""DTR 2.2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from server.dtr.render import with_compiled_expressions, with_library_references
+from server.dtr.response import DTR
+from server.dtr.version import Draft, Resource, Version
+from server.fhir.dates import instant
+from server.fhir.errors import Issue, operation_outcome
+
+CRD_CODES = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/coverage-information-codes"
+OPERATIONS = "http://hl7.org/fhir/us/davinci-dtr/OperationDefinition"
+VERSION_ALGORITHM = {
+    "url": "http://hl7.org/fhir/StructureDefinition/artifact-versionAlgorithm",
+    "valueCoding": {"system": "http://hl7.org/fhir/version-algorithm", "code": "semver"},
+}
+"""SDC 4 wants it of whatever has a version (sdc-2)."""
+
+MOST_CODES_IN_PACKAGE = 40
+"""From here on a value set is expanded by `$expand`, not in the package."""
+
+
+def library_reference(library: str, without_version: bool) -> str:
+    """Always with version."""
+    return library
+
+
+def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Resource:
+    """dtr-std-questionnaire, 2.2.0: expressions are identifiers of defines, with their ELM beside them; what
+    kind of form it is and how long it takes is said in extensions."""
+    compiled = with_compiled_expressions(form, f"{DTR}/alternativeExpression", "text/cql-identifier")
+    named = with_library_references(compiled, reference)
+    return {
+        "resourceType": "Questionnaire",
+        "id": named["id"],
+        "meta": {"profile": [f"{DTR}/dtr-std-questionnaire"]},
+        **{name: content for name, content in named.items() if name not in ("resourceType", "id")},
+        "extension": [VERSION_ALGORITHM, *named["extension"], *ABOUT_THE_FORM],
+    }
+
+
+ABOUT_THE_FORM: tuple[Resource, ...] = (
+    {"url": f"{DTR}/questionnaireAudience", "valueCode": "clinical"},
+    {"url": f"{DTR}/request-specific", "valueBoolean": True},
+    {
+        "url": f"{DTR}/estimated-completion-time",
+        "extension": [
+            {"url": "clinicalTime", "valueCode": "under-3min"},
+            {"url": "totalTime", "valueCode": "under-5min"},
+        ],
+    },
+)
+
+
+def library(resource: Resource) -> Resource:
+    """sdc-library of SDC 4: as the catalog has it, with the algorithm of its version."""
+    return {**resource, "extension": [VERSION_ALGORITHM, *resource.get("extension", [])]}
+
+
+def packs(value_set: Resource) -> bool:
+    """Large value sets stay out of the package."""
+    return len(value_set["expansion"].get("contains", [])) < MOST_CODES_IN_PACKAGE
+
+
+def dtr_questionnaireresponse(draft: Draft) -> Resource:
+    """dtr-questionnaireresponse, 2.2.0: the Coverage has an extension of its own; qr-context holds what was
+    ordered."""
+    subject: Resource = {"subject": draft.subject} if draft.subject else {}
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]},
+        "extension": [
+            {"url": f"{DTR}/qr-coverage", "valueReference": draft.coverage},
+            *({"url": f"{DTR}/qr-context", "valueReference": order} for order in draft.orders),
+            {
+                "url": f"{DTR}/intendedUse",
+                "valueCodeableConcept": {"coding": [{"system": CRD_CODES, "code": draft.purpose}]},
+            },
+        ],
+        "questionnaire": draft.form.canonical,
+        "status": "in-progress",
+        **subject,
+        "authored": instant(draft.now),
+        "item": list(draft.items),
+    }
+
+
+def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
+    """dtr-qpackage-output-parameters, 2.2.0: always Parameters, with one outcome at most."""
+    said = [{"name": "outcome", "resource": operation_outcome(list(issues))}] if issues else []
+    return {
+        "resourceType": "Parameters",
+        "meta": {"profile": [f"{DTR}/dtr-qpackage-output-parameters"]},
+        "parameter": [*({"name": "packagebundle", "resource": bundle} for bundle in bundles), *said],
+    }
+
+
+V2_2 = Version(
+    name="2.2",
+    guide="2.2.0",
+    coverages=1,
+    refuses_foreign=True,
+    library_reference=library_reference,
+    questionnaire=dtr_std_questionnaire,
+    library=library,
+    packs=packs,
+    draft=dtr_questionnaireresponse,
+    package=package,
+    from_server="auto-server",
+    from_client="auto-client",
+    operations={
+        "Questionnaire": {
+            "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
+            "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
+        },
+        "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
+    },
+    statement="http://hl7.org/fhir/us/davinci-dtr/CapabilityStatement/dtr-payer-service",
+)
