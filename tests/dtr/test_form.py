@@ -15,8 +15,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def closed(expression: Any) -> bool:
-    """The chart gives no reason for any of the questions that depend on it."""
-    return False
+    """The chart is silent: it gives no reason to ask about the order, and settles nothing clinical."""
+    return any(f'"Ask {define}"' in expression["expression"] for define in ("SH-IMM", "LS-IMM", "CON"))
 
 
 def asked(name: str, **given: Any) -> tuple[str, ...]:

@@ -1,0 +1,181 @@
+"""`dtr` drives the real application over HTTP, once per guide version, and fills forms as an app would."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.dtr.form import Form
+from server.dtr.populate import Filling, populate
+from server.elm import Engine
+from server.fhir import json
+from server.settings import Settings
+from tests.crd.builders import DAY, PATIENT, coverage
+from tests.emitted import record
+
+Resource = dict[str, Any]
+
+GUIDES = {"2.0": "dtr-2.0.1", "2.2": "dtr-2.2.0"}
+FHIR_JSON = {"Content-Type": "application/fhir+json"}
+
+
+@dataclass
+class Package:
+    """One bundle of an answer."""
+
+    bundle: Resource
+    dtr: Dtr
+
+    @property
+    def resources(self) -> list[Resource]:
+        return [entry["resource"] for entry in self.bundle["entry"]]
+
+    def of_type(self, kind: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource["resourceType"] == kind]
+
+    @property
+    def form(self) -> Form:
+        return Form(self.of_type("Questionnaire")[0])
+
+    @property
+    def draft(self) -> Resource:
+        (draft,) = self.of_type("QuestionnaireResponse")
+        return draft
+
+    @property
+    def libraries(self) -> list[Resource]:
+        return self.of_type("Library")
+
+    @property
+    def value_sets(self) -> list[Resource]:
+        return self.of_type("ValueSet")
+
+    def engine(self) -> Engine:
+        """An engine that knows this package and what `$expand` gives for the sets it only names."""
+        held = {value_set["url"] for value_set in self.value_sets}
+        libraries = [elm_of(library) for library in self.libraries]
+        named = {
+            declared["id"]
+            for library in libraries
+            for declared in library["library"].get("valueSets", {}).get("def", [])
+        }
+        expanded = [self.dtr.get("ValueSet/$expand", url=url).json() for url in sorted(named - held)]
+        return Engine(libraries=libraries, value_sets=[*self.value_sets, *expanded])
+
+    def filled(self, chart: Iterable[Resource]) -> Filling:
+        """As an app in the EHR fills it: with nothing but the package and the chart."""
+        auto = "auto" if self.dtr.version == "2.0" else "auto-client"
+        now = self.dtr.app.state.services.clock()
+        return populate(self.form, self.draft, self.engine(), [PATIENT, *chart], now, auto)
+
+
+@dataclass
+class Dtr:
+    """A DTR client of one version's FHIR base."""
+
+    http: TestClient
+    version: str
+    app: FastAPI
+
+    @property
+    def base(self) -> str:
+        return f"/r{self.version}/fhir"
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: str) -> httpx.Response:
+        return self.http.get(f"{self.base}/{path}", params=query, headers=headers)
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.encode(body)
+        return self.http.post(f"{self.base}/{path}", content=content, headers=FHIR_JSON)
+
+    def ask(self, *parameters: Resource) -> httpx.Response:
+        return self.post(
+            "Questionnaire/$questionnaire-package",
+            {"resourceType": "Parameters", "parameter": list(parameters)},
+        )
+
+    def answer(self, *parameters: Resource) -> Resource:
+        response = self.ask(*parameters)
+        assert response.status_code == 200, response.text
+        body = json.decode_object(response.content)
+        record(GUIDES[self.version], body)
+        return body
+
+    def packages(self, *parameters: Resource) -> list[Package]:
+        body = self.answer(*parameters)
+        name = {"2.0": "PackageBundle", "2.2": "packagebundle"}[self.version]
+        bundles = (
+            [body]
+            if body["resourceType"] == "Bundle"
+            else [p["resource"] for p in body.get("parameter", []) if p["name"] == name]
+        )
+        return [Package(bundle, self) for bundle in bundles]
+
+    def package(self, order: Resource, *more: Resource, **told: Any) -> Package:
+        """The one package for an order."""
+        (package,) = self.packages(
+            resource("coverage", told.pop("coverage", None) or coverage()), resource("order", order), *more
+        )
+        return package
+
+    def outcome(self, *parameters: Resource) -> list[Resource]:
+        """What was remarked on beside the bundles, or instead of them."""
+        body = self.answer(*parameters)
+        if body["resourceType"] == "Parameters":
+            name = {"2.0": "operationOutcome", "2.2": "outcome"}[self.version]
+            (body,) = [p["resource"] for p in body["parameter"] if p["name"] == name]
+        assert body["resourceType"] == "OperationOutcome"
+        return list(body["issue"])
+
+    def refused(self, response: httpx.Response) -> tuple[int, list[Resource]]:
+        body = json.decode_object(response.content)
+        assert body["resourceType"] == "OperationOutcome"
+        assert response.headers["content-type"].startswith("application/fhir+json")
+        return response.status_code, list(body["issue"])
+
+
+def resource(name: str, content: Resource) -> Resource:
+    return {"name": name, "resource": content}
+
+
+def elm_of(library: Resource) -> Resource:
+    (data,) = [c["data"] for c in library["content"] if c["contentType"] == "application/elm+json"]
+    return json.decode_object(b64decode(data))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    folder: Path = tmp_path_factory.mktemp("dtr")
+    made = create_app(
+        Settings(
+            _env_file=None,
+            database_url=f"sqlite:///{folder}/payer.db",
+            test_clock=f"{DAY.isoformat()}T12:00:00Z",
+        )
+    )
+    yield made
+    made.state.services.store.close()
+
+
+@pytest.fixture(params=["2.0", "2.2"])
+def dtr(request: pytest.FixtureRequest, app: FastAPI) -> Dtr:
+    return Dtr(TestClient(app), request.param, app)
+
+
+@pytest.fixture
+def dtr_2_0(app: FastAPI) -> Dtr:
+    return Dtr(TestClient(app), "2.0", app)
+
+
+@pytest.fixture
+def dtr_2_2(app: FastAPI) -> Dtr:
+    return Dtr(TestClient(app), "2.2", app)
