@@ -1,0 +1,85 @@
+"""Which authorization on file is good for an order."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from server.adjudication.authorizations import good_for, of_records
+from server.policy.request import Authorization
+from tests.adjudication.test_orders import order
+
+DAY = dt.date(2026, 11, 20)
+HELD = Authorization("PA1", "73221", "RT", DAY, DAY + dt.timedelta(days=60), order_key="key")
+
+
+def record(**elements: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "ClaimResponse",
+        "id": "cr-1",
+        "use": "preauthorization",
+        "created": "2026-11-01",
+        "preAuthRef": "OLD-1",
+        "addItem": [
+            {
+                "productOrService": {
+                    "coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "73221"}]
+                },
+                "modifier": [{"coding": [{"code": "RT"}]}],
+            }
+        ],
+        **elements,
+    }
+
+
+@pytest.mark.parametrize("on", [DAY, DAY + dt.timedelta(days=60)])
+def test_the_same_service_and_side_within_the_span(on: dt.date) -> None:
+    assert good_for(HELD, order("73221-RT"), "another", on)
+
+
+@pytest.mark.parametrize("asked", [order("73221-LT"), order("73222-RT"), order("73221")])
+def test_another_service_or_side_is_another_thing(asked: dict[str, Any]) -> None:
+    assert not good_for(HELD, asked, "another", DAY)
+    assert good_for(HELD, asked, "key", DAY), "the very same order is the same, however it is written now"
+
+
+def test_outside_its_span_or_spent_it_is_good_for_nothing() -> None:
+    spent = Authorization("PA1", "73221", "RT", DAY, DAY, used=True, order_key="key")
+    assert not good_for(HELD, order("73221-RT"), "key", DAY - dt.timedelta(days=1))
+    assert not good_for(HELD, order("73221-RT"), "key", DAY + dt.timedelta(days=61))
+    assert not good_for(spent, order("73221-RT"), "key", DAY)
+
+
+def test_an_authorization_of_old_is_read_from_the_payers_record() -> None:
+    (held,) = of_records([record()])
+    assert held == Authorization("OLD-1", "73221", "RT", dt.date(2026, 11, 1), dt.date(2026, 12, 31))
+
+
+def test_its_period_counts_where_it_states_one() -> None:
+    (held,) = of_records([record(preAuthPeriod={"start": "2026-11-05", "end": "2026-11-30"})])
+    assert (held.start, held.end) == (dt.date(2026, 11, 5), dt.date(2026, 11, 30))
+
+
+def test_its_service_may_stand_in_the_claim_it_answers() -> None:
+    claim = {"resourceType": "Claim", "id": "c", "use": "preauthorization", "item": record()["addItem"]}
+    (held,) = of_records([record(addItem=[], request={"reference": "Claim/c"}), claim])
+    assert (held.code, held.side) == ("73221", "RT")
+
+
+def test_a_bill_that_quotes_the_number_spends_it() -> None:
+    bill = {"resourceType": "Claim", "id": "b", "use": "claim", "insurance": [{"preAuthRef": ["OLD-1"]}]}
+    assert of_records([record(), bill])[0].used
+
+
+@pytest.mark.parametrize("lacking", ["preAuthRef", "addItem", "created"])
+def test_half_a_record_is_none(lacking: str) -> None:
+    assert of_records([{name: content for name, content in record().items() if name != lacking}]) == []
+
+
+def test_a_denial_on_file_grants_nothing() -> None:
+    base = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
+    coding = {"system": "https://codesystem.x12.org/005010/306", "code": "A3"}
+    action = {"url": f"{base}/extension-reviewActionCode", "valueCodeableConcept": {"coding": [coding]}}
+    review = {"url": f"{base}/extension-reviewAction", "extension": [action]}
+    item = {**record()["addItem"][0], "adjudication": [{"extension": [review]}]}
+    assert of_records([record(addItem=[item])]) == []

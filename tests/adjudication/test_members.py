@@ -1,0 +1,53 @@
+"""By what a member is known, however a client writes it."""
+
+from typing import Any
+
+from server.adjudication.members import member_key, payors
+
+MB = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MB"}]}
+PATIENT: dict[str, Any] = {
+    "resourceType": "Patient",
+    "id": "1",
+    "identifier": [{"system": "urn:mrn", "value": "77"}],
+}
+
+
+def coverage(**elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Coverage", "beneficiary": {"reference": "Patient/1"}, **elements}
+
+
+def test_subscriber_id_and_member_identifier_are_one_key() -> None:
+    by_subscriber = member_key(coverage(subscriberId=" M1 "), PATIENT)
+    by_identifier = member_key(coverage(identifier=[{"type": MB, "value": "M1"}]), PATIENT)
+    by_patient = member_key(coverage(), {**PATIENT, "identifier": [{"type": MB, "value": "M1"}]})
+    assert by_subscriber == by_identifier == by_patient
+
+
+def test_dependents_of_one_subscriber_are_different_members() -> None:
+    keys = {member_key(coverage(subscriberId="M1", dependent=number)) for number in ("0", "1")}
+    assert len(keys) == 2
+
+
+def test_without_a_member_id_payor_and_patient_identifier_count() -> None:
+    one = coverage(payor=[{"identifier": {"system": "urn:p", "value": "A"}}])
+    other = coverage(payor=[{"identifier": {"system": "urn:p", "value": "B"}}])
+    assert member_key(one, PATIENT) == member_key(one, {**PATIENT, "id": "renamed"}, "https://elsewhere")
+    assert member_key(one, PATIENT) != member_key(other, PATIENT)
+
+
+def test_two_servers_patient_1_are_two_people() -> None:
+    here, there = (
+        member_key(coverage(), {"resourceType": "Patient", "id": "1"}, url)
+        for url in ("https://a", "https://b")
+    )
+    assert here != there
+    assert here == member_key(coverage(), None, "https://a/")
+
+
+def test_the_payor_is_found_inside_the_coverage_or_beside_it() -> None:
+    inside = {"resourceType": "Organization", "id": "o", "name": "In"}
+    beside = {"resourceType": "Organization", "id": "p", "name": "Beside"}
+    both = coverage(
+        contained=[inside], payor=[{"reference": "#o"}, {"reference": "Organization/p"}, {"display": "?"}]
+    )
+    assert payors(both, [beside]) == [inside, beside]
