@@ -2,9 +2,10 @@
 
     issues = faults(Form(questionnaire), response)
 
-Without the chart the value of a question's CQL gate is not known: such a question may be answered, and need
-not be. Everything else is decided: which questions exist, what they take, how often, whether they apply, and,
-once the response is complete, whether the required ones have answers. FHIR R4, questionnaireresponse.html.
+Without the chart the value of a CQL gate is not known. Where a question behind it has an answer it was open;
+where none has, they may have been answered and need not have been. Everything else is decided: which questions
+exist, what they take, how often, whether they apply, and, once the response is complete, whether the required
+ones have answers. FHIR R4, questionnaireresponse.html.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from server.dtr.form import CORE, Answer, Form, Item, answer_value, same
+from server.dtr.form import CORE, Answer, Answers, Form, Gate, Item, answer_value, same
 from server.dtr.response import answers_of, items_of
 from server.fhir.dates import first_day
 from server.fhir.errors import Issue
@@ -37,7 +38,7 @@ def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
     if found:
         return found
     answers = answers_of(response)
-    enabled = form.enabled(answers)
+    enabled = form.enabled(answers, _gates_of(form, answers))
     places = {item["linkId"]: path for item, path in items_of(response)}
     for question in form.questions():
         given = answers.get(question.link_id, [])
@@ -58,6 +59,17 @@ def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
                 Issue("required", "QuestionnaireResponse.item", f"{question.link_id} must be answered.")
             )
     return found
+
+
+def _gates_of(form: Form, answers: Answers) -> Gate:
+    """Open where something behind it was answered, else not known."""
+    passed = {
+        above.gate["expression"]
+        for link_id in answers
+        for name in (link_id, *form.items[link_id].parents)
+        if (above := form.items[name]).gate
+    }
+    return lambda expression: True if expression["expression"] in passed else None
 
 
 def _structure(form: Form, response: Mapping[str, Any]) -> Iterator[Issue]:

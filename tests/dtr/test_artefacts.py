@@ -1,0 +1,87 @@
+"""Forms, libraries and value sets can be read and searched, and the base says what it does."""
+
+import pytest
+
+from server.fhir import json
+from tests.crd.builders import shoulder
+from tests.dtr.conftest import GUIDES, Dtr
+from tests.emitted import record
+
+KINDS = ["Questionnaire", "Library", "ValueSet"]
+
+
+def test_what_a_package_names_by_address_is_there(dtr: Dtr) -> None:
+    package = dtr.package(shoulder())
+    for entry in package.bundle["entry"]:
+        if not entry["fullUrl"].startswith("urn:"):
+            path = entry["fullUrl"].split("/fhir/")[1]
+            assert json.decode_object(dtr.get(path).content) == entry["resource"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
+    everything = json.decode_object(dtr.get(kind).content)
+    assert everything["total"] == len(everything["entry"]) > 0
+    first = everything["entry"][0]["resource"]
+    found = json.decode_object(dtr.get(kind, url=first["url"], version=first["version"]).content)
+    record(GUIDES[dtr.version], found)
+    assert [entry["resource"]["url"] for entry in found["entry"]] == [first["url"]]
+    assert found["link"][0]["url"].startswith(f"http://127.0.0.1:8080/r{dtr.version}/fhir/{kind}?url=")
+    nothing = json.decode_object(dtr.get(kind, url=first["url"], version="0.0.1").content)
+    assert (nothing["total"], "entry" in nothing) == (0, False)
+
+
+def test_a_parameter_nobody_knows_is_passed_over_or_refused_as_the_client_prefers(dtr: Dtr) -> None:
+    assert dtr.get("Library", colour="blue").status_code == 200
+    strict = dtr.get("Library", headers={"Prefer": "handling=strict"}, colour="blue")
+    assert dtr.refused(strict)[0] == 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_there_is_not_found(dtr: Dtr, kind: str) -> None:
+    assert dtr.refused(dtr.get(f"{kind}/nothing"))[0] == 404
+
+
+def test_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
+    url = json.decode_object(dtr.get("ValueSet").content)["entry"][0]["resource"]["url"]
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": url}]}
+    by_body = json.decode_object(dtr.post("ValueSet/$expand", asked).content)
+    record(GUIDES[dtr.version], by_body)
+    assert json.decode_object(dtr.get("ValueSet/$expand", url=url).content) == by_body
+
+
+def test_the_base_says_what_it_does(dtr: Dtr) -> None:
+    statement = json.decode_object(dtr.get("metadata").content)
+    record(GUIDES[dtr.version], statement)
+    resources = {found["type"]: found for found in statement["rest"][0]["resource"]}
+    operations = {operation["name"] for operation in resources["Questionnaire"]["operation"]}
+    assert {"questionnaire-package", "log-questionnaire-errors"} <= operations
+    assert resources["ValueSet"]["operation"][0]["name"] == "expand"
+
+
+def test_a_report_of_errors_is_kept(dtr: Dtr) -> None:
+    report = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "questionnaire",
+                "valueCanonical": "https://payer.example/Questionnaire/mri-shoulder|1.0.0",
+            },
+            {
+                "name": "operationOutcome",
+                "resource": {
+                    "resourceType": "OperationOutcome",
+                    "issue": [
+                        {"severity": "error", "code": "processing", "diagnostics": "Patient/anna: crash"}
+                    ],
+                },
+            },
+        ],
+    }
+    assert dtr.post("Questionnaire/$log-questionnaire-errors", report).status_code == 204
+    from server.store import questionnaire_errors
+
+    with dtr.app.state.services.store.reading() as tx:
+        kept = questionnaire_errors.newest(tx)[0]
+    assert kept.version == dtr.version
+    assert kept.content["issue"][0]["diagnostics"] == "…: crash"
