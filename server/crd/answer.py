@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.crd import cards as deck
+from server.crd import insurance
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
@@ -295,9 +296,10 @@ class Desk:
 
     def _body(self, call: Call, answers: list[Answer], chosen: list[deck.Drawn], asked: int) -> Element:
         actions = self._actions(answers) if call.configuration.wants("coverage-info") else []
+        corrections = _corrections(answers) if call.configuration.wants("insurance") else []
         return {
             "cards": [deck.card(self.version, drew, asked) for drew in chosen],
-            "systemActions": actions,
+            "systemActions": [*actions, *corrections],
         }
 
     def _actions(self, answers: list[Answer]) -> list[Element]:
@@ -321,6 +323,16 @@ class Desk:
         telephone = judged.plan.contact if judged else ""
         name = self.adjudicator.catalog.payer["name"]
         return self.version.contact(name, telephone) if telephone else None
+
+
+def _corrections(answers: list[Answer]) -> list[Element]:
+    """Each Coverage once, where the payer's record of it says otherwise."""
+    by_reference = {
+        answer.coverage_reference: insurance.corrected(answer.coverage, answer.judged.member.records)
+        for answer in answers
+        if answer.judged is not None
+    }
+    return [insurance.update(coverage) for coverage in by_reference.values() if coverage is not None]
 
 
 def _in_encounter(line: Resource, call: Call) -> Resource:

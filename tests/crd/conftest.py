@@ -31,8 +31,9 @@ class Answered:
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
-        """What came back by system action, by id."""
-        return {action["resource"]["id"]: action["resource"] for action in self.body["systemActions"]}
+        """Orders, appointments and encounters that came back by system action, by id."""
+        returned = [action["resource"] for action in self.body["systemActions"]]
+        return {resource["id"]: resource for resource in returned if resource["resourceType"] != "Coverage"}
 
     @property
     def information(self) -> Information:

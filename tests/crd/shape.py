@@ -30,6 +30,8 @@ def held(response: dict[str, Any], version: str = "2.0") -> dict[str, Any]:
     uuids = [thing["uuid"] for card in response["cards"] for thing in (card, *card.get("suggestions", []))]
     assert len(uuids) == len(set(uuids)), "two cards or suggestions share a uuid"
     for action in response["systemActions"]:
+        if action["resource"]["resourceType"] == "Coverage":
+            continue
         informations = coverage_informations(action["resource"])
         assert informations, "a system action without coverage information"
         for information in informations:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from server.store import assertions, authorizations, exchanges
+from server.store import assertions, authorizations, exchanges, records
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd, Server
 from tests.crd.shape import coverage_informations, reasons, texts
@@ -330,3 +330,17 @@ def test_every_call_is_kept_with_its_answer_and_without_its_token(crd: Crd) -> N
     assert {exchange.instance for exchange in kept} == {body["hookInstance"]}
     assert b"s3cret" not in answered.request + refused.request
     assert b"systemActions" in answered.response
+
+
+def test_a_coverage_the_payer_knows_better_comes_back_corrected(crd: Crd) -> None:
+    copy = ehr.coverage("M-known", period={"start": "2026-01-01"})
+    own = {**copy, "id": "own", "period": {"start": "2026-01-01", "end": "2026-12-31"}}
+    with crd.app.state.services.store.transaction() as tx:
+        records.put(tx, own, "member:M-known", crd.app.state.services.clock())
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], copy)))
+    (corrected,) = [
+        action["resource"]
+        for action in answer.body["systemActions"]
+        if action["resource"]["resourceType"] == "Coverage"
+    ]
+    assert corrected == {**copy, "period": own["period"]}
