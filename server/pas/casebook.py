@@ -10,8 +10,9 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import intake, verdict
 from server.pas.case import Case, Item
+from server.pas.information import TRACKING_SYSTEM
 from server.pas.rejection import Rejection
-from server.pas.verdict import Asked, InReview
+from server.pas.verdict import InReview
 from server.store import Transaction, authorizations, cases, work_items
 from server.store import tables as stored
 
@@ -102,9 +103,9 @@ def _names(case: Case) -> list[stored.PaIdentifier]:
     listed = [("claim", identifier) for identifier in case.read.claim.get("identifier") or []]
     listed += [("trace", trace) for item in case.items for trace in item.trace_numbers]
     listed += [
-        ("tracking", {"system": "", "value": item.verdict.tracking})
+        ("tracking", {"system": TRACKING_SYSTEM, "value": tracking})
         for item in case.items
-        if isinstance(item.verdict, Asked)
+        if (tracking := verdict.tracking_of(item.verdict))
     ]
     named = {
         (identifier.get("system", ""), identifier["value"]): kind

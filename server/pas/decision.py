@@ -38,7 +38,10 @@ def verdict_without_number(determination: Determination, tracking: str, now: dt.
         case Decision.PEND:
             denies = determination.recommended is Decision.DENY
             return InReview(
-                why=determination.reason, due=due, recommended=denial_of(determination) if denies else None
+                why=determination.reason,
+                tracking=tracking,
+                due=due,
+                recommended=denial_of(determination) if denies else None,
             )
 
 

@@ -55,7 +55,7 @@ def pas_communication_request(version: Version, case: Case, item: Item, asked: A
         "medium": [concept(f"{X12}/756", "EL")],
         "payload": [
             {**({"extension": on_payload} if on_payload else {}), "contentString": text}
-            for text in version.information([ask.text for ask in asked.asks])
+            for text in version.information(asked)
         ],
         "requester": _reference(case.read, case.read.insurer),
         "recipient": [_reference(case.read, _organization(case.read))],

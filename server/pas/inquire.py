@@ -20,7 +20,8 @@ from server.pas import casebook
 from server.pas.case import Case, Item
 from server.pas.chart import local_chart
 from server.pas.inquiry import Inquiry
-from server.pas.intake import Submission, inquiry
+from server.pas.intake import Submission
+from server.pas.intake import read as read_request
 from server.pas.response import pas_inquiry_response_entries
 from server.pas.terms import CPT, HCPCS
 from server.pas.verdict import OnFile, Span, number_of
@@ -47,7 +48,7 @@ class Inquire:
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """The body of the answer. Raises InvalidJson, InvalidRequest."""
-        asked = Inquiry(inquiry(raw), client)
+        asked = Inquiry(read_request(raw, self.version.inquiry_demands), client)
         with self.store.reading() as tx:
             found = list(self._found(tx, asked, now))
         responses = [pas_inquiry_response_entries(self.version, case, self.base) for case in found]
@@ -58,7 +59,7 @@ class Inquire:
         rows = [(row, casebook.read_again(tx, row)) for row in cases.of_member(tx, member)]
         concerned = [case for row, case in rows if asked.concerns(case, row.client)]
         # Its Claim.identifier may name a case or merely the inquiry itself: it narrows where it names one.
-        named = [case for case in concerned if asked.names(case)]
+        named = [case for case in concerned if self.version.identifier_names and asked.names(case)]
         yield from (case for case in named or concerned if asked.matches(case))
         if not named:
             answered = {number_of(item.verdict) for _, case in rows for item in case.items}

@@ -18,7 +18,7 @@ from server.fhir.references import references_of
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.terms import DATA_ABSENT, REVIEW_ACTION, extension_url
-from server.pas.verdict import Asked, Certified, Modified, action, number_of, span_of
+from server.pas.verdict import Certified, Modified, action, number_of, span_of, tracking_of
 
 Resource = dict[str, Any]
 Days = tuple[dt.date, dt.date]
@@ -153,8 +153,7 @@ def _same_number(example: Resource, item: Item) -> bool:
 def _same_administrative_number(example: Resource, item: Item) -> bool:
     asked = value(extension(example, extension_url("administrationReferenceNumber")))
     quoted = value(extension(item.requested, extension_url("administrationReferenceNumber")))
-    tracking = item.verdict.tracking if isinstance(item.verdict, Asked) else None
-    return asked is None or asked in (tracking, quoted)
+    return asked is None or asked in (tracking_of(item.verdict), quoted)
 
 
 def _same_action(example: Resource, item: Item) -> bool:

@@ -1,8 +1,8 @@
 """A request Bundle of `Claim/$submit` or `Claim/$inquire`, checked and ready to be read (PAS, request bundle
 rules).
 
-    read = submission(raw)
-    read.claim, read.patient, read.coverage, read.resolve(item_reference)
+    request = read(raw, version.submit_demands)
+    request.claim, request.patient, request.coverage, request.resolve(reference)
 
 What breaks the operation's contract is refused here, every fault an Issue with its place: no Bundle, no
 Claim in front, an element that the profile demands, a reference of the Claim that leads nowhere. What is
@@ -12,15 +12,15 @@ are read as they come.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.extensions import modifier_urls
+from server.fhir.extensions import extension, modifier_urls
 from server.fhir.references import Entry, Resolver, references_of
 from server.fhir.structure import faults
-from server.pas.terms import STRUCTURE
+from server.pas.terms import STRUCTURE, extension_url
 
 Resource = dict[str, Any]
 
@@ -31,22 +31,13 @@ KNOWN_MODIFIERS = frozenset({INFO_CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """Elements that the profile demands beyond what FHIR does: name and meaning, on the Claim, on each
-    item."""
+    """Elements that a profile demands beyond what FHIR does, each with its meaning: of the Claim, of an item,
+    and extensions of an item by their PAS name."""
 
     claim: Mapping[str, str]
-    item: Mapping[str, str]
+    item: Mapping[str, str] = field(default_factory=dict)
+    item_extensions: Mapping[str, str] = field(default_factory=dict)
 
-
-SUBMIT = Demands(
-    claim={
-        "identifier": "the case trace number that the answer echoes",
-        "insurer": "the payer",
-        "item": "at least one service",
-    },
-    item={"category": "the service type"},
-)
-INQUIRY = Demands(claim={"insurer": "the payer"}, item={})
 
 _PARTIES = {
     "patient": ("Patient",),
@@ -110,14 +101,9 @@ class Submission:
         return entry
 
 
-def submission(raw: bytes) -> Submission:
-    """The request of `$submit`. Raises InvalidJson, InvalidRequest."""
-    return _checked(stored(raw), SUBMIT)
-
-
-def inquiry(raw: bytes) -> Submission:
-    """The request of `$inquire`. Raises InvalidJson, InvalidRequest."""
-    return _checked(stored(raw), INQUIRY)
+def read(raw: bytes, demands: Demands) -> Submission:
+    """A request that just came. Raises InvalidJson, InvalidRequest."""
+    return _checked(stored(raw), demands)
 
 
 def stored(raw: bytes) -> Submission:
@@ -127,12 +113,12 @@ def stored(raw: bytes) -> Submission:
     return Submission(raw, bundle, bundle["entry"][0]["resource"], Resolver.of_bundle(bundle))
 
 
-def _checked(read: Submission, demands: Demands) -> Submission:
+def _checked(request: Submission, demands: Demands) -> Submission:
     """Each stage presupposes the one before, so the faults of one stage are told together."""
-    _refuse(faults(read.claim, CLAIM_PATH))
-    _refuse([*_claim_faults(read.claim, demands), *_dangling(read)])
-    _refuse(_party_faults(read))
-    return read
+    _refuse(faults(request.claim, CLAIM_PATH))
+    _refuse([*_claim_faults(request.claim, demands), *_dangling(request)])
+    _refuse(_party_faults(request))
+    return request
 
 
 def _refuse(found: Iterable[Issue]) -> None:
@@ -211,6 +197,7 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
     for index, item in enumerate(claim.get("item") or []):
         path = f"{CLAIM_PATH}.item[{index}]"
         yield from _missing(item, demands.item, path)
+        yield from _missing_extensions(item, demands.item_extensions, path)
         yield from _modifier_faults(item, path)
         for pointer in item.get("diagnosisSequence") or []:
             if pointer not in known:
@@ -225,6 +212,13 @@ def _missing(element: Resource, demands: Mapping[str, str], path: str) -> Iterat
     for name, meaning in demands.items():
         if not element.get(name):
             yield Issue("required", f"{path}.{name}", f"{name} is missing: {meaning}. Add it.")
+
+
+def _missing_extensions(element: Resource, demands: Mapping[str, str], path: str) -> Iterator[Issue]:
+    for name, meaning in demands.items():
+        if extension(element, extension_url(name)) is None:
+            place = f"{path}.extension('{extension_url(name)}')"
+            yield Issue("required", place, f"The extension {name} is missing: {meaning}. Add it.")
 
 
 def _sequence_faults(entries: list[Resource], path: str) -> Iterator[Issue]:
@@ -249,25 +243,25 @@ def _modifier_faults(element: Resource, path: str) -> Iterator[Issue]:
             )
 
 
-def _dangling(read: Submission) -> Iterator[Issue]:
+def _dangling(request: Submission) -> Iterator[Issue]:
     """References of the Claim that lead to no entry. Of a prior Claim only the name is needed."""
-    for path, text in references_of(read.claim, CLAIM_PATH):
-        if not path.startswith(f"{CLAIM_PATH}.related") and read.resolve(text) is None:
+    for path, text in references_of(request.claim, CLAIM_PATH):
+        if not path.startswith(f"{CLAIM_PATH}.related") and request.resolve(text) is None:
             yield Issue(
                 "not-found", path, "The reference leads to no entry, or to several. Add the resource once."
             )
 
 
-def _party_faults(read: Submission) -> Iterator[Issue]:
+def _party_faults(request: Submission) -> Iterator[Issue]:
     """Patient, insurer, provider and Coverage must be there: a name alone does not do. The Coverage is acted
     upon, so it must be FHIR."""
     for name, kinds in _PARTIES.items():
-        yield from _kind_faults(read.resolve(read.claim[name]), kinds, f"{CLAIM_PATH}.{name}")
+        yield from _kind_faults(request.resolve(request.claim[name]), kinds, f"{CLAIM_PATH}.{name}")
     path = f"{CLAIM_PATH}.insurance.coverage"
-    yield from _kind_faults(read.coverage, ("Coverage",), path)
-    entry = read.resolver.entry_of(read.coverage)
-    if entry is not None and read.coverage.get("resourceType") == "Coverage":
-        yield from faults(read.coverage, entry.path)
+    yield from _kind_faults(request.coverage, ("Coverage",), path)
+    entry = request.resolver.entry_of(request.coverage)
+    if entry is not None and request.coverage.get("resourceType") == "Coverage":
+        yield from faults(request.coverage, entry.path)
 
 
 def _kind_faults(found: Resource | None, kinds: tuple[str, ...], path: str) -> Iterator[Issue]:

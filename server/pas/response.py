@@ -7,7 +7,7 @@ under their own fullUrl, id and identifiers, so that a client recognises them; r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -44,6 +44,7 @@ from server.pas.verdict import (
     action,
     number_of,
     span_of,
+    tracking_of,
 )
 from server.pas.version import Service, Version
 
@@ -134,11 +135,13 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
     """profile-claimresponse."""
     read, verdicts, notes = case.read, [item.verdict for item in case.items], Notes()
     items = [_item(version, item, notes) for item in case.items]
+    facts = version.response_facts(case)
     errors = [_error(version, rejection, notes) for rejection in case.rejections]
     return {
         "resourceType": "ClaimResponse",
         "id": case.id,
         "meta": {"profile": [profile("claimresponse")]},
+        **({"extension": facts} if facts else {}),
         "identifier": case.identifiers,
         "status": "active",
         "type": read.claim["type"],
@@ -190,8 +193,9 @@ def _item(version: Version, item: Item, notes: Notes) -> Resource:
         "extension": [
             *_traces(item),
             *_authorized_span(item.verdict),
-            *_echoed_facts(item),
-            *_particulars(version, item),
+            *_numbers(version, item),
+            *_day_asked_for(item),
+            *_detail(version, item),
         ],
         "itemSequence": item.sequence,
         **({"noteNumber": numbers} if numbers else {}),
@@ -255,27 +259,31 @@ def _authorized_span(verdict: Verdict) -> list[Resource]:
     ]
 
 
-def _echoed_facts(item: Item) -> Iterator[Resource]:
-    """Numbers of earlier decisions that the request quotes, and the day of service it asks for."""
-    for name in ("authorizationNumber", "administrationReferenceNumber"):
-        quoted = value(extension(item.requested, extension_url(name)))
-        if quoted:
-            yield {"url": extension_url(name), "valueString": quoted}
+def _numbers(version: Version, item: Item) -> list[Resource]:
+    """The earlier authorization that the request quotes, and our reference of a pend; where we give none, the
+    administrative number that the request quotes."""
+    own = version.pend_number(tracking) if (tracking := tracking_of(item.verdict)) else []
+    return [
+        *_quoted(item, "authorizationNumber"),
+        *(own or _quoted(item, "administrationReferenceNumber")),
+    ]
+
+
+def _quoted(item: Item, name: str) -> list[Resource]:
+    number = value(extension(item.requested, extension_url(name)))
+    return [{"url": extension_url(name), "valueString": number}] if number else []
+
+
+def _day_asked_for(item: Item) -> list[Resource]:
+    url = extension_url("itemRequestedServiceDate")
     if "servicedDate" in item.requested:
-        yield {
-            "url": extension_url("itemRequestedServiceDate"),
-            "valueDateTime": item.requested["servicedDate"],
-        }
-    elif "servicedPeriod" in item.requested:
-        yield {
-            "url": extension_url("itemRequestedServiceDate"),
-            "valuePeriod": item.requested["servicedPeriod"],
-        }
+        return [{"url": url, "valueDateTime": item.requested["servicedDate"]}]
+    if "servicedPeriod" in item.requested:
+        return [{"url": url, "valuePeriod": item.requested["servicedPeriod"]}]
+    return []
 
 
-def _particulars(version: Version, item: Item) -> list[Resource]:
-    if isinstance(item.verdict, Asked):
-        return version.pend_number(item.verdict.tracking)
+def _detail(version: Version, item: Item) -> list[Resource]:
     service = _otherwise_authorized(item)
     return version.authorized_detail(item, service) if service else []
 
@@ -320,10 +328,10 @@ def _period(span: Span) -> Resource:
 
 
 def _error(version: Version, rejection: Rejection, notes: Notes) -> Resource:
-    notes.add(rejection.text)
+    note = notes.add(rejection.text)
     return {
         "extension": [
-            version.error_element(rejection.element),
+            version.error_element(rejection.element, note),
             {"url": extension_url("errorPath"), "valueString": rejection.path},
             {
                 "url": extension_url("errorFollowupAction"),

@@ -18,7 +18,8 @@ from server.fhir.extensions import extension, value
 from server.pas import casebook, decision, lines, rejection
 from server.pas.case import Case, Item
 from server.pas.chart import LocalChart, local_chart
-from server.pas.intake import Submission, submission
+from server.pas.intake import Submission
+from server.pas.intake import read as read_request
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.terms import extension_url
@@ -50,7 +51,7 @@ class Submit:
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """The response Bundle, once the decision is stored. Raises InvalidJson, InvalidRequest."""
-        read = submission(raw)
+        read = read_request(raw, self.version.submit_demands)
         with self.store.reading() as tx:
             judged, rejections = self._judged(tx, read, now)
         with self.store.transaction() as tx:
@@ -58,7 +59,7 @@ class Submit:
 
     def rehearsal(self, raw: bytes, now: dt.datetime) -> Resource:
         """The response Bundle as it would be; nothing is stored and no number granted."""
-        read = submission(raw)
+        read = read_request(raw, self.version.submit_demands)
         with self.store.reading() as tx:
             judged, rejections = self._judged(tx, read, now)
         case_id = cases.new_id()

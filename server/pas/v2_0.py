@@ -6,13 +6,24 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from server.pas.case import Item
+from server.pas.case import Case, Item
+from server.pas.intake import Demands
 from server.pas.response import collection
 from server.pas.terms import extension_url
-from server.pas.verdict import Verdict, pended
+from server.pas.verdict import Asked, Verdict, pended
 from server.pas.version import Service, Version
 
 Resource = dict[str, Any]
+
+SUBMIT = Demands(
+    claim={
+        "identifier": "the case trace number that the answer echoes",
+        "insurer": "the payer",
+        "item": "at least one service",
+    },
+    item={"category": "the service type"},
+)
+INQUIRY = Demands(claim={"insurer": "the payer"})
 
 
 def outcome(verdicts: Sequence[Verdict]) -> str:
@@ -40,7 +51,12 @@ def no_lines(item: Item, service: Service) -> list[Resource]:
     return []
 
 
-def error_element(element: str) -> Resource:
+def no_facts(case: Case) -> list[Resource]:
+    """ClaimResponse has no extensions of its own here."""
+    return []
+
+
+def error_element(element: str, note: int) -> Resource:
     return {"url": extension_url("errorElement"), "valueString": element}
 
 
@@ -54,9 +70,9 @@ def line_on_request(sequence: int) -> tuple[list[Resource], list[Resource]]:
     return [], [{"url": extension_url("serviceLineNumber"), "valuePositiveInt": sequence}]
 
 
-def information(texts: Sequence[str]) -> list[str]:
+def information(asked: Asked) -> list[str]:
     """Free text, so the words of each criterion go out as they are."""
-    return list(texts)
+    return [ask.text for ask in asked.asks]
 
 
 def task_line(sequence: int) -> Resource:
@@ -76,7 +92,11 @@ def one_bundle(cases: list[list[Resource]], outcomes: list[Resource], now: dt.da
 
 VERSION = Version(
     name="2.0",
+    submit_demands=SUBMIT,
+    inquiry_demands=INQUIRY,
+    identifier_names=True,
     outcome=outcome,
+    response_facts=no_facts,
     authorized_detail=authorized_detail,
     authorized_lines=no_lines,
     error_element=error_element,

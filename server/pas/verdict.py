@@ -101,9 +101,10 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
 
 class InReview(msgspec.Struct, frozen=True, tag="in-review"):
     """Pended until a person has decided. `recommended` is the denial that the rules propose, if they do: it
-    is for the reviewer to read."""
+    is for the reviewer to read. `tracking` is our reference number of the pend."""
 
     why: str
+    tracking: str
     due: dt.datetime
     recommended: Denial | None = None
 
@@ -135,6 +136,11 @@ def action(verdict: Verdict) -> str:
 def pended(verdict: Verdict) -> bool:
     """Whether more is to come."""
     return isinstance(verdict, Asked | InReview)
+
+
+def tracking_of(verdict: Verdict) -> str | None:
+    """Our reference number of a pend."""
+    return verdict.tracking if isinstance(verdict, Asked | InReview) else None
 
 
 def number_of(verdict: Verdict) -> str | None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from server.pas.case import Item
-from server.pas.verdict import Verdict
+from server.pas.case import Case, Item
+from server.pas.intake import Demands
+from server.pas.verdict import Asked, Verdict
 
 Resource = dict[str, Any]
 
@@ -30,14 +31,18 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class Version:
     """
+    submit_demands     what a request must hold beyond FHIR's own demands
+    inquiry_demands    what an inquiry must hold
+    identifier_names   whether the Claim.identifier of an inquiry may name the case that is asked for
     outcome            ClaimResponse.outcome of these verdicts
+    response_facts     extensions of the ClaimResponse itself
     authorized_detail  extensions of an item that say which service was authorized, where the request does not
     authorized_lines   ClaimResponse.addItem that say so
-    error_element      the extension that names the X12 element of an error
+    error_element      the extension that names the X12 element of an error and the number of its note
     pend_number        extensions that give a pended item the payer's own reference number
     line_on_request    where a CommunicationRequest says which item it is about: (its own, its payload's)
                        extensions
-    information        payload texts of a CommunicationRequest about an item
+    information        payload contents of a CommunicationRequest about an item
     task_line          extension of a Task.input that says which item it is about
     task_form          Task.input type code and value[x] for a form that is asked, by tracking number
     no_request         ClaimResponse elements where no Claim is answered
@@ -46,13 +51,17 @@ class Version:
     """
 
     name: str
+    submit_demands: Demands
+    inquiry_demands: Demands
+    identifier_names: bool
     outcome: Callable[[Sequence[Verdict]], str]
     authorized_detail: Callable[[Item, Service], list[Resource]]
     authorized_lines: Callable[[Item, Service], list[Resource]]
-    error_element: Callable[[str], Resource]
+    response_facts: Callable[[Case], list[Resource]]
+    error_element: Callable[[str, int], Resource]
     pend_number: Callable[[str], list[Resource]]
     line_on_request: Callable[[int], tuple[list[Resource], list[Resource]]]
-    information: Callable[[Sequence[str]], list[str]]
+    information: Callable[[Asked], list[str]]
     task_line: Callable[[int], Resource]
     task_form: Callable[[Resource], tuple[str, Resource]]
     no_request: Resource

@@ -7,16 +7,21 @@ from typing import Any
 import pytest
 
 from server.fhir.errors import FhirError, InvalidJson, InvalidRequest
-from server.pas import intake
+from server.pas import intake, v2_0
+from server.pas.intake import Submission
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
 CLAIM = "Bundle.entry[0].resource"
 
 
+def read(bundle: Resource) -> Submission:
+    return intake.read(a.raw(bundle), v2_0.SUBMIT)
+
+
 def refusal(bundle: Resource) -> FhirError:
     with pytest.raises(FhirError) as refused:
-        intake.submission(a.raw(bundle))
+        read(bundle)
     return refused.value
 
 
@@ -31,33 +36,33 @@ def changed(change: Callable[[Resource], object]) -> Resource:
 
 
 def test_a_sound_request_is_read_with_its_parties() -> None:
-    read = intake.submission(a.raw(a.request()))
+    request = read(a.request())
 
-    assert read.claim["id"] == "pa-1"
-    assert read.claim_url == f"{a.HOST}/Claim/pa-1"
-    assert read.patient["id"] == "anna"
-    assert read.insurer["id"] == "payer"
-    assert read.provider["id"] == "clinic"
-    assert read.coverage["id"] == "card"
+    assert request.claim["id"] == "pa-1"
+    assert request.claim_url == f"{a.HOST}/Claim/pa-1"
+    assert request.patient["id"] == "anna"
+    assert request.insurer["id"] == "payer"
+    assert request.provider["id"] == "clinic"
+    assert request.coverage["id"] == "card"
 
 
 @pytest.mark.parametrize("written", [a.with_absolute_references, a.with_uuids, lambda bundle: bundle])
 def test_the_parties_are_found_however_they_are_named(written: Callable[[Resource], Resource]) -> None:
-    read = intake.submission(a.raw(written(a.request())))
+    request = read(written(a.request()))
 
-    assert read.patient["id"] == "anna"
-    assert read.coverage["id"] == "card"
+    assert request.patient["id"] == "anna"
+    assert request.coverage["id"] == "card"
 
 
 def test_a_parameters_wrapper_around_the_bundle_is_looked_through() -> None:
     wrapped = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": a.request()}]}
 
-    assert intake.submission(a.raw(wrapped)).claim["id"] == "pa-1"
+    assert read(wrapped).claim["id"] == "pa-1"
 
 
 def test_what_is_not_json_is_refused_as_such() -> None:
     with pytest.raises(InvalidJson):
-        intake.submission(b'{"resourceType": "Bundle",')
+        intake.read(b'{"resourceType": "Bundle",', v2_0.SUBMIT)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +159,9 @@ def test_a_coverage_that_is_no_fhir_is_refused_at_its_entry() -> None:
 def test_extensions_with_siblings_of_their_values_are_fhir() -> None:
     """`_valueCode` beside `valueCode` is legal and stays."""
     note = {"url": "https://ehr.example/x", "valueCode": "a", "_valueCode": {"id": "i"}}
-    read = intake.submission(a.raw(a.request(claim=a.claim(extension=[note]))))
+    request = read(a.request(claim=a.claim(extension=[note])))
 
-    assert read.claim["extension"] == [note]
+    assert request.claim["extension"] == [note]
 
 
 def test_optional_elements_may_be_absent() -> None:
@@ -174,20 +179,20 @@ def test_optional_elements_may_be_absent() -> None:
     sparse = a.claim(bare)
     del sparse["diagnosis"]
 
-    assert intake.submission(a.raw(a.request(claim=sparse))).items == [bare]
+    assert read(a.request(claim=sparse)).items == [bare]
 
 
 def test_an_inquiry_needs_no_name_of_its_own_and_no_category() -> None:
     asked = a.inquiry()
     del asked["entry"][0]["resource"]["identifier"]
 
-    assert intake.inquiry(a.raw(asked)).patient["id"] == "anna"
+    assert intake.read(a.raw(asked), v2_0.INQUIRY).patient["id"] == "anna"
 
 
 def test_an_inquiry_about_nobody_is_refused() -> None:
     asked = a.inquiry()
     del asked["entry"][0]["resource"]["patient"]
     with pytest.raises(InvalidRequest) as refused:
-        intake.inquiry(a.raw(asked))
+        intake.read(a.raw(asked), v2_0.INQUIRY)
 
     assert refused.value.issues[0].expression == f"{CLAIM}.patient"

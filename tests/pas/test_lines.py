@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.pas import intake, lines
+from server.pas import intake, lines, v2_0
 from server.pas.chart import local_chart
 from tests.pas import builders as a
 
@@ -13,7 +13,7 @@ Resource = dict[str, Any]
 
 
 def order_of(bundle: Resource, index: int = 0) -> Resource:
-    read = intake.submission(a.raw(bundle))
+    read = intake.read(a.raw(bundle), v2_0.SUBMIT)
     chart = local_chart(read.resolver)
     claim = chart.of(read.claim)
     return lines.order_of(claim, claim["item"][index], chart)
@@ -141,7 +141,7 @@ def test_the_assertion_of_crd_ties_the_request_to_its_answer() -> None:
 
 
 def test_an_accident_is_the_onset_of_the_diagnosis() -> None:
-    read = intake.submission(a.raw(a.request(claim=a.claim(accident={"date": "2026-10-01"}))))
+    read = intake.read(a.raw(a.request(claim=a.claim(accident={"date": "2026-10-01"}))), v2_0.SUBMIT)
     chart = local_chart(read.resolver)
     claim = chart.of(read.claim)
     injury = lines.injury(claim, claim["item"][0], chart)
@@ -164,8 +164,8 @@ def test_the_chart_reads_the_same_however_references_are_written(
         "basedOn": [{"reference": "ServiceRequest/mri"}],
     }
     bundle = a.request(therapy)
-    here = local_chart(intake.submission(a.raw(bundle)).resolver)
-    there = local_chart(intake.submission(a.raw(written(bundle))).resolver)
+    here = local_chart(intake.read(a.raw(bundle), v2_0.SUBMIT).resolver)
+    there = local_chart(intake.read(a.raw(written(bundle)), v2_0.SUBMIT).resolver)
 
     assert here.resources == there.resources
     assert order_of(bundle) == order_of(written(bundle))
@@ -176,7 +176,7 @@ def test_two_resources_with_one_id_stay_two() -> None:
     bundle = a.with_absolute_references(a.request())
     stranger = a.anna(name=[{"family": "Other"}])
     bundle["entry"].append({"fullUrl": "https://elsewhere.example/fhir/Patient/anna", "resource": stranger})
-    chart = local_chart(intake.submission(a.raw(bundle)).resolver)
+    chart = local_chart(intake.read(a.raw(bundle), v2_0.SUBMIT).resolver)
     patients = [one for one in chart.resources if one["resourceType"] == "Patient"]
 
     assert len({one["id"] for one in patients}) == 2
@@ -185,6 +185,6 @@ def test_two_resources_with_one_id_stay_two() -> None:
 def test_a_resource_without_an_id_is_called_by_its_uuid() -> None:
     bundle = a.with_uuids(a.request())
     del bundle["entry"][1]["resource"]["id"]
-    chart = local_chart(intake.submission(a.raw(bundle)).resolver)
+    chart = local_chart(intake.read(a.raw(bundle), v2_0.SUBMIT).resolver)
 
     assert "Patient/00000002-0000-4000-8000-000000000000" in chart.by_name

@@ -67,7 +67,7 @@ every_outcome = pytest.mark.parametrize(
 
 def case(*verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> Case:
     asked = a.claim(*(a.item(number) for number in range(1, len(verdicts) + 1)))
-    read = intake.submission(a.raw(bundle or a.request(claim=asked)))
+    read = intake.read(a.raw(bundle or a.request(claim=asked)), v2_0.SUBMIT)
     items = tuple(Item(item, verdict) for item, verdict in zip(read.items, verdicts, strict=True))
     return Case(CASE, read, items, NOW, request=read.claim_url, **changes)
 
@@ -262,7 +262,7 @@ def test_a_modification_says_what_was_authorized_instead() -> None:
 def test_a_business_error_names_element_path_and_what_to_do() -> None:
     asked = a.request(claim=a.claim(a.item(1, "")))
     del asked["entry"][0]["resource"]["item"][0]["productOrService"]["coding"][0]["code"]
-    read = intake.submission(a.raw(asked))
+    read = intake.read(a.raw(asked), v2_0.SUBMIT)
     failed = Case(CASE, read, (), NOW, (rejection.no_service(0),), request=read.claim_url)
     bundle = pas_response_bundle(v2_0.VERSION, failed, BASE, NOW)
     record("pas-2.0.1", bundle)
