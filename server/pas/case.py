@@ -40,7 +40,7 @@ class Case:
     when the newest verdict was reached; `dry` that nothing of this is stored.
 
     `request` is the URL of the Claim that is answered, None where the authorization did not come about by
-    one: CRD granted it, or it is on file from of old.
+    one: CRD granted it, or it is on file from of old. `reviewed` says whether a person took part.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Case:
     decided: dt.datetime
     rejections: tuple[Rejection, ...] = ()
     request: str | None = None
+    reviewed: bool = False
     dry: bool = False
 
     @property

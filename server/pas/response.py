@@ -30,6 +30,7 @@ from server.pas.terms import (
     profile,
 )
 from server.pas.verdict import (
+    ACTION,
     Asked,
     Cancelled,
     Certifiable,
@@ -206,18 +207,26 @@ def _item(version: Version, item: Item, notes: Notes) -> Resource:
 def review_action(verdict: Verdict) -> Resource:
     """extension-reviewAction. The code stands under the full URL of its own extension: the slice is called
     `code`, the extension is not."""
-    number = number_of(verdict)
+    return _review_action(action(verdict), number_of(verdict), _reasons(verdict))
+
+
+def _certified(verdict: Verdict) -> Resource:
+    """The review action of a line that was authorized in place of another."""
+    return _review_action(ACTION[Certified], number_of(verdict), [])
+
+
+def _review_action(code: str, number: str | None, reasons: Sequence[str]) -> Resource:
     return {
         "url": extension_url("reviewAction"),
         "extension": [
             *([{"url": "number", "valueString": number}] if number else []),
             *(
-                {"url": "reasonCode", "valueCodeableConcept": concept(REVIEW_REASON, code)}
-                for code in _reasons(verdict)
+                {"url": "reasonCode", "valueCodeableConcept": concept(REVIEW_REASON, reason)}
+                for reason in reasons
             ),
             {
                 "url": extension_url("reviewActionCode"),
-                "valueCodeableConcept": concept(REVIEW_ACTION, action(verdict)),
+                "valueCodeableConcept": concept(REVIEW_ACTION, code),
             },
         ],
     }
@@ -292,6 +301,24 @@ def _added_lines(version: Version, case: Case) -> Resource:
     services = [(item, service) for item in case.items if (service := _otherwise_authorized(item))]
     lines = [line for item, service in services for line in version.authorized_lines(item, service)]
     return {"addItem": lines} if lines else {}
+
+
+def authorized_line(item: Item, service: Service) -> Resource:
+    """ClaimResponse.addItem: the service that was authorized for an item, as a line of its own."""
+    quantity = {**item.requested.get("quantity", {"unit": "unit"}), "value": service.units}
+    category = item.requested.get("category")
+    return {
+        "extension": [
+            *_traces(item),
+            *_authorized_span(item.verdict),
+            *([{"url": extension_url("itemCategory"), "valueCodeableConcept": category}] if category else []),
+        ],
+        "itemSequence": [item.sequence],
+        "productOrService": service.code,
+        **({"modifier": service.modifiers} if service.modifiers else {}),
+        "quantity": quantity,
+        "adjudication": [{"extension": [_certified(item.verdict)], "category": CATEGORY}],
+    }
 
 
 def _otherwise_authorized(item: Item) -> Service | None:

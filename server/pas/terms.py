@@ -22,6 +22,8 @@ PROCESS_PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 LOINC = "http://loinc.org"
+LOINC_QUESTIONNAIRE = "102089-0"
+LOINC_PROGRESS_NOTE = "11506-3"
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 

@@ -1,4 +1,5 @@
-"""What is answered about each outcome, and how it is laid out (profile-pas-response-bundle, 2.0.1)."""
+"""What is answered about each outcome, and how it is laid out (profile-pas-response-bundle), in both guide
+versions; where they differ, the test says which."""
 
 import datetime as dt
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.fhir.extensions import extension, value, values
-from server.pas import decision, intake, rejection, v2_0
+from server.pas import decision, intake, rejection, v2_0, v2_2
 from server.pas.case import Case, Item
 from server.pas.response import pas_inquiry_response_entries, pas_response_bundle
 from server.pas.terms import REVIEW_ACTION, extension_url
@@ -25,6 +26,7 @@ from server.pas.verdict import (
     from_json,
     to_json,
 )
+from server.pas.version import Version
 from server.policy.denial import denial_of
 from server.policy.determination import Determination
 from tests.emitted import record
@@ -38,6 +40,15 @@ BASE = "http://127.0.0.1:8080/r2.0/fhir"
 CASE = "3a0b1d56-7c1f-4b52-9a55-1c3d5e7f9a01"
 SPAN = Span(dt.date(2026, 12, 1), dt.date(2027, 1, 29))
 CERTIFIED = Certified("PA1234567890", dt.date(2026, 11, 25), SPAN, Decimal(1))
+
+
+GUIDE = {"2.0": "pas-2.0.1", "2.2": "pas-2.2.1"}
+
+
+@pytest.fixture(params=[v2_0.VERSION, v2_2.VERSION], ids=["2.0.1", "2.2.1"])
+def spoken(request: pytest.FixtureRequest) -> Version:
+    version: Version = request.param
+    return version
 
 
 def verdict_on(determination: Determination) -> Verdict:
@@ -69,12 +80,12 @@ def case(*verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> 
     asked = a.claim(*(a.item(number) for number in range(1, len(verdicts) + 1)))
     read = intake.read(a.raw(bundle or a.request(claim=asked)), v2_0.SUBMIT)
     items = tuple(Item(item, verdict) for item, verdict in zip(read.items, verdicts, strict=True))
-    return Case(CASE, read, items, NOW, request=read.claim_url, **changes)
+    return Case(CASE, read, items, NOW, **{"request": read.claim_url, **changes})
 
 
-def answer(*verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> Resource:
-    answered = pas_response_bundle(v2_0.VERSION, case(*verdicts, bundle=bundle, **changes), BASE, NOW)
-    record("pas-2.0.1", answered)
+def answer(spoken: Version, *verdicts: Verdict, bundle: Resource | None = None, **changes: Any) -> Resource:
+    answered = pas_response_bundle(spoken, case(*verdicts, bundle=bundle, **changes), BASE, NOW)
+    record(GUIDE[spoken.name], answered)
     return answered
 
 
@@ -91,10 +102,14 @@ def review_action(item: Resource) -> Resource:
 
 
 @every_outcome
-def test_each_outcome_has_its_own_review_action(name: str, verdict: Verdict, code: str) -> None:
+def test_each_outcome_has_its_own_review_action(
+    spoken: Version, name: str, verdict: Verdict, code: str
+) -> None:
     """Above all: denied is A3, and what needs no authorization is never that."""
     action = value(
-        extension(review_action(response(answer(verdict))["item"][0]), extension_url("reviewActionCode"))
+        extension(
+            review_action(response(answer(spoken, verdict))["item"][0]), extension_url("reviewActionCode")
+        )
     )
 
     assert action == {"coding": [{"system": "https://codesystem.x12.org/005010/306", "code": code}]}
@@ -108,9 +123,9 @@ def test_a_verdict_comes_out_of_the_store_as_it_went_in(name: str, verdict: Verd
 
 @every_outcome
 def test_every_answer_opens_with_the_response_and_names_each_entry_once(
-    name: str, verdict: Verdict, code: str
+    spoken: Version, name: str, verdict: Verdict, code: str
 ) -> None:
-    bundle = answer(verdict)
+    bundle = answer(spoken, verdict)
     urls = [entry["fullUrl"] for entry in bundle["entry"]]
 
     assert bundle["type"] == "collection"
@@ -118,8 +133,8 @@ def test_every_answer_opens_with_the_response_and_names_each_entry_once(
     assert len(set(urls)) == len(urls)
 
 
-def test_an_authorization_says_its_number_its_day_and_its_span() -> None:
-    answered = response(answer(CERTIFIED))
+def test_an_authorization_says_its_number_its_day_and_its_span(spoken: Version) -> None:
+    answered = response(answer(spoken, CERTIFIED))
     line = answered["item"][0]
 
     assert value(extension(review_action(line), "number")) == "PA1234567890"
@@ -132,8 +147,8 @@ def test_an_authorization_says_its_number_its_day_and_its_span() -> None:
     assert answered["preAuthPeriod"] == {"start": "2026-12-01", "end": "2027-01-29"}
 
 
-def test_items_keep_sequence_trace_number_and_the_day_asked_for() -> None:
-    lines = response(answer(CERTIFIED, verdict_on(said.denied())))["item"]
+def test_items_keep_sequence_trace_number_and_the_day_asked_for(spoken: Version) -> None:
+    lines = response(answer(spoken, CERTIFIED, verdict_on(said.denied())))["item"]
 
     assert [line["itemSequence"] for line in lines] == [1, 2]
     assert [values(line, extension_url("itemTraceNumber")) for line in lines] == [
@@ -143,9 +158,9 @@ def test_items_keep_sequence_trace_number_and_the_day_asked_for() -> None:
     assert value(extension(lines[0], extension_url("itemRequestedServiceDate"))) == "2026-12-01"
 
 
-def test_what_the_client_sent_comes_back_under_its_own_names() -> None:
+def test_what_the_client_sent_comes_back_under_its_own_names(spoken: Version) -> None:
     asked = a.request()
-    answered = answer(CERTIFIED, bundle=asked)
+    answered = answer(spoken, CERTIFIED, bundle=asked)
     sent = {entry["fullUrl"]: entry["resource"] for entry in asked["entry"]}
     back = {entry["fullUrl"]: entry["resource"] for entry in answered["entry"][1:]}
 
@@ -160,7 +175,7 @@ def test_what_the_client_sent_comes_back_under_its_own_names() -> None:
     assert response(answered)["identifier"][0] == {"system": "https://ehr.example/pa", "value": "PA-1"}
 
 
-def test_a_requester_in_a_role_comes_with_the_person_and_the_place() -> None:
+def test_a_requester_in_a_role_comes_with_the_person_and_the_place(spoken: Version) -> None:
     doctor = {
         "resourceType": "Practitioner",
         "id": "doctor",
@@ -176,15 +191,15 @@ def test_a_requester_in_a_role_comes_with_the_person_and_the_place() -> None:
         "organization": {"reference": "Organization/clinic"},
     }
     asked = a.request(role, doctor, claim=a.claim(provider={"reference": "PractitionerRole/role"}))
-    answered = answer(verdict_on(said.needs_more()), bundle=asked)
+    answered = answer(spoken, verdict_on(said.needs_more()), bundle=asked)
     names = {entry["fullUrl"].removeprefix(f"{a.HOST}/") for entry in answered["entry"]}
 
     assert {"PractitionerRole/role", "Practitioner/doctor", "Organization/clinic"} <= names
     assert response(answered)["requestor"] == {"reference": f"{a.HOST}/PractitionerRole/role"}
 
 
-def test_a_denial_gives_its_reason_by_code_and_in_words() -> None:
-    answered = response(answer(verdict_on(said.denied())))
+def test_a_denial_gives_its_reason_by_code_and_in_words(spoken: Version) -> None:
+    answered = response(answer(spoken, verdict_on(said.denied())))
     line = answered["item"][0]
 
     assert values(review_action(line), "reasonCode") == [
@@ -196,109 +211,186 @@ def test_a_denial_gives_its_reason_by_code_and_in_words() -> None:
     assert "preAuthRef" not in answered
 
 
-def test_what_needs_no_authorization_says_so_and_has_no_number() -> None:
-    answered = response(answer(verdict_on(said.free_of_authorization())))
+def test_what_needs_no_authorization_says_so_and_has_no_number(spoken: Version) -> None:
+    answered = response(answer(spoken, verdict_on(said.free_of_authorization())))
 
     assert answered["disposition"] == "No authorization required"
     assert "preAuthRef" not in answered
     assert extension(review_action(answered["item"][0]), "number") is None
 
 
-def test_a_request_for_information_says_what_by_criterion_and_by_form() -> None:
-    bundle = answer(verdict_on(said.needs_more()))
+def test_a_request_for_information_names_what_is_missing_and_by_when(spoken: Version) -> None:
+    bundle = answer(spoken, verdict_on(said.needs_more()))
     (asked,) = of_type(bundle, "CommunicationRequest")
     (task,) = of_type(bundle, "Task")
     answered = response(bundle)
 
-    assert answered["outcome"] == "queued"
     assert answered["communicationRequest"] == [{"reference": f"{BASE}/CommunicationRequest/{CASE}-1"}]
-    assert [payload["contentString"].partition(",")[0] for payload in asked["payload"]] == ["IMG-XR"]
-    assert value(extension(asked["payload"][0], extension_url("serviceLineNumber"))) == 1
-    assert task["input"][1]["valueIdentifier"] == asked["identifier"][0]
-    assert value(extension(task["input"][1], extension_url("paLineNumber"))) == 1
+    assert answered["processNote"][0]["text"].startswith("IMG-XR, Plain film first.")
+    assert task["identifier"] == asked["identifier"]
     assert task["reasonReference"] == {"reference": f"{a.HOST}/Claim/pa-1"}
     assert task["restriction"]["period"]["end"].startswith("2026-12-02")
 
 
-def test_a_review_asks_the_provider_for_nothing() -> None:
-    bundle = answer(verdict_on(said.recommends_denial()))
+def test_in_2_0_the_request_speaks_in_words_and_the_task_by_identifier() -> None:
+    bundle = answer(v2_0.VERSION, verdict_on(said.needs_more()))
+    (asked,) = of_type(bundle, "CommunicationRequest")
+    (task,) = of_type(bundle, "Task")
+    (payload,) = asked["payload"]
+
+    assert payload["contentString"].startswith("IMG-XR, Plain film first.")
+    assert value(extension(payload, extension_url("serviceLineNumber"))) == 1
+    assert task["input"][1]["valueIdentifier"] == asked["identifier"][0]
+    assert value(extension(task["input"][1], extension_url("paLineNumber"))) == 1
+
+
+def test_in_2_2_the_request_speaks_in_loinc_and_the_task_by_context() -> None:
+    bundle = answer(v2_2.VERSION, verdict_on(said.needs_more()))
+    (asked,) = of_type(bundle, "CommunicationRequest")
+    (task,) = of_type(bundle, "Task")
+    line = response(bundle)["item"][0]
+
+    assert [payload["contentString"] for payload in asked["payload"]] == ["102089-0"]
+    assert value(extension(asked, extension_url("serviceLineNumber"))) == 1
+    assert task["input"][1]["valueString"] == asked["identifier"][0]["value"]
+    assert (
+        value(extension(line, extension_url("administrationReferenceNumber")))
+        == asked["identifier"][0]["value"]
+    )
+
+
+def test_a_review_asks_the_provider_for_nothing(spoken: Version) -> None:
+    bundle = answer(spoken, verdict_on(said.recommends_denial()))
 
     assert of_type(bundle, "CommunicationRequest") == []
     assert response(bundle)["disposition"] == "Pended: clinical review"
 
 
-def test_a_recommendation_is_not_told_as_if_it_were_the_decision() -> None:
+def test_a_recommendation_is_not_told_as_if_it_were_the_decision(spoken: Version) -> None:
     verdict = verdict_on(said.recommends_denial())
 
     assert isinstance(verdict, InReview)
     assert verdict.recommended == denial_of(said.denied())
-    assert values(review_action(response(answer(verdict))["item"][0]), "reasonCode") == []
+    assert values(review_action(response(answer(spoken, verdict))["item"][0]), "reasonCode") == []
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "outcome"),
+    ("verdicts", "in_2_0", "in_2_2"),
     [
-        ([CERTIFIED], "complete"),
-        ([Denied(denial_of(said.denied()))], "complete"),
-        ([NotRequired("Exempt.")], "complete"),
-        ([verdict_on(said.needs_more())], "queued"),
-        ([verdict_on(said.waits_for_a_person()), verdict_on(said.needs_more())], "queued"),
-        ([CERTIFIED, verdict_on(said.needs_more())], "partial"),
+        ([CERTIFIED], "complete", "complete"),
+        ([Denied(denial_of(said.denied()))], "complete", "complete"),
+        ([NotRequired("Exempt.")], "complete", "complete"),
+        ([verdict_on(said.needs_more())], "queued", "complete"),
+        ([verdict_on(said.waits_for_a_person()), verdict_on(said.needs_more())], "queued", "complete"),
+        ([CERTIFIED, verdict_on(said.needs_more())], "partial", "partial"),
     ],
 )
-def test_the_outcome_tells_whether_all_is_decided(verdicts: list[Verdict], outcome: str) -> None:
-    assert response(answer(*verdicts))["outcome"] == outcome
+def test_the_outcome_tells_whether_all_is_decided(verdicts: list[Verdict], in_2_0: str, in_2_2: str) -> None:
+    assert response(answer(v2_0.VERSION, *verdicts))["outcome"] == in_2_0
+    assert response(answer(v2_2.VERSION, *verdicts))["outcome"] == in_2_2
 
 
-def test_a_modification_says_what_was_authorized_instead() -> None:
-    changed = Modified("PA1", dt.date(2026, 11, 25), SPAN, "73221", Decimal(1), "Contrast adds nothing here.")
-    line = response(answer(changed))["item"][0]
-    detail = extension(line, extension_url("itemAuthorizedDetail"))
+MODIFIED = Modified("PA1", dt.date(2026, 11, 25), SPAN, "73221", Decimal(1), "Contrast adds nothing here.")
+
+
+def with_contrast() -> Resource:
+    return a.request(claim=a.claim(a.item(1, "73223", quantity={"value": 2, "unit": "unit"})))
+
+
+def test_in_2_0_a_modified_item_says_what_was_authorized_instead() -> None:
+    answered = response(answer(v2_0.VERSION, MODIFIED, bundle=with_contrast()))
+    detail = extension(answered["item"][0], extension_url("itemAuthorizedDetail"))
 
     assert value(extension(detail, "productOrServiceCode"))["coding"][0]["code"] == "73221"
     assert value(extension(detail, "quantity")) == {"value": Decimal(1)}
+    assert "addItem" not in answered
 
 
-def test_a_business_error_names_element_path_and_what_to_do() -> None:
+def test_in_2_2_what_was_authorized_instead_is_a_line_of_its_own() -> None:
+    answered = response(answer(v2_2.VERSION, MODIFIED, bundle=with_contrast()))
+    detail = extension(answered["item"][0], extension_url("itemAuthorizedDetail"))
+    (line,) = answered["addItem"]
+
+    assert value(extension(detail, "productOrServiceCode"))["coding"][0]["code"] == "73223"
+    assert line["itemSequence"] == [1]
+    assert line["productOrService"]["coding"][0]["code"] == "73221"
+    assert line["quantity"] == {"value": Decimal(1), "unit": "unit"}
+    assert (
+        value(extension(review_action(line), extension_url("reviewActionCode")))["coding"][0]["code"] == "A1"
+    )
+    assert value(extension(review_action(line), "number")) == "PA1"
+
+
+def test_a_business_error_names_element_path_and_what_to_do(spoken: Version) -> None:
     asked = a.request(claim=a.claim(a.item(1, "")))
     del asked["entry"][0]["resource"]["item"][0]["productOrService"]["coding"][0]["code"]
     read = intake.read(a.raw(asked), v2_0.SUBMIT)
     failed = Case(CASE, read, (), NOW, (rejection.no_service(0),), request=read.claim_url)
-    bundle = pas_response_bundle(v2_0.VERSION, failed, BASE, NOW)
-    record("pas-2.0.1", bundle)
+    bundle = pas_response_bundle(spoken, failed, BASE, NOW)
+    record(GUIDE[spoken.name], bundle)
     (error,) = response(bundle)["error"]
 
     assert response(bundle)["outcome"] == "error"
     assert "item" not in response(bundle)
     assert error["code"]["coding"][0] == {"system": "https://codesystem.x12.org/005010/901", "code": "AG"}
     assert value(extension(error, extension_url("errorPath"))) == "Claim.item[0].productOrService"
-    assert value(extension(error, extension_url("errorElement"))) == "2000F-SV1"
+    element = extension(error, extension_url("errorElement"))
+    assert (value(element) or value(extension(element, "error"))) == "2000F-SV1"
 
 
-def test_numbers_of_earlier_decisions_that_a_request_quotes_come_back_with_it() -> None:
+def test_numbers_of_earlier_decisions_that_a_request_quotes_come_back_with_it(spoken: Version) -> None:
     quoting = a.item()
     quoting["extension"].append({"url": extension_url("authorizationNumber"), "valueString": "PA-OLD"})
-    line = response(answer(CERTIFIED, bundle=a.request(claim=a.claim(quoting))))["item"][0]
+    line = response(answer(spoken, CERTIFIED, bundle=a.request(claim=a.claim(quoting))))["item"][0]
 
     assert value(extension(line, extension_url("authorizationNumber"))) == "PA-OLD"
 
 
 @every_outcome
 def test_an_inquiry_is_told_the_same_without_the_requests_for_information(
-    name: str, verdict: Verdict, code: str
+    spoken: Version, name: str, verdict: Verdict, code: str
 ) -> None:
-    entries = pas_inquiry_response_entries(v2_0.VERSION, case(verdict), BASE)
-    body = v2_0.VERSION.inquiry_answer([entries], [], NOW)
-    record("pas-2.0.1", body)
-    told, first = response(body), response(answer(verdict))
+    entries = pas_inquiry_response_entries(spoken, case(verdict), BASE)
+    body = spoken.inquiry_answer([entries], [], NOW)
+    record(GUIDE[spoken.name], body)
+    bundle = body["parameter"][0]["resource"] if spoken is v2_2.VERSION else body
+    told, first = response(bundle), response(answer(spoken, verdict))
 
     assert told["meta"]["profile"] == [a.profile("claiminquiryresponse")]
     assert told["item"] == first["item"]
     assert "communicationRequest" not in told
 
 
-def test_a_dry_run_is_readable_nowhere_and_says_so() -> None:
-    bundle = answer(Certifiable(SPAN, Decimal(1)), dry=True)
+def test_a_dry_run_is_readable_nowhere_and_says_so(spoken: Version) -> None:
+    bundle = answer(spoken, Certifiable(SPAN, Decimal(1)), dry=True)
 
     assert bundle["entry"][0]["fullUrl"] == f"urn:uuid:{CASE}"
     assert response(bundle)["disposition"] == "Dry run, nothing was stored: would be authorized"
+
+
+def test_an_authorization_that_no_claim_asked_for_is_told_with_its_service(spoken: Version) -> None:
+    told = response(answer(spoken, OnFile("PA-OLD", SPAN, Decimal(1)), request=None))
+
+    assert told["preAuthRef"] == "PA-OLD"
+    assert told["identifier"][0]["value"] == CASE
+    assert "reference" not in told.get("request", {})
+
+
+def test_in_2_2_the_answer_says_who_reviewed_and_turns_the_transmission_round() -> None:
+    parts = {
+        "applicationSenderCode": "EHR",
+        "applicationReceiverCode": "EXAMPLE",
+        "interchangeSenderID": "ISA1",
+    }
+    sent = {
+        "url": extension_url("TransmissionIdentifiers"),
+        "extension": [{"url": name, "valueString": content} for name, content in parts.items()],
+    }
+    told = response(answer(v2_2.VERSION, CERTIFIED, bundle=a.request(claim=a.claim(extension=[sent]))))
+    turned = extension(told, extension_url("TransmissionIdentifiers"))
+    reviewer = extension(told, extension_url("claimResponseReviewer"))
+
+    assert value(extension(turned, "applicationSenderCode")) == "EXAMPLE"
+    assert value(extension(turned, "applicationReceiverCode")) == "EHR"
+    assert value(extension(turned, "interchangeReceiverID")) == "ISA1"
+    assert value(extension(reviewer, "wasHumanReviewedFlag")) is False
