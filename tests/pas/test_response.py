@@ -189,6 +189,7 @@ def test_a_requester_in_a_role_comes_with_the_person_and_the_place(spoken: Versi
         "meta": {"profile": [a.profile("practitionerrole")]},
         "practitioner": {"reference": "Practitioner/doctor"},
         "organization": {"reference": "Organization/clinic"},
+        "telecom": [{"system": "phone", "value": "555 0100"}],
     }
     asked = a.request(role, doctor, claim=a.claim(provider={"reference": "PractitionerRole/role"}))
     answered = answer(spoken, verdict_on(said.needs_more()), bundle=asked)
@@ -249,14 +250,12 @@ def test_in_2_2_the_request_speaks_in_loinc_and_the_task_by_context() -> None:
     (asked,) = of_type(bundle, "CommunicationRequest")
     (task,) = of_type(bundle, "Task")
     line = response(bundle)["item"][0]
+    tracking = asked["identifier"][0]["value"]
 
     assert [payload["contentString"] for payload in asked["payload"]] == ["102089-0"]
     assert value(extension(asked, extension_url("serviceLineNumber"))) == 1
-    assert task["input"][1]["valueString"] == asked["identifier"][0]["value"]
-    assert (
-        value(extension(line, extension_url("administrationReferenceNumber")))
-        == asked["identifier"][0]["value"]
-    )
+    assert task["input"][1]["valueString"] == tracking
+    assert value(extension(line, extension_url("administrationReferenceNumber"))) == tracking
 
 
 def test_a_review_asks_the_provider_for_nothing(spoken: Version) -> None:
