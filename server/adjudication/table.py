@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from server.adjudication.authorizations import day_of_service
 from server.adjudication.orders import day_zero, planned_day, service_code, side
 from server.fhir.dates import first_day, last_day
-from server.policy.determination import Decision, Determination, Line
+from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.request import Chart, Member, Resource
 
 if TYPE_CHECKING:
@@ -41,12 +41,38 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
         pa_needed=False,
         decision=decision,
         gate=gate,
-        criteria=(),
-        unmet=(NOT_COVERED,) if gate == NOT_COVERED else (),
+        criteria=(_unmet(gate, reason),) if decision is Decision.DENY else (),
+        unmet=(gate,) if decision is Decision.DENY else (),
         unknown=(),
         theme=None,
         reason=reason,
+        appeal=plan.appeal,
         title=service.title,
+    )
+
+
+_CONTRACT = "The member's coverage contract"
+_OWED = {
+    NOT_COVERED: (
+        "Coverage is active",
+        "A coverage that is active on the day of service: check the insurance card and send again.",
+    ),
+    NO_BENEFIT: ("The service is a benefit", "A service that the contract covers: ask the plan which."),
+}
+"""What a denial by the table owes the provider beside its reason: the criterion, and what would change it."""
+
+
+def _unmet(gate: str, reason: str) -> Criterion:
+    title, remedy = _OWED[gate]
+    return Criterion(
+        id=gate,
+        title=title,
+        value=Met.NO,
+        sentence=reason,
+        guideline=_CONTRACT,
+        theme=None,
+        would_satisfy=remedy,
+        in_the_way=True,
     )
 
 

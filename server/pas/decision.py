@@ -13,6 +13,10 @@ from server.policy.determination import Criterion, Decision, Determination
 SPAN = dt.timedelta(days=60)
 """How long an authorization lasts where the determination does not say (policy source, section 10)."""
 
+MORE_INFORMATION = "0U"
+"""Reason code (X12 886) of whatever is asked, whichever criterion asks; not verified against the licensed
+list."""
+
 
 def needs_number(determination: Determination) -> bool:
     """Approved, and an authorization is what makes it so: a new one, or the one on file."""
@@ -33,7 +37,7 @@ def verdict_without_number(determination: Determination, tracking: str, now: dt.
                 questionnaires=determination.questionnaires,
                 tracking=tracking,
                 due=due,
-                code=determination.denial_code,
+                code=MORE_INFORMATION,
             )
         case Decision.PEND:
             denies = determination.recommended is Decision.DENY

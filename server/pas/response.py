@@ -234,7 +234,7 @@ def _review_action(code: str, number: str | None, reasons: Sequence[str]) -> Res
 
 def _reasons(verdict: Verdict) -> list[str]:
     match verdict:
-        case Denied(denial):
+        case Denied(denial) if denial.code:
             return [denial.code]
         case Asked(code=code) if code:
             return [code]

@@ -60,22 +60,24 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """`code` is the reason code (X12 886) of the theme that leads; `reason` says the outcome in plain
-    words."""
+    """`code` is the reason code (X12 886) of the theme that leads. An administrative denial (no active
+    coverage, no benefit, asked too late) has no theme and, until the licensed list has been read for one, no
+    code; every other must have it."""
 
     code: str
-    reason: str
     findings: tuple[Finding, ...]
     appeal: str
+    administrative: bool = False
 
     def __post_init__(self) -> None:
-        _complete(self, "no criterion" if not self.findings else self.findings[0].criterion)
+        spared = ("administrative", "code") if self.administrative else ("administrative",)
+        _complete(self, self.findings[0].criterion if self.findings else "no criterion", spared)
 
     @property
     def text(self) -> str:
         """The whole denial as a provider reads it."""
         return " ".join(
-            [_sentence(self.reason), *(finding.text for finding in self.findings), f"Appeal: {self.appeal}"]
+            ["Not authorized.", *(finding.text for finding in self.findings), f"Appeal: {self.appeal}"]
         )
 
 
@@ -86,9 +88,9 @@ def denial_of(determination: Determination) -> Denial:
         raise ValueError(f"the determination says {determination.decision}, not deny")
     return Denial(
         code=determination.denial_code,
-        reason=determination.reason,
         findings=tuple(Finding.of(determination.criterion(unmet)) for unmet in determination.unmet),
         appeal=determination.appeal,
+        administrative=bool(determination.gate),
     )
 
 
@@ -96,8 +98,9 @@ def _looked_at(evidence: tuple[Evidence, ...]) -> str:
     return "; ".join(piece.summary for piece in evidence) or NOTHING_FOUND
 
 
-def _complete(value: Any, about: str) -> None:
-    lacking = [part.name for part in fields(value) if not _said(getattr(value, part.name))]
+def _complete(value: Any, about: str, spared: tuple[str, ...] = ()) -> None:
+    names = [part.name for part in fields(value) if part.name not in spared]
+    lacking = [name for name in names if not _said(getattr(value, name))]
     if lacking:
         raise IncompleteDenial(about, lacking)
 

@@ -30,10 +30,10 @@ def test_a_finding_that_lacks_a_part_cannot_be_made(part: str) -> None:
     assert lacking.value.lacking == [part]
 
 
-@pytest.mark.parametrize("part", ["code", "reason", "findings", "appeal"])
+@pytest.mark.parametrize("part", ["code", "findings", "appeal"])
 def test_a_denial_that_lacks_a_part_cannot_be_made(part: str) -> None:
     said = denial_of(denied())
-    whole = {name: getattr(said, name) for name in ("code", "reason", "findings", "appeal")}
+    whole = {name: getattr(said, name) for name in ("code", "findings", "appeal")}
 
     with pytest.raises(IncompleteDenial) as lacking:
         Denial(**{**whole, part: () if part == "findings" else ""})
@@ -56,6 +56,24 @@ def test_where_nothing_spoke_for_a_criterion_the_denial_says_what_was_searched()
 
 def test_a_recommended_denial_has_the_same_words_as_a_denial() -> None:
     assert denial_of(recommends_denial()).text == denial_of(denied()).text
+
+
+def test_an_administrative_denial_needs_no_code_but_all_the_words() -> None:
+    lapsed = Criterion(
+        "G-COV",
+        "Coverage is active",
+        Met.NO,
+        "The coverage ended",
+        "The coverage contract",
+        None,
+        would_satisfy="An active coverage",
+    )
+    said = denial_of(denied(criteria=(lapsed,), unmet=("G-COV",), gate="G-COV", denial_code="", theme=None))
+
+    assert said.code == ""
+    assert "The coverage contract" in said.text
+    with pytest.raises(IncompleteDenial):
+        denial_of(denied(unmet=(), gate="G-COV"))
 
 
 def test_nothing_else_can_be_read_as_a_denial() -> None:
