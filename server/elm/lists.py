@@ -1,0 +1,107 @@
+"""Forms that pick from a list: First, Last, SingletonFrom, Indexer.
+
+CQL logical specification, "List Operators" and "String Operators" (an Indexer also reads a string). They are
+here and not in the operator table because, traced, they narrow: picking the last treatment means that one
+treatment decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.errors import EvaluationError
+from server.elm.evidence import TracedList, reason
+from server.elm.library import Node
+from server.elm.types import STRING, ListOf, Type
+
+Pick = Callable[[list[Any]], int | None]
+
+
+@form("First")
+def first(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The first item, null of an empty list."""
+    return _picking(compiler, compiler.compile(_source(node), scope), lambda items: 0 if items else None)
+
+
+@form("Last")
+def last(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The last item, null of an empty list."""
+    return _picking(
+        compiler, compiler.compile(_source(node), scope), lambda items: len(items) - 1 if items else None
+    )
+
+
+@form("SingletonFrom")
+def singleton_from(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The one item, null of an empty list, an error of more."""
+
+    def only(items: list[Any]) -> int | None:
+        if len(items) > 1:
+            raise EvaluationError(f"Expected at most one item and found {len(items)}.")
+        return 0 if items else None
+
+    return _picking(compiler, compiler.operand(node, scope), only)
+
+
+@form("Indexer")
+def indexer(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The item (of a string, the character) at a position from 0; null outside."""
+    operands = compiler.operands(node, scope)
+    if len(operands) != 2:
+        raise compiler.error("Indexer wants a list and a position", node, scope)
+    source, position = operands[0].run, operands[1].run
+
+    def at(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log) if compiler.tracing else 0
+        items = source(frame)
+        index = position(frame)
+        if items is None or index is None or not 0 <= index < len(items):
+            return None
+        if compiler.tracing and isinstance(items, list):
+            _narrow(log, start, items, index)
+        return items[index]
+
+    return Code(at, STRING if operands[0].type == STRING else _element(operands[0].type))
+
+
+def _source(node: Node) -> Any:
+    return node["source"] if node.get("source") is not None else node.get("operand")
+
+
+def _element(kind: Type) -> Type:
+    return kind.element if isinstance(kind, ListOf) else None
+
+
+def _picking(compiler: Compiler, source: Code, pick: Pick) -> Code:
+    fetch: Thunk = source.run
+
+    def plain(frame: Frame) -> Any:
+        items = fetch(frame)
+        if not isinstance(items, list):
+            return items
+        index = pick(items)
+        return None if index is None else items[index]
+
+    def traced(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log)
+        items = fetch(frame)
+        if not isinstance(items, list):
+            return items
+        index = pick(items)
+        if index is None:
+            return None
+        _narrow(log, start, items, index)
+        return items[index]
+
+    return Code(traced if compiler.tracing else plain, _element(source.type))
+
+
+def _narrow(log: list[Any], start: int, items: list[Any], index: int) -> None:
+    """Of what a list's log says, keep what led to one item."""
+    whole = log[start:]
+    del log[start:]
+    log.append(items.why[index] if isinstance(items, TracedList) else reason(items[index], whole))

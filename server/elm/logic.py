@@ -1,0 +1,210 @@
+"""Forms that do not evaluate all they are given: three-valued logic, conditionals, Coalesce, Exists.
+
+CQL logical specification, "Logical Operators", "Conditional Operators", "Nullological Operators". Null means
+"not known": `false and null` is false, `true and null` is null. Traced, they keep what decided: of a false
+`and` the operand that was false, of a true `or` the one that was true, of an unknown the ones not known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.library import Node
+from server.elm.operators.registry import OPERATORS
+from server.elm.types import BOOLEAN
+
+
+@form("And")
+def and_(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """False as soon as one operand is."""
+    left, right = _two(compiler, node, scope)
+    thunk = _traced_junction(left, right, False) if compiler.tracing else _and(left, right)
+    return Code(thunk, BOOLEAN)
+
+
+@form("Or")
+def or_(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """True as soon as one operand is."""
+    left, right = _two(compiler, node, scope)
+    thunk = _traced_junction(left, right, True) if compiler.tracing else _or(left, right)
+    return Code(thunk, BOOLEAN)
+
+
+@form("Implies")
+def implies(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """`not a or b`."""
+    left, right = _two(compiler, node, scope)
+
+    def denied(frame: Frame) -> Any:
+        value = left(frame)
+        return None if value is None else not value
+
+    thunk = _traced_junction(denied, right, True) if compiler.tracing else _or(denied, right)
+    return Code(thunk, BOOLEAN)
+
+
+def _two(compiler: Compiler, node: Node, scope: Scope) -> tuple[Thunk, Thunk]:
+    operands = compiler.operands(node, scope)
+    if len(operands) != 2:
+        raise compiler.error(f"{node['type']} wants two operands and has {len(operands)}", node, scope)
+    return operands[0].run, operands[1].run
+
+
+def _and(left: Thunk, right: Thunk) -> Thunk:
+    def conjunction(frame: Frame) -> Any:
+        first = left(frame)
+        if first is False:
+            return False
+        second = right(frame)
+        if second is False:
+            return False
+        return None if first is None or second is None else True
+
+    return conjunction
+
+
+def _or(left: Thunk, right: Thunk) -> Thunk:
+    def disjunction(frame: Frame) -> Any:
+        first = left(frame)
+        if first is True:
+            return True
+        second = right(frame)
+        if second is True:
+            return True
+        return None if first is None or second is None else False
+
+    return disjunction
+
+
+def _traced_junction(left: Thunk, right: Thunk, decisive: bool) -> Thunk:
+    """`and` (decided by a false operand) or `or` (by a true one), keeping only what decided in the log."""
+
+    def junction(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log)
+        first = left(frame)
+        if first is decisive:
+            return decisive
+        middle = len(log)
+        second = right(frame)
+        if second is decisive:
+            del log[start:middle]
+            return decisive
+        if first is None:
+            if second is not None:
+                del log[middle:]
+            return None
+        if second is None:
+            del log[start:middle]
+            return None
+        return not decisive
+
+    return junction
+
+
+@form("If")
+def if_(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """A condition that is not known counts as false."""
+    condition = compiler.compile(node.get("condition"), scope).run
+    then = compiler.compile(node.get("then"), scope)
+    otherwise = compiler.optional(node.get("else"), scope)
+    first, second = then.run, otherwise.run
+    return Code(
+        lambda frame: first(frame) if condition(frame) is True else second(frame), then.type or otherwise.type
+    )
+
+
+@form("Case")
+def case(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The first item whose condition is true, or which equals the comparand."""
+    items = [
+        (compiler.compile(item.get("when"), scope).run, compiler.compile(item.get("then"), scope))
+        for item in node.get("caseItem") or ()
+    ]
+    otherwise = compiler.optional(node.get("else"), scope)
+    kind = next((then.type for _, then in items if then.type is not None), otherwise.type)
+    table = [(when, then.run) for when, then in items]
+    last = otherwise.run
+    if node.get("comparand") is not None:
+        return Code(_matching(compiler.compile(node["comparand"], scope).run, table, last), kind)
+
+    def choose(frame: Frame) -> Any:
+        for when, then in table:
+            if when(frame) is True:
+                return then(frame)
+        return last(frame)
+
+    return Code(choose, kind)
+
+
+def _matching(comparand: Thunk, table: list[tuple[Thunk, Thunk]], last: Thunk) -> Thunk:
+    equal = OPERATORS["Equal"].function
+
+    def choose(frame: Frame) -> Any:
+        wanted = comparand(frame)
+        if wanted is not None:
+            for when, then in table:
+                value = when(frame)
+                if value is not None and equal(wanted, value) is True:
+                    return then(frame)
+        return last(frame)
+
+    return choose
+
+
+@form("Coalesce")
+def coalesce(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The first operand, or the first item of a single list operand, that is not null."""
+    operands = compiler.operands(node, scope)
+    kind = next((operand.type for operand in operands if operand.type is not None), None)
+    thunks = [operand.run for operand in operands]
+    if len(thunks) == 1:
+        only = thunks[0]
+
+        def of_list(frame: Frame) -> Any:
+            value = only(frame)
+            if isinstance(value, list):
+                return next((item for item in value if item is not None), None)
+            return value
+
+        return Code(of_list, None)
+
+    def first_known(frame: Frame) -> Any:
+        for thunk in thunks:
+            value = thunk(frame)
+            if value is not None:
+                return value
+        return None
+
+    if not compiler.tracing:
+        return Code(first_known, kind)
+
+    def traced(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log)
+        for thunk in thunks:
+            before = len(log)
+            value = thunk(frame)
+            if value is not None:
+                del log[start:before]
+                return value
+        return None
+
+    return Code(traced, kind)
+
+
+@form("Exists")
+def exists(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """Whether a list has an item that is not null; false of a null list."""
+    operand = compiler.operand(node, scope).run
+
+    def has_item(frame: Frame) -> bool:
+        value = operand(frame)
+        if not value:
+            return False
+        if not isinstance(value, list):
+            return True
+        return value[0] is not None or any(item is not None for item in value)
+
+    return Code(has_item, BOOLEAN)

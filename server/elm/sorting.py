@@ -1,0 +1,171 @@
+"""Order and distinctness of lists: `sort by`, the Sort operator, distinct results.
+
+Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order. FHIR
+elements have no order in CQL: sorting by one is refused when the library is compiled, for a silent wrong order
+would be worse (`sort by performed.value` is what is meant).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cmp_to_key
+from typing import Any, Final
+
+from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, Thunk, Trail, Variable, form
+from server.elm.errors import EvaluationError
+from server.elm.evidence import TracedList
+from server.elm.library import Node
+from server.elm.operators.comparison import equal, order
+from server.elm.paths import along
+from server.elm.types import ListOf, Named, Type
+from server.elm.values import Code as CodeValue
+from server.elm.values import Date, DateTime, Time
+
+Sorter = Callable[[list[Any], Frame], list[Any]]
+_DESCENDING: Final = ("desc", "descending")
+_NATIVE: Final = (int, str, Decimal)
+
+
+def sorter(compiler: Compiler, node: Node, scope: Scope, kind: Type) -> Sorter:
+    """A function sorting items of a type by the clauses of a sort node."""
+    slot = scope.slot()
+    keys = [_key(compiler, each, scope, slot, kind) for each in node.get("by") or ()]
+
+    def sort(items: list[Any], frame: Frame) -> list[Any]:
+        places = list(range(len(items)))
+        # Stable sorts from the last key to the first.
+        for key, descending in reversed(keys):
+            values = [_keyed(key, slot, item, frame) for item in items]
+            places = _ordered(places, values, descending)
+        ordered = [items[place] for place in places]
+        if isinstance(items, TracedList):
+            return TracedList(ordered, [items.why[place] for place in places], items.search)
+        return ordered
+
+    return sort
+
+
+def _keyed(key: Thunk | None, slot: int, item: Any, frame: Frame) -> Any:
+    if key is None:
+        return item
+    frame[slot] = item
+    return key(frame)
+
+
+def _key(compiler: Compiler, node: Node, scope: Scope, slot: int, kind: Type) -> tuple[Thunk | None, bool]:
+    descending = node.get("direction") in _DESCENDING
+    this = Variable(slot, kind)
+    item = Code(lambda frame: frame[slot], kind, trail=Trail(lambda frame: frame[slot], _itself, ""))
+    match node.get("type"):
+        case "ByDirection":
+            by = item
+            key: Thunk | None = None
+        case "ByColumn":
+            by = along(compiler, item, node["path"])
+            key = by.run
+        case "ByExpression":
+            by = compiler.compile(node["expression"], Scope(scope.body, {**scope.names, "$this": this}, this))
+            key = by.run
+        case other:
+            raise compiler.error(f"Sort {other} is not supported", node, scope)
+    if isinstance(by.type, Named) and by.type.name.startswith("FHIR."):
+        raise compiler.error(f"{by.type} has no order: sort by its value", node, scope)
+    return key, descending
+
+
+def _itself(value: Any, run: Any) -> Any:
+    return value
+
+
+def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int]:
+    """`places` ordered by the values they stand for, nulls lowest."""
+    nulls = [place for place in places if values[place] is None]
+    known = [place for place in places if values[place] is not None]
+    kinds = {type(values[place]) for place in known}
+    native: Callable[[int], Any]
+    if len(kinds) == 1 and next(iter(kinds)) in _NATIVE:
+        native = values.__getitem__
+    else:
+        native = cmp_to_key(lambda a, b: _compared(values[a], values[b]))
+    # `reverse` would keep equal items in order too, which is what a stable descending sort is.
+    known.sort(key=native, reverse=descending)
+    return known + nulls if descending else nulls + known
+
+
+def _compared(a: Any, b: Any) -> int:
+    try:
+        return order(a, b) or 0
+    except TypeError as error:
+        raise EvaluationError(f"The items cannot be sorted: {error}.") from None
+
+
+@form("Sort")
+def sort_(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """The Sort operator: a list, ordered."""
+    source = compiler.compile(node["source"], scope)
+    kind = source.type.element if isinstance(source.type, ListOf) else source.type
+    sort = sorter(compiler, node, scope, kind)
+    fetch = source.run
+
+    def run(frame: Frame) -> Any:
+        values = fetch(frame)
+        if values is None:
+            return None
+        frame[RUN].left -= len(values)
+        return sort(values, frame)
+
+    return Code(run, source.type)
+
+
+# Distinctness
+
+
+def distinct(items: list[Any]) -> list[Any]:
+    """Items no two of which are equal (or both null), the first of each kept.
+
+    Items are first put into buckets by what equal items must share, so the work grows with the list, not with its
+    square.
+    """
+    if len(items) < 2:
+        return items
+    buckets: dict[Any, list[Any]] = {}
+    kept: list[Any] = []
+    for item in items:
+        mark = _mark(item)
+        bucket = buckets.get(mark)
+        if bucket is None:
+            buckets[mark] = [item]
+            kept.append(item)
+        elif not any(_same(item, other) for other in bucket):
+            bucket.append(item)
+            kept.append(item)
+    return kept
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if a is None or b is None:
+        return False
+    return equal(a, b) is True
+
+
+def _mark(item: Any) -> Any:
+    """Something hashable that equal items share."""
+    if item is None or isinstance(item, bool | str):
+        return item
+    if isinstance(item, int | Decimal):
+        return ("number", item)
+    if isinstance(item, DateTime | Date | Time):
+        return (type(item).__name__, item.low, item.high)
+    if isinstance(item, CodeValue):
+        return (item.system, item.code)
+    if isinstance(item, dict):
+        kind = item.get("resourceType")
+        if kind is not None:
+            return (str(kind), str(item.get("id")))
+        return ("tuple", tuple((name, _mark(item[name])) for name in sorted(item)))
+    if isinstance(item, list):
+        return ("list", len(item), _mark(item[0]) if item else None)
+    return type(item).__name__
