@@ -3,9 +3,9 @@
     issues = faults(Form(questionnaire), response)
 
 Without the chart the value of a CQL gate is not known. Where a question behind it has an answer it was open;
-where none has, they may have been answered and need not have been. Everything else is decided: which questions
-exist, what they take, how often, whether they apply, and, once the response is complete, whether the required
-ones have answers. FHIR R4, questionnaireresponse.html.
+where none has, they may have been answered and need not have been. Everything else is decided: which
+questions exist, what they take, how often, whether they apply, and, once the response is complete, whether
+the required ones have answers. FHIR R4, questionnaireresponse.html.
 """
 
 from __future__ import annotations

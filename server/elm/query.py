@@ -18,7 +18,8 @@ from typing import Any
 from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, Thunk, form
 from server.elm.evidence import Found, Only, Sought, TracedList, reason
 from server.elm.library import Node
-from server.elm.sorting import Sorter, distinct, sorter
+from server.elm.operators.distinct import distinct
+from server.elm.sorting import Sorter, sorter
 from server.elm.types import ListOf, Named, TupleOf, Type
 
 Test = Callable[[Frame], bool | None]

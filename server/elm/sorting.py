@@ -1,4 +1,4 @@
-"""Order and distinctness of lists: `sort by`, the Sort operator, distinct results.
+"""The order of lists: `sort by` and the Sort operator.
 
 Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order. FHIR
 elements have no order in CQL: sorting by one is refused when the library is compiled, for a silent wrong order
@@ -16,11 +16,9 @@ from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, Thunk, Trail,
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList
 from server.elm.library import Node
-from server.elm.operators.comparison import equal, order
+from server.elm.operators.comparison import order
 from server.elm.paths import along
 from server.elm.types import ListOf, Named, Type
-from server.elm.values import Code as CodeValue
-from server.elm.values import Date, DateTime, Time
 
 Sorter = Callable[[list[Any], Frame], list[Any]]
 _DESCENDING: Final = ("desc", "descending")
@@ -116,56 +114,3 @@ def sort_(compiler: Compiler, node: Node, scope: Scope) -> Code:
         return sort(values, frame)
 
     return Code(run, source.type)
-
-
-# Distinctness
-
-
-def distinct(items: list[Any]) -> list[Any]:
-    """Items no two of which are equal (or both null), the first of each kept.
-
-    Items are first put into buckets by what equal items must share, so the work grows with the list, not with its
-    square.
-    """
-    if len(items) < 2:
-        return items
-    buckets: dict[Any, list[Any]] = {}
-    kept: list[Any] = []
-    for item in items:
-        mark = _mark(item)
-        bucket = buckets.get(mark)
-        if bucket is None:
-            buckets[mark] = [item]
-            kept.append(item)
-        elif not any(_same(item, other) for other in bucket):
-            bucket.append(item)
-            kept.append(item)
-    return kept
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    if a is None or b is None:
-        return False
-    return equal(a, b) is True
-
-
-def _mark(item: Any) -> Any:
-    """Something hashable that equal items share."""
-    if item is None or isinstance(item, bool | str):
-        return item
-    if isinstance(item, int | Decimal):
-        return ("number", item)
-    if isinstance(item, DateTime | Date | Time):
-        return (type(item).__name__, item.low, item.high)
-    if isinstance(item, CodeValue):
-        return (item.system, item.code)
-    if isinstance(item, dict):
-        kind = item.get("resourceType")
-        if kind is not None:
-            return (str(kind), str(item.get("id")))
-        return ("tuple", tuple((name, _mark(item[name])) for name in sorted(item)))
-    if isinstance(item, list):
-        return ("list", len(item), _mark(item[0]) if item else None)
-    return type(item).__name__

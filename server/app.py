@@ -1,0 +1,106 @@
+"""Where everything is wired together: `create_app(settings)` gives a FastAPI app, and nothing is global.
+
+    /r2.0/cds-services…      server.crd.routes     CRD 2.0.1
+    /r2.0/fhir/…             server.dtr.routes     DTR 2.0.1
+                             server.pas.routes     PAS 2.0.1
+    /r2.2/…                  the same doors, the newer guides
+    /health /metrics / …     server.web.routes
+
+A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
+(`router(services, version)`). Middlewares, from the outside: request id and log, CORS, then the routes;
+errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib import import_module, metadata
+from importlib.util import find_spec
+
+from fastapi import FastAPI, Request
+from sqlalchemy.exc import OperationalError
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from server import logs, web
+from server.adjudication.adjudicator import Adjudicator
+from server.fhir.errors import Unavailable
+from server.fhir.handlers import answer_errors
+from server.fhir.responses import JsonResponse, error_response
+from server.metrics import Metrics
+from server.policy.catalog import Catalog
+from server.services import Services
+from server.settings import Settings
+from server.store import Store
+from server.web import routes as web_routes
+
+DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir"}
+
+
+@cache
+def the_catalog() -> Catalog:
+    """The policies that come with the server: immutable, so one for all apps of a process."""
+    return Catalog.load()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server over one database, migrated and ready. Raises when the database cannot be opened."""
+    store, catalog = Store.open(settings.database_url), the_catalog()
+    services = Services(
+        settings=settings,
+        store=store,
+        metrics=Metrics(),
+        catalog=catalog,
+        adjudicator=Adjudicator(catalog, store, settings),
+        clock=settings.clock(),
+    )
+    app = FastAPI(
+        title="Da Vinci payer",
+        summary="Coverage requirements, documentation and prior authorization for MRI.",
+        version=metadata.version("davinci-payer"),
+        docs_url="/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+        default_response_class=JsonResponse,
+        lifespan=_closing(services),
+    )
+    app.state.services = services
+    answer_errors(app)
+    app.add_exception_handler(OperationalError, _database_unavailable)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "Accept", "Prefer", "X-Dry-Run", logs.REQUEST_ID],
+        expose_headers=[logs.REQUEST_ID],
+    )
+    app.add_middleware(logs.RequestLog, metrics=services.metrics)
+    app.include_router(web_routes.router(services))
+    app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
+    for door, base in DOORS.items():
+        if find_spec(f"server.{door}") and find_spec(f"server.{door}.routes"):
+            routes = import_module(f"server.{door}.routes")
+            for version in routes.VERSIONS:
+                app.include_router(routes.router(services, version), prefix=f"/r{version}{base}")
+    return app
+
+
+def _closing(services: Services):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.store.close()
+
+    return lifespan
+
+
+def _database_unavailable(request: Request, error: Exception) -> Response:
+    """Locked too long, disk full, connection lost: nothing was decided, and the caller may try again."""
+    logs.failed(request, error)
+    return error_response(
+        Unavailable(
+            "The database did not answer. Nothing was stored; send the request again.",
+            headers={"Retry-After": "5"},
+        )
+    )

@@ -1,0 +1,120 @@
+"""`davinci-payer`: one door for people.
+
+A package adds commands with a `commands` module that has `app: typer.Typer`: named
+(`typer.Typer(name="policy")`) it becomes a group, unnamed its commands join the top level. Such modules
+stand above everything, like this one: they may import the app; nothing imports them.
+"""
+
+import pkgutil
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+import server
+from server import logs, tls
+from server.app import create_app
+from server.services import GUIDES
+from server.settings import Settings
+
+app = typer.Typer(
+    help="A payer-side Da Vinci reference server for MRI prior authorization.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from environment and `.env`, or the end of the program with a message a person can act on."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as refused:
+        for fault in refused.errors():
+            name = ".".join(str(part) for part in fault["loc"]).upper()
+            message = fault["msg"].removeprefix("Value error, ")
+            typer.echo(f"{name}: {message}" if name else message, err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def serve() -> None:
+    """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
+    settings = load_settings()
+    logs.configure()
+    application = create_app(settings)
+    config = uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
+    config.load()
+    if settings.tls:
+        certificate, key = (
+            (settings.tls_cert, settings.tls_key)
+            if settings.tls_cert and settings.tls_key
+            else tls.self_made(Path.cwd(), settings.host, settings.clock()())
+        )
+        config.ssl = tls.server_context(certificate, key)
+    print_banner(settings, Console(stderr=True))
+    uvicorn.Server(config).run()
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Print every setting: its meaning, its default, its value now."""
+    settings = load_settings()
+    table = Table("Setting", "Meaning", "Default", "Now", show_lines=True)
+    for name, field in Settings.model_fields.items():
+        now = getattr(settings, name)
+        shown = "(set)" if name in _SECRET and now else _plain(now)
+        table.add_row(name.upper(), field.description, _plain(field.default), shown)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+_SECRET = {"static_tokens", "database_url"}
+
+
+def print_banner(settings: Settings, console: Console) -> None:
+    """Addresses to paste into an EHR or a test kit, and what this server lets pass because it is a
+    laptop's."""
+    table = Table("Guides", "CDS Hooks", "FHIR", box=None, pad_edge=False, header_style="bold")
+    for version, guides in GUIDES.items():
+        base = f"{settings.base_url}/r{version}"
+        names = ", ".join(f"{guide} {number}" for guide, number in guides.items())
+        table.add_row(names, f"{base}/cds-services", f"{base}/fhir")
+    console.print(f"\n[bold]Da Vinci payer[/bold]  {settings.base_url}/  (API: {settings.base_url}/docs)\n")
+    console.print(table)
+    if settings.development:
+        console.print("\n[yellow]Development:[/yellow] a token is optional; loopback and private outbound")
+        console.print("addresses are allowed. ENVIRONMENT=production refuses this and:")
+        for relaxation in settings.relaxations():
+            console.print(f"  - {relaxation}")
+        for name in settings.test_settings():
+            console.print(f"  - [yellow]{name} is on[/yellow]")
+    console.print()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _add_commands_of_packages() -> None:
+    for package in pkgutil.iter_modules(server.__path__, "server."):
+        if package.ispkg and find_spec(f"{package.name}.commands"):
+            app.add_typer(import_module(f"{package.name}.commands").app)
+
+
+_add_commands_of_packages()

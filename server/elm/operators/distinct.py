@@ -1,0 +1,62 @@
+"""Distinctness: of items that are equal, the first.
+
+Used by Distinct, by `return` (which is distinct unless it says `all`) and by the set operators.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from server.elm.operators.comparison import equal
+from server.elm.values import Code, Date, DateTime, Time
+
+
+def distinct(items: list[Any]) -> list[Any]:
+    """Items no two of which are equal (or both null), the first of each kept.
+
+    Items are first put into buckets by what equal items must share, so the work grows with the list, not with its
+    square.
+    """
+    if len(items) < 2:
+        return items
+    buckets: dict[Any, list[Any]] = {}
+    kept: list[Any] = []
+    for item in items:
+        mark = _mark(item)
+        bucket = buckets.get(mark)
+        if bucket is None:
+            buckets[mark] = [item]
+            kept.append(item)
+        elif not any(_same(item, other) for other in bucket):
+            bucket.append(item)
+            kept.append(item)
+    return kept
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if a is None or b is None:
+        return False
+    return equal(a, b) is True
+
+
+def _mark(item: Any) -> Any:
+    """Something hashable that equal items share."""
+    if item is None or isinstance(item, bool | str):
+        return item
+    if isinstance(item, int | Decimal):
+        return ("number", item)
+    if isinstance(item, DateTime | Date | Time):
+        return (type(item).__name__, item.low, item.high)
+    if isinstance(item, Code):
+        return (item.system, item.code)
+    if isinstance(item, dict):
+        kind = item.get("resourceType")
+        if kind is not None:
+            return (str(kind), str(item.get("id")))
+        return ("tuple", tuple((name, _mark(item[name])) for name in sorted(item)))
+    if isinstance(item, list):
+        return ("list", len(item), _mark(item[0]) if item else None)
+    return type(item).__name__

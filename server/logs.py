@@ -1,0 +1,115 @@
+"""Structured logs: one JSON object a line, with the request id, without patients and without secrets.
+
+Everyone logs with `structlog.get_logger()` and passes facts of the protocol only: kinds, counts, codes of
+the payer, durations. An exception is written as its class and the lines it passed through; its message may
+quote a request, so it stays out.
+"""
+
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import MutableMapping
+from typing import TextIO
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.fhir.handlers import unexpected
+from server.metrics import Metrics
+
+REQUEST_ID = "X-Request-ID"
+_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+
+
+def configure(stream: TextIO | None = None) -> None:
+    """Once a process, before the first line is logged."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            exception_without_message,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def exception_without_message(
+    logger: object, method: str, event: MutableMapping[str, object]
+) -> MutableMapping[str, object]:
+    """Replaces `exc_info` by class and places."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["exception"] = type(error).__name__
+        event["at"] = [
+            f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event
+
+
+class RequestLog:
+    """Outermost layer: gives each request its id (the caller's, if it is a plain one), times and counts it,
+    logs one line, and answers 500 for what nobody foresaw. Paths are logged as routes, because ids in them
+    may tell."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception as error:
+                failed(Request(scope), error)
+                if status:
+                    raise
+                await unexpected(request_id)(scope, receive, send_with_id)
+            seconds = time.perf_counter() - started
+            self.metrics.request(scope["method"], _route(scope), status, seconds)
+            structlog.get_logger().info(
+                "request",
+                method=scope["method"],
+                route=_route(scope),
+                status=status,
+                milliseconds=round(seconds * 1000, 2),
+            )
+
+
+def failed(request: Request, error: BaseException) -> None:
+    """Logs an error that a handler answers itself."""
+    structlog.get_logger().error("failed", route=_route(request.scope), exc_info=error)
+
+
+def _request_id(offered: str | None) -> str:
+    """A caller may name its request, but not write into our log."""
+    return offered if offered is not None and _ID.fullmatch(offered) else str(uuid4())
+
+
+def _route(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "-"))

@@ -1,0 +1,46 @@
+"""Counters and durations for Prometheus, one registry an app, so that two apps in a process do not mix.
+
+Labels are few and fixed: doors, guide versions, outcomes, routes. Nothing about a patient, nothing a caller
+chooses.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "payer_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "payer_request_seconds", "Request to answer.", ["route"], buckets=_SECONDS, registry=self.registry
+        )
+        self._decisions = Counter(
+            "payer_decisions", "Lines decided.", ["door", "version", "outcome"], registry=self.registry
+        )
+        self._unread = Counter(
+            "payer_unread_elements",
+            "Elements clients sent that are neither used nor knowingly ignored.",
+            ["door", "element"],
+            registry=self.registry,
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def decision(self, door: str, version: str, outcome: str) -> None:
+        """`decision("crd", "2.0", "approve")`, once an order line."""
+        self._decisions.labels(door, version, outcome).inc()
+
+    def unread(self, door: str, element: str) -> None:
+        """`unread("pas", "Claim.subType")`: a name from the FHIR definitions, never a caller's own."""
+        self._unread.labels(door, element).inc()
+
+    def exposition(self) -> bytes:
+        """The text format of Prometheus."""
+        return generate_latest(self.registry)

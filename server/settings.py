@@ -1,0 +1,169 @@
+"""Everything an operator can set, by environment variable or `.env`.
+
+There is no settings object to import: `create_app(settings)` hands one down. What only a developer or a
+tester may switch on is marked, and `ENVIRONMENT=production` refuses it by name, together with every other
+relaxation of the laptop: plain http, self-made certificates, callers nobody checks.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DATABASES = ("sqlite:///", "postgresql+psycopg://")
+
+
+def _for_tests(default: Any, meaning: str, **limits: Any) -> Any:
+    """A setting that production refuses unless it has its default."""
+    return Field(default, description=meaning, json_schema_extra={"tests_only": True}, **limits)
+
+
+class Settings(BaseSettings):
+    """Field names are the variables' names in lower case; a field's description is its meaning."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="`production` refuses every relaxation and every setting for tests.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
+    tls: bool = Field(
+        False,
+        description="Serve https (TLS 1.2 or newer) with TLS_CERT and TLS_KEY, else a self-made certificate.",
+    )
+    tls_cert: Path | None = Field(None, description="PEM file with the certificate and its chain.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key of TLS_CERT.")
+    public_base_url: str = Field(
+        "",
+        description="What every emitted link begins with, whatever a request's headers say. "
+        "Empty: scheme, HOST and PORT of this server.",
+    )
+    database_url: str = Field(
+        "sqlite:///payer.db", description="SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://…"
+    )
+    membership: Literal["open", "registry"] = Field(
+        "open",
+        description="`open`: any active Coverage is a member. `registry`: only members that were loaded.",
+    )
+    members_file: Path | None = Field(
+        None, description="FHIR Bundle or ndjson with the payer's own records, loaded at start."
+    )
+    fhir_packages: Path | None = Field(
+        None, description="Folder with FHIR packages (.tgz) whose profiles requests are validated against."
+    )
+    clients_file: Path | None = Field(
+        None, description="File with the registered clients, their keys and scopes."
+    )
+    cds_jwt: Literal["off", "on"] = Field(
+        "off", description="`on`: CDS Hooks calls must carry a JWT of a registered client."
+    )
+    max_body_bytes: int = Field(
+        50_000_000, ge=1_000, description="A larger request is answered 413. PAS bundles carry attachments."
+    )
+    unversioned_libraries: bool = Field(
+        True,
+        description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR 2.0.1 "
+        "compares with. The guide itself wants the version.",
+    )
+    static_tokens: Annotated[tuple[str, ...], NoDecode] = _for_tests(
+        (), "Bearer tokens, comma-separated, that are valid without a token endpoint."
+    )
+    demo_reviewer: int = _for_tests(
+        0, "Seconds after which a simulated reviewer decides what is pended; 0: nobody does.", ge=0
+    )
+    test_behaviours: bool = _for_tests(
+        False, "Requests may ask for rare behaviour (failure, delay) that a tester must see."
+    )
+    test_clock: AwareDatetime | None = _for_tests(
+        None, "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z."
+    )
+
+    @field_validator("static_tokens", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+            raise ValueError("must be an http or https address without query, such as https://payer.example")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(DATABASES) or ":memory:" in value:
+            raise ValueError(f"must begin with {' or '.join(DATABASES)} and name a database that lasts")
+        return value
+
+    @field_validator("members_file", "fhir_packages", "clients_file", "tls_cert", "tls_key")
+    @classmethod
+    def _there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.exists():
+            raise ValueError("names a file or folder that is not there")
+        return value
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERT and TLS_KEY belong together: set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_strict(self) -> "Settings":
+        if not self.development and (refused := [*self.test_settings(), *self.relaxations()]):
+            raise ValueError("ENVIRONMENT=production refuses " + "; ".join(refused))
+        return self
+
+    def test_settings(self) -> list[str]:
+        """Names of the settings for tests that are on."""
+        return [
+            name.upper()
+            for name, field in type(self).model_fields.items()
+            if _only_for_tests(field.json_schema_extra) and getattr(self, name) != field.default
+        ]
+
+    def relaxations(self) -> list[str]:
+        """What a laptop may do and production may not, as far as these settings go, each with its remedy."""
+        found = {
+            "links over http (set PUBLIC_BASE_URL to an https address)": not self.base_url.startswith(
+                "https://"
+            ),
+            "a self-made certificate (set TLS_CERT and TLS_KEY)": self.tls and self.tls_cert is None,
+            "callers without registration (set CLIENTS_FILE)": self.clients_file is None,
+            "unsigned CDS Hooks calls (set CDS_JWT=on)": self.cds_jwt == "off",
+        }
+        return [relaxation for relaxation, on in found.items() if on]
+
+    @property
+    def development(self) -> bool:
+        return self.environment == "development"
+
+    @property
+    def base_url(self) -> str:
+        """The base of every emitted link, without a slash at its end."""
+        if self.public_base_url:
+            return self.public_base_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    def clock(self) -> Callable[[], datetime]:
+        """The only clock of the server: gives aware datetimes in UTC."""
+        fixed = self.test_clock
+        if fixed is not None:
+            return lambda: fixed
+        return lambda: datetime.now(UTC)
+
+
+def _only_for_tests(extra: object) -> bool:
+    return isinstance(extra, dict) and bool(extra.get("tests_only"))

@@ -1,0 +1,73 @@
+"""What must survive: assertions, authorizations, cases, exchanges, the payer's own records.
+
+    store = Store.open("sqlite:///payer.db")            migrates on the way
+    with store.transaction() as tx:                     commits at the end, rolls back on an exception
+        authorizations.add(tx, …)
+    with store.reading() as tx: …                       never waits for a writer
+
+Modules are named after their noun (`assertions`, `authorizations`, `cases`, `exchanges`, `records`,
+`work_items`, `cards`) and hold functions that take the transaction first. A decision is answered after its
+block has ended: with `synchronous=FULL` it is on disk then. Which member and which order a key stands for,
+the policy knows; not the store.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+from server.store.migrations import upgrade
+
+Transaction = Session
+
+
+class Store:
+    """An open database. Shared by threads; a transaction belongs to one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Connects and brings the schema up to date. Raises sqlalchemy.exc.OperationalError when there is no
+        getting in."""
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            _speak_sqlite(engine)
+        upgrade(engine)
+        return cls(engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Read and write. On SQLite writers queue up here, so what was read cannot change before it is
+        acted on."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Read only, from one consistent state."""
+        engine = self.engine.execution_options(sqlite_begin="BEGIN")
+        with Session(engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _speak_sqlite(engine: Engine) -> None:
+    """Durable (WAL, full sync), relational (foreign keys), patient (5 s for a lock), and explicit about
+    begin: the driver's own habit of beginning late would let two decisions read the same state and both
+    write."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

@@ -1,0 +1,30 @@
+"""Coverage assertions: what CRD said, found again by DTR and PAS under the id the client carries along."""
+
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from server.store import Transaction
+from server.store.tables import Assertion
+
+
+def new_id() -> str:
+    """A coverage-assertion-id; unguessable, since it opens the answer to whoever quotes it."""
+    return str(uuid4())
+
+
+def keep(tx: Transaction, assertion: Assertion) -> None:
+    tx.add(assertion)
+    tx.flush()
+
+
+def by_id(tx: Transaction, assertion_id: str) -> Assertion | None:
+    return tx.get(Assertion, assertion_id)
+
+
+def latest_of_order(tx: Transaction, member_key: str, order_key: str) -> Assertion | None:
+    """The newest answer about the same order that was meant in earnest (no what-if)."""
+    asked = select(Assertion).where(
+        Assertion.member_key == member_key, Assertion.order_key == order_key, Assertion.what_if.is_(False)
+    )
+    return tx.scalars(asked.order_by(Assertion.created.desc(), Assertion.id).limit(1)).first()

@@ -1,0 +1,62 @@
+"""Prior authorizations that were granted, by number, by order, by service and day."""
+
+import base64
+import secrets
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal
+
+from sqlalchemy import select
+
+from server.store import Transaction
+from server.store.tables import Authorization
+
+Status = Literal["active", "cancelled"]
+
+
+def new_number() -> str:
+    """`PA` and 16 letters and digits (80 random bits): nobody guesses another's, and no two are the same."""
+    return "PA" + base64.b32encode(secrets.token_bytes(10)).decode()
+
+
+def issue(tx: Transaction, authorization: Authorization) -> None:
+    tx.add(authorization)
+    tx.flush()
+
+
+def by_number(tx: Transaction, number: str) -> Authorization | None:
+    return tx.get(Authorization, number)
+
+
+def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization | None:
+    """The newest active authorization of the very same order."""
+    asked = select(Authorization).where(
+        Authorization.member_key == member_key,
+        Authorization.order_key == order_key,
+        Authorization.status == "active",
+    )
+    return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number).limit(1)).first()
+
+
+def of_service(tx: Transaction, member_key: str, cpt: str, side: str, day: date) -> Authorization | None:
+    """The newest active authorization of the same service and side whose span holds that day."""
+    asked = select(Authorization).where(
+        Authorization.member_key == member_key,
+        Authorization.cpt == cpt,
+        Authorization.side == side,
+        Authorization.status == "active",
+        Authorization.span_start <= day,
+        Authorization.span_end >= day,
+    )
+    return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number).limit(1)).first()
+
+
+def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
+    """Every authorization of a member, newest first, cancelled ones too."""
+    asked = select(Authorization).where(Authorization.member_key == member_key)
+    return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number)).all()
+
+
+def of_case(tx: Transaction, case_id: str) -> Sequence[Authorization]:
+    asked = select(Authorization).where(Authorization.case_id == case_id)
+    return tx.scalars(asked.order_by(Authorization.created, Authorization.number)).all()

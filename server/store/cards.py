@@ -1,0 +1,33 @@
+"""Cards that were shown and what clinicians did with them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from server.store import Transaction
+from server.store.tables import Card, Feedback
+
+
+def keep(tx: Transaction, card: Card) -> None:
+    tx.add(card)
+    tx.flush()
+
+
+def by_uuid(tx: Transaction, uuid: str) -> Card | None:
+    return tx.get(Card, uuid)
+
+
+def add_feedback(tx: Transaction, uuid: str, outcome: str, content: dict[str, Any], now: datetime) -> bool:
+    """Keeps one entry of a feedback call; False, and nothing kept, for a card this server never showed."""
+    if tx.get(Card, uuid) is None:
+        return False
+    tx.add(Feedback(card_uuid=uuid, outcome=outcome, content=content, received=now))
+    tx.flush()
+    return True
+
+
+def feedback(tx: Transaction, uuid: str) -> Sequence[Feedback]:
+    """What was reported about a card, oldest first."""
+    return tx.scalars(select(Feedback).where(Feedback.card_uuid == uuid).order_by(Feedback.id)).all()

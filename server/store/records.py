@@ -1,0 +1,50 @@
+"""The payer's own resources. They come by loading a file; what a client sends never gets here."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from server.store import Transaction
+from server.store.tables import PayerRecord
+
+
+def put(
+    tx: Transaction, resource: dict[str, Any], member_key: str | None, now: datetime, kind: str | None = None
+) -> None:
+    """Adds a resource, or replaces the one of the same kind and id, so that a file can be loaded again.
+
+    `kind` is the resource type unless the caller tells resources of one type apart.
+    """
+    kind = kind or resource["resourceType"]
+    asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
+    known = tx.scalars(asked).first()
+    if known is None:
+        tx.add(
+            PayerRecord(
+                kind=kind, resource_id=resource["id"], member_key=member_key, resource=resource, loaded=now
+            )
+        )
+    else:
+        known.resource, known.member_key, known.loaded = resource, member_key, now
+    tx.flush()
+
+
+def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, Any]]:
+    """The payer's resources about a member, of these kinds or of any, in the order of loading."""
+    asked = select(PayerRecord).where(PayerRecord.member_key == member_key)
+    if kinds:
+        asked = asked.where(PayerRecord.kind.in_(kinds))
+    return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
+
+
+def of_kind(tx: Transaction, kind: str) -> list[dict[str, Any]]:
+    """Every resource of a kind: network locations, gold cards, members."""
+    return _resources(
+        tx.scalars(select(PayerRecord).where(PayerRecord.kind == kind).order_by(PayerRecord.id)).all()
+    )
+
+
+def _resources(rows: Sequence[PayerRecord]) -> list[dict[str, Any]]:
+    return [row.resource for row in rows]

@@ -1,0 +1,260 @@
+"""What the payer keeps, one class a table.
+
+JSON columns hold FHIR or our own values as they are, digits kept. Keys named `*_key` are strings that the
+policy builds (who the member is, which order it is): the store only compares them. Times are aware UTC
+datetimes.
+
+A change here needs a migration beside it (`make migration MESSAGE="…"`); a test compares the two.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import DateTime as SqlDateTime
+from sqlalchemy import Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from server.fhir import json
+
+JsonObject = dict[str, Any]
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text; decimals come back as they went in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.decode(value.encode())
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment. SQLite forgets the zone, so everything goes in as UTC and comes out as UTC."""
+
+    impl = SqlDateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment without a zone cannot be stored")
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Table(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=False):
+    """Constructors take every column by name. No `repr`: a row in a log would be a patient in a log."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: Instant,
+        JsonObject: Json,
+        list[Any]: Json,
+        bytes: LargeBinary,
+        str: String,
+    }
+
+
+class Assertion(Table):
+    """What CRD told a client about one order, under its coverage-assertion-id."""
+
+    __tablename__ = "assertion"
+    __table_args__ = (Index("assertion_order", "member_key", "order_key"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    hook: Mapped[str]
+    client: Mapped[str]
+    member_key: Mapped[str]
+    order_key: Mapped[str]
+    order: Mapped[JsonObject]
+    coverage: Mapped[JsonObject]
+    determination: Mapped[JsonObject]
+    questionnaires: Mapped[list[Any]]
+    what_if: Mapped[bool]
+    created: Mapped[datetime]
+
+
+class Authorization(Table):
+    """A prior authorization that was granted: `number` is what the provider quotes, `span` the days it is
+    good for."""
+
+    __tablename__ = "authorization"
+    __table_args__ = (
+        Index("authorization_service", "member_key", "cpt", "side"),
+        Index("authorization_order", "member_key", "order_key"),
+    )
+
+    number: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    client: Mapped[str]
+    member_key: Mapped[str]
+    order_key: Mapped[str]
+    cpt: Mapped[str]
+    side: Mapped[str]
+    status: Mapped[str]
+    span_start: Mapped[date]
+    span_end: Mapped[date]
+    units: Mapped[int]
+    used: Mapped[int]
+    door: Mapped[str]
+    order: Mapped[JsonObject]
+    determination: Mapped[JsonObject]
+    created: Mapped[datetime]
+    assertion_id: Mapped[str | None] = mapped_column(ForeignKey("assertion.id"), default=None)
+    case_id: Mapped[str | None] = mapped_column(ForeignKey("pa_case.id"), index=True, default=None)
+
+
+class PaCase(Table):
+    """One prior-authorization request as it came (`request`, the raw bytes) and what it was last answered."""
+
+    __tablename__ = "pa_case"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    client: Mapped[str]
+    member_key: Mapped[str] = mapped_column(index=True)
+    status: Mapped[str]
+    request: Mapped[bytes]
+    rejections: Mapped[list[Any]]
+    response: Mapped[JsonObject]
+    created: Mapped[datetime]
+    updated: Mapped[datetime]
+
+
+class PaIdentifier(Table):
+    """A name by which a client may ask for a case again: a Claim.identifier or an item trace number."""
+
+    __tablename__ = "pa_identifier"
+    __table_args__ = (Index("pa_identifier_value", "system", "value"),)
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
+    system: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+
+
+class PaItem(Table):
+    """One line of a case and what was decided about it."""
+
+    __tablename__ = "pa_item"
+    __table_args__ = (Index("pa_item_order", "order_key"),)
+
+    case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    order_key: Mapped[str]
+    cpt: Mapped[str]
+    side: Mapped[str]
+    outcome: Mapped[str]
+    verdict: Mapped[JsonObject]
+    order: Mapped[JsonObject]
+    determination: Mapped[JsonObject]
+    authorization_number: Mapped[str | None] = mapped_column(ForeignKey("authorization.number"), default=None)
+
+
+class WorkItem(Table):
+    """A line that waits for a person, with what the rules recommend and by when it is due."""
+
+    __tablename__ = "work_item"
+    __table_args__ = (
+        UniqueConstraint("case_id", "sequence", name="work_item_line"),
+        Index("work_item_queue", "status", "due"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"))
+    sequence: Mapped[int]
+    recommendation: Mapped[str]
+    reason: Mapped[str]
+    due: Mapped[datetime]
+    status: Mapped[str]
+    created: Mapped[datetime]
+    verdict: Mapped[JsonObject | None] = mapped_column(default=None)
+    decided: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Exchange(Table):
+    """Every call of a door and its answer, kept for disputes and counted for the metrics the guides ask
+    for."""
+
+    __tablename__ = "exchange"
+    __table_args__ = (Index("exchange_calls", "door", "started"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    request_id: Mapped[str]
+    client: Mapped[str]
+    door: Mapped[str]
+    version: Mapped[str]
+    operation: Mapped[str]
+    instance: Mapped[str]
+    status: Mapped[int]
+    started: Mapped[datetime]
+    milliseconds: Mapped[float]
+    summary: Mapped[JsonObject]
+    request: Mapped[bytes]
+    response: Mapped[bytes]
+
+
+class PayerRecord(Table):
+    """A resource of the payer's own: member, claim of old, authorization of old, network location, gold
+    card."""
+
+    __tablename__ = "payer_record"
+    __table_args__ = (
+        UniqueConstraint("kind", "resource_id", name="payer_record_resource"),
+        Index("payer_record_member", "member_key", "kind"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    kind: Mapped[str]
+    resource_id: Mapped[str]
+    member_key: Mapped[str | None]
+    resource: Mapped[JsonObject]
+    loaded: Mapped[datetime]
+
+
+class Card(Table):
+    """A card that was shown, so that feedback about it can be understood."""
+
+    __tablename__ = "card"
+
+    uuid: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    service: Mapped[str]
+    client: Mapped[str]
+    kind: Mapped[str]
+    suggestions: Mapped[list[Any]]
+    created: Mapped[datetime]
+    assertion_id: Mapped[str | None] = mapped_column(ForeignKey("assertion.id"), default=None)
+
+
+class Feedback(Table):
+    """What became of a card, as the client reported it; a card may be reported on more than once."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    card_uuid: Mapped[str] = mapped_column(ForeignKey("card.uuid"), index=True)
+    outcome: Mapped[str]
+    content: Mapped[JsonObject]
+    received: Mapped[datetime]
+
+
+class QuestionnaireError(Table):
+    """A fault that a DTR client met while it ran one of our questionnaires."""
+
+    __tablename__ = "questionnaire_error"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    version: Mapped[str]
+    client: Mapped[str]
+    questionnaire: Mapped[str]
+    content: Mapped[JsonObject]
+    received: Mapped[datetime]

@@ -1,0 +1,43 @@
+"""What waits for a reviewer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from server.store import Transaction
+from server.store.tables import WorkItem
+
+Status = Literal["open", "decided", "withdrawn"]
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+def add(tx: Transaction, item: WorkItem) -> None:
+    tx.add(item)
+    tx.flush()
+
+
+def by_id(tx: Transaction, item_id: str) -> WorkItem | None:
+    return tx.get(WorkItem, item_id)
+
+
+def of_case(tx: Transaction, case_id: str) -> Sequence[WorkItem]:
+    return tx.scalars(select(WorkItem).where(WorkItem.case_id == case_id).order_by(WorkItem.sequence)).all()
+
+
+def waiting(tx: Transaction) -> Sequence[WorkItem]:
+    """Every open item, the one due first at the top."""
+    return tx.scalars(
+        select(WorkItem).where(WorkItem.status == "open").order_by(WorkItem.due, WorkItem.id)
+    ).all()
+
+
+def close(tx: Transaction, item: WorkItem, status: Status, verdict: dict[str, Any], now: datetime) -> None:
+    """Records what a person decided, or that nobody needs to any more."""
+    item.status, item.verdict, item.decided = status, verdict, now
+    tx.flush()

@@ -1,0 +1,94 @@
+"""`/` for people, `/health` and `/metrics` for whoever runs the server."""
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from sqlalchemy import text
+from starlette.responses import HTMLResponse, Response
+
+from server.fhir.errors import NotFound
+from server.fhir.responses import JsonResponse
+from server.policy.catalog import CPT
+from server.services import GUIDES, Services
+from server.store import assertions, authorizations
+from server.web import TEMPLATES
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(tags=["server"])
+    pages = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    @routes.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def index(request: Request) -> HTMLResponse:
+        """What this is and where to point what."""
+        page = pages.get_template("index.html")
+        return HTMLResponse(
+            page.render(
+                version=request.app.version,
+                base=services.settings.base_url,
+                bases=[(services.base(version), guides) for version, guides in GUIDES.items()],
+                settings=services.settings,
+            )
+        )
+
+    @routes.get("/health", summary="200 when the server can decide and remember")
+    def health(request: Request) -> Response:
+        with services.store.reading() as tx:
+            tx.execute(text("SELECT 1"))
+        return JsonResponse({"status": "ok", "version": request.app.version, "database": "ok"})
+
+    @routes.get("/metrics", summary="Prometheus")
+    def metrics() -> Response:
+        return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @routes.get("/policies", summary="The coverage policies in force")
+    def policies() -> Response:
+        return JsonResponse(
+            [
+                {
+                    "id": each.id,
+                    "title": each.title,
+                    "library": each.canonical,
+                    "region": each.region,
+                    "services": sorted(each.codes),
+                    "questionnaire": each.questionnaire,
+                    "guideline": each.guideline,
+                    "owner": each.owner,
+                    "effective": {"start": each.start, "end": each.end},
+                    "criteria": [
+                        {"id": c.id, "title": c.title, "theme": c.theme, "guideline": c.guideline}
+                        for c in each.criteria.values()
+                    ],
+                }
+                for each in services.catalog.policies
+            ]
+        )
+
+    @routes.get("/services", summary="What needs prior authorization")
+    def covered() -> Response:
+        return JsonResponse(
+            [
+                {"code": code, "system": CPT, "title": policy.title, "plans": plans}
+                for policy in services.catalog.policies
+                for code in sorted(policy.codes)
+                for plans in [
+                    [p.name for p in services.catalog.plans.values() if p.imaging_needs_authorization]
+                ]
+            ]
+        )
+
+    @routes.get("/why/{number}", summary="The determination behind an authorization or assertion")
+    def why(number: str) -> Response:
+        with services.store.reading() as tx:
+            granted = authorizations.by_number(tx, number)
+            asserted = None if granted else assertions.by_id(tx, number)
+        found = granted or asserted
+        if found is None:
+            raise NotFound("There is no authorization or assertion of this number.")
+        return JsonResponse(found.determination)
+
+    return routes
