@@ -1,13 +1,13 @@
 """ELM expressions compiled to Python closures, once.
 
-Every expression becomes a `Code`: a function of the frame, its static type, whether it is constant. A frame is
-a list: the evaluation (`run`), the evidence log, then one slot for each operand, alias and let of the
+Every expression becomes a `Code`: a function of the frame, its static type, whether it is constant. A frame
+is a list: the evaluation (`run`), the evidence log, then one slot for each operand, alias and let of the
 definition being evaluated. Names are resolved to slots, definitions and overloads here, so that running looks
 nothing up.
 
 An expression's kind is either a *form*, registered by `@form("Query")` in one of the form modules (it needs
-laziness, names, the model or the trace), or an operator from the `operators` table. The same compiler makes the
-traced code: `tracing` says whether evidence is recorded, and forms that record or narrow compile to other
+laziness, names, the model or the trace), or an operator from the `operators` table. The same compiler makes
+the traced code: `tracing` says whether evidence is recorded, and forms that record or narrow compile to other
 closures then. Without it there is nothing to pay.
 """
 

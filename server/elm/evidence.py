@@ -118,7 +118,7 @@ def reason(item: Any, otherwise: Any) -> Any:
 
 
 def summary(log: Sequence[Any]) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
-    """A log unfolded: resources in order of first mention with the paths read in them, and what is missing."""
+    """A log unfolded: resources by first mention with the paths read in them, and what is missing."""
     paths: dict[int, dict[str, None]] = {}
     resources: dict[int, dict[str, Any]] = {}
     missing: dict[tuple[Any, ...], Missing] = {}

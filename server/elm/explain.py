@@ -1,8 +1,8 @@
 """A define as a tree: each sub-expression with its place in the CQL source, its value, its evidence.
 
-The observer below wraps every expression when the program is compiled for explaining; it is also how an error
-is traced to the expression that raised it: the plain code has no bookkeeping, so a failing define is evaluated
-once more, observed, and the innermost step still open is the place.
+The observer below wraps every expression when the program is compiled for explaining; it is also how an
+error is traced to the expression that raised it: the plain code has no bookkeeping, so a failing define is
+evaluated once more, observed, and the innermost step still open is the place.
 """
 
 from __future__ import annotations

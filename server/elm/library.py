@@ -1,7 +1,7 @@
 """ELM libraries as declarations: read from JSON, included in one another, every definition numbered.
 
-The shape of a library is checked here, once: identifier, includes (by name and version; a circle is an error),
-definitions. What the expressions mean is the compiler's business.
+The shape of a library is checked here, once: identifier, includes (by name and version; a circle is an
+error), definitions. What the expressions mean is the compiler's business.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m server.elm.model_table fhir-modelinfo-4.0.1.xml
 
-One entry a class: base, the element a retrieve filters by, elements relating it to a patient, and the elements
-as `name: type`, where `Coding*` is a list and `dateTime|Period` a choice.
+One entry a class: base, the element a retrieve filters by, elements relating it to a patient, and the
+elements as `name: type`, where `Coding*` is a list and `dateTime|Period` a choice.
 """
 
 from __future__ import annotations

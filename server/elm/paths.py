@@ -4,8 +4,9 @@ CQL logical specification, "Structured Values". A path of properties is one clos
 parameter, a definition) to the value; where it is traced it logs the root resource and the whole path, so
 evidence says `Procedure/p1 (performed.start)` and not each step.
 
-`Code.trail` is what makes that possible: how the value is read off its root. It also lets `x.value as Quantity`
-read `valueQuantity` directly, and `birthDate.extension` find the extensions FHIR JSON keeps beside a primitive.
+`Code.trail` is what makes that possible: how the value is read off its root. It also lets `x.value as
+Quantity` read `valueQuantity` directly, and `birthDate.extension` find the extensions FHIR JSON keeps beside a
+primitive.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def narrowed(compiler: Compiler, source: Code, wanted: Named) -> Code | None:
 
 
 def element(model: Model, source: Type, name: str) -> tuple[Getter, Type, tuple[tuple[str, str], ...]]:
-    """How an element is read off a value of a static type: getter, its type, and the JSON keys it may be under."""
+    """How an element is read off a value of a static type: getter, type, and JSON keys it may be under."""
     if isinstance(source, TupleOf):
         return _plain_element(name), source.element(name), ()
     if isinstance(source, IntervalOf):

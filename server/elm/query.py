@@ -1,11 +1,12 @@
 """Queries: sources, let, with and without, where, return, aggregate, sort.
 
 Author's guide, "Queries"; CQL logical specification, "Query Expressions". A query over one list runs as one
-loop; over several, over their product. A source that is not a list is a list of one, and if all are, so is the
-result.
+loop; over several, over their product. A source that is not a list is a list of one, and if all are, so is
+the result.
 
-Traced, a query keeps for each item of its result what let it through, and leaves out what let the others fall.
-When none is left, the log says what was looked for, which candidates there were, and what was not known of them.
+Traced, a query keeps for each item of its result what let it through, and leaves out what let the others
+fall. When none is left, the log says what was looked for, which candidates there were, and what was not known
+of them.
 """
 
 from __future__ import annotations
@@ -295,7 +296,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
 
 
 def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: list[list[Any]]) -> None:
-    """The log of an empty result: the source's own when it was empty, else what was sought among candidates."""
+    """The log of an empty result: the source's own when it was empty, else the search and its candidates."""
     if not fallen:
         log.extend(whole)
         return

@@ -1,8 +1,8 @@
 """The order of lists: `sort by` and the Sort operator.
 
-Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order. FHIR
-elements have no order in CQL: sorting by one is refused when the library is compiled, for a silent wrong order
-would be worse (`sort by performed.value` is what is meant).
+Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order.
+FHIR elements have no order in CQL: sorting by one is refused when the library is compiled, for a silent wrong
+order would be worse (`sort by performed.value` is what is meant).
 """
 
 from __future__ import annotations

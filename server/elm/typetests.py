@@ -1,8 +1,8 @@
 """Whether a value is of a type, and how well one static type fits another.
 
-A value tells its type by its Python class, by its `resourceType`, or because it was read from a choice element.
-A FHIR element read from an element of one known type does not carry it; there the static type decides, which
-is why every test is made for a static type (None when that is unknown).
+A value tells its type by its Python class, by its `resourceType`, or because it was read from a choice
+element. A FHIR element read from an element of one known type does not carry it; there the static type
+decides, which is why every test is made for a static type (None when that is unknown).
 """
 
 from __future__ import annotations

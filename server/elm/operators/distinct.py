@@ -15,8 +15,8 @@ from server.elm.values import Code, Date, DateTime, Time
 def distinct(items: list[Any]) -> list[Any]:
     """Items no two of which are equal (or both null), the first of each kept.
 
-    Items are first put into buckets by what equal items must share, so the work grows with the list, not with its
-    square.
+    Items are first put into buckets by what equal items must share, so the work grows with the list and not
+    with its square.
     """
     if len(items) < 2:
         return items
