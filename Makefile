@@ -1,0 +1,37 @@
+# Every target installs what it needs into .venv; Python 3.11 is all a machine must bring.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install run test check conformance elm
+
+help:  ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed  ## Install the server into .venv
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/developer: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+run: install  ## Serve on HOST:PORT (127.0.0.1:8080)
+	$(BIN)/davinci-payer serve
+
+test: .venv/developer  ## Every test
+	$(BIN)/python -m pytest
+
+check: .venv/developer  ## Format, lint, types, arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy server
+	$(BIN)/python -m pytest tests/test_arrows.py
+
+conformance: .venv/developer  ## What the tests make the server emit, held to the official validator
+	$(BIN)/python -m tests.conformance
+
+elm:  ## Translate cql/*.cql (needs Node)
+	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
