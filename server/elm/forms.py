@@ -1,24 +1,15 @@
-"""Every expression form and operator, registered: importing this makes the compiler complete."""
+"""Every form module, imported so that their forms are registered with the compiler."""
 
-import server.elm.lists
-import server.elm.logic
-import server.elm.operators.aggregate
-import server.elm.operators.arithmetic
-import server.elm.operators.bounds
-import server.elm.operators.clinical
-import server.elm.operators.comparison
-import server.elm.operators.conversion
-import server.elm.operators.datetime
-import server.elm.operators.interval
-import server.elm.operators.lists
-import server.elm.operators.logical
-import server.elm.operators.nullological
-import server.elm.operators.string
-import server.elm.paths
-import server.elm.query
-import server.elm.references
-import server.elm.retrieve
-import server.elm.selectors
-import server.elm.sorting
-import server.elm.typetests
-import server.elm.typing_forms  # noqa: F401 - imported to register
+from server.elm import lists, logic, paths, query, references, retrieve, selectors, sorting, typing_forms
+
+__all__ = [
+    "lists",
+    "logic",
+    "paths",
+    "query",
+    "references",
+    "retrieve",
+    "selectors",
+    "sorting",
+    "typing_forms",
+]

@@ -1,1 +1,34 @@
-"""The CQL operators, one module per chapter of the ELM logical specification."""
+"""The CQL operators, one module per chapter of the ELM logical specification.
+
+Importing this fills the table in `registry`.
+"""
+
+from server.elm.operators import (
+    aggregate,
+    arithmetic,
+    bounds,
+    clinical,
+    comparison,
+    conversion,
+    datetime,
+    interval,
+    lists,
+    logical,
+    nullological,
+    string,
+)
+
+__all__ = [
+    "aggregate",
+    "arithmetic",
+    "bounds",
+    "clinical",
+    "comparison",
+    "conversion",
+    "datetime",
+    "interval",
+    "lists",
+    "logical",
+    "nullological",
+    "string",
+]
