@@ -1,0 +1,786 @@
+"""What each fact of a case becomes in FHIR R4: one function a kind of fact, and the table of them.
+
+`Draft.begin` lays out the parties, the coverage and the order; `apply` lets one fact add a resource to the
+chart or the payer's records, or change an element of the order, and merges the fact's own `patch` into
+what it became. A `Draft` lives only while one case is built.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from server.policy.request import Authorization, Resource
+
+Json = dict[str, Any]
+
+PAYER = "https://payer.example"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+CPT = "http://www.ama-assn.org/go/cpt"
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+SNOMED = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+NPI = "http://hl7.org/fhir/sid/us-npi"
+NUCC = "http://nucc.org/provider-taxonomy"
+POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+FINDING = f"{PAYER}/CodeSystem/mri-exam-finding"
+SCORE = f"{PAYER}/CodeSystem/mri-score"
+ANSWER = f"{PAYER}/CodeSystem/mri-answer"
+DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
+
+PHYSICIAN = "207Q00000X"
+OCCUPATIONAL_THERAPIST = "225X00000X"
+OCCUPATIONAL_THERAPY = "84478008"
+SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
+SIDE_NAMES = {"right": "RT", "left": "LT", "both": "50", "bilateral": "50"}
+SITES = {
+    "shoulder": "16982005",
+    "upper arm": "40983000",
+    "elbow": "76248009",
+    "elbow joint": "16953009",
+    "forearm": "14975008",
+    "wrist": "8205005",
+    "wrist joint": "74670003",
+    "hand": "85562004",
+    "hip": "29836001",
+    "hip joint": "24136001",
+    "thigh": "68367000",
+    "knee": "72696002",
+    "knee joint": "49076000",
+    "lower leg": "30021000",
+    "ankle": "70258002",
+    "ankle joint": "70258002",
+    "foot": "56459004",
+    "cervical": "122494005",
+    "cervical spine": "122494005",
+    "thoracic": "122495006",
+    "thoracic spine": "122495006",
+    "lumbar": "122496007",
+    "lumbar spine": "122496007",
+    "brain": "12738006",
+}
+REGION_SITES = {
+    "SH": "shoulder",
+    "EL": "elbow",
+    "WH": "wrist",
+    "HI": "hip",
+    "KN": "knee",
+    "AF": "ankle",
+    "CS": "cervical spine",
+    "TS": "thoracic spine",
+    "LS": "lumbar spine",
+    "BR": "brain",
+}
+FORMS = {
+    "SH": "shoulder",
+    "EL": "elbow",
+    "WH": "wrist-hand",
+    "HI": "hip",
+    "KN": "knee",
+    "AF": "ankle-foot",
+    "CS": "cervical-spine",
+    "TS": "thoracic-spine",
+    "LS": "lumbar-spine",
+    "BR": "brain",
+}
+GOLD_CARD_NPI = "1888888884"
+ORDINARY_NPI = "1457362880"
+ORGANIZATION_NPI = "1992800001"
+AUTHORIZATION_SPAN = dt.timedelta(days=60)
+UNITS = {"1988-5": ("mg/L", "mg/L"), "98979-8": ("mL/min/1.73m2", "mL/min/{1.73_m2}")}
+A_WHILE_AGO, RECENTLY = 14, 7
+"""Days before day zero at which "onset within 30 days" and "recorded within 14 days" are placed."""
+
+SPINE_PARTNER = {"72148": ("72141", "M54.12")}
+OTHER_SPINE = ("72148", "M54.16")
+PROBLEM = "problem-list-item"
+
+
+class UnknownFact(ValueError):
+    """A fact that the format does not know, or a value it does not allow."""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One fact: `date` is days before day zero, None where undated."""
+
+    type: str
+    code: str
+    system: str
+    date: int | None = None
+    value: Any = None
+    patch: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """A case while it is being built."""
+
+    day_zero: dt.date
+    region: str
+    patient: Json
+    coverage: Json
+    order: Json
+    practitioner: Json
+    role: Json
+    parties: list[Resource]
+    clinical: list[Resource] = field(default_factory=list)
+    siblings: list[Resource] = field(default_factory=list)
+    records: list[Resource] = field(default_factory=list)
+    authorizations: list[Authorization] = field(default_factory=list)
+    forms: dict[int | None, Json] = field(default_factory=dict)
+    injured: dt.date | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        case_id: str,
+        region: str,
+        day_zero: dt.date,
+        plan: str,
+        payer: Resource,
+        age: int,
+        sex: str,
+        cpt: str,
+        modifiers: Iterable[str],
+        diagnoses: Iterable[str],
+        place: str | None,
+    ) -> Draft:
+        member = "M-" + re.sub(r"[^A-Za-z0-9]+", "-", case_id)
+        born = _years_before(day_zero, age)
+        patient = _patient(member, born, {"F": "female", "M": "male"}.get(sex, "unknown"))
+        practitioner, organization = _practitioner(), _organization()
+        role = _role("role", practitioner, organization, PHYSICIAN)
+        order = _order(cpt, tuple(modifiers), diagnoses, place, patient, role, day_zero)
+        return cls(
+            day_zero=day_zero,
+            region=region,
+            patient=patient,
+            coverage=_coverage(member, plan, patient, payer, day_zero),
+            order=order,
+            practitioner=practitioner,
+            role=role,
+            parties=[patient, practitioner, role, organization, dict(payer)],
+        )
+
+    def day(self, before: int | None) -> str | None:
+        """ISO date so many days before day zero; None for an undated fact."""
+        return None if before is None else (self.day_zero - dt.timedelta(days=before)).isoformat()
+
+    def chart(self, kind: str, dated: str | None, fact: Fact, **elements: Any) -> Json:
+        """A resource of this patient, added to the chart; `dated` names the element of its date."""
+        resource: Json = {
+            "resourceType": kind,
+            "id": f"{kind.lower()}-{len(self.clinical) + 1}",
+            **elements,
+            "subject": ref(self.patient),
+        }
+        if dated and fact.date is not None:
+            resource[dated] = self.day(fact.date)
+        self.clinical.append(resource)
+        return resource
+
+    def therapist(self) -> Json:
+        """The occupational therapist, made once."""
+        for party in self.parties:
+            if party.get("id") == "therapist":
+                return dict(party)
+        therapist = {**_practitioner(), "id": "therapist", "name": [{"family": "Ode", "given": ["Ira"]}]}
+        therapist["identifier"] = [{"system": NPI, "value": "1679576722"}]
+        self.parties.append(therapist)
+        return therapist
+
+
+def apply(fact: Fact, draft: Draft) -> None:
+    """Add what the fact becomes to the draft. Raises UnknownFact."""
+    kind = KINDS.get((fact.type, fact.system)) or ELEMENTS.get((fact.type, fact.system, fact.code))
+    if kind is None:
+        raise UnknownFact(f"no {fact.type} of system {fact.system} with code {fact.code} in the format")
+    given = msgspec.structs.replace(fact, value=dated(fact.value, draft))
+    became = kind(given, draft)
+    if fact.patch:
+        merge(became, dated(fact.patch, draft))
+
+
+def dated(value: Any, draft: Draft) -> Any:
+    """The value with each "D-41" in it as a date."""
+    if isinstance(value, str) and (found := re.fullmatch(r"D-(\d+)", value)):
+        return draft.day(int(found[1]))
+    if isinstance(value, str) and (found := re.fullmatch(r"D\+(\d+)", value)):
+        return draft.day(-int(found[1]))
+    if isinstance(value, list):
+        return [dated(one, draft) for one in value]
+    if isinstance(value, dict):
+        return {key: dated(one, draft) for key, one in value.items()}
+    return value
+
+
+def merge(target: Json, patch: Mapping[str, Any]) -> None:
+    """JSON merge patch (RFC 7396), in place: objects merge, null removes, all else replaces."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict) and isinstance(target.get(key), dict):
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+# Shapes of the parties
+
+
+def ref(resource: Mapping[str, Any]) -> Json:
+    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
+
+
+def concept(system: str, *codes: str) -> Json:
+    return {"coding": [{"system": system, "code": code} for code in codes]}
+
+
+def _years_before(day: dt.date, years: int) -> dt.date:
+    """The birthday that makes someone exactly so old on that day."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)
+
+
+def _patient(member: str, born: dt.date, gender: str) -> Json:
+    return {
+        "resourceType": "Patient",
+        "id": "patient",
+        "identifier": [
+            {
+                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "system": f"{PAYER}/member-id",
+                "value": member,
+            }
+        ],
+        "name": [{"family": "Sample", "given": ["Robin"]}],
+        "gender": gender,
+        "birthDate": born.isoformat(),
+    }
+
+
+def _practitioner() -> Json:
+    return {
+        "resourceType": "Practitioner",
+        "id": "clinician",
+        "identifier": [{"system": NPI, "value": ORDINARY_NPI}],
+        "active": True,
+        "name": [{"family": "Lund", "given": ["Kai"]}],
+    }
+
+
+def _organization() -> Json:
+    return {
+        "resourceType": "Organization",
+        "id": "clinic",
+        "identifier": [{"system": NPI, "value": ORGANIZATION_NPI}],
+        "active": True,
+        "type": [concept(f"{TERMINOLOGY}/organization-type", "prov")],
+        "name": "Harbour Clinic",
+        "telecom": [{"system": "phone", "value": "1-800-555-0101"}],
+        "address": [{"line": ["2 Quay"], "city": "Springfield", "state": "IL", "postalCode": "62701"}],
+    }
+
+
+def _role(name: str, practitioner: Resource, organization: Resource, taxonomy: str) -> Json:
+    return {
+        "resourceType": "PractitionerRole",
+        "id": name,
+        "active": True,
+        "practitioner": ref(practitioner),
+        "organization": ref(organization),
+        "code": [concept(NUCC, taxonomy)],
+        "specialty": [concept(NUCC, taxonomy)],
+        "telecom": [{"system": "phone", "value": "1-800-555-0102"}],
+    }
+
+
+def _coverage(member: str, plan: str, patient: Resource, payer: Resource, day_zero: dt.date) -> Json:
+    return {
+        "resourceType": "Coverage",
+        "id": "coverage",
+        "identifier": [
+            {
+                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "system": f"{PAYER}/member-id",
+                "value": member,
+            }
+        ],
+        "status": "active",
+        "subscriberId": member,
+        "subscriber": ref(patient),
+        "beneficiary": ref(patient),
+        "relationship": concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
+        "period": {
+            "start": (day_zero - dt.timedelta(days=365)).isoformat(),
+            "end": (day_zero + dt.timedelta(days=365)).isoformat(),
+        },
+        "payor": [ref(payer)],
+        "class": [{"type": concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": plan, "name": plan}],
+    }
+
+
+def _order(
+    cpt: str,
+    modifiers: tuple[str, ...],
+    diagnoses: Iterable[str],
+    place: str | None,
+    patient: Resource,
+    role: Resource,
+    day_zero: dt.date,
+) -> Json:
+    """The draft order: sides as body sites, other modifiers as further codings."""
+    sides = [concept(SNOMED, SIDES[modifier]) for modifier in modifiers if modifier in SIDES]
+    others = [f"{cpt}-{modifier}" for modifier in modifiers if modifier not in SIDES]
+    return {
+        "resourceType": "ServiceRequest",
+        "id": "order",
+        "status": "draft",
+        "intent": "order",
+        "category": [concept(SNOMED, "363679005")],
+        "priority": "routine",
+        "code": concept(CPT, cpt, *others),
+        "quantityQuantity": {"value": 1},
+        "subject": ref(patient),
+        "authoredOn": day_zero.isoformat(),
+        "requester": ref(role),
+        **({"locationCode": [concept(POS, place)]} if place else {}),
+        "reasonCode": [concept(ICD, code) for code in diagnoses],
+        "insurance": [{"reference": "Coverage/coverage"}],
+        **({"bodySite": sides} if sides else {}),
+    }
+
+
+# Facts of the chart
+
+
+def _given(fact: Fact) -> Mapping[str, Any]:
+    """The value as an object; empty where there is none."""
+    return fact.value if isinstance(fact.value, Mapping) else {}
+
+
+def _procedure(fact: Fact, draft: Draft) -> Json:
+    given = _given(fact)
+    therapist = given.get("modifier") == "GO"
+    codes = [fact.code, *([f"{fact.code}-{given['modifier']}"] if "modifier" in given else [])]
+    sites = [
+        *([concept(SNOMED, SITES[REGION_SITES[given["surgery"]]])] if "surgery" in given else []),
+        *([concept(SNOMED, SIDES[given["side"]])] if "side" in given else []),
+    ]
+    performers = []
+    if therapist:
+        performers.append(
+            {"function": concept(NUCC, OCCUPATIONAL_THERAPIST), "actor": ref(draft.therapist())}
+        )
+    if given.get("sameOrganization"):
+        performers.append({"actor": {"reference": "Organization/clinic"}})
+    return draft.chart(
+        "Procedure",
+        "performedDateTime",
+        fact,
+        status="completed",
+        code=concept(CPT, *codes),
+        **({"performer": performers} if performers else {}),
+        **({"bodySite": sites} if sites else {}),
+    )
+
+
+def _medication_request(fact: Fact, draft: Draft) -> Json:
+    given = _given(fact)
+    supply = {"value": given.get("supplyDays"), "unit": "day", "system": UCUM, "code": "d"}
+    return draft.chart(
+        "MedicationRequest",
+        "authoredOn",
+        fact,
+        status="active" if given.get("active") else "completed",
+        intent="order",
+        medicationCodeableConcept=concept(RXNORM, fact.code),
+        requester=ref(draft.practitioner),
+        **({"dispenseRequest": {"expectedSupplyDuration": supply}} if "supplyDays" in given else {}),
+    )
+
+
+def _device_request(fact: Fact, draft: Draft) -> Json:
+    return draft.chart(
+        "DeviceRequest",
+        "authoredOn",
+        fact,
+        status="completed",
+        intent="order",
+        codeCodeableConcept=concept(HCPCS, fact.code),
+        requester=ref(draft.practitioner),
+    )
+
+
+def _diagnostic_report(fact: Fact, draft: Draft) -> Json:
+    given = _given(fact)
+    side = [f"{fact.code}-{given['side']}"] if "side" in given else []
+    return draft.chart(
+        "DiagnosticReport",
+        "effectiveDateTime",
+        fact,
+        status="final",
+        category=[concept(f"{TERMINOLOGY}/v2-0074", "RAD")],
+        code=concept(CPT, fact.code, *side),
+        **({"conclusionCode": [concept(ANSWER, given["result"])]} if "result" in given else {}),
+    )
+
+
+def _finding(fact: Fact, draft: Draft) -> Json:
+    results = {"positive": ("10828004", "Positive"), "negative": ("260385009", "Negative")}
+    value: Json
+    if isinstance(fact.value, bool):
+        value = {"valueBoolean": fact.value}
+    elif isinstance(fact.value, int):
+        value = {"valueInteger": fact.value}
+    elif fact.value in results:
+        code, display = results[fact.value]
+        coding = {"system": SNOMED, "code": code, "display": display}
+        value = {"valueCodeableConcept": {"coding": [coding]}}
+    elif isinstance(fact.value, str):
+        value = {"valueCodeableConcept": {"text": fact.value}}
+    else:
+        raise UnknownFact(f"finding {fact.code} has value {fact.value!r}: expected positive or negative")
+    return _observation(fact, draft, FINDING, "exam", value)
+
+
+def _score(fact: Fact, draft: Draft) -> Json:
+    if isinstance(fact.value, bool):
+        return _observation(fact, draft, SCORE, "survey", {"valueBoolean": fact.value})
+    quantity = {"value": fact.value, "unit": "{score}", "system": UCUM, "code": "{score}"}
+    return _observation(fact, draft, SCORE, "survey", {"valueQuantity": quantity})
+
+
+def _measured(fact: Fact, draft: Draft) -> Json:
+    if isinstance(fact.value, str):
+        value: Json = {"valueCodeableConcept": {"text": fact.value}}
+    else:
+        unit, code = UNITS.get(fact.code, ("{score}", "{score}"))
+        value = {"valueQuantity": {"value": fact.value, "unit": unit, "system": UCUM, "code": code}}
+    category = "laboratory" if fact.code in UNITS else "survey"
+    return _observation(fact, draft, LOINC, category, value)
+
+
+def _observation(fact: Fact, draft: Draft, system: str, category: str, value: Json) -> Json:
+    return draft.chart(
+        "Observation",
+        "effectiveDateTime",
+        fact,
+        status="final",
+        category=[concept(f"{TERMINOLOGY}/observation-category", category)],
+        code=concept(system, fact.code),
+        **value,
+    )
+
+
+def _condition(fact: Fact, draft: Draft) -> Json:
+    return _problem(fact, draft, fact.code, recordedDate=draft.day(fact.date))
+
+
+def _problem(fact: Fact, draft: Draft, code: str, **elements: Any) -> Json:
+    """An active, confirmed problem."""
+    return draft.chart(
+        "Condition",
+        None,
+        fact,
+        clinicalStatus=concept(f"{TERMINOLOGY}/condition-clinical", "active"),
+        verificationStatus=concept(f"{TERMINOLOGY}/condition-ver-status", "confirmed"),
+        category=[concept(f"{TERMINOLOGY}/condition-category", PROBLEM)],
+        code=concept(ICD, code),
+        **{name: value for name, value in elements.items() if value is not None},
+    )
+
+
+def _encounter(fact: Fact, draft: Draft) -> Json:
+    day = draft.day(fact.date)
+    return draft.chart(
+        "Encounter",
+        None,
+        fact,
+        status="finished",
+        **{"class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB"}},
+        type=[concept(CPT, fact.code)],
+        participant=[{"individual": ref(draft.practitioner)}],
+        **({"period": {"start": day, "end": day}} if day else {}),
+    )
+
+
+def _care_plan(fact: Fact, draft: Draft) -> Json:
+    given = _given(fact)
+    goals: list[Json] = []
+    if given.get("goals"):
+        aim = {"text": "Use of the limb in daily life without pain"}
+        goals.append(draft.chart("Goal", None, fact, lifecycleStatus="active", description=aim))
+    activity = {"activity": [{"reference": ref(draft.order)}]} if given.get("referencesOrder") else {}
+    start = draft.day(fact.date)
+    return draft.chart(
+        "CarePlan",
+        None,
+        fact,
+        status="active",
+        intent="plan",
+        category=[concept(SNOMED, fact.code)],
+        **({"period": {"start": start}} if start else {}),
+        **({"goal": [ref(goal) for goal in goals]} if goals else {}),
+        **activity,
+    )
+
+
+def _goal(fact: Fact, draft: Draft) -> Json:
+    return draft.chart(
+        "Goal",
+        "statusDate",
+        fact,
+        lifecycleStatus="active",
+        achievementStatus=concept(f"{TERMINOLOGY}/goal-achievement", fact.code),
+        description={"text": "Relief of the problem for which imaging is ordered"},
+    )
+
+
+def _answer(fact: Fact, draft: Draft) -> Json:
+    """An item of the one response of that day; a patched answer is a response of its own."""
+    item = {"linkId": fact.code, "answer": [_coded(fact.code, one) for one in _listed(fact.value)]}
+    if not fact.patch and fact.date in draft.forms:
+        draft.forms[fact.date]["item"].append(item)
+        return draft.forms[fact.date]
+    form = FORMS.get(draft.region, "adaptive")
+    response = draft.chart(
+        "QuestionnaireResponse",
+        "authored",
+        fact,
+        questionnaire=f"{PAYER}/Questionnaire/mri-{form}",
+        status="completed",
+        item=[item],
+    )
+    if not fact.patch:
+        draft.forms[fact.date] = response
+    return response
+
+
+def _coded(question: str, value: Any) -> Json:
+    """One answer in the type of its question: text, flag, number, date, diagnosis, site, or code."""
+    if question.endswith(".text"):
+        return {"valueString": value}
+    if isinstance(value, bool):
+        return {"valueBoolean": value}
+    if not isinstance(value, str):
+        return {"valueDecimal": value}
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", value):
+        return {"valueDate": value}
+    if question in ("COD-ICD", "COD-SPEC"):
+        return {"valueCoding": {"system": ICD, "code": value}}
+    if question == "COD-CPT":
+        return {"valueCoding": {"system": SNOMED, "code": SITES.get(value, value)}}
+    return {"valueCoding": {"system": ANSWER, "code": value}}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# Facts of the payer's own records
+
+
+def _authorization(fact: Fact, draft: Draft) -> Json:
+    given = _given(fact)
+    side = given.get("side") or next(
+        (name for name, code in SIDES.items() if concept(SNOMED, code) in draft.order.get("bodySite", [])),
+        None,
+    )
+    number = f"OLD-{len(draft.records) + 1}"
+    start = draft.day_zero - dt.timedelta(days=fact.date or 0)
+    end = start + AUTHORIZATION_SPAN
+    draft.authorizations.append(Authorization(number, fact.code, side, start, end))
+    response: Json = {
+        "resourceType": "ClaimResponse",
+        "id": f"authorization-{len(draft.records) + 1}",
+        "status": "active",
+        "type": concept(f"{TERMINOLOGY}/claim-type", "professional"),
+        "use": "preauthorization",
+        "patient": ref(draft.patient),
+        "created": start.isoformat(),
+        "insurer": draft.coverage["payor"][0],
+        "outcome": "complete",
+        "preAuthRef": number,
+        "preAuthPeriod": {"start": start.isoformat(), "end": end.isoformat()},
+        "addItem": [
+            {
+                "productOrService": concept(CPT, fact.code),
+                **({"modifier": [concept(CPT, side)]} if side else {}),
+                "adjudication": [{"category": concept(f"{TERMINOLOGY}/adjudication", "submitted")}],
+            }
+        ],
+    }
+    draft.records.append(response)
+    return response
+
+
+def _location(fact: Fact, draft: Draft) -> Json:
+    miles = _given(fact).get("nearestFreestandingMiles")
+    distance = {"value": miles, "unit": "mi", "system": UCUM, "code": "[mi_i]"}
+    location: Json = {
+        "resourceType": "Location",
+        "id": f"location-{len(draft.records) + 1}",
+        "extension": [{"url": DISTANCE, "valueDistance": distance}],
+        "status": "active",
+        "name": "Nearest freestanding MRI of the network",
+        "mode": "instance",
+    }
+    draft.records.append(location)
+    return location
+
+
+# Facts of the order and its parties
+
+
+def _coverage_status(fact: Fact, draft: Draft) -> Json:
+    if fact.value != "inactive":
+        raise UnknownFact(f"coverage status {fact.value!r}: expected inactive")
+    draft.coverage["period"]["end"] = draft.day(1)
+    return draft.coverage
+
+
+def _gold_card(fact: Fact, draft: Draft) -> Json:
+    if fact.value:
+        draft.practitioner["identifier"] = [{"system": NPI, "value": GOLD_CARD_NPI}]
+    return draft.practitioner
+
+
+def _body_site(fact: Fact, draft: Draft) -> Json:
+    code = SITES.get(str(fact.value).lower())
+    if code is None:
+        raise UnknownFact(f"body site {fact.value!r}: expected one of {', '.join(SITES)}")
+    draft.order["bodySite"] = [concept(SNOMED, code), *draft.order.get("bodySite", [])]
+    return draft.order
+
+
+def _body_site_side(fact: Fact, draft: Draft) -> Json:
+    """The side of the body site; a modifier of another side stays visible on the code."""
+    side = SIDE_NAMES.get(str(fact.value).lower(), str(fact.value))
+    if side not in SIDES:
+        raise UnknownFact(f"side {fact.value!r}: expected RT, LT or 50")
+    by_modifier = [concept(SNOMED, code) for code in SIDES.values()]
+    sites = draft.order.get("bodySite", [])
+    stated = [name for name, code in SIDES.items() if concept(SNOMED, code) in sites]
+    coded = draft.order["code"]["coding"]
+    coded.extend(concept(CPT, f"{coded[0]['code']}-{name}")["coding"][0] for name in stated if name != side)
+    kept = [site for site in sites if site not in by_modifier]
+    draft.order["bodySite"] = [*kept, concept(SNOMED, SIDES[side])]
+    return draft.order
+
+
+def _priority(fact: Fact, draft: Draft) -> Json:
+    draft.order["priority"] = fact.value
+    return draft.order
+
+
+def _requester(fact: Fact, draft: Draft) -> Json:
+    draft.role["code"] = draft.role["specialty"] = [concept(NUCC, str(fact.value))]
+    return draft.role
+
+
+def _injury_date(fact: Fact, draft: Draft) -> Json:
+    draft.injured = dt.date.fromisoformat(str(fact.value))
+    return _problem(fact, draft, _first_diagnosis(draft), onsetDateTime=fact.value)
+
+
+def _new_onset(fact: Fact, draft: Draft) -> Json:
+    onset = fact.value if isinstance(fact.value, str) else draft.day(A_WHILE_AGO)
+    return _problem(fact, draft, "R51.9", onsetDateTime=onset)
+
+
+def _new_symptoms(fact: Fact, draft: Draft) -> Json:
+    recorded = fact.value if isinstance(fact.value, str) else draft.day(RECENTLY)
+    problem = _problem(fact, draft, _first_diagnosis(draft), recordedDate=recorded)
+    problem["code"]["text"] = "New or worse symptoms"
+    return problem
+
+
+def _ot_linked(fact: Fact, draft: Draft) -> Json:
+    therapy = draft.chart(
+        "ServiceRequest",
+        None,
+        fact,
+        status="active",
+        intent="order",
+        category=[concept(SNOMED, OCCUPATIONAL_THERAPY)],
+        code=concept(SNOMED, OCCUPATIONAL_THERAPY),
+        authoredOn=draft.day(A_WHILE_AGO),
+        requester=ref(draft.role),
+    )
+    if fact.value:
+        draft.order["basedOn"] = [ref(therapy)]
+    return therapy
+
+
+def _note(fact: Fact, draft: Draft) -> Json:
+    draft.order["note"] = [{"text": fact.value}]
+    return draft.order
+
+
+def _multi(fact: Fact, draft: Draft) -> Json:
+    """A second spine line of the same member and day."""
+    code, diagnosis = SPINE_PARTNER.get(draft.order["code"]["coding"][0]["code"], OTHER_SPINE)
+    second = {
+        **draft.order,
+        "id": f"order-{len(draft.siblings) + 2}",
+        "code": concept(CPT, code),
+        "reasonCode": [concept(ICD, diagnosis)],
+    }
+    draft.siblings.append(second)
+    return second
+
+
+def _first_diagnosis(draft: Draft) -> str:
+    reasons = draft.order["reasonCode"]
+    if not reasons:
+        raise UnknownFact("the order has no diagnosis to which this could belong")
+    return str(reasons[0]["coding"][0]["code"])
+
+
+Kind = Callable[[Fact, Draft], Json]
+
+KINDS: Mapping[tuple[str, str], Kind] = {
+    ("Procedure", "cpt"): _procedure,
+    ("MedicationRequest", "rxnorm"): _medication_request,
+    ("DeviceRequest", "hcpcs"): _device_request,
+    ("DiagnosticReport", "cpt"): _diagnostic_report,
+    ("Observation", "exam"): _finding,
+    ("Observation", "score"): _score,
+    ("Observation", "loinc"): _measured,
+    ("Condition", "icd10"): _condition,
+    ("Encounter", "cpt"): _encounter,
+    ("QuestionnaireResponse", "linkId"): _answer,
+    ("CarePlan", "sct"): _care_plan,
+    ("Goal", "achievement"): _goal,
+    ("Coverage", "status"): _coverage_status,
+    ("ClaimResponse", "cpt"): _authorization,
+    ("Location", "network"): _location,
+}
+"""By type and system, whatever the code."""
+
+ELEMENTS: Mapping[tuple[str, str, str], Kind] = {
+    ("Practitioner", "program", "gold-card"): _gold_card,
+    ("ServiceRequest", "element", "bodySite"): _body_site,
+    ("ServiceRequest", "element", "bodySiteSide"): _body_site_side,
+    ("ServiceRequest", "element", "priority"): _priority,
+    ("ServiceRequest", "element", "requester"): _requester,
+    ("ServiceRequest", "element", "injuryDate"): _injury_date,
+    ("ServiceRequest", "element", "newOnset"): _new_onset,
+    ("ServiceRequest", "element", "newSymptoms"): _new_symptoms,
+    ("ServiceRequest", "element", "otLinked"): _ot_linked,
+    ("ServiceRequest", "element", "note"): _note,
+    ("ServiceRequest", "element", "multi"): _multi,
+}
+"""By type, system and code: elements of the order, and its orderer."""
