@@ -23,8 +23,9 @@ from server.elm.evidence import TracedList
 from server.elm.library import Definition, Function, Library, Node, Program
 from server.elm.model import Model
 from server.elm.operators.registry import OPERATORS, Operator
+from server.elm.specialise import specialised
 from server.elm.terminology import Terminology
-from server.elm.types import ListOf, Type, result_type
+from server.elm.types import ListOf, Named, Type, result_type
 
 Frame = list[Any]
 Thunk = Callable[[Frame], Any]
@@ -34,20 +35,28 @@ RUN: Final = 0
 LOG: Final = 1
 FIRST_SLOT: Final = 2
 
+UNSET: Final[Any] = object()
+"""In an evaluation's memo: not evaluated yet."""
+
 
 @dataclass(slots=True)
 class Trail:
     """How a path is read off a root: `base` gives the root, `get(root, run)` the value, `path` names it.
 
-    `parent` reads what holds the last element, and `keys` are the JSON keys (with their FHIR types) it may be
-    under: several for a choice.
+    `root` is the root's static type, and `slot` where it is when it is a variable. `parent` reads what holds
+    the last element, and `keys` are the JSON keys (with their FHIR types) it may be under: several for a choice.
+    `direct` is the one key of a path of one element, `convert` what `.value` then makes of it.
     """
 
     base: Thunk
     get: Getter
     path: str
+    root: Type = None
+    slot: int | None = None
     parent: Getter | None = None
     keys: tuple[tuple[str, str], ...] = ()
+    direct: str | None = None
+    convert: Callable[[Any, int], Any] | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +67,8 @@ class Code:
     type: Type = None
     constant: bool = False
     trail: Trail | None = None
+    exists: Thunk | None = None
+    """For a list: whether it has an item, without making all of it."""
 
 
 @dataclass(slots=True)
@@ -103,7 +114,7 @@ class Scope:
 class CompiledFunction:
     """A function's code. Filled in after it is registered, so that a function may call itself."""
 
-    __slots__ = ("definitions", "extra", "functions", "index", "run", "source", "type")
+    __slots__ = ("definitions", "extra", "functions", "index", "memoised", "run", "source", "type")
 
     def __init__(self, source: Function, index: int) -> None:
         self.source = source
@@ -111,6 +122,7 @@ class CompiledFunction:
         self.run: Thunk = _unfinished
         self.extra: list[None] = []
         self.type: Type = None
+        self.memoised = False
         self.definitions: frozenset[int] = frozenset()
         self.functions: frozenset[int] = frozenset()
 
@@ -206,6 +218,7 @@ class Compiler:
             scope = Scope(body)
             for name, kind in source.operands:
                 scope, _ = scope.declare(name, kind)
+            known.memoised = self._memoised(source)
             if source.body is None:
                 raise LoadError(f"{source} is external: no body is given.", place=str(source.library))
             code = self._whole(source.body, scope, body)
@@ -215,6 +228,18 @@ class Compiler:
             known.definitions = frozenset(body.definitions)
             known.functions = frozenset(body.functions)
         return known
+
+    def _memoised(self, source: Function) -> bool:
+        """Whether calls are remembered: of one FHIR element, as FHIRHelpers' are, asked of it again and again."""
+        if len(source.operands) != 1:
+            return False
+        kind = source.operands[0][1]
+        return (
+            isinstance(kind, Named)
+            and kind.name.startswith("FHIR.")
+            and kind.name[5:] in self.model.classes
+            and self.model.primitive(kind) is None
+        )
 
     def _whole(self, node: Node, scope: Scope, body: Body) -> Code:
         try:
@@ -276,7 +301,7 @@ class Compiler:
             operands = [self.optional(_one(node.get(name)), scope) for name in operator.operands]
         else:
             operands = self.operands(node, scope)
-        function = operator.function
+        function = specialised(operator, operands)
         options = {
             name: node[name] for name in operator.options if name != "context" and node.get(name) is not None
         }

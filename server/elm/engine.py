@@ -23,7 +23,7 @@ from typing import Any, Final
 import server.elm.forms
 import server.elm.operators  # noqa: F401  (both fill the compiler's tables)
 from server.elm.chart import Chart
-from server.elm.compiler import Body, CompiledDefinition, Compiler, Frame, Observer, Scope
+from server.elm.compiler import UNSET, Body, CompiledDefinition, Compiler, Frame, Observer, Scope
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
 from server.elm.evidence import Evidence, Missing, TracedList, summary
 from server.elm.explain import Step, observe
@@ -39,7 +39,6 @@ Key = tuple[str, str | None, str]
 DEFAULT_STEPS: Final = 20_000_000
 DEFAULT_SECONDS: Final = 30.0
 _SLICE: Final = 20_000
-_UNSET: Final[Any] = object()
 
 
 class Result:
@@ -234,8 +233,9 @@ class Run:
         self.terminology = engine._terminology
         self.messages: list[tuple[str, str | None, str | None]] = []
         self.steps: list[Step] = []
+        self.calls: dict[tuple[int, int], tuple[Any, list[Any], Any]] = {}
         size = len(engine._program.definitions)
-        self.memo: list[Any] = [_UNSET] * size
+        self.memo: list[Any] = [UNSET] * size
         self.logs: list[list[Any]] = [[]] * size
         self._manner = manner
         self._base: Run | None = None
@@ -269,7 +269,7 @@ class Run:
         run._own = frozenset(assumed).union(*(self.engine._dependents[index] for index in assumed))
         run.memo, run.logs = list(self.memo), list(self.logs)
         for index in run._own:
-            run.memo[index] = run._assumed.get(index, _UNSET)
+            run.memo[index] = run._assumed.get(index, UNSET)
             run.logs[index] = []
         return run
 
@@ -297,7 +297,7 @@ class Run:
     def value_of(self, index: int) -> Any:
         """The value of a definition, evaluated at first asking."""
         value = self.memo[index]
-        return self._evaluate(index) if value is _UNSET else value
+        return self.evaluate(index) if value is UNSET else value
 
     def default(self, key: Key) -> Any:
         """The default of a parameter that was not given."""
@@ -345,7 +345,8 @@ class Run:
             run.memo[index] = value
         return run
 
-    def _evaluate(self, index: int) -> Any:
+    def evaluate(self, index: int) -> Any:
+        """Evaluate a definition and remember its value and log."""
         if self._base is not None and index not in self._own:
             # Not touched by what is assumed: the run underneath has it, or computes it once for all.
             self.memo[index] = value = self._base.value_of(index)

@@ -96,14 +96,16 @@ class Only:
 
 
 class TracedList(list[Any]):
-    """A list that knows, item by item, the log entry that led to it."""
+    """A list that knows, item by item, the log entry that led to it; `source` is the log and list it is from."""
 
-    __slots__ = ("search", "why")
+    __slots__ = ("source", "why")
 
-    def __init__(self, items: Sequence[Any], why: list[Any], search: Sought | None = None) -> None:
+    def __init__(
+        self, items: Sequence[Any], why: list[Any], source: tuple[list[Any], list[Any]] | None = None
+    ) -> None:
         super().__init__(items)
         self.why = why
-        self.search = search
+        self.source = source
 
 
 Log = list[Any]

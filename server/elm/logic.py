@@ -197,7 +197,10 @@ def coalesce(compiler: Compiler, node: Node, scope: Scope) -> Code:
 @form("Exists")
 def exists(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """Whether a list has an item that is not null; false of a null list."""
-    operand = compiler.operand(node, scope).run
+    code = compiler.operand(node, scope)
+    operand = code.run
+    if code.exists is not None:
+        return Code(code.exists, BOOLEAN)
 
     def has_item(frame: Frame) -> bool:
         value = operand(frame)

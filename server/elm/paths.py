@@ -5,14 +5,15 @@ parameter, a definition) to the value; where it is traced it logs the root resou
 evidence says `Procedure/p1 (performed.start)` and not each step.
 
 `Code.trail` is what makes that possible: how the value is read off its root. It also lets `x.value as
-Quantity` read `valueQuantity` directly, and `birthDate.extension` find the extensions FHIR JSON keeps beside a
-primitive.
+Quantity` read `valueQuantity` directly, and `birthDate.extension` find the extensions FHIR JSON keeps beside
+a primitive.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -53,7 +54,8 @@ def property_(compiler: Compiler, node: Node, scope: Scope) -> Code:
         if found is None:
             raise compiler.error(f"Nothing in scope is called {name}", node, scope)
         slot = found.slot
-        source = Code(lambda frame: frame[slot], found.type)
+        base: Thunk = lambda frame: frame[slot]  # noqa: E731
+        source = Code(base, found.type, trail=Trail(base, itself, "", found.type, slot))
     else:
         source = compiler.compile(node.get("source"), scope)
     path = node.get("path")
@@ -73,14 +75,25 @@ def along(compiler: Compiler, source: Code, path: str) -> Code:
 
 
 def reading(compiler: Compiler, code: Code) -> Code:
-    """`code` with the closure that reads its trail, recording it when traced."""
-    assert code.trail is not None
-    base, get, path = code.trail.base, code.trail.get, code.trail.path
-    code.run = _recorded(base, get, path) if compiler.tracing else _plain(base, get)
+    """`code` with the closure that reads its trail, recording it when traced.
+
+    The commonest trails, one element of a variable and its `.value`, have closures of their own: they are most
+    of what an evaluation does.
+    """
+    trail = code.trail
+    assert trail is not None
+    kind = trail.root.name if isinstance(trail.root, Named) else ""
+    known = kind.startswith("FHIR.") and kind[5:] in compiler.model.classes
+    # An element does not say whose it is: only a path from a resource is worth recording.
+    record = compiler.tracing and (not known or compiler.model.extends(kind[5:], "Resource"))
+    if trail.slot is not None and trail.direct is not None:
+        code.run = (_direct_recorded if record else _direct)(trail, trail.slot, trail.direct)
+    else:
+        code.run = (_recorded if record else _plain)(trail.base, trail.get, trail.path)
     return code
 
 
-def _plain(base: Thunk, get: Getter) -> Thunk:
+def _plain(base: Thunk, get: Getter, path: str) -> Thunk:
     return lambda frame: get(base(frame), frame[RUN])
 
 
@@ -95,27 +108,84 @@ def _recorded(base: Thunk, get: Getter, path: str) -> Thunk:
     return recorded
 
 
-def _identity(value: Any, run: Any) -> Any:
+def _direct(trail: Trail, slot: int, key: str) -> Thunk:
+    get, convert = trail.get, trail.convert
+
+    def direct(frame: Frame) -> Any:
+        root = frame[slot]
+        return root.get(key) if root.__class__ is dict else get(root, frame[RUN])
+
+    def converted(frame: Frame) -> Any:
+        root = frame[slot]
+        if root.__class__ is not dict:
+            return get(root, frame[RUN])
+        value = root.get(key)
+        return None if value is None else convert(value, frame[RUN].offset)  # type: ignore[misc]
+
+    def string(frame: Frame) -> Any:
+        root = frame[slot]
+        if root.__class__ is dict:
+            value = root.get(key)
+            if value is None or value.__class__ is str:
+                return value
+        return get(root, frame[RUN])
+
+    if convert is None:
+        return direct
+    return string if convert is SYSTEM_VALUE["System.String"] else converted
+
+
+def _direct_recorded(trail: Trail, slot: int, key: str) -> Thunk:
+    get, convert, path = trail.get, trail.convert, trail.path
+
+    def direct(frame: Frame) -> Any:
+        root = frame[slot]
+        value = get(root, frame[RUN]) if root.__class__ is not dict else root.get(key)
+        if root.__class__ is dict and "resourceType" in root:
+            frame[LOG].append((root, path, value is not None))
+        return value
+
+    def converted(frame: Frame) -> Any:
+        root = frame[slot]
+        value = root.get(key) if root.__class__ is dict else None
+        if value is not None:
+            value = convert(value, frame[RUN].offset)  # type: ignore[misc]
+        if root.__class__ is dict and "resourceType" in root:
+            frame[LOG].append((root, path, value is not None))
+        return value
+
+    return direct if convert is None else converted
+
+
+def itself(value: Any, run: Any) -> Any:
+    """The getter of a path without elements."""
     return value
 
 
 def _step(model: Model, source: Code, name: str) -> Code:
     """One more element on a trail."""
-    trail = source.trail or Trail(source.run, _identity, "")
+    trail = source.trail or Trail(source.run, itself, "", source.type)
     if name in ("extension", "id") and trail.keys and model.primitive(source.type) is not None:
         return _beside(trail, name)
     get, kind, keys = element(model, source.type, name)
     before = trail.get
-    # `.value` of a primitive is the primitive itself to a reader: it is not named in the path.
-    unnamed = name == "value" and model.primitive(source.type) is not None and trail.path
-    path = trail.path if unnamed else f"{trail.path}.{name}" if trail.path else name
-    whole: Getter = get if before is _identity else lambda value, run: get(before(value, run), run)
-    return Code(source.run, kind, trail=Trail(trail.base, whole, path, before, keys))
+    whole: Getter = get if before is itself else lambda value, run: get(before(value, run), run)
+    primitive = model.primitive(source.type) if name == "value" else None
+    if primitive is not None and trail.path:
+        # `.value` of a primitive is the primitive itself to a reader: it is not named in the path.
+        convert = None if trail.convert is not None else SYSTEM_VALUE[primitive]
+        direct = trail.direct if convert is not None else None
+        longer = replace(trail, get=whole, parent=None, keys=(), direct=direct, convert=convert)
+        return Code(source.run, kind, trail=longer)
+    direct = keys[0][0] if before is itself and len(keys) == 1 and not isinstance(kind, ListOf) else None
+    path = f"{trail.path}.{name}" if trail.path else name
+    longer = Trail(trail.base, whole, path, trail.root, trail.slot, before, keys, direct)
+    return Code(source.run, kind, trail=longer)
 
 
 def _beside(trail: Trail, name: str) -> Code:
     """`extension` or `id` of a primitive: FHIR JSON keeps them in `_element` beside it."""
-    parent, keys = trail.parent or _identity, tuple(f"_{key}" for key, _ in trail.keys)
+    parent, keys = trail.parent or itself, tuple(f"_{key}" for key, _ in trail.keys)
 
     def get(root: Any, run: Any) -> Any:
         holder = parent(root, run)
@@ -126,7 +196,9 @@ def _beside(trail: Trail, name: str) -> Code:
         return None
 
     kind = ListOf(Named("FHIR.Extension")) if name == "extension" else STRING
-    return Code(trail.base, kind, trail=Trail(trail.base, get, f"{trail.path}.{name}"))
+    return Code(
+        trail.base, kind, trail=Trail(trail.base, get, f"{trail.path}.{name}", trail.root, trail.slot)
+    )
 
 
 def _indexed(source: Code, index: int) -> Code:
@@ -139,7 +211,8 @@ def _indexed(source: Code, index: int) -> Code:
         return value[index] if isinstance(value, list) and index < len(value) else None
 
     kind = source.type.element if isinstance(source.type, ListOf) else source.type
-    return Code(source.run, kind, trail=Trail(trail.base, get, f"{trail.path}[{index}]"))
+    longer = Trail(trail.base, get, f"{trail.path}[{index}]", trail.root, trail.slot)
+    return Code(source.run, kind, trail=longer)
 
 
 def narrowed(compiler: Compiler, source: Code, wanted: Named) -> Code | None:
@@ -151,18 +224,12 @@ def narrowed(compiler: Compiler, source: Code, wanted: Named) -> Code | None:
     keys = tuple((key, kind) for key, kind in trail.keys if compiler.model.extends(kind, name))
     if len(keys) != 1:
         return None
-    (key, _), parent = keys[0], trail.parent or _identity
-
-    def get(root: Any, run: Any) -> Any:
-        holder = parent(root, run)
-        return holder.get(key) if isinstance(holder, dict) else None
-
-    if parent is _identity:
-
-        def get(root: Any, run: Any) -> Any:
-            return root.get(key) if isinstance(root, dict) else None
-
-    return reading(compiler, Code(trail.base, wanted, trail=Trail(trail.base, get, trail.path, parent, keys)))
+    (key, _), parent = keys[0], trail.parent or itself
+    read = _plain_element(key)
+    get: Getter = read if parent is itself else lambda root, run: read(parent(root, run), run)
+    direct = key if parent is itself else None
+    longer = Trail(trail.base, get, trail.path, trail.root, trail.slot, parent, keys, direct)
+    return reading(compiler, Code(trail.base, wanted, trail=longer))
 
 
 # Elements

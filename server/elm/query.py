@@ -78,7 +78,69 @@ def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
         run = _several(sources, clauses, compiler.tracing)
     if clauses.aggregate is not None:
         return Code(run, kind)
-    return Code(run, ListOf(kind) if plural else kind)
+    code = Code(run, ListOf(kind) if plural else kind)
+    if len(sources) == 1 and clauses.result is None and compiler.observer is None:
+        code.exists = _existence(compiler, sources[0], clauses, kind)
+    return code
+
+
+def _existence(compiler: Compiler, source: Source, clauses: Clauses, kind: Type) -> Thunk | None:
+    """Whether any item passes, looking no further than the first; None where evidence wants them all.
+
+    Traced, that is so for resources and what is made of them. Parts of one resource do not tell themselves
+    apart in the evidence.
+    """
+    if not compiler.tracing:
+        return _any_plain(source, clauses)
+    part = (
+        isinstance(kind, Named) and kind.name.startswith("FHIR.") and kind.name[5:] in compiler.model.classes
+    )
+    assert not part or isinstance(kind, Named)
+    if not part or compiler.model.extends(str(kind)[5:], "Resource"):
+        return None
+    return _any_traced(source, clauses)
+
+
+def _any_plain(source: Source, clauses: Clauses) -> Thunk:
+    fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
+
+    def some(frame: Frame) -> bool:
+        values = _items(fetch(frame))
+        frame[RUN].left -= len(values)
+        if frame[RUN].left < 0:
+            frame[RUN].check()
+        for item in values:
+            frame[slot] = item
+            for place, value in lets:
+                frame[place] = value(frame)
+            if _all(tests, frame) and item is not None:
+                return True
+        return False
+
+    return some
+
+
+def _any_traced(source: Source, clauses: Clauses) -> Thunk:
+    fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
+
+    def some(frame: Frame) -> bool:
+        values = _items(fetch(frame))
+        frame[RUN].left -= len(values)
+        if frame[RUN].left < 0:
+            frame[RUN].check()
+        log = frame[LOG]
+        start = len(log)
+        for item in values:
+            frame[slot] = item
+            mark = len(log)
+            for place, value in lets:
+                frame[place] = value(frame)
+            if _all(tests, frame) and item is not None:
+                del log[start:mark]
+                return True
+        return False
+
+    return some
 
 
 def _clauses(
@@ -222,7 +284,10 @@ def _one(source: Source, clauses: Clauses) -> Thunk:
 
 
 def _all(tests: list[Test], frame: Frame) -> bool:
-    return all(test(frame) is True for test in tests)
+    for test in tests:  # noqa: SIM110  (a generator costs more than most tests)
+        if test(frame) is not True:
+            return False
+    return True
 
 
 def _accumulate(aggregate: Aggregate, items: Iterator[Any], frame: Frame, slot: int) -> Any:
@@ -251,6 +316,8 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
         singular = not isinstance(values, list)
         if singular:
             values = [values]
+        elif not values and aggregate is None:
+            return []
         evaluation = frame[RUN]
         evaluation.left -= len(values)
         if evaluation.left < 0:
@@ -289,7 +356,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
             return found[0] if found else None
         if unique and result is not None:
             found, why = _distinct_with(found, why)
-        traced = TracedList(found, why, _search(whole, values))
+        traced = TracedList(found, why, (whole, values))
         return traced if sort is None else sort(traced, frame)
 
     return run
@@ -312,9 +379,9 @@ def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: 
 
 
 def _search(whole: list[Any], values: list[Any]) -> Sought | None:
-    """What a source was looking for: as its query noted, or as the resources in it show."""
-    if isinstance(values, TracedList) and values.search is not None:
-        return values.search
+    """What a source was looking for: as the retrieve underneath noted, or as the resources in it show."""
+    while isinstance(values, TracedList) and values.source is not None:
+        whole, values = values.source
     for entry in reversed(whole):
         if isinstance(entry, Found):
             return entry.search

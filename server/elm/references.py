@@ -13,6 +13,7 @@ from typing import Any
 from server.elm.compiler import (
     LOG,
     RUN,
+    UNSET,
     Code,
     CompiledFunction,
     Compiler,
@@ -26,7 +27,7 @@ from server.elm.compiler import (
 )
 from server.elm.errors import EvaluationError
 from server.elm.library import Function, Library, Node
-from server.elm.paths import along
+from server.elm.paths import along, itself
 from server.elm.types import CODE, CONCEPT, ListOf, Named, Type, specifier
 from server.elm.types import result_type as noted_type
 from server.elm.typetests import NO_MATCH, fit, tester
@@ -62,14 +63,18 @@ def expression_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
 
         def traced(frame: Frame) -> Any:
             run = frame[RUN]
-            value = run.value_of(index)
+            value = run.memo[index]
+            if value is UNSET:
+                value = run.evaluate(index)
             frame[LOG].append(run.logs[index])
             return value
 
         return Code(traced, kind)
 
     def reference(frame: Frame) -> Any:
-        return frame[RUN].value_of(index)
+        run = frame[RUN]
+        value = run.memo[index]
+        return run.evaluate(index) if value is UNSET else value
 
     return Code(reference, kind)
 
@@ -112,15 +117,16 @@ def variable(compiler: Compiler, name: Any, node: Node, scope: Scope) -> Variabl
     return found
 
 
-def read(slot: int) -> Thunk:
-    """A closure reading a frame slot."""
-    return lambda frame: frame[slot]
+def at_slot(slot: int, kind: Type) -> Code:
+    """The code of a variable, and the beginning of paths from it."""
+    thunk: Thunk = lambda frame: frame[slot]  # noqa: E731
+    return Code(thunk, kind, trail=Trail(thunk, itself, "", kind, slot))
 
 
 @form("AliasRef", "QueryLetRef", "OperandRef")
 def local_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     found = variable(compiler, node.get("name"), node, scope)
-    return Code(read(found.slot), found.type)
+    return at_slot(found.slot, found.type)
 
 
 @form("IdentifierRef")
@@ -130,9 +136,7 @@ def identifier_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     if name in scope.names:
         return local_ref(compiler, node, scope)
     if scope.this is not None:
-        source = Code(read(scope.this.slot), scope.this.type)
-        source.trail = Trail(source.run, lambda value, run: value, "")
-        return along(compiler, source, name)
+        return along(compiler, at_slot(scope.this.slot, scope.this.type), name)
     if name in scope.body.library.definitions:
         return expression_ref(compiler, node, scope)
     if name in scope.body.library.parameters:
@@ -199,6 +203,8 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
         return inlined
     scope.body.functions.add(compiled.index)
     kind = compiled.type
+    if compiled.memoised:
+        return Code(_remembered(compiled, operands[0].run), kind)
     if len(operands) == 1:
         first = operands[0].run
 
@@ -220,6 +226,32 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
         return compiled.run([run, frame[LOG], *[thunk(frame) for thunk in thunks], *compiled.extra])
 
     return Code(several, kind)
+
+
+def _remembered(compiled: CompiledFunction, operand: Thunk) -> Thunk:
+    """A call whose value is remembered for the evaluation, by the very element it was called with."""
+    index = compiled.index
+
+    def remembered(frame: Frame) -> Any:
+        run = frame[RUN]
+        argument = operand(frame)
+        if argument.__class__ is not dict:
+            return compiled.run([run, frame[LOG], argument, *compiled.extra])
+        key = (index, id(argument))
+        known = run.calls.get(key)
+        if known is None:
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            log: list[Any] = []
+            value = compiled.run([run, log, argument, *compiled.extra])
+            # The argument is kept too: while it is, its id is nobody else's.
+            run.calls[key] = known = (value, log, argument)
+        if known[1]:
+            frame[LOG].append(known[1])
+        return known[0]
+
+    return remembered
 
 
 def _inline(compiler: Compiler, source: Function, operands: Sequence[Code]) -> Code | None:

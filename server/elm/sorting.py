@@ -12,12 +12,13 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final
 
-from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, Thunk, Trail, Variable, form
+from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, Thunk, Variable, form
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList
 from server.elm.library import Node
 from server.elm.operators.comparison import order
 from server.elm.paths import along
+from server.elm.references import at_slot
 from server.elm.types import ListOf, Named, Type
 
 Sorter = Callable[[list[Any], Frame], list[Any]]
@@ -38,7 +39,7 @@ def sorter(compiler: Compiler, node: Node, scope: Scope, kind: Type) -> Sorter:
             places = _ordered(places, values, descending)
         ordered = [items[place] for place in places]
         if isinstance(items, TracedList):
-            return TracedList(ordered, [items.why[place] for place in places], items.search)
+            return TracedList(ordered, [items.why[place] for place in places], items.source)
         return ordered
 
     return sort
@@ -54,7 +55,7 @@ def _keyed(key: Thunk | None, slot: int, item: Any, frame: Frame) -> Any:
 def _key(compiler: Compiler, node: Node, scope: Scope, slot: int, kind: Type) -> tuple[Thunk | None, bool]:
     descending = node.get("direction") in _DESCENDING
     this = Variable(slot, kind)
-    item = Code(lambda frame: frame[slot], kind, trail=Trail(lambda frame: frame[slot], _itself, ""))
+    item = at_slot(slot, kind)
     match node.get("type"):
         case "ByDirection":
             by = item
@@ -70,10 +71,6 @@ def _key(compiler: Compiler, node: Node, scope: Scope, slot: int, kind: Type) ->
     if isinstance(by.type, Named) and by.type.name.startswith("FHIR."):
         raise compiler.error(f"{by.type} has no order: sort by its value", node, scope)
     return key, descending
-
-
-def _itself(value: Any, run: Any) -> Any:
-    return value
 
 
 def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int]:

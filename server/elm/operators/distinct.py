@@ -8,8 +8,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from server.elm.operators.bounds import end, start
 from server.elm.operators.comparison import equal
-from server.elm.values import Code, Date, DateTime, Time
+from server.elm.values import Code, Date, DateTime, Interval, Time
 
 
 def distinct(items: list[Any]) -> list[Any]:
@@ -50,6 +51,8 @@ def _mark(item: Any) -> Any:
         return ("number", item)
     if isinstance(item, DateTime | Date | Time):
         return (type(item).__name__, item.low, item.high)
+    if isinstance(item, Interval):
+        return ("interval", _mark(start(item)), _mark(end(item)))
     if isinstance(item, Code):
         return (item.system, item.code)
     if isinstance(item, dict):
