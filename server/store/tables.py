@@ -113,11 +113,16 @@ class Authorization(Table):
 
 
 class PaCase(Table):
-    """One prior-authorization request as it came (`request`, the raw bytes) and what it was last answered."""
+    """One prior-authorization request as it came (`request`, the raw bytes) and what it was last answered.
+
+    A request that changes an earlier one is a case of its own in the same chain; the earlier one then names
+    it in `replaced_by`. The case that nobody replaced is the one that holds.
+    """
 
     __tablename__ = "pa_case"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    chain_id: Mapped[str] = mapped_column(index=True)
     version: Mapped[str]
     client: Mapped[str]
     member_key: Mapped[str] = mapped_column(index=True)
@@ -127,6 +132,7 @@ class PaCase(Table):
     response: Mapped[JsonObject]
     created: Mapped[datetime]
     updated: Mapped[datetime]
+    replaced_by: Mapped[str | None] = mapped_column(default=None)
 
 
 class PaIdentifier(Table):
@@ -142,7 +148,8 @@ class PaIdentifier(Table):
 
 
 class PaItem(Table):
-    """One line of a case and what was decided about it."""
+    """One line of a case, what was decided about it, and its decision clock: received, by when it is due,
+    when it was decided."""
 
     __tablename__ = "pa_item"
     __table_args__ = (Index("pa_item_order", "order_key"),)
@@ -153,10 +160,43 @@ class PaItem(Table):
     cpt: Mapped[str]
     side: Mapped[str]
     outcome: Mapped[str]
+    requested: Mapped[JsonObject]
     verdict: Mapped[JsonObject]
     order: Mapped[JsonObject]
     determination: Mapped[JsonObject]
+    expedited: Mapped[bool]
+    received: Mapped[datetime]
+    due: Mapped[datetime]
+    decided: Mapped[datetime | None] = mapped_column(default=None)
     authorization_number: Mapped[str | None] = mapped_column(ForeignKey("authorization.number"), default=None)
+
+
+class PaEvent(Table):
+    """Something that happened to a line of a case: who did what when. Append only; the figures for regulators
+    and the audit are read from it."""
+
+    __tablename__ = "pa_event"
+    __table_args__ = (Index("pa_event_kind", "kind", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), index=True)
+    sequence: Mapped[int]
+    kind: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    detail: Mapped[JsonObject]
+
+
+class PaRepeat(Table):
+    """The bytes that a client sent and the case that answered them: sent again, they get that answer."""
+
+    __tablename__ = "pa_repeat"
+
+    client: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    case_id: Mapped[str]
+    answered: Mapped[datetime]
 
 
 class WorkItem(Table):
@@ -176,6 +216,7 @@ class WorkItem(Table):
     due: Mapped[datetime]
     status: Mapped[str]
     created: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(default=1)
     verdict: Mapped[JsonObject | None] = mapped_column(default=None)
     decided: Mapped[datetime | None] = mapped_column(default=None)
 
