@@ -28,6 +28,7 @@ def open_case(
     transaction."""
     row = stored.PaCase(
         id=case_id,
+        chain_id=case_id,
         version=version,
         client=client,
         member_key=member_key,
@@ -59,13 +60,11 @@ def complete(
 def read_again(tx: Transaction, row: stored.PaCase) -> Case:
     """The case as it stands now."""
     read = intake.stored(row.request)
-    requested = {item["sequence"]: item for item in read.items}
     return Case(
         id=row.id,
         read=read,
         items=tuple(
-            Item(requested[item.sequence], verdict.from_json(item.verdict))
-            for item in cases.items(tx, row.id)
+            Item(item.requested, verdict.from_json(item.verdict)) for item in cases.items(tx, row.id)
         ),
         decided=row.updated,
         rejections=tuple(Rejection(*parts) for parts in row.rejections),
@@ -90,10 +89,15 @@ def _item(tx: Transaction, case: Case, item: Item, judged: Judged) -> stored.PaI
         cpt=service_code(judged.order),
         side=side(judged.order) or "",
         outcome=verdict.action(item.verdict),
+        requested=item.requested,
         verdict=verdict.to_json(item.verdict),
         authorization_number=number if issued_here else None,
         order=dict(judged.order),
         determination=judged.determination.to_json(),
+        expedited=judged.determination.expedited,
+        received=case.decided,
+        due=case.decided + dt.timedelta(hours=judged.determination.due_hours),
+        decided=None if verdict.pended(item.verdict) else case.decided,
     )
 
 

@@ -54,11 +54,11 @@ def clinic(**changes: Any) -> Resource:
 
 
 def organization(
-    identifier: str, name: str, npi: str, kind: str, profile_name: str, **changes: Any
+    own_id: str, name: str, npi: str, kind: str, profile_name: str, **changes: Any
 ) -> Resource:
     return {
         "resourceType": "Organization",
-        "id": identifier,
+        "id": own_id,
         "meta": {"profile": [profile(profile_name)]},
         "identifier": [{"system": NPI, "value": npi}],
         "active": True,

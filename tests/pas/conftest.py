@@ -1,0 +1,137 @@
+"""`payer` drives the real application over HTTP, once per guide version."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.fhir import json
+from server.fhir.extensions import extension, value
+from server.pas.terms import extension_url
+from server.settings import Settings
+from tests.emitted import record
+from tests.pas import builders as a
+
+Resource = dict[str, Any]
+
+FHIR = {"Content-Type": "application/fhir+json"}
+GUIDE = {"2.0": "pas-2.0.1", "2.2": "pas-2.2.1"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response Bundle of `$submit`, or one of an inquiry."""
+
+    bundle: Resource
+
+    @property
+    def response(self) -> Resource:
+        return dict(self.bundle["entry"][0]["resource"])
+
+    @property
+    def url(self) -> str:
+        return str(self.bundle["entry"][0]["fullUrl"])
+
+    @property
+    def items(self) -> list[Resource]:
+        return list(self.response["item"])
+
+    @property
+    def actions(self) -> list[str]:
+        """Review action codes, item by item."""
+        return [_action(item) for item in self.items]
+
+    @property
+    def action(self) -> str:
+        (only,) = self.actions
+        return only
+
+    @property
+    def number(self) -> str:
+        return str(self.response["preAuthRef"])
+
+    @property
+    def words(self) -> str:
+        return " ".join(note["text"] for note in self.response.get("processNote", []))
+
+    def of_type(self, kind: str) -> list[Resource]:
+        resources = (entry["resource"] for entry in self.bundle["entry"])
+        return [resource for resource in resources if resource["resourceType"] == kind]
+
+
+@dataclass(frozen=True)
+class Payer:
+    """A client of one guide version's FHIR base."""
+
+    http: TestClient
+    app: FastAPI
+    version: str
+
+    @property
+    def base(self) -> str:
+        return f"/r{self.version}/fhir"
+
+    def post(self, operation: str, body: Resource | bytes, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else a.raw(body)
+        return self.http.post(f"{self.base}/Claim/{operation}", content=content, headers={**FHIR, **headers})
+
+    def submit(self, body: Resource | bytes, **headers: str) -> Answer:
+        return Answer(self._read(self.post("$submit", body, **headers)))
+
+    def inquire(self, body: Resource) -> list[Answer]:
+        """Every case that was told; the envelope is each version's own."""
+        answered = self._read(self.post("$inquire", body))
+        if self.version == "2.2":
+            return [Answer(part["resource"]) for part in answered.get("parameter", [])]
+        kinds = [entry["resource"]["resourceType"] for entry in answered["entry"]]
+        found = kinds.count("ClaimResponse")
+        return [
+            Answer({**answered, "entry": [*answered["entry"][place : place + 1], *answered["entry"][found:]]})
+            for place in range(found)
+        ]
+
+    def refused(self, operation: str, body: Resource | bytes) -> tuple[int, Resource]:
+        response = self.post(operation, body)
+        outcome = json.decode_object(response.content)
+        assert outcome["resourceType"] == "OperationOutcome"
+        assert response.headers["content-type"].startswith("application/fhir+json")
+        record(GUIDE[self.version], outcome)
+        return response.status_code, outcome
+
+    def read(self, url: str) -> Resource:
+        return self._read(self.http.get(url))
+
+    def _read(self, response: httpx.Response) -> Resource:
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].startswith("application/fhir+json")
+        body = json.decode_object(response.content)
+        record(GUIDE[self.version], body)
+        return body
+
+
+def _action(item: Resource) -> str:
+    review = extension(item["adjudication"][0], extension_url("reviewAction"))
+    return str(value(extension(review, extension_url("reviewActionCode")))["coding"][0]["code"])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        database_url=f"sqlite:///{tmp_path}/payer.db",
+        test_clock="2026-11-25T10:00:00Z",
+        public_base_url="http://payer.test",
+    )
+
+
+@pytest.fixture(params=["2.0", "2.2"], ids=["2.0.1", "2.2.1"])
+def payer(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Payer]:
+    app = create_app(settings)
+    with TestClient(app, base_url="http://payer.test") as http:
+        yield Payer(http, app, request.param)

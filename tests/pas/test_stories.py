@@ -1,0 +1,121 @@
+"""Prior authorization as a clinic meets it, in both guide versions."""
+
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Payer
+
+
+def test_documented_care_and_a_film_get_the_mri_authorized(payer: Payer) -> None:
+    answer = payer.submit(a.request(*charts.meets_every_criterion()))
+
+    assert answer.action == "A1"
+    assert answer.number
+    assert answer.response["preAuthPeriod"] == {"start": "2026-12-01", "end": "2027-01-30"}
+
+
+def test_an_authorization_is_found_again_by_who_asked_for_it(payer: Payer) -> None:
+    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    (found,) = payer.inquire(a.inquiry())
+
+    assert found.actions == ["A1"]
+    assert found.number == granted.number
+    assert found.url == granted.url
+
+
+def test_a_decision_can_be_read_again_under_its_url(payer: Payer) -> None:
+    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+
+    assert payer.read(granted.url) == granted.response
+
+
+def test_a_bare_request_is_asked_for_what_decides_and_nothing_else(payer: Payer) -> None:
+    answer = payer.submit(a.request())
+
+    assert answer.action == "A4"
+    assert "SH-IMM" in answer.words
+    assert "IMG-XR" in answer.words
+    assert len(answer.of_type("CommunicationRequest")) == 1
+    assert len(answer.of_type("Task")) == 1
+
+
+def test_a_trial_that_was_too_short_is_denied_with_everything_that_is_owed(payer: Payer) -> None:
+    answer = payer.submit(a.request(charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()))
+
+    assert answer.action == "A3"
+    for owed in ("CC-DUR", "Guideline:", "Looked at:", "What would change this:", "Appeal:"):
+        assert owed in answer.words
+
+
+def test_where_only_people_may_deny_it_is_pended_with_a_recommendation(payer: Payer) -> None:
+    short = a.request(
+        charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination(), coverage=a.coverage("reviewed")
+    )
+    answer = payer.submit(short)
+
+    assert answer.action == "A4"
+    assert answer.of_type("CommunicationRequest") == []
+    assert answer.response["disposition"] == "Pended: clinical review"
+
+
+def test_a_lapsed_coverage_is_denied_by_rule_under_every_plan(payer: Payer) -> None:
+    for plan in ("evicore", "reviewed", "nia"):
+        answer = payer.submit(a.request(coverage=a.coverage(plan, period={"end": "2026-06-30"})))
+
+        assert answer.action == "A3"
+        assert "G-COV" in answer.words
+
+
+def test_a_plan_that_asks_for_no_authorization_says_so(payer: Payer) -> None:
+    answer = payer.submit(a.request(coverage=a.coverage("no-imaging-pa")))
+
+    assert answer.action == "A1"
+    assert answer.response["disposition"] == "No authorization required"
+    assert "preAuthRef" not in answer.response
+
+
+def test_the_same_order_again_has_the_same_number(payer: Payer) -> None:
+    first = payer.submit(a.request(*charts.meets_every_criterion()))
+    again = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(created="2026-11-26")))
+
+    assert again.number == first.number
+
+
+def test_lines_of_one_request_are_decided_one_by_one(payer: Payer) -> None:
+    film = a.item(2, "73030", extension=a.item(2)["extension"][:3])
+    answer = payer.submit(a.request(claim=a.claim(a.item(1), film)))
+
+    assert answer.actions == ["A4", "A1"]
+    assert [item["itemSequence"] for item in answer.items] == [1, 2]
+
+
+def test_a_dry_run_says_what_would_be_and_leaves_no_trace(payer: Payer) -> None:
+    rehearsed = payer.submit(a.request(*charts.meets_every_criterion()), **{"X-Dry-Run": "true"})
+
+    assert rehearsed.action == "A1"
+    assert "preAuthRef" not in rehearsed.response
+    assert rehearsed.response["disposition"] == "Dry run, nothing was stored: would be authorized"
+    assert payer.inquire(a.inquiry()) == []
+
+
+def test_an_inquiry_that_finds_nothing_is_no_error(payer: Payer) -> None:
+    assert payer.inquire(a.inquiry()) == []
+
+
+def test_a_stranger_to_the_case_is_told_nothing(payer: Payer) -> None:
+    payer.submit(a.request(*charts.meets_every_criterion()))
+    asked = a.inquiry()
+    asked["entry"][3] = {
+        "fullUrl": "https://other.example/fhir/Organization/x",
+        "resource": a.clinic(id="x", identifier=[{"system": a.NPI, "value": "1555555551"}]),
+    }
+    asked["entry"][0]["resource"]["provider"] = {"reference": "https://other.example/fhir/Organization/x"}
+
+    assert payer.inquire(asked) == []
+
+
+def test_both_bases_tell_of_the_same_cases(payer: Payer) -> None:
+    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    elsewhere = Payer(payer.http, payer.app, "2.2" if payer.version == "2.0" else "2.0")
+    (found,) = elsewhere.inquire(a.inquiry())
+
+    assert found.number == granted.number
