@@ -1,108 +1,274 @@
-"""`davinci-payer policy`: the policies as a person looks at them, and cases run against them."""
+"""`davinci-payer policy …`: the coverage policies, and cases run through them.
+
+`test` runs cases at the core (`determine`) or at the doors. A package that is a door offers a module
+`cases` with `door(catalog) -> Door`; it is found by name, so that nothing here knows any guide.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
-from server.policy.cases import Case, misses, read_cases
-from server.policy.catalog import Catalog
-from server.policy.determination import Determination
-from server.policy.determine import determine
+from server.policy.cases import Case, CaseError, Expected, Vignette, case_of, differences, of_regions, read
+from server.policy.catalog import Catalog, CatalogError, Policy
+from server.policy.determination import Determination, Met
+from server.policy.determine import determine, evaluated
+from server.policy.faults import faults
 
-app = typer.Typer(
-    name="policy", help="Coverage policies and the cases they are held to.", no_args_is_help=True
-)
-DAY_ZERO = dt.date(2026, 3, 2)
+app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
+
+DAY_ZERO = dt.date(2026, 6, 15)
+CORE = "core"
+DOORS = ("crd", "dtr", "pas")
+ALL = "all"
+
+Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of cases, JSON.")]
+Day = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="Day zero of the cases.")]
+
+
+class Door(Protocol):
+    """A way to put a case to the server, and what it answered otherwise than expected."""
+
+    def differences(self, case: Case, expected: Expected) -> Sequence[str]: ...
+
+
+class Core:
+    """The rules themselves, without any door."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def differences(self, case: Case, expected: Expected) -> Sequence[str]:
+        return differences(expected, judged(case, self._catalog))
+
+
+@app.callback()
+def group() -> None:
+    """Coverage policies, and cases run through them."""
 
 
 @app.command("list")
 def list_policies() -> None:
-    """Every policy in force: id, library, services, guideline."""
-    table = Table("Policy", "Library", "Services", "Guideline", "In force from")
-    for policy in Catalog.load().policies:
-        codes = ", ".join(sorted(policy.codes))
-        table.add_row(policy.id, policy.canonical, codes, policy.guideline, policy.start.isoformat())
-    Console().print(table)
+    """The policies, their codes, and the days they are in force."""
+    table = Table("Policy", "Version", "Region", "Title", "Codes", "From", "Until", "Guideline")
+    for policy in _catalog().policies:
+        table.add_row(
+            policy.id,
+            policy.version,
+            policy.region,
+            policy.title,
+            " ".join(sorted(policy.codes)),
+            policy.start.isoformat(),
+            policy.end.isoformat() if policy.end else "",
+            policy.guideline,
+        )
+    console().print(table)
 
 
 @app.command()
-def show(policy_id: Annotated[str, typer.Argument(help="For example mri-shoulder.")]) -> None:
-    """One policy's criteria with theme, guideline and the questions that settle them."""
-    found = next((p for p in Catalog.load().policies if p.id == policy_id), None)
-    if found is None:
-        typer.echo(f"There is no policy {policy_id}: see `davinci-payer policy list`.", err=True)
-        raise typer.Exit(2)
-    table = Table("Criterion", "Title", "Theme", "Questions", "Guideline", title=found.title)
-    for criterion_id in found.themes:
-        text = found.criteria.get(criterion_id)
-        if text is not None:
-            table.add_row(text.id, text.title, text.theme or "", ", ".join(text.questions), text.guideline)
-    Console().print(table)
+def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a policy.")]) -> None:
+    """A policy's criteria: what each asks, where it comes from, and what the plans set."""
+    catalog = _catalog()
+    found = _policy(catalog, policy)
+    out = console()
+    out.print(f"[bold]{found.title}[/bold]  {found.canonical}, in force from {found.start.isoformat()}")
+    out.print(f"Owner: {found.owner}. Guideline: {found.guideline}. Form: {found.questionnaire}")
+    table = Table("Criterion", "Title", "Theme", "Guideline", "Met where", "Questions", show_lines=True)
+    for criterion in found.criteria.values():
+        table.add_row(
+            criterion.id,
+            criterion.title,
+            criterion.theme or "",
+            criterion.guideline,
+            criterion.satisfy,
+            " ".join(criterion.questions),
+        )
+    out.print(table)
+    plans = Table("Parameter", *catalog.plans)
+    told = {name: plan.parameters(found) for name, plan in catalog.plans.items()}
+    for parameter in sorted({parameter for each in told.values() for parameter in each}):
+        plans.add_row(parameter, *(str(each.get(parameter, "")) for each in told.values()))
+    out.print(plans)
+
+
+@app.command()
+def check() -> None:
+    """Load all policy data and say what does not fit together."""
+    try:
+        catalog = Catalog.load()
+    except CatalogError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    found = list(faults(catalog))
+    for fault in found:
+        typer.echo(fault)
+    typer.echo(f"{len(catalog.policies)} policies, {len(catalog.plans)} plans, {len(found)} faults")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()
 def test(
-    files: Annotated[list[Path], typer.Argument(exists=True, help="Files of cases (vignettes).")],
-    region: Annotated[str, typer.Option(help="Only these regions, such as SH,LS.")] = "",
+    files: Files,
+    door: Annotated[str, typer.Option(help="core, crd, dtr, pas or all.")] = CORE,
+    region: Annotated[str, typer.Option(help="Only these regions: SH,LS.")] = "",
+    day: Day = dt.datetime.combine(DAY_ZERO, dt.time()),
 ) -> None:
-    """Run cases; exit 0 when every one comes out as expected."""
-    catalog = Catalog.load()
-    wanted = {each for each in region.split(",") if each}
-    cases = [case for file in files for case in read_cases(file, DAY_ZERO)]
-    cases = [case for case in cases if not wanted or case.region in wanted]
-    table = Table("Case", "Plan", "Decision", "Difference")
-    missed = 0
-    for case in cases:
-        said = judged(case, catalog)
-        differences = list(misses(case, said))
-        missed += bool(differences)
-        table.add_row(case.id, case.plan, said.decision, "\n".join(differences) or "as expected")
-    console = Console()
-    console.print(table)
-    console.print(f"{len(cases) - missed} of {len(cases)} cases as expected", highlight=False)
-    raise typer.Exit(1 if missed else 0)
+    """Run each case against a clean store and compare the outcome with what it expects."""
+    catalog = _catalog()
+    doors = _doors(door, catalog)
+    regions = [name.strip().upper() for name in region.split(",") if name.strip()]
+    vignettes = [v for file in files for v in of_regions(_read(file), regions)]
+    table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
+    good = 0
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        for vignette in bar.track(vignettes, description="Cases"):
+            for name, way in doors.items():
+                found = _tried(way, vignette, day.date(), catalog)
+                good += not found
+                table.add_row(
+                    vignette.id,
+                    name,
+                    "[green]as expected[/green]" if not found else "[red]" + "\n".join(found) + "[/red]",
+                    vignette.why,
+                )
+    console().print(table)
+    total = len(vignettes) * len(doors)
+    typer.echo(f"{good} of {total} cases as expected")
+    if good < total:
+        raise typer.Exit(1)
 
 
 @app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(exists=True)],
-    case: Annotated[str, typer.Option(help="The id of the case.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of cases.")],
+    case: Annotated[str, typer.Option(help="Id of the case.")],
+    define: Annotated[str, typer.Option(help="A define of the policy's CQL: its value, as a tree.")] = "",
+    day: Day = dt.datetime.combine(DAY_ZERO, dt.time()),
 ) -> None:
-    """A case's criteria: value, sentence, evidence, and the ways to approval."""
-    catalog = Catalog.load()
-    found = next((each for each in read_cases(file, DAY_ZERO) if each.id == case), None)
-    if found is None:
-        typer.echo(f"{file} has no case {case}.", err=True)
+    """Why a case comes out as it does: its criteria with their evidence, or one define as a tree."""
+    catalog = _catalog()
+    vignette = next((v for v in _read(file) if v.id == case), None)
+    if vignette is None:
+        typer.echo(f"{file.name} has no case {case}", err=True)
         raise typer.Exit(2)
-    print_determination(judged(found, catalog), Console())
+    laid_out = _laid_out(vignette, day.date(), catalog)
+    if define:
+        for line in _define(laid_out, define, catalog):
+            typer.echo(line)
+        return
+    said = judged(laid_out, catalog)
+    out = console()
+    out.print(f"[bold]{said.title}[/bold] under {said.plan}: [bold]{said.decision}[/bold]. {said.reason}")
+    out.print(_criteria(said))
+    for way in said.ways:
+        out.print(f"A way to approval: {', '.join(way)}")
+    for difference in differences(vignette.expected, said):
+        out.print(f"[red]{difference}[/red]")
 
 
 def judged(case: Case, catalog: Catalog) -> Determination:
-    """The determination of a case, on its day zero."""
-    now = dt.datetime.combine(case.day_zero, dt.time(12), dt.UTC)
-    return determine(case.order, case.member(), case.whole_chart(), catalog.plan(case.plan), now)
+    """What the rules say of a case."""
+    return determine(case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
 
 
-def print_determination(said: Determination, console: Console) -> None:
-    """Every criterion as a line, then the outcome in words."""
-    table = Table("", "Criterion", "Value", "What was found", "Evidence", title=said.title)
-    for each in said.criteria:
-        mark = "→" if each.in_the_way else ""
+def console() -> Console:
+    """Wide where nobody watches, so that a log has whole lines."""
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _criteria(said: Determination) -> Table:
+    words = {Met.YES: "[green]met[/green]", Met.NO: "[red]not met[/red]", Met.UNKNOWN: "unknown"}
+    table = Table("Criterion", "Value", "In the way", "Sentence", "Evidence", "Missing", show_lines=True)
+    for criterion in said.criteria:
         table.add_row(
-            mark, each.id, each.value, each.sentence, _references([e.reference for e in each.evidence])
+            criterion.id,
+            words[criterion.value],
+            "yes" if criterion.in_the_way else "",
+            criterion.sentence,
+            "\n".join(f"{e.reference} {e.summary}" for e in criterion.evidence),
+            "\n".join(criterion.missing),
         )
-    console.print(table)
-    console.print(f"[bold]{said.decision}[/bold]: {said.reason}")
-    for way in said.ways:
-        console.print(f"Would be approved with: {', '.join(way)}")
+    return table
 
 
-def _references(references: Sequence[str]) -> str:
-    return ", ".join(references[:4]) + (" …" if len(references) > 4 else "")
+def _define(case: Case, name: str, catalog: Catalog) -> Iterator[str]:
+    policy = catalog.policy_for(case.order, case.day_zero)
+    if policy is None:
+        typer.echo("no policy governs this case", err=True)
+        raise typer.Exit(2)
+    run = evaluated(policy, case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
+    if name not in run:
+        typer.echo(f"the policy of this case has no define {name}", err=True)
+        raise typer.Exit(2)
+    yield from run.explain(name).lines()
+
+
+def _catalog() -> Catalog:
+    try:
+        return Catalog.load()
+    except CatalogError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _policy(catalog: Catalog, name: str) -> Policy:
+    found = [p for p in catalog.policies if name in (p.id, p.region, p.library, p.canonical)]
+    if not found:
+        known = ", ".join(policy.id for policy in catalog.policies)
+        typer.echo(f"there is no policy {name}; there are {known}", err=True)
+        raise typer.Exit(2)
+    return found[-1]
+
+
+def _read(file: Path) -> Sequence[Vignette]:
+    try:
+        return read(file)
+    except CaseError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _laid_out(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
+    try:
+        return case_of(vignette, day, catalog.payer)
+    except CaseError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _doors(asked: str, catalog: Catalog) -> dict[str, Door]:
+    """The ways to put a case, by name; the names asked for must exist."""
+    names = (CORE, *(d for d in DOORS if _offered(d))) if asked == ALL else tuple(asked.split(","))
+    doors: dict[str, Door] = {}
+    for name in names:
+        if name == CORE:
+            doors[name] = Core(catalog)
+        elif _offered(name):
+            doors[name] = import_module(f"server.{name}.cases").door(catalog)
+        else:
+            typer.echo(f"there is no door {name}: core, crd, dtr, pas or all", err=True)
+            raise typer.Exit(2)
+    return doors
+
+
+def _offered(name: str) -> bool:
+    return name in DOORS and find_spec(f"server.{name}.cases") is not None
+
+
+def _tried(door: Door, vignette: Vignette, day: dt.date, catalog: Catalog) -> Sequence[str]:
+    """Differences; a case that cannot be laid out or judged differs by the reason."""
+    try:
+        return door.differences(case_of(vignette, day, catalog.payer), vignette.expected)
+    except CaseError as error:
+        return (str(error),)

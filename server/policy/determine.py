@@ -36,7 +36,21 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
     if policy is None:
         return _unlocated(line, day_zero, planned, plan)
     held = _authorization(member, line, planned or day_zero)
-    run = plan.catalog.engine.evaluate(
+    run = evaluated(policy, order, member, chart, plan, now, held)
+    return _told(run, policy, plan, line, order, day_zero, planned, held, chart)
+
+
+def evaluated(
+    policy: Policy,
+    order: Resource,
+    member: Member,
+    chart: Chart,
+    plan: Plan,
+    now: dt.datetime,
+    held: Authorization | None = None,
+) -> Run:
+    """The policy's defines for this order, evaluated as they are asked for; `held` is on file already."""
+    return plan.catalog.engine.evaluate(
         policy.library,
         data=[*_readable(chart), *member.records],
         parameters={
@@ -49,7 +63,6 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
         now=now,
         evidence=True,
     )
-    return _told(run, policy, plan, line, order, day_zero, planned, held, chart)
 
 
 def _told(
@@ -87,7 +100,7 @@ def _told(
         day_zero=day_zero,
         planned=planned,
         covered=gate != "G-COV",
-        pa_needed=not gate,
+        pa_needed=gate in ("", "G-COV", "G-RETRO"),
         decision=Decision.PEND if reserved else said,
         gate=gate,
         criteria=criteria,

@@ -106,9 +106,15 @@ def lumbar(*diagnoses: str, **changes: Any) -> Resource:
     return mri("72148", *(diagnoses or ("M54.16",)), **changes)
 
 
-def procedure(code: str, before: int, **changes: Any) -> Resource:
+def procedure(cpt: str, before: int, **changes: Any) -> Resource:
     return _fact(
-        "Procedure", status="completed", code=concept(CPT, code), performedDateTime=day(before), **changes
+        "Procedure",
+        **{
+            "status": "completed",
+            "code": concept(CPT, cpt),
+            "performedDateTime": day(before),
+            **changes,
+        },
     )
 
 
