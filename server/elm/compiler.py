@@ -45,7 +45,7 @@ class Trail:
 
     `root` is the root's static type, and `slot` where it is when it is a variable. `parent` reads what holds
     the last element, and `keys` are the JSON keys (with their FHIR types) it may be under: several for a choice.
-    `direct` is the one key of a path of one element, `convert` what `.value` then makes of it.
+    `direct` are the JSON keys of a path of plain elements, `convert` what `.value` then makes of the last.
     """
 
     base: Thunk
@@ -55,7 +55,7 @@ class Trail:
     slot: int | None = None
     parent: Getter | None = None
     keys: tuple[tuple[str, str], ...] = ()
-    direct: str | None = None
+    direct: tuple[str, ...] = ()
     convert: Callable[[Any, int], Any] | None = None
 
 
@@ -312,7 +312,9 @@ class Compiler:
         code = Code(thunk)
         if not context and all(operand.constant for operand in operands):
             return fold(code)
-        if self.tracing and any(isinstance(operand.type, ListOf) for operand in operands):
+        noted = result_type(node)
+        lists = noted is None or isinstance(noted, ListOf)
+        if self.tracing and lists and any(isinstance(operand.type, ListOf) for operand in operands):
             code.run = _keep_reasons(function, operands, operator.nulls == "propagate", context)
         return code
 

@@ -115,6 +115,9 @@ class Engine:
         self._traced = self._manner(tracing=True)
         self._observed = self._manner(tracing=True, observer=observe)
         self._dependents = self._load()
+        self._reachable = {
+            id(library): with_included(library) for library in self._program.libraries.values()
+        }
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -197,7 +200,7 @@ class Engine:
     def _given(self, library: Library, parameters: Mapping[str, Any]) -> dict[Key, Any]:
         """Parameters by the libraries that declare them."""
         values: dict[Key, Any] = {}
-        reachable = with_included(library)
+        reachable = self._reachable[id(library)]
         for name, value in parameters.items():
             homes = [each for each in reachable if name in each.parameters]
             if not homes:

@@ -96,7 +96,7 @@ class Only:
 
 
 class TracedList(list[Any]):
-    """A list that knows, item by item, the log entry that led to it; `source` is the log and list it is from."""
+    """A list that knows, item by item, the log entry that led to it; `source` is the log and list before it."""
 
     __slots__ = ("source", "why")
 

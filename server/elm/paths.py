@@ -77,38 +77,67 @@ def along(compiler: Compiler, source: Code, path: str) -> Code:
 def reading(compiler: Compiler, code: Code) -> Code:
     """`code` with the closure that reads its trail, recording it when traced.
 
-    The commonest trails, one element of a variable and its `.value`, have closures of their own: they are most
-    of what an evaluation does.
+    The commonest trails, plain elements of a variable and their `.value`, have closures of their own: they are
+    most of what an evaluation does.
     """
     trail = code.trail
     assert trail is not None
-    kind = trail.root.name if isinstance(trail.root, Named) else ""
-    known = kind.startswith("FHIR.") and kind[5:] in compiler.model.classes
-    # An element does not say whose it is: only a path from a resource is worth recording.
-    record = compiler.tracing and (not known or compiler.model.extends(kind[5:], "Resource"))
-    if trail.slot is not None and trail.direct is not None:
-        code.run = (_direct_recorded if record else _direct)(trail, trail.slot, trail.direct)
-    else:
-        code.run = (_recorded if record else _plain)(trail.base, trail.get, trail.path)
+    code.run = _plain(trail)
+    if compiler.tracing and _tells(compiler.model, trail.root):
+        code.run = _recorded(trail)
     return code
 
 
-def _plain(base: Thunk, get: Getter, path: str) -> Thunk:
-    return lambda frame: get(base(frame), frame[RUN])
+def _tells(model: Model, root: Type) -> bool:
+    """Whether a path from such a root is worth recording: only a resource says whose element was read."""
+    if isinstance(root, TupleOf | ListOf | IntervalOf):
+        return False
+    if isinstance(root, Named) and root.name.startswith("FHIR.") and root.name[5:] in model.classes:
+        return model.extends(root.name[5:], "Resource")
+    return not (isinstance(root, Named) and root.name in _SYSTEM_ELEMENTS)
 
 
-def _recorded(base: Thunk, get: Getter, path: str) -> Thunk:
+def _recorded(trail: Trail) -> Thunk:
+    base, path, read = trail.base, trail.path, _from_root(trail)
+
     def recorded(frame: Frame) -> Any:
         root = base(frame)
-        value = get(root, frame[RUN])
-        if isinstance(root, dict) and "resourceType" in root:
+        value = read(root, frame[RUN])
+        if root.__class__ is dict and "resourceType" in root:
             frame[LOG].append((root, path, value is not None))
         return value
 
     return recorded
 
 
-def _direct(trail: Trail, slot: int, key: str) -> Thunk:
+def _from_root(trail: Trail) -> Getter:
+    """The trail's getter, or a faster one for plain elements."""
+    get, keys, convert = trail.get, trail.direct, trail.convert
+    if len(keys) != 1 or convert is not None:
+        return get if len(keys) < 2 or convert is not None else _chain(keys)
+    key = keys[0]
+    return lambda root, run: root.get(key) if root.__class__ is dict else get(root, run)
+
+
+def _chain(keys: tuple[str, ...]) -> Getter:
+    def get(value: Any, run: Any) -> Any:
+        for key in keys:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
+
+    return get
+
+
+def _plain(trail: Trail) -> Thunk:
+    if trail.slot is not None and len(trail.direct) == 1:
+        return _of_variable(trail, trail.slot, trail.direct[0])
+    base, get = trail.base, _from_root(trail)
+    return lambda frame: get(base(frame), frame[RUN])
+
+
+def _of_variable(trail: Trail, slot: int, key: str) -> Thunk:
     get, convert = trail.get, trail.convert
 
     def direct(frame: Frame) -> Any:
@@ -135,28 +164,6 @@ def _direct(trail: Trail, slot: int, key: str) -> Thunk:
     return string if convert is SYSTEM_VALUE["System.String"] else converted
 
 
-def _direct_recorded(trail: Trail, slot: int, key: str) -> Thunk:
-    get, convert, path = trail.get, trail.convert, trail.path
-
-    def direct(frame: Frame) -> Any:
-        root = frame[slot]
-        value = get(root, frame[RUN]) if root.__class__ is not dict else root.get(key)
-        if root.__class__ is dict and "resourceType" in root:
-            frame[LOG].append((root, path, value is not None))
-        return value
-
-    def converted(frame: Frame) -> Any:
-        root = frame[slot]
-        value = root.get(key) if root.__class__ is dict else None
-        if value is not None:
-            value = convert(value, frame[RUN].offset)  # type: ignore[misc]
-        if root.__class__ is dict and "resourceType" in root:
-            frame[LOG].append((root, path, value is not None))
-        return value
-
-    return direct if convert is None else converted
-
-
 def itself(value: Any, run: Any) -> Any:
     """The getter of a path without elements."""
     return value
@@ -174,10 +181,12 @@ def _step(model: Model, source: Code, name: str) -> Code:
     if primitive is not None and trail.path:
         # `.value` of a primitive is the primitive itself to a reader: it is not named in the path.
         convert = None if trail.convert is not None else SYSTEM_VALUE[primitive]
-        direct = trail.direct if convert is not None else None
+        direct = trail.direct if convert is not None else ()
         longer = replace(trail, get=whole, parent=None, keys=(), direct=direct, convert=convert)
         return Code(source.run, kind, trail=longer)
-    direct = keys[0][0] if before is itself and len(keys) == 1 and not isinstance(kind, ListOf) else None
+    direct: tuple[str, ...] = ()
+    if len(keys) == 1 and not isinstance(kind, ListOf) and (before is itself or trail.direct):
+        direct = (*trail.direct, keys[0][0])
     path = f"{trail.path}.{name}" if trail.path else name
     longer = Trail(trail.base, whole, path, trail.root, trail.slot, before, keys, direct)
     return Code(source.run, kind, trail=longer)
@@ -227,7 +236,7 @@ def narrowed(compiler: Compiler, source: Code, wanted: Named) -> Code | None:
     (key, _), parent = keys[0], trail.parent or itself
     read = _plain_element(key)
     get: Getter = read if parent is itself else lambda root, run: read(parent(root, run), run)
-    direct = key if parent is itself else None
+    direct = (key,) if parent is itself else ()
     longer = Trail(trail.base, get, trail.path, trail.root, trail.slot, parent, keys, direct)
     return reading(compiler, Code(trail.base, wanted, trail=longer))
 
@@ -238,7 +247,7 @@ def narrowed(compiler: Compiler, source: Code, wanted: Named) -> Code | None:
 def element(model: Model, source: Type, name: str) -> tuple[Getter, Type, tuple[tuple[str, str], ...]]:
     """How an element is read off a value of a static type: getter, type, and JSON keys it may be under."""
     if isinstance(source, TupleOf):
-        return _plain_element(name), source.element(name), ()
+        return _plain_element(name), source.element(name), ((name, ""),)
     if isinstance(source, IntervalOf):
         kind = source.point if name in ("low", "high") else BOOLEAN_TYPE
         return _any_element(model, name), kind, ()

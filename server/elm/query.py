@@ -306,6 +306,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
     fetch, slot = source.run, source.slot
     lets, tests, result = clauses.lets, clauses.tests, clauses.result
     aggregate, unique, sort = clauses.aggregate, clauses.distinct, clauses.sort
+    only = tests[0] if len(tests) == 1 else None
 
     def run(frame: Frame) -> Any:
         log = frame[LOG]
@@ -313,7 +314,8 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
         values = fetch(frame)
         if values is None:
             return None
-        singular = not isinstance(values, list)
+        kind = values.__class__
+        singular = kind is not list and kind is not TracedList
         if singular:
             values = [values]
         elif not values and aggregate is None:
@@ -323,7 +325,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
         if evaluation.left < 0:
             evaluation.check()
         whole = log[start:]
-        reasons = values.why if isinstance(values, TracedList) else None
+        reasons = values.why if kind is TracedList else None
         del log[start:]
         found: list[Any] = []
         why: list[Any] = []
@@ -332,10 +334,20 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
         begin = len(log)
         for index, item in enumerate(values):
             frame[slot] = item
-            log.append(reasons[index] if reasons is not None else reason(item, whole))
-            for place, value in lets:
-                frame[place] = value(frame)
-            if not _all(tests, frame):
+            if reasons is not None:
+                log.append(reasons[index])
+            elif item.__class__ is dict and "resourceType" in item:
+                log.append((item, "", True))
+            else:
+                log.append(whole)
+            if lets:
+                for place, value in lets:
+                    frame[place] = value(frame)
+            if only is not None:
+                passes = only(frame) is True
+            else:
+                passes = _all(tests, frame)
+            if not passes:
                 fallen.append(log[begin:])
                 del log[begin:]
                 continue

@@ -216,6 +216,17 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
             return compiled.run([run, frame[LOG], first(frame), *compiled.extra])
 
         return Code(unary, kind)
+    if len(operands) == 2:
+        left, right = operands[0].run, operands[1].run
+
+        def binary(frame: Frame) -> Any:
+            run = frame[RUN]
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            return compiled.run([run, frame[LOG], left(frame), right(frame), *compiled.extra])
+
+        return Code(binary, kind)
     thunks = [operand.run for operand in operands]
 
     def several(frame: Frame) -> Any:

@@ -1,7 +1,7 @@
 """Faster functions for operators whose operands are known when the library is compiled.
 
-Each does exactly what the operator does: it answers the plain case itself (two strings, two integers, a fixed list
-of words) and leaves every other to the operator.
+Each does exactly what the operator does: it answers the plain case itself (two strings, two integers, a fixed
+list of words) and leaves every other to the operator.
 """
 
 from __future__ import annotations
