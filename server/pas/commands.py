@@ -1,5 +1,6 @@
 """`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from fastapi.testclient import TestClient
 
+from server import logs
 from server.app import create_app
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
@@ -28,6 +30,7 @@ def try_request(
     # The command line imports this module, so it cannot be imported before it is whole.
     from server.cli import load_settings
 
+    logs.configure(io.StringIO())
     with TestClient(create_app(load_settings())) as client:
         answer = client.post(
             f"/r{version}/fhir/Claim/$submit",

@@ -1,0 +1,226 @@
+"""Cases put to the PAS door: each becomes a request Bundle, is submitted over HTTP on both bases, each with a
+clean store, and the answer is compared with what the case expects (`davinci-payer policy test --door pas`).
+
+Like `commands`, this stands above the application.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from server import logs
+from server.adjudication.members import member_key
+from server.app import create_app
+from server.fhir import json
+from server.fhir.extensions import extension, value, values
+from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
+from server.policy.cases import Case, Expected
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision
+from server.services import GUIDES
+from server.settings import Settings
+from server.store import records
+
+Resource = dict[str, Any]
+
+HOST = "https://ehr.example/fhir"
+ACTIONS = {Decision.APPROVE: "A1", Decision.DENY: "A3", Decision.PEND: "A4", Decision.MORE_INFO: "A4"}
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+def door(catalog: Catalog) -> PasDoor:
+    """The way to put a case to this door; the application's own log is not wanted here."""
+    logs.configure(io.StringIO())
+    return PasDoor(catalog)
+
+
+class PasDoor:
+    """`differences` plays a case on r2.0 and on r2.2."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def differences(self, case: Case, expected: Expected) -> Sequence[str]:
+        return [
+            f"r{version}: {difference}"
+            for version in GUIDES
+            for difference in self._differences_on(version, case, expected)
+        ]
+
+    def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings(
+                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
+                database_url=f"sqlite:///{Path(folder) / 'case.db'}",
+                test_clock=case.now,
+            )
+            app = create_app(settings)
+            load(app.state.services.store, case)
+            with TestClient(app) as http:
+                answered = http.post(
+                    f"/r{version}/fhir/Claim/$submit", content=json.encode(request_of(case)), headers=FHIR
+                )
+        body = json.decode_object(answered.content)
+        if answered.status_code != 200:
+            yield f"status {answered.status_code}: {body}"
+            return
+        yield from self._compared(body, case, expected)
+
+    def _compared(self, bundle: Resource, case: Case, expected: Expected) -> Iterator[str]:
+        response = bundle["entry"][0]["resource"]
+        if response["outcome"] == "error":
+            yield f"not processed: {response['processNote'][0]['text']}"
+            return
+        told = Told(bundle)
+        reserved = expected.decision is Decision.DENY and self._reserved(case, expected)
+        wanted = "A4" if reserved else ACTIONS[expected.decision]
+        if told.action != wanted:
+            yield f"review action {told.action}, expected {wanted}: {told.words}"
+            return
+        yield from told.otherwise_than(expected, reserved)
+
+    def _reserved(self, case: Case, expected: Expected) -> bool:
+        clinical = expected.denial_theme is not None
+        return clinical and self._catalog.plan(case.plan).reviewer_denies
+
+
+class Told:
+    """What an answer says of the first item."""
+
+    def __init__(self, bundle: Resource) -> None:
+        self.response = bundle["entry"][0]["resource"]
+        self.item = self.response["item"][0]
+        kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
+        self.asks = "CommunicationRequest" in kinds
+        self.review = extension(self.item["adjudication"][0], extension_url("reviewAction"))
+        texts = {note["number"]: note["text"] for note in self.response.get("processNote", [])}
+        self.words = " ".join(texts[number] for number in self.item.get("noteNumber", []))
+
+    @property
+    def action(self) -> str:
+        return str(value(extension(self.review, extension_url("reviewActionCode")))["coding"][0]["code"])
+
+    def otherwise_than(self, expected: Expected, reserved: bool) -> Iterator[str]:
+        in_the_way = (*expected.unmet, *expected.unknown)
+        match expected.decision:
+            case Decision.APPROVE:
+                yield from self._approval(expected)
+            case Decision.MORE_INFO:
+                if not self.asks:
+                    yield "nothing is asked"
+                yield from (f"{name} is not asked" for name in in_the_way if f"{name}, " not in self.words)
+            case Decision.PEND:
+                if self.asks:
+                    yield "information is asked where a person decides"
+            case Decision.DENY if not reserved:
+                yield from (f"{name} is not in the reason" for name in in_the_way if name not in self.words)
+                if expected.denial_theme and not values(self.review, "reasonCode"):
+                    yield "the denial has no reason code"
+
+    def _approval(self, expected: Expected) -> Iterator[str]:
+        """A number wherever an authorization is what approves; without one, the words say that none is
+        needed."""
+        numbered = extension(self.review, "number") is not None
+        spared = self.response["disposition"].startswith("No authorization required")
+        if expected.pa_needed and not numbered:
+            yield "approved without an authorization number"
+        if not expected.pa_needed and not (numbered or spared):
+            yield "neither an authorization number nor a word that none is required"
+
+
+def load(store: Any, case: Case) -> None:
+    """The payer's own records of the case."""
+    key = member_key(case.coverage, case.patient)
+    with store.transaction() as tx:
+        for record in case.records:
+            of_all = record["resourceType"] == "Location"
+            records.put(tx, dict(record), None if of_all else key, case.now)
+
+
+def request_of(case: Case) -> Resource:
+    """The PAS request Bundle an EHR would send: Claim, what it refers to, and the chart."""
+    orders = [case.order, *case.siblings]
+    resources = [claim_of(case, orders), case.coverage, *orders, *case.parties, *case.clinical]
+    return {
+        "resourceType": "Bundle",
+        "meta": {"profile": [profile("pas-request-bundle")]},
+        "identifier": {"system": f"{HOST}/bundle", "value": case.id},
+        "type": "collection",
+        "timestamp": case.now.isoformat(),
+        "entry": [
+            {"fullUrl": f"{HOST}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources
+        ],
+    }
+
+
+def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
+    accident = {"accident": {"date": case.injured.isoformat()}} if case.injured else {}
+    urgent = case.order.get("priority") in ("stat", "asap", "urgent")
+    return {
+        "resourceType": "Claim",
+        "id": "claim",
+        "meta": {"profile": [profile("claim")]},
+        "identifier": [{"system": f"{HOST}/claim", "value": case.id}],
+        "status": "active",
+        "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+        "use": "preauthorization",
+        "patient": _reference(case.patient),
+        "created": case.day_zero.isoformat(),
+        "insurer": case.coverage["payor"][0],
+        "provider": {"reference": "Organization/clinic"},
+        "priority": concept(
+            "http://terminology.hl7.org/CodeSystem/processpriority", "stat" if urgent else "normal"
+        ),
+        "diagnosis": [
+            {
+                "sequence": number,
+                "diagnosisCodeableConcept": reason,
+                "type": [concept(PAS_CODES, "principal")],
+            }
+            for number, reason in enumerate(case.order["reasonCode"], start=1)
+        ],
+        "insurance": [{"sequence": 1, "focal": True, "coverage": _reference(case.coverage)}],
+        **accident,
+        "item": [
+            item_of(number, order, case.modifiers if order is case.order else ())
+            for number, order in enumerate(orders, start=1)
+        ],
+    }
+
+
+def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
+    place = order.get("locationCode")
+    quantity = order.get("quantityQuantity")
+    return {
+        "extension": [
+            {
+                "url": extension_url("itemTraceNumber"),
+                "valueIdentifier": {"system": f"{HOST}/trace", "value": f"T-{sequence}"},
+            },
+            {
+                "url": extension_url("serviceItemRequestType"),
+                "valueCodeableConcept": concept(f"{X12}/1525", "HS"),
+            },
+            {
+                "url": extension_url("certificationType"),
+                "valueCodeableConcept": concept(f"{X12}/1322", "I"),
+            },
+            {"url": extension_url("requestedService"), "valueReference": _reference(order)},
+        ],
+        "sequence": sequence,
+        "category": concept(f"{X12}/1365", "62"),
+        "productOrService": {"coding": [order["code"]["coding"][0]]},
+        **({"modifier": [concept(CPT, modifier) for modifier in modifiers]} if modifiers else {}),
+        **({"locationCodeableConcept": place[0]} if place else {}),
+        **({"quantity": quantity} if quantity else {}),
+    }
+
+
+def _reference(resource: Any) -> Resource:
+    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
