@@ -23,7 +23,7 @@ from server.elm.evidence import TracedList
 from server.elm.library import Definition, Function, Library, Node, Program
 from server.elm.model import Model
 from server.elm.operators.registry import OPERATORS, Operator
-from server.elm.specialise import specialised
+from server.elm.specialise import fused
 from server.elm.terminology import Terminology
 from server.elm.types import ListOf, Named, Type, result_type
 
@@ -301,14 +301,16 @@ class Compiler:
             operands = [self.optional(_one(node.get(name)), scope) for name in operator.operands]
         else:
             operands = self.operands(node, scope)
-        function = specialised(operator, operands)
+        function = operator.function
         options = {
             name: node[name] for name in operator.options if name != "context" and node.get(name) is not None
         }
         if options:
             function = partial(function, **options)
         context = "context" in operator.options
-        thunk = call(function, operands, propagate=operator.nulls == "propagate", context=context)
+        thunk = None if options or context else fused(operator, operands)
+        if thunk is None:
+            thunk = call(function, operands, propagate=operator.nulls == "propagate", context=context)
         code = Code(thunk)
         if not context and all(operand.constant for operand in operands):
             return fold(code)

@@ -35,7 +35,6 @@ from server.elm.terminology import Terminology
 from server.elm.types import DATE, DATETIME, DECIMAL, TIME, ListOf, Type
 from server.elm.values import Date, DateTime, Time
 
-Key = tuple[str, str | None, str]
 DEFAULT_STEPS: Final = 20_000_000
 DEFAULT_SECONDS: Final = 30.0
 _SLICE: Final = 20_000
@@ -76,7 +75,7 @@ class _Manner:
     def __init__(self, compiler: Compiler, size: int) -> None:
         self.compiler = compiler
         self.definitions: list[CompiledDefinition | None] = [None] * size
-        self._defaults: dict[Key, tuple[Callable[[Frame], Any], int]] = {}
+        self._defaults: dict[tuple[int, str], tuple[Callable[[Frame], Any], int]] = {}
         self._lock = threading.RLock()
 
     def definition(self, source: Definition) -> CompiledDefinition:
@@ -89,7 +88,7 @@ class _Manner:
 
     def default(self, library: Library, name: str) -> tuple[Callable[[Frame], Any], int]:
         """The code of a parameter's default and its frame size."""
-        key = (library.id, library.version, name)
+        key = (id(library), name)
         found = self._defaults.get(key)
         if found is None:
             with self._lock:
@@ -197,9 +196,9 @@ class Engine:
         functions = self._plain.compiler.functions
         return dependents(self._program.definitions, [reached(each, functions) for each in compiled])
 
-    def _given(self, library: Library, parameters: Mapping[str, Any]) -> dict[Key, Any]:
-        """Parameters by the libraries that declare them."""
-        values: dict[Key, Any] = {}
+    def _given(self, library: Library, parameters: Mapping[str, Any]) -> list[Any]:
+        """Parameter values, each at the place of every library that declares it."""
+        values = [UNSET] * len(self._program.parameters)
         reachable = self._reachable[id(library)]
         for name, value in parameters.items():
             homes = [each for each in reachable if name in each.parameters]
@@ -208,7 +207,7 @@ class Engine:
                 raise EvaluationError(f'"{name}" is not a parameter here; there are: {known}.', str(library))
             for home in homes:
                 kind = parameter_type(home.parameters[name])
-                values[(home.id, home.version, name)] = to_cql(value, kind)
+                values[self._program.parameters[(id(home), name)]] = to_cql(value, kind)
         return values
 
 
@@ -221,7 +220,7 @@ class Run:
         library: Library,
         chart: Chart,
         whole: Chart,
-        parameters: dict[Key, Any],
+        parameters: list[Any],
         now: DateTime,
         manner: _Manner,
         budget: tuple[int, float],
@@ -302,10 +301,10 @@ class Run:
         value = self.memo[index]
         return self.evaluate(index) if value is UNSET else value
 
-    def default(self, key: Key) -> Any:
+    def default(self, library: Library, name: str, index: int) -> Any:
         """The default of a parameter that was not given."""
-        thunk, size = self._manner.default(self.engine._program.libraries[key[:2]], key[2])
-        value = self.parameters[key] = thunk([self, [], *[None] * (size - 2)])
+        thunk, size = self._manner.default(library, name)
+        value = self.parameters[index] = thunk([self, [], *[None] * (size - 2)])
         return value
 
     def check(self) -> None:

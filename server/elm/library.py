@@ -81,6 +81,10 @@ class Program:
         for key, wanted in includes.items():
             self._link(self.libraries[key], wanted)
         self._refuse_circles()
+        self.parameters: dict[tuple[int, str], int] = {}
+        for library in self.libraries.values():
+            for name in library.parameters:
+                self.parameters[(id(library), name)] = len(self.parameters)
 
     def find(self, name: str, version: str | None = None) -> Library:
         """A library by id (or `id|version`); without a version there must be exactly one."""

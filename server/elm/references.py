@@ -85,13 +85,13 @@ def parameter_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     declared = library.parameters.get(node["name"])
     if declared is None:
         raise compiler.error(f'Library {library} has no parameter "{node["name"]}"', node, scope)
-    key = (library.id, library.version, node["name"])
+    name = node["name"]
+    index = compiler.program.parameters[(id(library), name)]
     kind = parameter_type(declared)
 
     def parameter(frame: Frame) -> Any:
-        run = frame[RUN]
-        values = run.parameters
-        return values[key] if key in values else run.default(key)
+        value = frame[RUN].parameters[index]
+        return frame[RUN].default(library, name, index) if value is UNSET else value
 
     return Code(parameter, kind)
 

@@ -250,7 +250,7 @@ def in_value_set(compiler: Compiler, node: Node, scope: Scope) -> Code:
     if node.get("valueset") is not None:
         value_set = value_set_value(compiler, node["valueset"], scope)
         expansion = compiler.terminology.find(value_set.id, value_set.version)
-        return Code(lambda frame: contains(expansion, operand(frame)), BOOLEAN)
+        return Code(_member(expansion, operand), BOOLEAN)
     dynamic = compiler.compile(node["valuesetExpression"], scope).run
 
     def member(frame: Frame) -> Any:
@@ -261,6 +261,18 @@ def in_value_set(compiler: Compiler, node: Node, scope: Scope) -> Code:
         return contains(found, operand(frame))
 
     return Code(member, BOOLEAN)
+
+
+def _member(expansion: Expansion, operand: Thunk) -> Thunk:
+    keys = expansion.keys
+
+    def member(frame: Frame) -> Any:
+        value = operand(frame)
+        if value.__class__ is CodeValue and value.system is not None:
+            return (value.system, value.code) in keys
+        return contains(expansion, value)
+
+    return member
 
 
 def contains(expansion: Expansion, value: Any) -> bool | None:

@@ -1,4 +1,4 @@
-"""Faster functions for operators whose operands are known when the library is compiled.
+"""Faster code for operators whose operands are known when the library is compiled.
 
 Each does exactly what the operator does: it answers the plain case itself (two strings, two integers, a fixed
 list of words) and leaves every other to the operator.
@@ -16,16 +16,52 @@ if TYPE_CHECKING:
     from server.elm.compiler import Code
 
 Function = Callable[..., Any]
+Thunk = Callable[[list[Any]], Any]
+
+_WORDS: Final = (str, int, bool)
 
 
-def specialised(operator: Operator, operands: Sequence[Code]) -> Function:
-    """The function for these operands: the operator's own, or one that is faster for them."""
-    make = _MAKERS.get(operator.name)
-    return operator.function if make is None else make(operator.function, operands)
+def fused(operator: Operator, operands: Sequence[Code]) -> Thunk | None:
+    """The whole expression as one closure, where there is one for these operands; else None."""
+    make = _FUSED.get(operator.name)
+    return None if make is None else make(operator.function, operands)
 
 
-def _equal(function: Function, operands: Sequence[Code]) -> Function:
-    def equal(a: Any, b: Any) -> Any:
+def _not(function: Function, operands: Sequence[Code]) -> Thunk:
+    operand = operands[0].run
+
+    def negation(frame: list[Any]) -> Any:
+        value = operand(frame)
+        return None if value is None else value is False
+
+    return negation
+
+
+def _is_null(function: Function, operands: Sequence[Code]) -> Thunk:
+    operand = operands[0].run
+    return lambda frame: operand(frame) is None
+
+
+def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
+    left, right = operands[0].run, operands[1].run
+    if operands[1].constant and type(fixed := right([None, None])) in _WORDS:
+        kind = type(fixed)
+
+        def equals_word(frame: list[Any]) -> Any:
+            value = left(frame)
+            if value.__class__ is kind:
+                return value == fixed
+            return None if value is None else function(value, fixed)
+
+        return equals_word
+
+    def equal(frame: list[Any]) -> Any:
+        a = left(frame)
+        if a is None:
+            return None
+        b = right(frame)
+        if b is None:
+            return None
         kind = a.__class__
         if kind is b.__class__ and (kind is str or kind is int or kind is bool):
             return a == b
@@ -34,44 +70,51 @@ def _equal(function: Function, operands: Sequence[Code]) -> Function:
     return equal
 
 
-def _greater(function: Function, operands: Sequence[Code]) -> Function:
-    return lambda a, b: a > b if a.__class__ is int and b.__class__ is int else function(a, b)
+def _ordered(compare: Callable[[int, int], bool]) -> Callable[[Function, Sequence[Code]], Thunk]:
+    def make(function: Function, operands: Sequence[Code]) -> Thunk:
+        left, right = operands[0].run, operands[1].run
+
+        def ordered(frame: list[Any]) -> Any:
+            a = left(frame)
+            if a is None:
+                return None
+            b = right(frame)
+            if b is None:
+                return None
+            if a.__class__ is int and b.__class__ is int:
+                return compare(a, b)
+            return function(a, b)
+
+        return ordered
+
+    return make
 
 
-def _greater_or_equal(function: Function, operands: Sequence[Code]) -> Function:
-    return lambda a, b: a >= b if a.__class__ is int and b.__class__ is int else function(a, b)
-
-
-def _less(function: Function, operands: Sequence[Code]) -> Function:
-    return lambda a, b: a < b if a.__class__ is int and b.__class__ is int else function(a, b)
-
-
-def _less_or_equal(function: Function, operands: Sequence[Code]) -> Function:
-    return lambda a, b: a <= b if a.__class__ is int and b.__class__ is int else function(a, b)
-
-
-def _in(function: Function, operands: Sequence[Code]) -> Function:
+def _in(function: Function, operands: Sequence[Code]) -> Thunk | None:
     """`x in { 'a', 'b' }`: a hash set made once."""
     if len(operands) != 2 or not operands[1].constant:
-        return function
+        return None
     words = operands[1].run([None, None])
     if not isinstance(words, list) or not words or not all(type(word) is str for word in words):
-        return function
-    known = frozenset(words)
+        return None
+    known, item = frozenset(words), operands[0].run
 
-    def among(item: Any, items: Any, **options: Any) -> Any:
-        return item in known if item.__class__ is str else function(item, items, **options)
+    def among(frame: list[Any]) -> Any:
+        value = item(frame)
+        return value in known if value.__class__ is str else function(value, words)
 
     return among
 
 
-_MAKERS: Final[Mapping[str, Callable[[Function, Sequence[Code]], Function]]] = MappingProxyType(
+_FUSED: Final[Mapping[str, Callable[[Function, Sequence[Code]], Thunk | None]]] = MappingProxyType(
     {
+        "Not": _not,
+        "IsNull": _is_null,
         "Equal": _equal,
-        "Greater": _greater,
-        "GreaterOrEqual": _greater_or_equal,
-        "Less": _less,
-        "LessOrEqual": _less_or_equal,
+        "Greater": _ordered(int.__gt__),
+        "GreaterOrEqual": _ordered(int.__ge__),
+        "Less": _ordered(int.__lt__),
+        "LessOrEqual": _ordered(int.__le__),
         "In": _in,
     }
 )
