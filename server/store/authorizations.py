@@ -57,6 +57,14 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number)).all()
 
 
+def cancel(tx: Transaction, number: str) -> None:
+    """It is good for nothing any more; nothing is done where it is not ours."""
+    found = tx.get(Authorization, number)
+    if found is not None:
+        found.status = "cancelled"
+        tx.flush()
+
+
 def of_case(tx: Transaction, case_id: str) -> Sequence[Authorization]:
     asked = select(Authorization).where(Authorization.case_id == case_id)
     return tx.scalars(asked.order_by(Authorization.created, Authorization.number)).all()

@@ -1,9 +1,10 @@
 """Prior-authorization requests as PAS received them, their lines, and the names clients know them by."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.store import Transaction
 from server.store.tables import PaCase, PaIdentifier, PaItem
@@ -27,26 +28,52 @@ def by_id(tx: Transaction, case_id: str) -> PaCase | None:
     return tx.get(PaCase, case_id)
 
 
-def by_identifier(tx: Transaction, client: str, system: str, value: str) -> PaCase | None:
-    """The newest case that this client sent under such an identifier; another client's names are its own."""
+def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
+    """The case of a member that this client sent under such a name, the one that holds before those that were
+    replaced, the newest first; another client's names are its own."""
     asked = (
         select(PaCase)
         .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
-        .where(PaCase.client == client, PaIdentifier.system == system, PaIdentifier.value == value)
+        .where(
+            PaCase.client == client,
+            PaCase.member_key == member_key,
+            PaIdentifier.system == system,
+            PaIdentifier.value == value,
+        )
+        .order_by(PaCase.replaced_by.is_not(None), PaCase.created.desc(), PaCase.id)
     )
-    return tx.scalars(asked.order_by(PaCase.created.desc(), PaCase.id).limit(1)).first()
+    return tx.scalars(asked.limit(1)).first()
 
 
 def by_tracking_number(tx: Transaction, number: str) -> Sequence[PaItem]:
-    """The lines of the case about which we asked for information under this number; none if it is not ours."""
+    """The lines of the case about which we asked for information under this number; none if it is not
+    ours."""
     asked = select(PaIdentifier).where(PaIdentifier.kind == "tracking", PaIdentifier.value == number)
     named = tx.scalars(asked.limit(1)).first()
     return items(tx, named.case_id) if named is not None else ()
 
 
+def current(tx: Transaction, case: PaCase) -> PaCase:
+    """The case that holds now in the chain that this one belongs to."""
+    asked = select(PaCase).where(PaCase.chain_id == case.chain_id, PaCase.replaced_by.is_(None))
+    return tx.scalars(asked).one()
+
+
+def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:
+    """Lets another case take this one's place; False, and nothing done, where one has already. Of two that
+    try at once the second waits for the first."""
+    changed = tx.execute(
+        update(PaCase)
+        .where(PaCase.id == case.id, PaCase.replaced_by.is_(None))
+        .values(replaced_by=by, status="replaced", updated=now)
+        .returning(PaCase.id)
+    )
+    return changed.first() is not None
+
+
 def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
-    """Every case of a member, newest first."""
-    asked = select(PaCase).where(PaCase.member_key == member_key)
+    """Every case of a member that holds (nobody replaced it), newest first."""
+    asked = select(PaCase).where(PaCase.member_key == member_key, PaCase.replaced_by.is_(None))
     return tx.scalars(asked.order_by(PaCase.created.desc(), PaCase.id)).all()
 
 
