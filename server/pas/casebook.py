@@ -1,34 +1,111 @@
-"""Cases in the store: kept, and read again as they were."""
+"""Cases in the store: kept, and read again as they stand.
+
+A `Standing` is one line as it is kept: the item with its verdict, what it was judged as, and its decision
+clock. It is made by a judgement, or carried over from the version before.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
-from server.pas import intake, verdict
+from server.pas import change, intake, verdict
 from server.pas.case import Case, Item
 from server.pas.information import TRACKING_SYSTEM
 from server.pas.rejection import Rejection
-from server.pas.verdict import InReview
-from server.store import Transaction, authorizations, cases, work_items
+from server.pas.verdict import InReview, Verdict
+from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
 
 CASE_ID_LENGTH = len(cases.new_id())
+RULES = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One line as it stands."""
+
+    item: Item
+    order_key: str
+    cpt: str
+    side: str
+    order: Resource
+    determination: Resource
+    expedited: bool
+    received: dt.datetime
+    due: dt.datetime
+    decided: dt.datetime | None
+
+    @classmethod
+    def judged(
+        cls,
+        requested: Resource,
+        reached: Verdict,
+        judged: Judged,
+        now: dt.datetime,
+        since: Standing | None = None,
+    ) -> Standing:
+        """Decided now. `since` is the line before, if it was pended: its clock runs on."""
+        said = judged.determination
+        running = since is not None and since.decided is None
+        return cls(
+            item=Item(requested, reached),
+            order_key=judged.order_key,
+            cpt=service_code(judged.order),
+            side=side(judged.order) or "",
+            order=dict(judged.order),
+            determination=said.to_json(),
+            expedited=said.expedited,
+            received=since.received if since and running else now,
+            due=since.due if since and running else now + dt.timedelta(hours=said.due_hours),
+            decided=None if verdict.pended(reached) else now,
+        )
+
+    @classmethod
+    def kept(cls, row: stored.PaItem) -> Standing:
+        return cls(
+            item=Item(row.requested, verdict.from_json(row.verdict)),
+            order_key=row.order_key,
+            cpt=row.cpt,
+            side=row.side,
+            order=row.order,
+            determination=row.determination,
+            expedited=row.expedited,
+            received=row.received,
+            due=row.due,
+            decided=row.decided,
+        )
+
+    def under(self, requested: Resource) -> Standing:
+        """The same line as a later version of the request words it."""
+        return replace(self, item=Item(requested, self.item.verdict))
+
+    def now(self, reached: Verdict, at: dt.datetime, requested: Resource | None = None) -> Standing:
+        """The same line under another verdict."""
+        item = Item(self.item.requested if requested is None else requested, reached)
+        return replace(self, item=item, decided=None if verdict.pended(reached) else at)
 
 
 def open_case(
-    tx: Transaction, case_id: str, version: str, client: str, member_key: str, raw: bytes, now: dt.datetime
+    tx: Transaction,
+    case_id: str,
+    version: str,
+    client: str,
+    member_key: str,
+    raw: bytes,
+    now: dt.datetime,
+    chain_id: str | None = None,
 ) -> stored.PaCase:
-    """The row that a decision's authorizations point to; `close_case` completes it in the same
-    transaction."""
+    """The row that a decision's authorizations point to; `complete` fills it in the same transaction."""
     row = stored.PaCase(
         id=case_id,
-        chain_id=case_id,
+        chain_id=chain_id or case_id,
         version=version,
         client=client,
         member_key=member_key,
@@ -44,17 +121,47 @@ def open_case(
 
 
 def complete(
-    tx: Transaction, row: stored.PaCase, case: Case, judged: Sequence[Judged], answer: Resource
+    tx: Transaction,
+    row: stored.PaCase,
+    case: Case,
+    standing: Sequence[Standing],
+    answer: Resource,
+    *,
+    fresh: Sequence[int],
 ) -> None:
-    """Items, names, what waits for a person, and the answer as it goes out."""
-    row.status = "pended" if any(verdict.pended(item.verdict) for item in case.items) else "final"
+    """Lines, names, what waits for a person, what happened, and the answer as it goes out. `standing` may
+    hold more than the answer tells: what an earlier version asked and this one does not mention. `fresh` are
+    the sequences decided just now."""
+    row.status = status_of([line.item.verdict for line in standing])
     row.rejections = [list(rejection) for rejection in case.rejections]
     row.response = answer
-    items = [_item(tx, case, item, line) for item, line in zip(case.items, judged, strict=True)]
-    cases.keep(tx, row, items, _names(case))
-    for item in case.items:
-        if isinstance(item.verdict, InReview):
-            work_items.add(tx, _work_item(case, item, item.verdict))
+    # A request that came to nothing must not be found when its Claim is named again.
+    names = _names(case) if standing else []
+    cases.keep(tx, row, [_row(tx, case.id, line) for line in standing], names)
+    for line in standing:
+        if isinstance(line.item.verdict, InReview):
+            work_items.add(tx, _work_item(case.id, line, line.item.verdict, case.decided))
+        if line.item.sequence in fresh:
+            tell(tx, case.id, line, RULES, case.decided)
+
+
+def status_of(verdicts: Sequence[Verdict]) -> str:
+    return "pended" if any(verdict.pended(each) for each in verdicts) else "final"
+
+
+def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.datetime) -> None:
+    """An event for the verdict just reached."""
+    kind = "pended" if verdict.pended(line.item.verdict) else "decided"
+    events.record(
+        tx,
+        case_id,
+        line.item.sequence,
+        kind,
+        actor,
+        now,
+        action=verdict.action(line.item.verdict),
+        number=verdict.number_of(line.item.verdict),
+    )
 
 
 def read_again(tx: Transaction, row: stored.PaCase) -> Case:
@@ -63,13 +170,16 @@ def read_again(tx: Transaction, row: stored.PaCase) -> Case:
     return Case(
         id=row.id,
         read=read,
-        items=tuple(
-            Item(item.requested, verdict.from_json(item.verdict)) for item in cases.items(tx, row.id)
-        ),
+        items=tuple(line.item for line in standing_of(tx, row.id)),
         decided=row.updated,
         rejections=tuple(Rejection(*parts) for parts in row.rejections),
         request=read.claim_url,
+        reviewed=any(event.actor != RULES for event in events.of_case(tx, row.id)),
     )
+
+
+def standing_of(tx: Transaction, case_id: str) -> list[Standing]:
+    return [Standing.kept(row) for row in cases.items(tx, case_id)]
 
 
 def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:
@@ -79,57 +189,58 @@ def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:
     return read_again(tx, row) if row is not None else None
 
 
-def _item(tx: Transaction, case: Case, item: Item, judged: Judged) -> stored.PaItem:
-    number = verdict.number_of(item.verdict)
+def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:
+    number = verdict.number_of(line.item.verdict)
     issued_here = number is not None and authorizations.by_number(tx, number) is not None
     return stored.PaItem(
-        case_id=case.id,
-        sequence=item.sequence,
-        order_key=judged.order_key,
-        cpt=service_code(judged.order),
-        side=side(judged.order) or "",
-        outcome=verdict.action(item.verdict),
-        requested=item.requested,
-        verdict=verdict.to_json(item.verdict),
+        case_id=case_id,
+        sequence=line.item.sequence,
+        order_key=line.order_key,
+        cpt=line.cpt,
+        side=line.side,
+        outcome=verdict.action(line.item.verdict),
+        requested=line.item.requested,
+        verdict=verdict.to_json(line.item.verdict),
         authorization_number=number if issued_here else None,
-        order=dict(judged.order),
-        determination=judged.determination.to_json(),
-        expedited=judged.determination.expedited,
-        received=case.decided,
-        due=case.decided + dt.timedelta(hours=judged.determination.due_hours),
-        decided=None if verdict.pended(item.verdict) else case.decided,
+        order=line.order,
+        determination=line.determination,
+        expedited=line.expedited,
+        received=line.received,
+        due=line.due,
+        decided=line.decided,
     )
 
 
 def _names(case: Case) -> list[stored.PaIdentifier]:
-    """Claim.identifier, item trace numbers, and the tracking numbers under which we ask for information;
-    each once."""
-    listed = [("claim", identifier) for identifier in case.read.claim.get("identifier") or []]
-    listed += [("trace", trace) for item in case.items for trace in item.trace_numbers]
+    """The Claim's URL and identifiers, item trace numbers, and the tracking numbers under which we ask for
+    information; each once."""
+    listed = [("claim", name.system, name.value) for name in change.names_of(case.read)]
     listed += [
-        ("tracking", {"system": TRACKING_SYSTEM, "value": tracking})
+        ("trace", str(trace.get("system", "")), str(trace["value"]))
+        for item in case.items
+        for trace in item.trace_numbers
+        if isinstance(trace, dict) and trace.get("value")
+    ]
+    listed += [
+        ("tracking", TRACKING_SYSTEM, tracking)
         for item in case.items
         if (tracking := verdict.tracking_of(item.verdict))
     ]
-    named = {
-        (identifier.get("system", ""), identifier["value"]): kind
-        for kind, identifier in reversed(listed)
-        if isinstance(identifier, dict) and identifier.get("value")
-    }
+    named = {(system, value): kind for kind, system, value in reversed(listed)}
     return [
         stored.PaIdentifier(case_id=case.id, system=system, value=value, kind=kind)
         for (system, value), kind in named.items()
     ]
 
 
-def _work_item(case: Case, item: Item, review: InReview) -> stored.WorkItem:
+def _work_item(case_id: str, line: Standing, review: InReview, now: dt.datetime) -> stored.WorkItem:
     return stored.WorkItem(
         id=work_items.new_id(),
-        case_id=case.id,
-        sequence=item.sequence,
+        case_id=case_id,
+        sequence=line.item.sequence,
         recommendation="deny" if review.recommended else "review",
         reason=review.recommended.text if review.recommended else review.why,
-        due=review.due,
+        due=line.due,
         status="open",
-        created=case.decided,
+        created=now,
     )

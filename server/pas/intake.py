@@ -20,12 +20,12 @@ from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.extensions import extension, modifier_urls
 from server.fhir.references import Entry, Resolver, references_of
 from server.fhir.structure import faults
-from server.pas.terms import STRUCTURE, extension_url
+from server.pas.marks import INFO_CANCELLED, cancels_everything
+from server.pas.terms import extension_url
 
 Resource = dict[str, Any]
 
 CLAIM_PATH = "Bundle.entry[0].resource"
-INFO_CANCELLED = f"{STRUCTURE}/modifierextension-infoCancelled"
 KNOWN_MODIFIERS = frozenset({INFO_CANCELLED})
 
 
@@ -186,7 +186,10 @@ def _entry_faults(entry: Any, path: str) -> Iterator[Issue]:
 
 
 def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
-    yield from _missing(claim, demands.claim, CLAIM_PATH)
+    # Who cancels everything need not list it.
+    spared = {"item"} if cancels_everything(claim) else set()
+    wanted = {name: meaning for name, meaning in demands.claim.items() if name not in spared}
+    yield from _missing(claim, wanted, CLAIM_PATH)
     for name, allowed in _FIXED.items():
         if claim.get(name) not in allowed:
             yield Issue("value", f"{CLAIM_PATH}.{name}", f"{name} must be {' or '.join(allowed)} here.")

@@ -49,3 +49,34 @@ def no_service(index: int) -> Rejection:
         path=f"Claim.item[{index}].productOrService",
         text="The item names no CPT or HCPCS code, and no order that would. Send the code of the service.",
     )
+
+
+def unknown_claim() -> Rejection:
+    return Rejection(
+        code="AA",
+        follow_up="C",
+        element="2000E-REF",
+        path="Claim.related.claim",
+        text="No request of this member and sender is known under the name of the earlier Claim. "
+        "Send it as a new request.",
+    )
+
+
+def stale() -> Rejection:
+    return Rejection(
+        code="33",
+        follow_up="C",
+        element="2000E-REF",
+        path="Claim.related.claim",
+        text="The earlier Claim was changed already. Inquire for the version that holds and change that.",
+    )
+
+
+def denied_before() -> Rejection:
+    return Rejection(
+        code="33",
+        follow_up="N",
+        element="2000E-UM",
+        path="Claim.related.claim",
+        text="The earlier request was denied, and a denial is not changed. Appeal it, or send a new request.",
+    )

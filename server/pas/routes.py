@@ -10,7 +10,7 @@ from server.fhir.responses import FhirResponse
 from server.pas import casebook, v2_0, v2_2
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
-from server.pas.submit import Submit
+from server.pas.submit import Caller, Submit
 from server.pas.version import Version as Spoken
 from server.services import Services, Version
 
@@ -38,7 +38,7 @@ def router(services: Services, version: Version) -> APIRouter:
         now = services.clock()
         if dry_run:
             return FhirResponse(submit.rehearsal(body, now))
-        return FhirResponse(submit.answer(body, client(request), now))
+        return FhirResponse(submit.answer(body, caller(request), now))
 
     @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)
     def inquire_claim(request: Request, body: FhirBody) -> FhirResponse:
@@ -75,6 +75,10 @@ def router(services: Services, version: Version) -> APIRouter:
         raise NotFound(f"There is no {kind} with this id. Use the URL that the answer gave it.")
 
     return routes
+
+
+def caller(request: Request) -> Caller:
+    return Caller(client(request), str(getattr(request.state, "request_id", "")))
 
 
 def client(request: Request) -> str:

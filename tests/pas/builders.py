@@ -53,9 +53,7 @@ def clinic(**changes: Any) -> Resource:
     return organization("clinic", "Harbour Orthopaedics", "1992999999", "X3", "requestor", **changes)
 
 
-def organization(
-    own_id: str, name: str, npi: str, kind: str, profile_name: str, **changes: Any
-) -> Resource:
+def organization(own_id: str, name: str, npi: str, kind: str, profile_name: str, **changes: Any) -> Resource:
     return {
         "resourceType": "Organization",
         "id": own_id,

@@ -1,0 +1,168 @@
+"""Judging the items of a request: each as an order, with the rest of the request as its chart."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.adjudication.adjudicator import Adjudicator
+from server.adjudication.judged import Judged
+from server.adjudication.members import member_key
+from server.adjudication.orders import service_code
+from server.fhir.extensions import extension, value
+from server.pas import change, decision, lines
+from server.pas.chart import LocalChart, local_chart
+from server.pas.intake import Submission
+from server.pas.terms import extension_url
+from server.pas.verdict import Certifiable, Certified, Span, Verdict
+from server.policy.request import Chart
+from server.store import Transaction, authorizations
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Docket:
+    """A request laid out for judging: its parties in local form, and every item as an order, by sequence."""
+
+    read: Submission
+    chart: LocalChart
+    claim: Resource
+    patient: Resource
+    coverage: Resource
+    orders: dict[int, Resource]
+
+    @classmethod
+    def of(cls, read: Submission) -> Docket:
+        chart = local_chart(read.resolver)
+        claim = chart.of(read.claim)
+        return cls(
+            read=read,
+            chart=chart,
+            claim=claim,
+            patient=chart.of(read.patient),
+            coverage=chart.of(read.coverage),
+            orders={item["sequence"]: lines.order_of(claim, item, chart) for item in claim.get("item") or []},
+        )
+
+    @property
+    def server(self) -> str | None:
+        """The base under which the sender keeps the patient."""
+        entry = self.read.resolver.entry_of(self.read.patient)
+        return entry.base if entry else None
+
+    @property
+    def member_key(self) -> str:
+        return member_key(self.coverage, self.patient, self.server)
+
+    @property
+    def of_another(self) -> bool:
+        """Whether the Coverage belongs to another patient of this request."""
+        return self.chart.find(self.coverage.get("beneficiary")) not in (self.patient, None)
+
+    @property
+    def unnamed(self) -> list[int]:
+        """Positions of the items that name no service."""
+        items = self.claim.get("item") or []
+        return [place for place, item in enumerate(items) if not service_code(self.orders[item["sequence"]])]
+
+    def seen(self, item: Resource) -> list[Resource]:
+        """What an item is judged on: the request's resources but those withdrawn, the injury the Claim tells
+        of, and the other items as orders. An order that an item was made from stands there once, as that
+        item."""
+        made_from = [
+            self.chart.find(value(extension(other, extension_url("requestedService"))))
+            for other in self.claim["item"]
+        ]
+        left_out = [*made_from, *map(self.chart.of, change.withdrawn_evidence(self.read))]
+        hidden = {id(resource) for resource in left_out if resource is not None}
+        injured = lines.injury(self.claim, item, self.chart)
+        return [
+            *(resource for resource in self.chart.resources if id(resource) not in hidden),
+            *([injured] if injured else []),
+            *(order for sequence, order in self.orders.items() if sequence != item["sequence"]),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of the Claim, judged; `quoted` is the assertion id its order carries."""
+
+    requested: Resource
+    judged: Judged
+    quoted: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides lines and grants numbers on behalf of one guide version's base."""
+
+    adjudicator: Adjudicator
+    version: str
+
+    def lines(
+        self, tx: Transaction, docket: Docket, items: Sequence[Resource], now: dt.datetime
+    ) -> list[Line]:
+        """These items of the docket, judged; reads the store and writes nothing."""
+        local = {item["sequence"]: item for item in docket.claim.get("item") or []}
+        return [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
+
+    def verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
+        """The verdict, with a number where one is due, granted in `tx`."""
+        said = line.judged.determination
+        if not decision.needs_number(said):
+            return decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+        number = self.adjudicator.authorize(
+            tx,
+            line.judged,
+            "pas",
+            now,
+            version=self.version,
+            client=client,
+            assertion_id=line.quoted,
+            case_id=case_id,
+        )
+        return _certified(tx, number, line.judged, now)
+
+    def _line(
+        self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime
+    ) -> Line:
+        order = docket.orders[item["sequence"]]
+        quoted = lines.assertion_id(order)
+        judged = self.adjudicator.judge(
+            tx,
+            order,
+            docket.coverage,
+            docket.patient,
+            Chart(resources=docket.seen(item)),
+            now,
+            fhir_server=docket.server,
+            assertion_id=quoted,
+        )
+        return Line(sent, judged, quoted)
+
+
+def rehearsed(line: Line, case_id: str, now: dt.datetime) -> Verdict:
+    """The verdict as it would be; no number is granted."""
+    said = line.judged.determination
+    if decision.needs_number(said):
+        return Certifiable(decision.span_of(said), decision.units_of(said))
+    return decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+
+
+def tracking(case_id: str, item: Resource) -> str:
+    """Our reference number of a pended item."""
+    return f"{case_id}-{item['sequence']}"
+
+
+def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified:
+    """With the span of the authorization itself: an older one keeps its own."""
+    units = decision.units_of(judged.determination)
+    row = authorizations.by_number(tx, number)
+    if row is not None:
+        return Certified(number, row.created.date(), Span(row.span_start, row.span_end), units)
+    held = next((one for one in judged.member.authorizations if one.number == number), None)
+    span = Span(held.start, held.end) if held else decision.span_of(judged.determination)
+    return Certified(number, span.start if held else now.date(), span, units)

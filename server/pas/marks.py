@@ -1,0 +1,50 @@
+"""Marks on a Claim, its items and its supporting information: changed, cancelled, which certification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.fhir.extensions import extension, value
+from server.pas.terms import CERTIFICATION, STRUCTURE, extension_url
+
+Resource = dict[str, Any]
+
+INFO_CANCELLED = f"{STRUCTURE}/modifierextension-infoCancelled"
+
+CANCEL, EXTENSION, RENEWAL = "3", "4", "R"
+"""Certification types (X12 1322)."""
+
+
+def certification(element: Resource) -> str | None:
+    """The certification type of a Claim or an item."""
+    concept = value(extension(element, extension_url("certificationType")))
+    codings = concept.get("coding") or [] if isinstance(concept, dict) else []
+    return next((str(c.get("code")) for c in codings if c.get("system") in (CERTIFICATION, None)), None)
+
+
+def cancels_everything(claim: Resource) -> bool:
+    """By certification type on the Claim (2.2), or by the Claim's own status, as some 2.0.1 clients do."""
+    return claim.get("status") == "cancelled" or certification(claim) == CANCEL
+
+
+def cancelled(element: Resource) -> bool:
+    """Whether an item or a piece of supporting information is withdrawn."""
+    flags = element.get("modifierExtension") or []
+    flagged = any(flag.get("url") == INFO_CANCELLED and flag.get("valueBoolean") is True for flag in flags)
+    return flagged or certification(element) == CANCEL
+
+
+def changed(element: Resource) -> bool:
+    """Whether the client marks it as new or different against the version before."""
+    return value(extension(element, extension_url("infoChanged"))) in ("added", "changed")
+
+
+def marked(element: Resource) -> bool:
+    """Whether it has any mark that only a change of an earlier Claim can have."""
+    return cancelled(element) or extension(element, extension_url("infoChanged")) is not None
+
+
+def quoted_number(item: Resource) -> str | None:
+    """The earlier authorization number that an item refers to."""
+    number = value(extension(item, extension_url("authorizationNumber")))
+    return number if isinstance(number, str) and number else None

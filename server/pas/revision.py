@@ -1,0 +1,164 @@
+"""A change of an earlier request (PAS, updates and cancellations).
+
+The new version takes the place of the one before, in one chain. What the client did not touch keeps its
+verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
+the new version's evidence. The number of an authorization that is changed is given up before the new
+judgement, so that it cannot vouch for itself; the client may quote it as the previous one.
+
+Only one version can follow another: of two that cross, or where the version named was replaced already, the
+later one is told so and changes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from server.pas import casebook, rejection, verdict
+from server.pas.case import Case
+from server.pas.casebook import Standing
+from server.pas.change import Change
+from server.pas.judging import Docket, Judge
+from server.pas.marks import cancelled, changed
+from server.pas.rejection import Rejection
+from server.pas.response import pas_response_bundle
+from server.pas.verdict import Cancelled, Denied
+from server.pas.version import Version
+from server.store import Transaction, authorizations, cases, work_items
+from server.store import tables as stored
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One change of one request."""
+
+    version: Version
+    base: str
+    judge: Judge
+    docket: Docket
+    change: Change
+
+    def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
+        """The response Bundle: every item that the new version tells of, as it stands now."""
+        before = self._before(tx, client)
+        refused = self._refused(tx, before, case_id, now)
+        row = casebook.open_case(
+            tx,
+            case_id,
+            self.version.name,
+            client,
+            self.docket.member_key,
+            self.docket.read.raw,
+            now,
+            chain_id=before.chain_id if before and refused is None else None,
+        )
+        if refused is not None or before is None:
+            return self._told(tx, row, [], [], (refused or rejection.unknown_claim(),), case_id, now)
+        for waiting in work_items.of_case(tx, before.id):
+            if waiting.status == "open":
+                work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
+        known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)}
+        standing, fresh = self._standing(tx, known, case_id, client, now)
+        return self._told(tx, row, standing, fresh, (), case_id, now)
+
+    def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
+        for name in self.change.names:
+            found = cases.named(tx, client, self.docket.member_key, name.system, name.value)
+            if found is not None:
+                return found
+        return None
+
+    def _refused(
+        self, tx: Transaction, before: stored.PaCase | None, case_id: str, now: dt.datetime
+    ) -> Rejection | None:
+        """Why nothing is changed; None once this version has taken the place of the one before."""
+        if before is None:
+            return rejection.unknown_claim()
+        if self.docket.of_another:
+            return rejection.other_beneficiary()
+        verdicts = [line.item.verdict for line in casebook.standing_of(tx, before.id)]
+        if verdicts and all(isinstance(each, Denied) for each in verdicts):
+            return rejection.denied_before()
+        if self.docket.unnamed and not self.change.everything:
+            return rejection.no_service(self.docket.unnamed[0])
+        return None if cases.replace(tx, before, case_id, now) else rejection.stale()
+
+    def _standing(
+        self, tx: Transaction, known: dict[int, Standing], case_id: str, client: str, now: dt.datetime
+    ) -> tuple[list[Standing], list[int]]:
+        """Every line of the chain as it stands after this change, and which were decided just now."""
+        standing, fresh = dict(known), []
+        to_judge = []
+        for item in self.docket.read.items:
+            sequence = item["sequence"]
+            line = known.get(sequence)
+            if self.change.everything or cancelled(item):
+                if line is not None and not isinstance(line.item.verdict, Cancelled):
+                    standing[sequence] = self._cancelled(tx, line, item, now)
+                    fresh.append(sequence)
+            elif line is None or self._touched(item, line):
+                to_judge.append(item)
+                fresh.append(sequence)
+            else:
+                standing[sequence] = line.under(item)
+        if self.change.everything:
+            for sequence, line in known.items():
+                if sequence not in fresh and not isinstance(line.item.verdict, Cancelled):
+                    standing[sequence] = self._cancelled(tx, line, line.item.requested, now)
+                    fresh.append(sequence)
+        for item in to_judge:
+            self._give_up(tx, known.get(item["sequence"]))
+        for judged in self.judge.lines(tx, self.docket, to_judge, now):
+            sequence = judged.requested["sequence"]
+            reached = self.judge.verdict(tx, judged, case_id, client, now)
+            standing[sequence] = Standing.judged(
+                judged.requested, reached, judged.judged, now, since=known.get(sequence)
+            )
+        return [standing[sequence] for sequence in sorted(standing)], fresh
+
+    def _touched(self, item: Resource, line: Standing) -> bool:
+        """Whether the line must be judged again: it was pended, the client says it changed, or what is
+        ordered is not what it was. A denied line stands: it needs a new request."""
+        if isinstance(line.item.verdict, Denied):
+            return False
+        if verdict.pended(line.item.verdict) or changed(item):
+            return True
+        return _essence(self.docket.orders[item["sequence"]]) != _essence(line.order)
+
+    def _cancelled(self, tx: Transaction, line: Standing, item: Resource, now: dt.datetime) -> Standing:
+        self._give_up(tx, line)
+        return line.now(Cancelled(verdict.number_of(line.item.verdict)), now, item)
+
+    def _give_up(self, tx: Transaction, line: Standing | None) -> None:
+        number = verdict.number_of(line.item.verdict) if line else None
+        if number:
+            authorizations.cancel(tx, number)
+
+    def _told(
+        self,
+        tx: Transaction,
+        row: stored.PaCase,
+        standing: list[Standing],
+        fresh: list[int],
+        rejections: tuple[Rejection, ...],
+        case_id: str,
+        now: dt.datetime,
+    ) -> Resource:
+        """Kept, and answered. The answer tells of the items that the Claim lists, of all where it lists
+        none."""
+        read = self.docket.read
+        listed = {item["sequence"] for item in read.items}
+        items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
+        case = Case(case_id, read, items, now, rejections, request=read.claim_url)
+        answer = pas_response_bundle(self.version, case, self.base, now)
+        casebook.complete(tx, row, case, standing, answer, fresh=fresh)
+        return answer
+
+
+def _essence(order: Resource) -> Resource:
+    """What is ordered: without the day it was written, which an order that names none takes from the Claim,
+    and without marks."""
+    return {name: content for name, content in order.items() if name not in ("authoredOn", "extension")}

@@ -1,0 +1,238 @@
+"""Changing, adding to, cancelling and repeating a request, in both guide versions."""
+
+import copy
+from typing import Any
+
+from server.pas.marks import INFO_CANCELLED
+from server.pas.terms import CERTIFICATION, concept, extension_url
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+
+Resource = dict[str, Any]
+
+FILM = a.item(2, "73030", extension=a.item(2)["extension"][:3])
+
+
+def update(*items: Resource, chart: list[Resource] | None = None, **changes: Any) -> Resource:
+    """The next version of Anna's request. It names the Claim before by its identifier, which both versions
+    can."""
+    related = [
+        {
+            "claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}},
+            "relationship": concept(
+                "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship", "prior"
+            ),
+        }
+    ]
+    claim = a.claim(*items, **{"id": "pa-2", "created": "2026-11-26", "related": related, **changes})
+    return a.request(*(charts.meets_every_criterion() if chart is None else chart), claim=claim)
+
+
+def marked(item: Resource, mark: str) -> Resource:
+    extension = {"url": extension_url("infoChanged"), "valueCode": mark}
+    return {**item, "extension": [*item["extension"], extension]}
+
+
+def cancelled(item: Resource) -> Resource:
+    return {
+        **marked(item, "changed"),
+        "modifierExtension": [{"url": INFO_CANCELLED, "valueBoolean": True}],
+    }
+
+
+def first_request(payer: Payer, *items: Resource) -> Answer:
+    return payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(*items)))
+
+
+def error_code(answer: Answer) -> str:
+    return str(answer.response["error"][0]["code"]["coding"][0]["code"])
+
+
+def test_an_item_that_is_added_is_decided_and_the_others_stand(payer: Payer) -> None:
+    first = first_request(payer, a.item(1))
+    changed = payer.submit(update(a.item(1), marked(FILM, "added")))
+
+    assert changed.actions == ["A1", "A1"]
+    assert changed.number == first.number
+    assert [item["itemSequence"] for item in changed.items] == [1, 2]
+
+
+def test_a_cancelled_item_is_answered_c_and_its_number_is_worth_nothing_more(payer: Payer) -> None:
+    first = first_request(payer, a.item(1), FILM)
+    changed = payer.submit(update(cancelled(a.item(1)), FILM))
+    again = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(created="2026-11-27")))
+
+    assert changed.actions == ["C", "A1"]
+    assert again.action == "A1"
+    assert again.number != first.number
+
+
+def test_what_was_cancelled_stays_so_in_later_versions(payer: Payer) -> None:
+    first_request(payer, a.item(1), FILM)
+    payer.submit(update(cancelled(a.item(1)), FILM))
+    third = payer.submit(update(cancelled(a.item(1)), FILM, id="pa-3", created="2026-11-27"))
+
+    assert third.actions == ["C", "A1"]
+
+
+def test_everything_is_cancelled_by_one_mark_on_the_claim(payer: Payer) -> None:
+    first_request(payer, a.item(1), FILM)
+    certification = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, "3"),
+    }
+    with_items = payer.submit(update(a.item(1), FILM, extension=[certification]))
+
+    assert with_items.actions == ["C", "C"]
+
+
+def test_cancelling_everything_needs_no_list_of_it(payer: Payer) -> None:
+    first_request(payer, a.item(1), FILM)
+    whole = update(status="cancelled")
+    del whole["entry"][0]["resource"]["item"]
+
+    assert payer.submit(whole).actions == ["C", "C"]
+
+
+def test_a_changed_side_is_judged_anew_under_a_new_number(payer: Payer) -> None:
+    first = first_request(payer, a.item(1))
+    left = marked(a.item(1, modifier=[a.concept(a.CPT, "LT")]), "changed")
+    changed = payer.submit(update(left))
+
+    assert changed.action == "A4"
+    assert "COD-LAT" in changed.words
+    (found,) = payer.inquire(a.inquiry())
+    assert found.actions == ["A4"]
+    assert "preAuthRef" not in found.response
+    assert first.number
+
+
+def test_a_change_that_bears_no_mark_is_noticed_all_the_same(payer: Payer) -> None:
+    first = first_request(payer, a.item(1))
+    moved = a.item(1, servicedDate="2026-12-20")
+    changed = payer.submit(update(moved))
+
+    assert changed.action == "A1"
+    assert changed.number != first.number
+    assert changed.response["preAuthPeriod"]["start"] == "2026-12-20"
+
+
+def test_what_was_missing_arrives_with_the_update(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    settled = payer.submit(update(a.item(1)))
+
+    assert pended.action == "A4"
+    assert settled.action == "A1"
+
+
+def test_evidence_that_is_withdrawn_counts_no_more(payer: Payer) -> None:
+    form = charts.meets_every_criterion()[-1]
+    piece = {
+        "sequence": 1,
+        "category": concept(a.PAS_CODES, "additionalInformation"),
+        "valueReference": {"reference": f"QuestionnaireResponse/{form['id']}"},
+    }
+    pended = payer.submit(a.request())
+    withdrawn = {
+        **piece,
+        "modifierExtension": [{"url": INFO_CANCELLED, "valueBoolean": True}],
+    }
+    answer = payer.submit(update(a.item(1), supportingInfo=[withdrawn]))
+
+    assert pended.action == "A4"
+    assert answer.action == "A4"
+    assert "CC-OUT" in answer.words
+
+
+def test_the_newest_version_is_what_an_inquiry_tells(payer: Payer) -> None:
+    first_request(payer, a.item(1))
+    changed = payer.submit(update(a.item(1), marked(FILM, "added")))
+    (found,) = payer.inquire(a.inquiry())
+
+    assert found.url == changed.url
+    assert found.actions == changed.actions
+
+
+def test_items_that_an_update_does_not_mention_are_not_lost(payer: Payer) -> None:
+    first_request(payer, a.item(1), FILM)
+    partial = payer.submit(update(a.item(1)))
+    (found,) = payer.inquire(a.inquiry())
+
+    assert [item["itemSequence"] for item in partial.items] == [1]
+    assert [item["itemSequence"] for item in found.items] == [1, 2]
+
+
+def test_an_update_of_a_claim_that_was_never_seen_changes_nothing(payer: Payer) -> None:
+    answer = payer.submit(update(a.item(1)))
+
+    assert answer.response["outcome"] == "error"
+    assert error_code(answer) == "AA"
+    assert payer.inquire(a.inquiry()) == []
+
+
+def test_a_cancellation_of_a_claim_that_was_never_seen_is_an_error_too(payer: Payer) -> None:
+    assert error_code(payer.submit(update(cancelled(a.item(1))))) == "AA"
+
+
+def test_after_an_update_that_came_to_nothing_the_claim_can_still_be_sent_and_changed(payer: Payer) -> None:
+    payer.submit(update(a.item(1)))
+    first_request(payer, a.item(1))
+
+    assert payer.submit(update(a.item(1), marked(FILM, "added"), created="2026-11-28")).actions == [
+        "A1",
+        "A1",
+    ]
+
+
+def test_of_two_updates_that_cross_the_second_is_told_so(payer: Payer) -> None:
+    """Both name the first Claim by its URL; when the second comes, another has taken its place."""
+    first_request(payer, a.item(1))
+    by_url = [
+        {
+            "claim": {"reference": f"{a.HOST}/Claim/pa-1"},
+            "relationship": concept(
+                "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship", "prior"
+            ),
+        }
+    ]
+    one = payer.submit(update(a.item(1), marked(FILM, "added"), related=by_url))
+    other = payer.submit(update(cancelled(a.item(1)), related=by_url, id="pa-2b"))
+
+    assert one.actions == ["A1", "A1"]
+    assert error_code(other) == "33"
+    (found,) = payer.inquire(a.inquiry())
+    assert found.actions == ["A1", "A1"]
+
+
+def test_a_denied_request_is_not_changed(payer: Payer) -> None:
+    lapsed = a.coverage(period={"end": "2026-06-30"})
+    payer.submit(a.request(coverage=lapsed))
+
+    assert error_code(payer.submit(update(marked(a.item(1), "changed")))) == "33"
+
+
+def test_the_same_bytes_get_the_same_answer_and_no_second_number(payer: Payer) -> None:
+    body = a.raw(a.request(*charts.meets_every_criterion()))
+    first, again = payer.submit(body), payer.submit(body)
+
+    assert again.bundle == first.bundle
+    assert len(payer.inquire(a.inquiry())) == 1
+
+
+def test_other_bytes_are_another_request_though_the_names_are_the_same(payer: Payer) -> None:
+    """Test kits reuse their identifiers: they are no key."""
+    body = a.request()
+    other = copy.deepcopy(body)
+    other["timestamp"] = "2026-11-25T10:00:01Z"
+    first, second = payer.submit(body), payer.submit(other)
+
+    assert first.url != second.url
+
+
+def test_a_dry_run_of_bytes_that_were_answered_is_still_a_dry_run(payer: Payer) -> None:
+    body = a.raw(a.request(*charts.meets_every_criterion()))
+    payer.submit(body)
+    rehearsed = payer.submit(body, **{"X-Dry-Run": "true"})
+
+    assert rehearsed.response["disposition"].startswith("Dry run")
