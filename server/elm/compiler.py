@@ -261,7 +261,7 @@ class Compiler:
             if make is not None:
                 code = make(self, node, scope)
             elif kind in OPERATORS:
-                code = self._operation(OPERATORS[kind], node, scope)
+                code = self.operation(OPERATORS[kind], node, scope)
             else:
                 raise self.error(f"{kind} is not supported", node, scope)
         except (ElmError, RecursionError):
@@ -296,7 +296,8 @@ class Compiler:
         """A LoadError at this node of this definition."""
         return LoadError(f"{problem}.", place=place(node, scope.body.library, scope.body.name))
 
-    def _operation(self, operator: Operator, node: Node, scope: Scope) -> Code:
+    def operation(self, operator: Operator, node: Node, scope: Scope) -> Code:
+        """The code of an operator applied to a node's operands."""
         if operator.operands:
             operands = [self.optional(_one(node.get(name)), scope) for name in operator.operands]
         else:

@@ -414,29 +414,33 @@ def _distinct_with(found: list[Any], why: list[Any]) -> tuple[list[Any], list[An
 
 def _several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
     """A query over the product of several sources."""
-    lets, tests, result = clauses.lets, clauses.tests, clauses.result
-    aggregate = clauses.aggregate
+    lets, tests, result, aggregate = clauses.lets, clauses.tests, clauses.result, clauses.aggregate
     slots = [source.slot for source in sources]
 
-    def combinations(frame: Frame, lists: list[list[Any]], whole: list[Any]) -> Iterator[list[Any]]:
-        evaluation = frame[RUN]
-        log = frame[LOG]
-        for combination in product(*lists):
+    def rows(frame: Frame, lists: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+        """Combinations that pass, each with its items and lets in the frame."""
+        evaluation, log = frame[RUN], frame[LOG]
+        for row in product(*lists):
             evaluation.left -= 1
             if evaluation.left < 0:
                 evaluation.check()
             mark = len(log) if tracing else 0
-            for slot, item in zip(slots, combination, strict=True):
+            for slot, item in zip(slots, row, strict=True):
                 frame[slot] = item
             for place, value in lets:
                 frame[place] = value(frame)
             if _all(tests, frame):
-                kept: list[Any] = []
-                if tracing:
-                    kept = [reason(item, whole) for item in combination] + log[mark:]
-                yield kept
+                yield row
             if tracing:
                 del log[mark:]
+
+    def unique_rows(frame: Frame, lists: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+        for kept in distinct([dict(enumerate(row)) for row in rows(frame, lists)]):
+            for place, item in kept.items():
+                frame[slots[place]] = item
+            yield tuple(kept.values())
+
+    passing = unique_rows if aggregate is not None and aggregate.distinct else rows
 
     def run(frame: Frame) -> Any:
         log = frame[LOG]
@@ -444,30 +448,29 @@ def _several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
         values = [source.run(frame) for source in sources]
         if any(value is None for value in values):
             return None
-        singular = not any(isinstance(value, list) for value in values)
         whole = log[start:] if tracing else []
-        lists = [_items(value) for value in values]
+        begin = len(log) if tracing else 0
         found: list[Any] = []
         why: list[Any] = []
         total = aggregate.starting(frame) if aggregate is not None else None
-        for kept in combinations(frame, lists, whole):
+        for row in passing(frame, [_items(value) for value in values]):
             if aggregate is not None:
                 frame[aggregate.slot] = total
                 total = aggregate.step(frame)
             elif result is not None:
                 found.append(result(frame))
-            why.append(kept)
+            if tracing:
+                why.append([*(reason(item, whole) for item in row), *log[begin:]])
         if tracing and why:
             del log[start:]
             log.extend(why)
         if aggregate is not None:
             return total
-        if singular:
+        if not any(isinstance(value, list) for value in values):
             return found[0] if found else None
         if tracing:
-            if clauses.distinct:
-                found, why = _distinct_with(found, why)
-            found = TracedList(found, why)
+            kept = _distinct_with(found, why) if clauses.distinct else (found, why)
+            found = TracedList(*kept)
         elif clauses.distinct:
             found = distinct(found)
         return found if clauses.sort is None else clauses.sort(found, frame)

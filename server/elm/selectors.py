@@ -6,13 +6,15 @@ library is compiled is made then, once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from server.elm.compiler import Code, Compiler, Frame, Scope, constant, fold, form
 from server.elm.errors import EvaluationError
 from server.elm.library import Node
-from server.elm.operators.comparison import greater
+from server.elm.operators.comparison import equal, greater
+from server.elm.operators.registry import OPERATORS
 from server.elm.references import code_value
 from server.elm.types import (
     BOOLEAN,
@@ -38,7 +40,6 @@ from server.elm.values import (
     bounded_integer,
     bounded_long,
 )
-from server.elm.values import literal as as_literal
 
 
 @form("Literal")
@@ -61,6 +62,17 @@ def literal(compiler: Compiler, node: Node, scope: Scope) -> Code:
     if value is None:
         raise compiler.error(f"{text} is out of the range of {kind}", node, scope)
     return constant(value, kind)
+
+
+@form("Negate")
+def negate(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """Minus; of a literal, the literal with its sign: -2147483648 is an Integer, 2147483648 is not."""
+    operand = node.get("operand")
+    if isinstance(operand, Mapping) and operand.get("type") == "Literal":
+        text = str(operand.get("value"))
+        if named(operand["valueType"]) in (INTEGER, LONG, DECIMAL) and not text.startswith("-"):
+            return literal(compiler, {**operand, "value": f"-{text}"}, scope)
+    return compiler.operation(OPERATORS["Negate"], node, scope)
 
 
 @form("Null")
@@ -87,13 +99,20 @@ def interval(compiler: Compiler, node: Node, scope: Scope) -> Code:
 
     def make(frame: Frame) -> Interval:
         a, b = first(frame), last(frame)
-        if a is not None and b is not None and greater(a, b) is True:
-            raise EvaluationError(f"An interval cannot begin at {as_literal(a)} and end at {as_literal(b)}.")
-        return Interval(a, b, opens(frame) is not False, closes(frame) is not False)
+        made = Interval(a, b, opens(frame) is not False, closes(frame) is not False)
+        if a is not None and b is not None and _is_empty(made):
+            raise EvaluationError(f"{made} is no interval: it ends before it begins.")
+        return made
 
     code = Code(make, IntervalOf(low.type or high.type))
     parts = (low, high, low_closed, high_closed)
     return fold(code) if all(part.constant for part in parts) else code
+
+
+def _is_empty(made: Interval) -> bool:
+    if made.low_closed and made.high_closed:
+        return greater(made.low, made.high) is True
+    return greater(made.low, made.high) is True or equal(made.low, made.high) is True
 
 
 def _closed(compiler: Compiler, node: Node, name: str, scope: Scope) -> Code:
