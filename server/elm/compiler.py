@@ -44,8 +44,9 @@ class Trail:
     """How a path is read off a root: `base` gives the root, `get(root, run)` the value, `path` names it.
 
     `root` is the root's static type, and `slot` where it is when it is a variable. `parent` reads what holds
-    the last element, and `keys` are the JSON keys (with their FHIR types) it may be under: several for a choice.
-    `direct` are the JSON keys of a path of plain elements, `convert` what `.value` then makes of the last.
+    the last element, and `keys` are the JSON keys (with their FHIR types) it may be under: several for a
+    choice. `direct` are the JSON keys of a path of plain elements, `convert` what `.value` then makes of the
+    last.
     """
 
     base: Thunk
@@ -73,10 +74,15 @@ class Code:
 
 @dataclass(slots=True)
 class Variable:
-    """A name in scope: the frame slot that holds it, and its static type."""
+    """A name in scope: the frame slot that holds it, and its static type.
+
+    `held` is the slot of what the log said when it was made. A list is evidence where it is used and as far
+    as it is used, not where it is handed over.
+    """
 
     slot: int
     type: Type
+    held: int | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +111,13 @@ class Scope:
         self.body.size += 1
         return Scope(self.body, {**self.names, name: variable}, self.this), variable
 
+    def hold(self, name: str) -> int | None:
+        """A slot for the log of a variable, if it is a list."""
+        variable = self.names[name]
+        if isinstance(variable.type, ListOf):
+            variable.held = self.slot()
+        return variable.held
+
     def slot(self) -> int:
         """A frame slot without a name."""
         self.body.size += 1
@@ -114,7 +127,7 @@ class Scope:
 class CompiledFunction:
     """A function's code. Filled in after it is registered, so that a function may call itself."""
 
-    __slots__ = ("definitions", "extra", "functions", "index", "memoised", "run", "source", "type")
+    __slots__ = ("definitions", "extra", "functions", "held", "index", "memoised", "run", "source", "type")
 
     def __init__(self, source: Function, index: int) -> None:
         self.source = source
@@ -123,6 +136,7 @@ class CompiledFunction:
         self.extra: list[None] = []
         self.type: Type = None
         self.memoised = False
+        self.held: list[tuple[int, int]] = []
         self.definitions: frozenset[int] = frozenset()
         self.functions: frozenset[int] = frozenset()
 
@@ -218,6 +232,12 @@ class Compiler:
             scope = Scope(body)
             for name, kind in source.operands:
                 scope, _ = scope.declare(name, kind)
+            if self.tracing:
+                known.held = [
+                    (place, held)
+                    for place, (name, _) in enumerate(source.operands)
+                    if (held := scope.hold(name)) is not None
+                ]
             known.memoised = self._memoised(source)
             if source.body is None:
                 raise LoadError(f"{source} is external: no body is given.", place=str(source.library))
@@ -230,7 +250,7 @@ class Compiler:
         return known
 
     def _memoised(self, source: Function) -> bool:
-        """Whether calls are remembered: of one FHIR element, as FHIRHelpers' are, asked of it again and again."""
+        """Whether calls are remembered: of one FHIR element, as FHIRHelpers' are, again and again."""
         if len(source.operands) != 1:
             return False
         kind = source.operands[0][1]

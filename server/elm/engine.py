@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -25,7 +25,7 @@ import server.elm.operators  # noqa: F401  (both fill the compiler's tables)
 from server.elm.chart import Chart
 from server.elm.compiler import UNSET, Body, CompiledDefinition, Compiler, Frame, Observer, Scope
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
-from server.elm.evidence import Evidence, Missing, TracedList, summary
+from server.elm.evidence import Evidence, Leaves, Missing, TracedList, summary
 from server.elm.explain import Step, observe
 from server.elm.library import Definition, Library, Node, Program
 from server.elm.linking import dependents, reached, with_included
@@ -43,11 +43,12 @@ _SLICE: Final = 20_000
 class Result:
     """What a define came to."""
 
-    __slots__ = ("_log", "_summary", "value")
+    __slots__ = ("_known", "_log", "_summary", "value")
 
-    def __init__(self, value: Any, log: Sequence[Any]) -> None:
+    def __init__(self, value: Any, log: list[Any], known: dict[int, Leaves]) -> None:
         self.value = list(value) if type(value) is TracedList else value
         self._log = log
+        self._known = known
         self._summary: tuple[tuple[Evidence, ...], tuple[Missing, ...]] | None = None
 
     @property
@@ -57,12 +58,18 @@ class Result:
 
     @property
     def missing(self) -> tuple[Missing, ...]:
-        """What was looked for in vain: resources of a kind, elements; empty unless evidence was asked for."""
-        return self._unfolded()[1]
+        """What was looked for in vain: resources of a kind, and elements where the value is not settled.
+
+        An element that is absent in what made a value true says nothing. Empty unless evidence was asked for.
+        """
+        missing = self._unfolded()[1]
+        if self.value is None or self.value is False or self.value == []:
+            return missing
+        return tuple(each for each in missing if each.kind == "resource")
 
     def _unfolded(self) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
         if self._summary is None:
-            self._summary = summary(self._log)
+            self._summary = summary(self._log, self._known)
         return self._summary
 
     def __repr__(self) -> str:
@@ -239,6 +246,7 @@ class Run:
         size = len(engine._program.definitions)
         self.memo: list[Any] = [UNSET] * size
         self.logs: list[list[Any]] = [[]] * size
+        self._unfolded: dict[int, Leaves] = {}
         self._manner = manner
         self._base: Run | None = None
         self._own: frozenset[int] = frozenset()
@@ -257,7 +265,7 @@ class Run:
         """
         index = self._find(name).index
         value = self.value_of(index)
-        return Result(value, self.logs[index])
+        return Result(value, self.logs[index], self._unfolded)
 
     def __contains__(self, name: object) -> bool:
         return name in self.library.definitions

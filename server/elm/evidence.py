@@ -15,15 +15,14 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from server.elm.values import to_json
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """A resource that decided a value: `reference` (`Procedure/p1`), the `paths` read in it, and itself."""
 
     reference: str
@@ -34,8 +33,7 @@ class Evidence:
         return f"{self.reference} ({', '.join(self.paths)})" if self.paths else self.reference
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """What was looked for and not found.
 
     `kind` is `resource` (no `type` in value set or codes `named`, `url`, within `period`) or `element`
@@ -96,7 +94,7 @@ class Only:
 
 
 class TracedList(list[Any]):
-    """A list that knows, item by item, the log entry that led to it; `source` is the log and list before it."""
+    """A list that knows, item by item, the log entry that led to it; `source` the log and list it is of."""
 
     __slots__ = ("source", "why")
 
@@ -119,65 +117,103 @@ def reason(item: Any, otherwise: Any) -> Any:
     return otherwise
 
 
-def summary(log: Sequence[Any]) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
-    """A log unfolded: resources by first mention with the paths read in them, and what is missing."""
+Leaves = dict[tuple[Any, ...], Any]
+
+
+def summary(
+    log: list[Any], known: dict[int, Leaves] | None = None
+) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
+    """A log unfolded: resources by first mention with the paths read in them, and what is missing.
+
+    `known` remembers what parts of logs unfold to, for logs of one evaluation share parts.
+    """
+    known = {} if known is None else known
+    found, missing = _told(_unfold(log, known).values(), known)
+    return found, tuple(missing.values())
+
+
+def _told(
+    entries: Iterable[Any], known: dict[int, Leaves]
+) -> tuple[tuple[Evidence, ...], dict[tuple[Any, ...], Missing]]:
     paths: dict[int, dict[str, None]] = {}
     resources: dict[int, dict[str, Any]] = {}
     missing: dict[tuple[Any, ...], Missing] = {}
-    for entry in _unfold(log):
-        if isinstance(entry, Sought):
-            lack = _sought(entry)
+    for entry in entries:
+        if entry.__class__ is Sought:
+            lack = _sought(entry, known)
             missing.setdefault((lack.type, lack.path, lack.named, lack.url, lack.period), lack)
             continue
         resource, path, found = entry
+        key = id(resource)
         if found is False:
             lack = Missing("element", resource["resourceType"], path=path, reference=reference(resource))
-            missing.setdefault((id(resource), path), lack)
+            missing.setdefault((key, path), lack)
             continue
-        seen = paths.setdefault(id(resource), {})
-        resources[id(resource)] = resource
+        if key not in paths:
+            paths[key] = {}
+            resources[key] = resource
         if path:
-            seen[path] = None
+            paths[key][path] = None
     evidence = tuple(
         Evidence(reference(resource), tuple(paths[key]), resource) for key, resource in resources.items()
     )
-    return evidence, tuple(missing.values())
+    return evidence, missing
 
 
-def _sought(entry: Sought) -> Missing:
+def _sought(entry: Sought, known: dict[int, Leaves]) -> Missing:
     considered: tuple[Evidence, ...] = ()
     if entry.considered:
-        considered, _ = summary(list(entry.considered))
-        considered = tuple(item for item in considered if item.resource.get("resourceType") == entry.type)
+        entries = (leaf for part in entry.considered for leaf in _unfold(part, known).values())
+        found, _ = _told((leaf for leaf in entries if leaf.__class__ is tuple and leaf[2]), known)
+        considered = tuple(item for item in found if item.resource.get("resourceType") == entry.type)
     return Missing(
         "resource",
         entry.type,
         path=entry.path,
         named=entry.named,
         url=entry.url,
-        period=None if entry.period is None else str(to_json(entry.period)),
+        period=None if entry.period is None else str(entry.period),
         considered=considered,
     )
 
 
-def _unfold(log: Sequence[Any]) -> Iterator[Any]:
-    """Every leaf entry, each shared part once; a stack, for logs may nest deeper than Python does."""
-    seen: set[tuple[int, bool]] = set()
-    stack: list[tuple[Any, bool]] = [(log, False)]
+def _unfold(log: list[Any], known: dict[int, Leaves]) -> Leaves:
+    """Every leaf entry of a log, each once, in order; with a stack, for logs nest deeper than calls may."""
+    stack = [log]
     while stack:
-        entry, only_missing = stack.pop()
-        if isinstance(entry, list):
-            if (id(entry), only_missing) in seen:
-                continue
-            seen.add((id(entry), only_missing))
-            stack.extend((part, only_missing) for part in reversed(entry))
-        elif isinstance(entry, Only):
-            stack.append((entry.entries, True))
-        elif isinstance(entry, Found):
-            if not only_missing:
-                stack.extend(((item, "", True), False) for item in reversed(entry.items) if is_resource(item))
-        elif isinstance(entry, Sought) or not only_missing or entry[2] is False:
-            yield entry
+        top = stack[-1]
+        if id(top) in known:
+            stack.pop()
+            continue
+        nested = [each.entries if each.__class__ is Only else each for each in top]
+        ahead = [each for each in nested if each.__class__ is list and id(each) not in known]
+        if ahead:
+            stack.extend(ahead)
+        else:
+            stack.pop()
+            known[id(top)] = _merged(top, known)
+    return known[id(log)]
+
+
+def _merged(log: list[Any], known: dict[int, Leaves]) -> Leaves:
+    leaves: Leaves = {}
+    for entry in log:
+        kind = entry.__class__
+        if kind is tuple:
+            leaves.setdefault((id(entry[0]), entry[1], entry[2]), entry)
+        elif kind is list:
+            for key, leaf in known[id(entry)].items():
+                leaves.setdefault(key, leaf)
+        elif kind is Found:
+            for item in entry.items:
+                leaves.setdefault((id(item), "", True), (item, "", True))
+        elif kind is Only:
+            for key, leaf in known[id(entry.entries)].items():
+                if leaf.__class__ is Sought or leaf[2] is False:
+                    leaves.setdefault(key, leaf)
+        else:
+            leaves.setdefault((id(entry),), entry)
+    return leaves
 
 
 def is_resource(value: Any) -> bool:

@@ -77,8 +77,8 @@ def along(compiler: Compiler, source: Code, path: str) -> Code:
 def reading(compiler: Compiler, code: Code) -> Code:
     """`code` with the closure that reads its trail, recording it when traced.
 
-    The commonest trails, plain elements of a variable and their `.value`, have closures of their own: they are
-    most of what an evaluation does.
+    The commonest trails, plain elements of a variable and their `.value`, have closures of their own: they
+    are most of what an evaluation does.
     """
     trail = code.trail
     assert trail is not None
@@ -181,11 +181,11 @@ def _step(model: Model, source: Code, name: str) -> Code:
     if primitive is not None and trail.path:
         # `.value` of a primitive is the primitive itself to a reader: it is not named in the path.
         convert = None if trail.convert is not None else SYSTEM_VALUE[primitive]
-        direct = trail.direct if convert is not None else ()
-        longer = replace(trail, get=whole, parent=None, keys=(), direct=direct, convert=convert)
+        kept = trail.direct if convert is not None else ()
+        longer = replace(trail, get=whole, parent=None, keys=(), direct=kept, convert=convert)
         return Code(source.run, kind, trail=longer)
     direct: tuple[str, ...] = ()
-    if len(keys) == 1 and not isinstance(kind, ListOf) and (before is itself or trail.direct):
+    if len(keys) == 1 and not isinstance(kind, ListOf) and (before is itself or (trail.direct and trail.convert is None)):
         direct = (*trail.direct, keys[0][0])
     path = f"{trail.path}.{name}" if trail.path else name
     longer = Trail(trail.base, whole, path, trail.root, trail.slot, before, keys, direct)

@@ -150,7 +150,8 @@ def _clauses(
     for each in node.get("let") or ():
         code = compiler.compile(each["expression"], scope)
         scope, variable = scope.declare(each["identifier"], code.type)
-        lets.append((variable.slot, code.run))
+        held = scope.hold(each["identifier"]) if compiler.tracing else None
+        lets.append((variable.slot, code.run if held is None else _held(code.run, held)))
     tests: list[Test] = [_relation(compiler, each, scope) for each in node.get("relationship") or ()]
     if node.get("where") is not None:
         tests.append(compiler.compile(node["where"], scope).run)
@@ -179,6 +180,20 @@ def _clauses(
     return Clauses(lets, tests, result, unique and plural, sort, None), kind
 
 
+def _held(value: Thunk, slot: int) -> Thunk:
+    """A list let: what the log says of it is kept for where the name is used."""
+
+    def hold(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log)
+        found = value(frame)
+        frame[slot] = log[start:]
+        del log[start:]
+        return found
+
+    return hold
+
+
 def _aggregate(compiler: Compiler, node: Node, scope: Scope) -> tuple[Aggregate, Type]:
     starting = compiler.optional(node.get("starting"), scope)
     inner, variable = scope.declare(node["identifier"], starting.type)
@@ -195,13 +210,12 @@ def _relation(compiler: Compiler, node: Node, scope: Scope) -> Test:
     slot, related = variable.slot, source.run
     if node["type"] not in ("With", "Without"):
         raise compiler.error(f"Relationship {node['type']} is not supported", node, scope)
-    wanted = node["type"] == "With"
+    wanted: bool = node["type"] == "With"
     if compiler.tracing:
         return _traced_relation(related, slot, condition, wanted)
 
     def relation(frame: Frame) -> bool:
-        items = related(frame)
-        for item in _items(items):
+        for item in _items(related(frame)):
             frame[slot] = item
             if condition(frame) is True:
                 return wanted
@@ -343,11 +357,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
             if lets:
                 for place, value in lets:
                     frame[place] = value(frame)
-            if only is not None:
-                passes = only(frame) is True
-            else:
-                passes = _all(tests, frame)
-            if not passes:
+            if not (_all(tests, frame) if only is None else only(frame) is True):
                 fallen.append(log[begin:])
                 del log[begin:]
                 continue

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.elm.compiler import (
+    FIRST_SLOT,
     LOG,
     RUN,
     UNSET,
@@ -126,7 +127,22 @@ def at_slot(slot: int, kind: Type) -> Code:
 @form("AliasRef", "QueryLetRef", "OperandRef")
 def local_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     found = variable(compiler, node.get("name"), node, scope)
-    return at_slot(found.slot, found.type)
+    code = at_slot(found.slot, found.type)
+    if compiler.tracing and found.held is not None:
+        return Code(_mentioned(found.slot, found.held), found.type)
+    return code
+
+
+def _mentioned(slot: int, held: int) -> Thunk:
+    """A variable read where what led to it counts as evidence."""
+
+    def mentioned(frame: Frame) -> Any:
+        log = frame[held]
+        if log:
+            frame[LOG].append(log)
+        return frame[slot]
+
+    return mentioned
 
 
 @form("IdentifierRef")
@@ -205,6 +221,8 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
     kind = compiled.type
     if compiled.memoised:
         return Code(_remembered(compiled, operands[0].run), kind)
+    if compiled.held:
+        return Code(_holding(compiled, [operand.run for operand in operands]), kind)
     if len(operands) == 1:
         first = operands[0].run
 
@@ -237,6 +255,28 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
         return compiled.run([run, frame[LOG], *[thunk(frame) for thunk in thunks], *compiled.extra])
 
     return Code(several, kind)
+
+
+def _holding(compiled: CompiledFunction, thunks: list[Thunk]) -> Thunk:
+    """A call with lists among its operands: what the log says of them is held for where they are used."""
+    places = dict(compiled.held)
+
+    def holding(frame: Frame) -> Any:
+        run, log = frame[RUN], frame[LOG]
+        run.left -= 1
+        if run.left < 0:
+            run.check()
+        inner = [run, log, *[None] * len(thunks), *compiled.extra]
+        for place, thunk in enumerate(thunks):
+            start = len(log)
+            inner[place + FIRST_SLOT] = thunk(frame)
+            held = places.get(place)
+            if held is not None:
+                inner[held] = log[start:]
+                del log[start:]
+        return compiled.run(inner)
+
+    return holding
 
 
 def _remembered(compiled: CompiledFunction, operand: Thunk) -> Thunk:

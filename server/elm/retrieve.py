@@ -94,7 +94,7 @@ def _selection(name: str, filters: list[_CodeFilter]) -> Callable[[Any, Frame], 
         return lambda chart, frame: chart.coded(name, keys, fixed)
 
     def select(chart: Any, frame: Frame) -> list[Any]:
-        found = chart.coded(name, first.keys, _codes(first, frame))
+        found: list[Any] = chart.coded(name, first.keys, _codes(first, frame))
         for other in rest:
             passing = {id(each) for each in chart.coded(name, other.keys, _codes(other, frame))}
             found = [each for each in found if id(each) in passing]

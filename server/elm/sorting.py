@@ -20,6 +20,7 @@ from server.elm.operators.comparison import order
 from server.elm.paths import along
 from server.elm.references import at_slot
 from server.elm.types import ListOf, Named, Type
+from server.elm.values import Date, DateTime, Time
 
 Sorter = Callable[[list[Any], Frame], list[Any]]
 _DESCENDING: Final = ("desc", "descending")
@@ -90,9 +91,13 @@ def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int
 
 def _compared(a: Any, b: Any) -> int:
     try:
-        return order(a, b) or 0
+        found = order(a, b)
     except TypeError as error:
         raise EvaluationError(f"The items cannot be sorted: {error}.") from None
+    if found is None and isinstance(a, DateTime | Date | Time) and type(a) is type(b):
+        # Not to be told apart by CQL (a day and an hour of it): where it begins, and the coarser first.
+        return -1 if (a.low, a.precision) < (b.low, b.precision) else 1
+    return found or 0
 
 
 @form("Sort")
