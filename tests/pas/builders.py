@@ -212,7 +212,6 @@ def inquiry(**claim_changes: Any) -> Resource:
         {"sequence": 1, "productOrService": concept(DATA_ABSENT, "not-applicable")},
         identifier=[{"system": "https://ehr.example/inquiry", "value": "Q-1"}],
         meta={"profile": [profile("claim-inquiry")]},
-        **claim_changes,
     )
     del asked["diagnosis"]
     return bundle(

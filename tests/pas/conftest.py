@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +14,7 @@ from server.fhir import json
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
 from server.settings import Settings
+from server.store.tables import Table
 from tests.emitted import record
 from tests.pas import builders as a
 
@@ -120,18 +120,24 @@ def _action(item: Resource) -> str:
     return str(value(extension(review, extension_url("reviewActionCode")))["coding"][0]["code"])
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The application, started once; `payer` empties its database before each test."""
+    settings = Settings(
         _env_file=None,
-        database_url=f"sqlite:///{tmp_path}/payer.db",
+        database_url=f"sqlite:///{tmp_path_factory.mktemp('pas')}/payer.db",
         test_clock="2026-11-25T10:00:00Z",
         public_base_url="http://payer.test",
     )
+    with TestClient(create_app(settings), base_url="http://payer.test") as http:
+        yield http
 
 
 @pytest.fixture(params=["2.0", "2.2"], ids=["2.0.1", "2.2.1"])
-def payer(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Payer]:
-    app = create_app(settings)
-    with TestClient(app, base_url="http://payer.test") as http:
-        yield Payer(http, app, request.param)
+def payer(request: pytest.FixtureRequest, running: TestClient) -> Payer:
+    app = running.app
+    assert isinstance(app, FastAPI)
+    with app.state.services.store.transaction() as tx:
+        for table in reversed(Table.metadata.sorted_tables):
+            tx.execute(table.delete())
+    return Payer(running, app, request.param)

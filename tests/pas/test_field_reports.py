@@ -1,0 +1,240 @@
+"""What went wrong for others at this door, each as a test of ours. The letters are those of the collected
+field reports."""
+
+import copy
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server.pas import intake, v2_0
+from server.pas.judging import Docket
+from server.store import cases, events
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import FHIR, Payer
+
+Resource = dict[str, Any]
+
+WRITTEN = {
+    "relative": lambda bundle: bundle,
+    "absolute": a.with_absolute_references,
+    "urn:uuid": a.with_uuids,
+}
+
+
+def determined(payer: Payer) -> Resource:
+    """What was stored of the first line of Anna's case."""
+    with payer.app.state.services.store.reading() as tx:
+        (row,) = cases.of_member(tx, "member:M-ANNA")
+        return dict(cases.items(tx, row.id)[0].determination)
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_f17_the_same_case_in_any_form_of_reference_has_the_same_decision_and_evidence(
+    payer: Payer, form: str
+) -> None:
+    written: Callable[[Resource], Resource] = WRITTEN[form]
+    chart = charts.meets_every_criterion()
+    answer = payer.submit(written(a.request(*chart)))
+    evidence = {
+        piece["reference"]
+        for criterion in determined(payer)["criteria"]
+        for piece in criterion["evidence"]
+        if not piece["reference"].startswith(("Patient", "Coverage", "ServiceRequest"))
+    }
+
+    assert answer.action == "A1"
+    assert evidence
+    assert evidence <= {a.name(resource) for resource in chart}
+
+
+def test_f17_order_and_chart_read_alike_in_all_forms() -> None:
+    told = []
+    for written in WRITTEN.values():
+        bundle = written(a.request(*charts.meets_every_criterion()))
+        docket = Docket.of(intake.read(a.raw(bundle), v2_0.SUBMIT))
+        told.append((docket.orders, docket.seen(docket.claim["item"][0])))
+
+    assert told[0] == told[1] == told[2]
+
+
+def test_f18_what_is_echoed_keeps_its_url_its_id_and_its_identifiers(payer: Payer) -> None:
+    asked = a.with_uuids(a.request())
+    answer = payer.submit(asked)
+    sent = {entry["fullUrl"]: entry["resource"] for entry in asked["entry"]}
+    back = [entry for entry in answer.bundle["entry"] if entry["fullUrl"].startswith("urn:uuid:")]
+
+    assert {entry["resource"]["resourceType"] for entry in back} == {"Patient", "Organization"}
+    assert all(sent[entry["fullUrl"]] == entry["resource"] for entry in back)
+    assert [item["itemSequence"] for item in answer.items] == [1]
+
+
+def test_f19_the_answer_is_a_collection_with_the_response_first(payer: Payer) -> None:
+    bundle = payer.submit(a.request()).bundle
+
+    assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "collection")
+    assert bundle["entry"][0]["resource"]["resourceType"] == "ClaimResponse"
+    assert all(entry["fullUrl"] for entry in bundle["entry"])
+
+
+def test_f19_a_bundle_that_does_not_open_with_a_claim_is_a_clients_error(payer: Payer) -> None:
+    headless = a.request()
+    headless["entry"].pop(0)
+    status, outcome = payer.refused("$submit", headless)
+
+    assert status == 400
+    assert [issue["expression"] for issue in outcome["issue"]] == [["Bundle.entry[0]"]]
+
+
+@pytest.mark.parametrize("operation", ["$submit", "$inquire"])
+def test_an_empty_bundle_is_refused_with_an_outcome(payer: Payer, operation: str) -> None:
+    status, outcome = payer.refused(operation, {"resourceType": "Bundle", "type": "collection", "entry": []})
+
+    assert status == 400
+    assert {"Bundle.entry"} <= {place for issue in outcome["issue"] for place in issue.get("expression", [])}
+
+
+def test_f21_an_update_of_an_unknown_claim_opens_no_authorization(payer: Payer) -> None:
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "NEVER"}}}]
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(related=related)))
+
+    assert answer.response["outcome"] == "error"
+    assert "item" not in answer.response
+    assert payer.inquire(a.inquiry()) == []
+
+
+def test_f24_read_inquire_and_the_record_of_events_agree(payer: Payer) -> None:
+    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    (found,) = payer.inquire(a.inquiry())
+    with payer.app.state.services.store.reading() as tx:
+        (event,) = events.of_case(tx, granted.response["id"])
+
+    assert found.number == granted.number == event.detail["number"]
+    assert found.response["created"] == granted.response["created"]
+    assert event.at == dt.datetime.fromisoformat(granted.response["created"])
+    assert payer.read(granted.url)["created"] == granted.response["created"]
+
+
+OPTIONAL = [
+    "meta",
+    "diagnosis",
+    "careTeam",
+    "supportingInfo",
+    "accident",
+    *(f"item.0.{name}" for name in ("diagnosisSequence", "modifier", "servicedDate", "quantity")),
+    "item.0.locationCodeableConcept",
+]
+
+
+@pytest.mark.parametrize("path", OPTIONAL)
+def test_f28_no_optional_element_is_missed_so_much_that_anything_breaks(payer: Payer, path: str) -> None:
+    claim = a.claim()
+    *way, last = path.split(".")
+    holder: Any = claim
+    for step in way:
+        holder = holder[int(step) if step.isdigit() else step]
+    holder.pop(last, None)
+    if path == "diagnosis":
+        del claim["item"][0]["diagnosisSequence"]
+
+    assert payer.submit(a.request(*charts.meets_every_criterion(), claim=claim)).action in ("A1", "A4")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"resourceType": "Observation", "id": "odd", "code": None, "effectiveDateTime": ""},
+        {"resourceType": "Procedure", "id": "odd", "performedPeriod": {}, "code": []},
+        {"resourceType": "MedicationRequest", "id": "odd", "dispenseRequest": "two"},
+        {"resourceType": "QuestionnaireResponse", "id": "odd", "item": [{"answer": []}]},
+    ],
+    ids=lambda resource: str(resource["resourceType"]),
+)
+def test_f28_a_malformed_chart_resource_is_no_reason_to_fail(payer: Payer, broken: Resource) -> None:
+    assert payer.submit(a.request(*charts.meets_every_criterion(), broken)).action == "A1"
+
+
+def test_f29_extensions_with_siblings_survive_to_the_echo(payer: Payer) -> None:
+    curious = [{"url": "https://ehr.example/x", "valueCode": "a", "_valueCode": {"id": "i"}}]
+    answer = payer.submit(a.request(patient=a.anna(extension=curious)))
+
+    assert answer.of_type("Patient")[0]["extension"] == curious
+
+
+def test_f30_each_fault_is_an_issue_of_its_own(payer: Payer) -> None:
+    status, outcome = payer.refused("$submit", a.request(claim=a.claim(use="claim", status="draft")))
+
+    assert status == 400
+    assert len(outcome["issue"]) == 2
+    assert all(issue["expression"] and issue["diagnostics"] for issue in outcome["issue"])
+    assert "detail" not in outcome
+
+
+def test_f30_broken_json_is_400_with_an_outcome(payer: Payer) -> None:
+    status, outcome = payer.refused("$submit", b'{"resourceType": "Bundle"')
+
+    assert status == 400
+    assert outcome["issue"][0]["code"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["application/fhir+json;charset=UTF-8", "application/json;q=0.9, */*;q=0.1", "application/fhir+json"],
+)
+def test_f31_accept_may_have_parameters(payer: Payer, accept: str) -> None:
+    response = payer.post("$submit", a.request(), Accept=accept)
+
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("application/fhir+json")
+
+
+def test_f31_a_body_that_is_no_json_is_refused_by_its_type(payer: Payer) -> None:
+    url = f"{payer.base}/Claim/$submit"
+
+    assert (
+        payer.http.post(
+            url, content=b"<Bundle/>", headers={"Content-Type": "application/fhir+xml"}
+        ).status_code
+        == 415
+    )
+    assert (
+        payer.http.post(
+            url, content=a.raw(a.request()), headers={**FHIR, "Accept": "application/xml"}
+        ).status_code
+        == 406
+    )
+
+
+def test_f32_every_address_of_ours_begins_with_the_public_base(payer: Payer) -> None:
+    response = payer.post("$submit", a.request(), Host="evil.example", **{"X-Forwarded-Host": "evil.example"})
+    own = [entry["fullUrl"] for entry in response.json()["entry"] if not entry["fullUrl"].startswith(a.HOST)]
+
+    assert own
+    assert all(url.startswith(f"http://payer.test{payer.base}/") for url in own)
+
+
+def test_decimals_come_back_with_their_digits(payer: Payer) -> None:
+    """The patient's address may hold a geolocation: 1.10 is not 1.1."""
+    place = [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/geolocation",
+            "extension": [{"url": "latitude", "valueDecimal": 0}, {"url": "longitude", "valueDecimal": 0}],
+        }
+    ]
+    body = a.raw(a.request(patient=a.anna(address=[{"extension": place, "city": "Ulm"}])))
+    body = body.replace(b'"valueDecimal":0', b'"valueDecimal":47.1000')
+    response = payer.post("$submit", body)
+
+    assert response.content.count(b"47.1000") == 2
+
+
+def test_a_copy_of_the_request_is_kept_byte_by_byte(payer: Payer) -> None:
+    body = a.raw(copy.deepcopy(a.request())) + b"\n \n"
+    answer = payer.submit(body)
+    with payer.app.state.services.store.reading() as tx:
+        kept = cases.by_id(tx, answer.response["id"])
+
+    assert kept is not None
+    assert kept.request == body

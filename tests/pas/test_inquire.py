@@ -1,0 +1,172 @@
+"""Asking what was decided: every element that narrows, and whom a case concerns."""
+
+from typing import Any
+
+import pytest
+
+from server.pas.terms import REVIEW_ACTION, concept, extension_url
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Payer
+
+Resource = dict[str, Any]
+
+
+def asking(item: Resource | None = None, **claim_changes: Any) -> Resource:
+    """An inquiry whose one item is changed so; without a service it asks after any."""
+    about = {
+        "sequence": 1,
+        "productOrService": concept(a.DATA_ABSENT, "not-applicable"),
+        **(item or {}),
+    }
+    return a.inquiry(item=[about], **claim_changes)
+
+
+def with_extension(name: str, **content: Any) -> Resource:
+    return {"extension": [{"url": extension_url(name), **content}]}
+
+
+MATCHING: dict[str, Resource] = {
+    "nothing in particular": {},
+    "the service": {"productOrService": concept(a.CPT, "73221")},
+    "the day": {"servicedDate": "2026-12-01"},
+    "a period around the day": {"servicedPeriod": {"start": "2026-11-30", "end": "2026-12-02"}},
+    "an open period": {"servicedPeriod": {"start": "2026-11-30"}},
+    "the month": {"servicedDate": "2026-12"},
+    "the modifier": {"modifier": [concept(a.CPT, "RT")]},
+    "the category": {"category": concept(f"{a.X12}/1365", "62")},
+    "the trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-1"}),
+    "the outcome": with_extension("reviewActionCode", valueCodeableConcept=concept(REVIEW_ACTION, "A1")),
+    "the day it was issued": with_extension("itemCertificationIssueDate", valueDate="2026-11-25"),
+    "the day it begins": with_extension("itemCertificationEffectiveDate", valueDate="2026-12-01"),
+    "when it ends": with_extension(
+        "itemCertificationExpirationDate", valuePeriod={"start": "2027-01-01", "end": "2027-02-28"}
+    ),
+}
+OTHERS: dict[str, Resource] = {
+    "another service": {"productOrService": concept(a.CPT, "72148")},
+    "another day": {"servicedDate": "2026-12-02"},
+    "an earlier period": {"servicedPeriod": {"end": "2026-11-30"}},
+    "another side": {"modifier": [concept(a.CPT, "LT")]},
+    "another category": {"category": concept(f"{a.X12}/1365", "3")},
+    "another trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-2"}),
+    "another outcome": with_extension("reviewActionCode", valueCodeableConcept=concept(REVIEW_ACTION, "A3")),
+    "another number": with_extension("authorizationNumber", valueString="PA-OTHER"),
+    "another reference number": with_extension("administrationReferenceNumber", valueString="REF-OTHER"),
+    "another issue date": with_extension("itemCertificationIssueDate", valueDate="2026-11-24"),
+    "another begin": with_extension("itemCertificationEffectiveDate", valueDate="2026-12-02"),
+    "another end": with_extension("itemCertificationExpirationDate", valueDate="2027-03-01"),
+}
+
+
+@pytest.fixture
+def granted(payer: Payer) -> Any:
+    return payer.submit(a.request(*charts.meets_every_criterion()))
+
+
+@pytest.mark.parametrize("element", MATCHING)
+def test_what_the_inquiry_names_and_the_case_has_is_found(payer: Payer, granted: Any, element: str) -> None:
+    (found,) = payer.inquire(asking(MATCHING[element]))
+
+    assert found.number == granted.number
+
+
+@pytest.mark.parametrize("element", OTHERS)
+def test_what_the_inquiry_names_otherwise_is_not(payer: Payer, granted: Any, element: str) -> None:
+    assert payer.inquire(asking(OTHERS[element])) == []
+
+
+def test_an_authorization_is_found_by_its_number(payer: Payer, granted: Any) -> None:
+    by_number = with_extension("authorizationNumber", valueString=granted.number)
+
+    assert [found.number for found in payer.inquire(asking(by_number))] == [granted.number]
+
+
+def test_a_pend_is_found_by_its_reference_number(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    (asked,) = pended.of_type("CommunicationRequest")
+    number = asked["identifier"][0]["value"]
+    (found,) = payer.inquire(asking(with_extension("administrationReferenceNumber", valueString=number)))
+
+    assert found.actions == ["A4"]
+    assert len(found.of_type("Task")) == 1
+    assert found.of_type("CommunicationRequest") == []
+
+
+def test_the_billable_period_narrows_too(payer: Payer, granted: Any) -> None:
+    assert payer.inquire(asking(billablePeriod={"start": "2026-12-01", "end": "2026-12-31"}))
+    assert payer.inquire(asking(billablePeriod={"start": "2027-06-01"})) == []
+
+
+def test_any_one_of_several_diagnoses_will_do(payer: Payer, granted: Any) -> None:
+    other, own = a.diagnosis("M17.11", 1), a.diagnosis("M75.111", 2)
+
+    assert payer.inquire(asking(diagnosis=[other, own]))
+    assert payer.inquire(asking(diagnosis=[other])) == []
+
+
+def test_any_one_of_several_items_will_do(payer: Payer, granted: Any) -> None:
+    items = [
+        {"sequence": number, "productOrService": concept(a.CPT, code)}
+        for number, code in enumerate(("72148", "73221"), start=1)
+    ]
+
+    assert payer.inquire(a.inquiry(item=items))
+
+
+def test_the_claims_own_identifier_names_the_case_only_where_the_guide_says_so(payer: Payer) -> None:
+    """2.0.1 may search by Claim.identifier; in 2.2.1 it names the inquiry."""
+    payer.submit(a.request(*charts.meets_every_criterion()))
+    payer.submit(a.request(claim=a.claim(identifier=[{"system": "https://ehr.example/pa", "value": "PA-2"}])))
+    named = a.inquiry(identifier=[{"system": "https://ehr.example/pa", "value": "PA-2"}])
+
+    assert len(payer.inquire(named)) == (1 if payer.version == "2.0" else 2)
+
+
+def test_another_member_is_told_nothing_of_anna(payer: Payer, granted: Any) -> None:
+    asked = a.inquiry()
+    for entry in asked["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] == "Coverage":
+            resource["subscriberId"] = "M-OTHER"
+
+    assert payer.inquire(asked) == []
+
+
+def test_whoever_rendered_or_ordered_may_ask_from_any_system(payer: Payer) -> None:
+    """The surgeon's office asks under its own names; the NPI is what both know."""
+    surgeon = {
+        "resourceType": "Practitioner",
+        "id": "surgeon",
+        "identifier": [{"system": a.NPI, "value": "1777777772"}],
+        "name": [{"family": "Stein"}],
+    }
+    ordered = a.order(requester={"reference": "Practitioner/surgeon"})
+    payer.submit(a.request(*charts.meets_every_criterion(), surgeon, order=ordered))
+    asked = a.inquiry()
+    asked["entry"][3] = {
+        "fullUrl": "https://surgeon.example/fhir/Practitioner/9",
+        "resource": {**surgeon, "id": "9"},
+    }
+    asked["entry"][0]["resource"]["provider"] = {"reference": "https://surgeon.example/fhir/Practitioner/9"}
+
+    assert [found.actions for found in payer.inquire(asked)] == [["A1"]]
+
+
+def test_an_inquiry_without_a_patient_is_refused(payer: Payer) -> None:
+    asked = a.inquiry()
+    del asked["entry"][0]["resource"]["patient"]
+    status, outcome = payer.refused("$inquire", asked)
+
+    assert status == 400
+    assert outcome["issue"][0]["expression"] == ["Bundle.entry[0].resource.patient"]
+
+
+def test_nothing_found_is_said_in_each_guides_way(payer: Payer) -> None:
+    body = payer.post("$inquire", a.inquiry()).json()
+
+    if payer.version == "2.2":
+        assert body == {"resourceType": "Parameters"}
+    else:
+        (entry,) = body["entry"]
+        assert entry["resource"]["issue"][0]["code"] == "not-found"
