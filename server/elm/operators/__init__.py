@@ -14,6 +14,8 @@ from server.elm.operators import (
     interval,
     lists,
     logical,
+    membership,
+    messages,
     nullological,
     string,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "interval",
     "lists",
     "logical",
+    "membership",
+    "messages",
     "nullological",
     "string",
 ]

@@ -347,11 +347,41 @@ def _range(value: Any) -> tuple[Any, Any]:
     return (value.low, value.high) if type(value) is Uncertainty else (value, value)
 
 
-def _certainly(a: Any, b: Any, *, strictly: bool) -> bool | None:
-    """a < b, or a <= b: between ranges it may be certain though their order is not."""
-    a_low, a_high = _range(a)
-    b_low, b_high = _range(b)
-    top, bottom = order(a_high, b_low), order(a_low, b_high)
+def precedes(a: Any, b: Any, level: int | None = None) -> bool | None:
+    """a < b, dates compared down to `level` when one is given; None when either is, or it cannot be known."""
+    return _certainly(a, b, level, strictly=True)
+
+
+def precedes_or_same(a: Any, b: Any, level: int | None = None) -> bool | None:
+    """a <= b, as `precedes`."""
+    return _certainly(a, b, level, strictly=False)
+
+
+def same(a: Any, b: Any, level: int | None = None) -> bool | None:
+    """a = b, as `precedes`."""
+    if a is None or b is None:
+        return None
+    if type(a) is Uncertainty or type(b) is Uncertainty:
+        before, after = precedes(a, b, level), precedes(b, a, level)
+        if before or after:
+            return False
+        return True if precedes_or_same(a, b, level) and precedes_or_same(b, a, level) else None
+    if level is None:
+        return equal(a, b)
+    result = order_at(a, b, level)
+    return None if result is None else result == 0
+
+
+def _certainly(a: Any, b: Any, level: int | None, *, strictly: bool) -> bool | None:
+    """Between ranges a < b may be certain though their order is not: the ends decide."""
+    if a is None or b is None:
+        return None
+    if type(a) is not Uncertainty and type(b) is not Uncertainty:
+        result = order(a, b) if level is None else order_at(a, b, level)
+        return None if result is None else result < 0 or (result == 0 and not strictly)
+    (a_low, a_high), (b_low, b_high) = _range(a), _range(b)
+    top = order(a_high, b_low) if level is None else order_at(a_high, b_low, level)
+    bottom = order(a_low, b_high) if level is None else order_at(a_low, b_high, level)
     if top == -1 or (top == 0 and not strictly):
         return True
     if bottom == 1 or (bottom == 0 and strictly):
@@ -375,7 +405,7 @@ def greater_or_equal(a: Any, b: Any) -> bool | None:
 def less(a: Any, b: Any) -> bool | None:
     """a < b."""
     if type(a) is Uncertainty or type(b) is Uncertainty:
-        return _certainly(a, b, strictly=True)
+        return precedes(a, b)
     result = order(a, b)
     return None if result is None else result < 0
 
@@ -384,7 +414,7 @@ def less(a: Any, b: Any) -> bool | None:
 def less_or_equal(a: Any, b: Any) -> bool | None:
     """a <= b."""
     if type(a) is Uncertainty or type(b) is Uncertainty:
-        return _certainly(a, b, strictly=False)
+        return precedes_or_same(a, b)
     result = order(a, b)
     return None if result is None else result <= 0
 

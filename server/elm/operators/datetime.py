@@ -121,7 +121,7 @@ def now(*, context: Context) -> DateTime:
 
 
 @operator("TimeOfDay", nulls="handle", options=("context",))
-def time_of_day(*, context: Context) -> Time:
+def time_of_day(*, context: Context) -> Time | None:
     """The time of day when the evaluation began."""
     return time_from(context.now)
 

@@ -1,124 +1,438 @@
-"""Interval operators and their point forms (ELM logical specification, "Interval Operators").
+"""Interval operators (ELM logical specification, chapter 19).
 
-`In`, `Before`, `SameOrBefore`, `SameOrAfter`, `After`, `Overlaps`, `Collapse`; a bound that is not known
-makes the answer unknown unless the known part decides. What is not here yet is refused at load.
+Bounds are what `bounds.start` and `bounds.end` say: a point, a range it lies in, or null; so an unknown
+bound makes an answer null only where it matters. Every timing operator takes `precision`: dates are then
+compared down to it. `Before`, `After` and the `Same…` operators take points beside intervals. What lists
+and intervals share (`In`, `Contains`, `Includes`, `Union` …) is registered in `membership`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_FLOOR, Decimal
 from functools import cmp_to_key
-from typing import Any
+from typing import Any, Final
 
-from server.elm.operators.arithmetic import add, successor
+from server.elm.errors import EvaluationError
+from server.elm.operators.arithmetic import add, at_precision, decimal_places, step, subtract
 from server.elm.operators.bounds import end, start
 from server.elm.operators.calendar import add_duration
-from server.elm.operators.comparison import equal, less, less_or_equal, order, order_at
-from server.elm.operators.logical import and_
+from server.elm.operators.comparison import (
+    order,
+    precedes,
+    precedes_or_same,
+    same,
+)
+from server.elm.operators.logical import and_, not_, or_
 from server.elm.operators.registry import operator
-from server.elm.temporal import PRECISION, Date, DateTime, Time
-from server.elm.values import Interval, Quantity
+from server.elm.temporal import HOUR, PRECISION, Date, DateTime, Time
+from server.elm.ucum import DURATION_WORD
+from server.elm.values import ARITHMETIC, Interval, Long, Quantity, Uncertainty
+
+MOST_EXPANDED: Final = 1_000_000
+"""Points an `Expand` gives before it is taken for a mistake: a century of hours fits."""
 
 
-def _first(value: Any) -> Any:
+def level_of(precision: str | None) -> int | None:
+    """The component a `precision` names; None without one."""
+    return None if precision is None else PRECISION[precision]
+
+
+def first_point(value: Any) -> Any:
+    """Where an interval starts; of a point, the point."""
     return start(value) if isinstance(value, Interval) else value
 
 
-def _last(value: Any) -> Any:
+def last_point(value: Any) -> Any:
+    """Where an interval ends; of a point, the point."""
     return end(value) if isinstance(value, Interval) else value
 
 
-def _earlier(a: Any, b: Any, precision: str | None) -> bool | None:
-    if a is None or b is None:
-        return None
-    if precision is not None and isinstance(a, Date | DateTime | Time):
-        found = order_at(a, b, PRECISION[precision])
-        return None if found is None else found < 0
-    return less(a, b)
+# 19.1 Interval
 
 
-def _not_later(a: Any, b: Any, precision: str | None) -> bool | None:
-    if a is None or b is None:
-        return None
-    if precision is not None and isinstance(a, Date | DateTime | Time):
-        found = order_at(a, b, PRECISION[precision])
-        return None if found is None else found <= 0
-    return less_or_equal(a, b)
+def interval(low: Any, high: Any, low_closed: bool = True, high_closed: bool = True) -> Interval:
+    """An Interval; raises EvaluationError when it would end before it begins."""
+    made = Interval(low, high, low_closed, high_closed)
+    if low is not None and high is not None:
+        turned = order(low, high) == 1
+        if turned or (not (low_closed and high_closed) and precedes(_last(made), _first(made))):
+            raise EvaluationError(f"{made} ends before it begins.")
+    return made
+
+
+def _first(made: Interval) -> Any:
+    return made.low if made.low_closed else step(made.low, 1)
+
+
+def _last(made: Interval) -> Any:
+    return made.high if made.high_closed else step(made.high, -1)
+
+
+# 19.2 After
 
 
 @operator("After", nulls="propagate", options=("precision",))
 def after(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
-    return _earlier(_last(b), _first(a), precision)
+    """a starts after b ends."""
+    return precedes(last_point(b), first_point(a), level_of(precision))
+
+
+# 19.3 Before
 
 
 @operator("Before", nulls="propagate", options=("precision",))
 def before(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
-    return _earlier(_last(a), _first(b), precision)
+    """a ends before b starts."""
+    return precedes(last_point(a), first_point(b), level_of(precision))
 
 
-@operator("SameOrAfter", nulls="propagate", options=("precision",))
-def same_or_after(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
-    return _not_later(_last(b), _first(a), precision)
-
-
-@operator("SameOrBefore", nulls="propagate", options=("precision",))
-def same_or_before(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
-    return _not_later(_last(a), _first(b), precision)
+# 19.4 Collapse
 
 
 @operator("Collapse", nulls="handle")
-def collapse(intervals: Sequence[Interval | None] | None, per: Quantity | None = None) -> Any:
-    """Intervals joined where the next starts no later than `per` after the end of the former, in order.
+def collapse(
+    intervals: Sequence[Interval | None] | None, per: Quantity | None = None
+) -> list[Interval] | None:
+    """The fewest intervals that cover the same points, in order.
 
-    Without `per` they are joined where they meet or overlap. Intervals of unknown bounds are left out.
+    Neighbours are joined when they overlap or meet, or lie no further apart than `per`. Nulls, and
+    intervals of which a bound is not known at all, are left out.
     """
     if intervals is None:
         return None
-    known = [i for i in intervals if i is not None and start(i) is not None and end(i) is not None]
+    known = [each for each in intervals if each is not None and _bounded(each)]
     known.sort(key=cmp_to_key(lambda a, b: order(start(a), start(b)) or 0))
     joined: list[Interval] = []
     for each in known:
-        if joined and less_or_equal(start(each), _reach(end(joined[-1]), per)):
+        if joined and _reaches(joined[-1], each, per):
             former = joined.pop()
-            later = less(end(former), end(each))
-            joined.append(Interval(start(former), end(each) if later else end(former)))
+            longer = each if precedes(end(former), end(each)) else former
+            joined.append(Interval(former.low, longer.high, former.low_closed, longer.high_closed))
         else:
-            joined.append(Interval(start(each), end(each)))
+            joined.append(each)
     return joined
 
 
-def _reach(last: Any, per: Quantity | None) -> Any:
-    if isinstance(last, Date | DateTime):
-        return add_duration(last, per if per is not None and per.value else Quantity(Decimal(1), "day"))
-    return add(last, per.value) if per is not None and per.value else successor(last)
+def _bounded(each: Interval) -> bool:
+    return not any(bound is None or type(bound) is Uncertainty for bound in (start(each), end(each)))
 
 
-@operator("In", nulls="handle", options=("precision",))
-def in_(element: Any, whole: Any, *, precision: str | None = None) -> bool | None:
-    """Membership of a list (null where only unknown elements could match) or of an interval."""
-    if whole is None:
+def _reaches(former: Interval, latter: Interval, per: Quantity | None) -> bool:
+    """Whether no point, or none of a `per`, lies between the two."""
+    if or_(overlaps(former, latter), meets_before(former, latter)):
+        return True
+    if per is None or per.value <= 0:
         return False
-    if isinstance(whole, Interval):
-        if element is None:
-            return None
-        return and_(
-            _not_later(start(whole), element, precision), _not_later(element, end(whole), precision)
+    return bool(precedes_or_same(start(latter), _advanced(end(former), per)))
+
+
+# 19.8 Ends
+
+
+@operator("Ends", nulls="propagate", options=("precision",))
+def ends(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """a starts no earlier than b and ends with it."""
+    level = level_of(precision)
+    return and_(precedes_or_same(start(b), start(a), level), same(end(a), end(b), level))
+
+
+# 19.11 Expand
+
+
+@operator("Expand", nulls="handle")
+def expand(source: Any, per: Quantity | None = None) -> list[Any] | None:
+    """An interval as its points, or a list of intervals as intervals, each `per` apart and wide.
+
+    Without `per`, steps of the coarsest precision among the bounds. An interval with an open unknown bound,
+    or known less finely than `per`, gives nothing. Raises EvaluationError past a million steps.
+    """
+    if source is None:
+        return None
+    if isinstance(source, Interval):
+        return [low for low, _ in _pieces(source, per or _natural_step([source]))]
+    known = [each for each in source if each is not None]
+    width = per or _natural_step(known)
+    return [Interval(low, high) for each in known for low, high in _pieces(each, width)]
+
+
+def _natural_step(intervals: Sequence[Interval]) -> Quantity:
+    points = [bound for each in intervals for bound in (each.low, each.high) if bound is not None]
+    if points and isinstance(points[0], Date | DateTime | Time):
+        coarsest = min(point.precision for point in points)
+        return Quantity(
+            Decimal(1), next(name.lower() for name, level in PRECISION.items() if level == coarsest)
         )
-    if element is None:
-        return None if not whole else any(each is None for each in whole)
-    unknown = False
-    for each in whole:
-        same = equal(each, element) if each is not None else None
-        if same:
-            return True
-        unknown = unknown or (same is None and each is not None)
-    return None if unknown else False
+    numbers = [point.value if isinstance(point, Quantity) else point for point in points]
+    places = min((decimal_places(number) for number in numbers if isinstance(number, Decimal)), default=0)
+    unit = points[0].unit if points and isinstance(points[0], Quantity) else "1"
+    return Quantity(Decimal(1).scaleb(-places), unit)
+
+
+def _pieces(source: Interval, per: Quantity) -> Iterator[tuple[Any, Any]]:
+    """First and last point of each step that lies within the interval."""
+    if not _bounded(source) or per.value <= 0:
+        return
+    low, last = _aligned(start(source), per), _aligned(end(source), per)
+    if low is None or last is None:
+        return
+    for _ in range(MOST_EXPANDED):
+        after_it = _advanced(low, per)
+        high = None if after_it is None else _previous(after_it, per)
+        if high is None or precedes_or_same(high, last) is not True:
+            return
+        if isinstance(low, Time) and precedes(high, low):
+            return  # past midnight
+        yield low, high
+        if isinstance(after_it, Time) and precedes(after_it, low):
+            return
+        low = after_it
+    raise EvaluationError(f"{source} per {per} has more than {MOST_EXPANDED:,} steps.")
+
+
+def _aligned(point: Any, per: Quantity) -> Any:
+    """The point at the precision of `per`; None when it is not known that finely, or has no such unit."""
+    if isinstance(point, Date | DateTime | Time):
+        word = DURATION_WORD.get(per.unit)
+        level = None if word is None else PRECISION["Day" if word == "week" else word.capitalize()]
+        if level is None or point.precision < level or (isinstance(point, Time) and level < HOUR):
+            return None
+        return at_precision(point, level)
+    if per.unit != "1" and not isinstance(point, Quantity):
+        return None
+    places = decimal_places(per.value)
+    if isinstance(point, Quantity):
+        value = point.value.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR, ARITHMETIC)
+        return Quantity(value, point.unit)
+    if isinstance(point, Decimal):
+        return point.quantize(Decimal(1).scaleb(-places), ROUND_FLOOR, ARITHMETIC)
+    return point if places == 0 else Decimal(point).quantize(Decimal(1).scaleb(-places))
+
+
+def _advanced(point: Any, per: Quantity) -> Any:
+    """`per` further on; None where that cannot be."""
+    if isinstance(point, Date | DateTime | Time):
+        try:
+            return add_duration(point, per)
+        except EvaluationError:
+            return None
+    if isinstance(point, Quantity):
+        return add(point, per if per.unit != "1" else Quantity(per.value, point.unit))
+    if isinstance(point, int) and per.value == per.value.to_integral_value():
+        width = int(per.value)
+        return add(point, Long(width) if isinstance(point, Long) else width)
+    return add(Decimal(point), per.value)
+
+
+def _previous(point: Any, per: Quantity) -> Any:
+    """The neighbour before, at the precision of `per`."""
+    if isinstance(point, Date | DateTime | Time):
+        return step(point, -1)
+    width = Decimal(1).scaleb(-decimal_places(per.value))
+    if isinstance(point, Quantity):
+        return Quantity(ARITHMETIC.subtract(point.value, width), point.unit)
+    return step(point, -1) if isinstance(point, int) else ARITHMETIC.subtract(point, width)
+
+
+# 19.16 Meets, 19.17 MeetsAfter, 19.18 MeetsBefore
+
+
+@operator("Meets", nulls="propagate", options=("precision",))
+def meets(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """No point lies between them, and none in both."""
+    return or_(meets_before(a, b, precision=precision), meets_after(a, b, precision=precision))
+
+
+@operator("MeetsAfter", nulls="propagate", options=("precision",))
+def meets_after(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """a starts with the point after the last of b."""
+    return meets_before(b, a, precision=precision)
+
+
+@operator("MeetsBefore", nulls="propagate", options=("precision",))
+def meets_before(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """a ends with the point before the first of b."""
+    level = level_of(precision)
+    last, first = end(a), start(b)
+    if last is None or first is None:
+        return None
+    if level is not None and not isinstance(last, Uncertainty) and last.precision > level:
+        last = at_precision(last, level)
+    following = step(last, 1)
+    if following is None:
+        return False  # nothing follows the greatest value
+    return same(following, first, level)
+
+
+# 19.20 Overlaps, 19.21 OverlapsBefore, 19.22 OverlapsAfter
 
 
 @operator("Overlaps", nulls="propagate", options=("precision",))
 def overlaps(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
-    return and_(
-        _not_later(start(a), end(b), precision), _not_later(start(b), end(a), precision)
+    """They have a point in common."""
+    level = level_of(precision)
+    return and_(precedes_or_same(start(a), end(b), level), precedes_or_same(start(b), end(a), level))
+
+
+@operator("OverlapsBefore", nulls="propagate", options=("precision",))
+def overlaps_before(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """They overlap and a starts first."""
+    starts_first = precedes(start(a), start(b), level_of(precision))
+    return and_(starts_first, overlaps(a, b, precision=precision))
+
+
+@operator("OverlapsAfter", nulls="propagate", options=("precision",))
+def overlaps_after(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """They overlap and a ends last."""
+    ends_last = precedes(end(b), end(a), level_of(precision))
+    return and_(ends_last, overlaps(a, b, precision=precision))
+
+
+# 19.23 PointFrom
+
+
+@operator("PointFrom", nulls="propagate")
+def point_from(source: Interval) -> Any:
+    """The one point of an interval; raises EvaluationError when there are more."""
+    low = start(source)
+    if same(low, end(source)) is not True:
+        raise EvaluationError(f"{source} is more than one point.")
+    return low
+
+
+# 19.26 SameAs, 19.27 SameOrBefore, 19.28 SameOrAfter
+
+
+@operator("SameAs", nulls="propagate", options=("precision",))
+def same_as(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
+    """They start together and end together."""
+    level = level_of(precision)
+    if not isinstance(a, Interval) and not isinstance(b, Interval):
+        return same(a, b, level)
+    return and_(same(first_point(a), first_point(b), level), same(last_point(a), last_point(b), level))
+
+
+@operator("SameOrBefore", nulls="propagate", options=("precision",))
+def same_or_before(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
+    """a ends no later than b starts."""
+    return precedes_or_same(last_point(a), first_point(b), level_of(precision))
+
+
+@operator("SameOrAfter", nulls="propagate", options=("precision",))
+def same_or_after(a: Any, b: Any, *, precision: str | None = None) -> bool | None:
+    """a starts no earlier than b ends."""
+    return precedes_or_same(last_point(b), first_point(a), level_of(precision))
+
+
+# 19.29 Size
+
+
+@operator("Size", nulls="propagate")
+def size(source: Interval) -> Any:
+    """Last point less first, and one point more."""
+    span = width(source)
+    return None if span is None else step(span, 1)
+
+
+# 19.31 Starts
+
+
+@operator("Starts", nulls="propagate", options=("precision",))
+def starts(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
+    """a starts with b and ends no later."""
+    level = level_of(precision)
+    return and_(same(start(a), start(b), level), precedes_or_same(end(a), end(b), level))
+
+
+# 19.33 Width
+
+
+@operator("Width", nulls="propagate")
+def width(source: Interval) -> Any:
+    """Last point less first; raises EvaluationError of dates, whose durations and differences these are."""
+    low, high = start(source), end(source)
+    if isinstance(low, Date | DateTime | Time) or isinstance(high, Date | DateTime | Time):
+        raise EvaluationError(f"{source} has no width: count a duration or a difference between its bounds.")
+    if low is None or high is None or Uncertainty in (type(low), type(high)):
+        return None
+    return subtract(high, low)
+
+
+# What `membership` registers for intervals and lists together: 19.5 Contains to 19.32 Union
+
+
+def includes_point(whole: Interval, point: Any, precision: str | None) -> bool | None:
+    """The point is in the interval; an open bound itself is not."""
+    level = level_of(precision)
+    return and_(_from_low(whole, point, level), _up_to_high(whole, point, level))
+
+
+def _from_low(whole: Interval, point: Any, level: int | None) -> bool | None:
+    if whole.low is None:
+        return True if whole.low_closed else precedes_or_same(start(whole), point, level)
+    return (
+        precedes_or_same(whole.low, point, level) if whole.low_closed else precedes(whole.low, point, level)
     )
 
+
+def _up_to_high(whole: Interval, point: Any, level: int | None) -> bool | None:
+    if whole.high is None:
+        return True if whole.high_closed else precedes_or_same(point, end(whole), level)
+    return (
+        precedes_or_same(point, whole.high, level)
+        if whole.high_closed
+        else precedes(point, whole.high, level)
+    )
+
+
+def properly_includes_point(whole: Interval, point: Any, precision: str | None) -> bool | None:
+    """The point is in the interval, and not all of it."""
+    level = level_of(precision)
+    alone = and_(same(start(whole), point, level), same(end(whole), point, level))
+    return and_(includes_point(whole, point, precision), not_(alone))
+
+
+def includes_interval(whole: Interval, part: Interval, precision: str | None) -> bool | None:
+    """Every point of `part` is in `whole`."""
+    level = level_of(precision)
+    return and_(
+        precedes_or_same(start(whole), start(part), level), precedes_or_same(end(part), end(whole), level)
+    )
+
+
+def properly_includes_interval(whole: Interval, part: Interval, precision: str | None) -> bool | None:
+    """Every point of `part` is in `whole`, which has more."""
+    return and_(includes_interval(whole, part, precision), not_(same_as(whole, part, precision=precision)))
+
+
+def except_interval(a: Interval, b: Interval) -> Interval | None:
+    """What of a is not in b; null when that is nothing, two pieces, or not known."""
+    meet = overlaps(a, b)
+    if meet is False:
+        return a
+    if meet is None:
+        return None
+    left, right = precedes(start(a), start(b)), precedes(end(b), end(a))
+    if left and right is False:
+        return Interval(a.low, step(start(b), -1), a.low_closed, True)
+    if right and left is False:
+        return Interval(step(end(b), 1), a.high, True, a.high_closed)
+    return None
+
+
+def intersect_intervals(a: Interval, b: Interval) -> Interval | None:
+    """The points in both; null when there are none."""
+    if overlaps(a, b) is False:
+        return None
+    low = a if precedes(start(b), start(a)) is not False and a.low is not None else b
+    high = a if precedes(end(a), end(b)) is not False and a.high is not None else b
+    return Interval(low.low, high.high, low.low_closed, high.high_closed)
+
+
+def union_intervals(a: Interval, b: Interval) -> Interval | None:
+    """From the first start to the last end; null when a gap lies between, or it is not known."""
+    if or_(overlaps(a, b), meets(a, b)) is not True:
+        return None
+    low = a if precedes_or_same(start(a), start(b)) else b
+    high = a if precedes_or_same(end(b), end(a)) else b
+    return Interval(low.low, high.high, low.low_closed, high.high_closed)
