@@ -27,13 +27,13 @@ from server.policy.faults import faults
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
 
-DAY_ZERO = dt.date(2026, 6, 15)
+DAY_ZERO = "2026-06-15"
 CORE = "core"
 DOORS = ("crd", "dtr", "pas")
 ALL = "all"
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of cases, JSON.")]
-Day = Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="Day zero of the cases.")]
+Day = Annotated[str, typer.Option(help="Day zero of the cases, on or after 2026-01-01.")]
 
 
 class Door(Protocol):
@@ -117,24 +117,25 @@ def check() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def test(
+@app.command("test")
+def run_cases(
     files: Files,
     door: Annotated[str, typer.Option(help="core, crd, dtr, pas or all.")] = CORE,
     region: Annotated[str, typer.Option(help="Only these regions: SH,LS.")] = "",
-    day: Day = dt.datetime.combine(DAY_ZERO, dt.time()),
+    day: Day = DAY_ZERO,
 ) -> None:
     """Run each case against a clean store and compare the outcome with what it expects."""
     catalog = _catalog()
     doors = _doors(door, catalog)
     regions = [name.strip().upper() for name in region.split(",") if name.strip()]
     vignettes = [v for file in files for v in of_regions(_read(file), regions)]
+    day_zero = _day(day)
     table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
     good = 0
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         for vignette in bar.track(vignettes, description="Cases"):
             for name, way in doors.items():
-                found = _tried(way, vignette, day.date(), catalog)
+                found = _tried(way, vignette, day_zero, catalog)
                 good += not found
                 table.add_row(
                     vignette.id,
@@ -154,7 +155,8 @@ def explain(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of cases.")],
     case: Annotated[str, typer.Option(help="Id of the case.")],
     define: Annotated[str, typer.Option(help="A define of the policy's CQL: its value, as a tree.")] = "",
-    day: Day = dt.datetime.combine(DAY_ZERO, dt.time()),
+    depth: Annotated[int, typer.Option(help="Levels of the tree of a define.")] = 6,
+    day: Day = DAY_ZERO,
 ) -> None:
     """Why a case comes out as it does: its criteria with their evidence, or one define as a tree."""
     catalog = _catalog()
@@ -162,9 +164,9 @@ def explain(
     if vignette is None:
         typer.echo(f"{file.name} has no case {case}", err=True)
         raise typer.Exit(2)
-    laid_out = _laid_out(vignette, day.date(), catalog)
+    laid_out = _laid_out(vignette, _day(day), catalog)
     if define:
-        for line in _define(laid_out, define, catalog):
+        for line in _define(laid_out, define, depth, catalog):
             typer.echo(line)
         return
     said = judged(laid_out, catalog)
@@ -202,7 +204,7 @@ def _criteria(said: Determination) -> Table:
     return table
 
 
-def _define(case: Case, name: str, catalog: Catalog) -> Iterator[str]:
+def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str]:
     policy = catalog.policy_for(case.order, case.day_zero)
     if policy is None:
         typer.echo("no policy governs this case", err=True)
@@ -211,7 +213,15 @@ def _define(case: Case, name: str, catalog: Catalog) -> Iterator[str]:
     if name not in run:
         typer.echo(f"the policy of this case has no define {name}", err=True)
         raise typer.Exit(2)
-    yield from run.explain(name).lines()
+    yield from run.explain(name).lines(depth)
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        typer.echo(f"--day {text}: expected a date such as {DAY_ZERO}", err=True)
+        raise typer.Exit(2) from None
 
 
 def _catalog() -> Catalog:
