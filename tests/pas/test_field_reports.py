@@ -157,7 +157,8 @@ def test_f28_a_malformed_chart_resource_is_no_reason_to_fail(payer: Payer, broke
 
 
 def test_f29_extensions_with_siblings_survive_to_the_echo(payer: Payer) -> None:
-    curious = [{"url": "https://ehr.example/x", "valueCode": "a", "_valueCode": {"id": "i"}}]
+    sex = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
+    curious = [{"url": sex, "valueCode": "F", "_valueCode": {"id": "i"}}]
     answer = payer.submit(a.request(patient=a.anna(extension=curious)))
 
     assert answer.of_type("Patient")[0]["extension"] == curious
