@@ -85,7 +85,7 @@ def bounded_long(value: int) -> Long | None:
 
 def bounded_decimal(value: Decimal) -> Decimal | None:
     """`value` at no more than eight places, or None when it lies beyond CQL's Decimal range."""
-    if not value.is_finite() or not -LARGEST_DECIMAL <= value <= LARGEST_DECIMAL:
+    if not value.is_finite() or value.copy_abs() > LARGEST_DECIMAL:
         return None
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -8:

@@ -16,24 +16,28 @@ from server.elm.values import Interval, Quantity, Uncertainty
 
 
 @operator("Start", nulls="propagate")
-def start(interval: Interval) -> Any:
-    """The first point: a value, an Uncertainty, or null."""
+def start(interval: Interval, like: Any = None) -> Any:
+    """The first point: a value, an Uncertainty, or null. `like` tells the point type of a boundless one."""
     if interval.low is not None:
         return interval.low if interval.low_closed else successor(interval.low)
-    least = _extreme(MINIMUM, interval.high)
+    least = _extreme(MINIMUM, like if interval.high is None else interval.high)
     if interval.low_closed or least is None:
         return least
+    if interval.high is None:
+        return Uncertainty(least, _extreme(MAXIMUM, like))
     return Uncertainty(least, interval.high if interval.high_closed else predecessor(interval.high))
 
 
 @operator("End", nulls="propagate")
-def end(interval: Interval) -> Any:
-    """The last point: a value, an Uncertainty, or null."""
+def end(interval: Interval, like: Any = None) -> Any:
+    """The last point: a value, an Uncertainty, or null. `like` tells the point type of a boundless one."""
     if interval.high is not None:
         return interval.high if interval.high_closed else predecessor(interval.high)
-    greatest = _extreme(MAXIMUM, interval.low)
+    greatest = _extreme(MAXIMUM, like if interval.low is None else interval.low)
     if interval.high_closed or greatest is None:
         return greatest
+    if interval.low is None:
+        return Uncertainty(_extreme(MINIMUM, like), greatest)
     return Uncertainty(interval.low if interval.low_closed else successor(interval.low), greatest)
 
 

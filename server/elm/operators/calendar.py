@@ -156,38 +156,50 @@ Instant = tuple[int, int]
 
 
 def duration(a: Temporal, b: Temporal, precision: str) -> int | Uncertainty:
-    """Whole `precision`s (ELM name, Week too) from a to b, negative when b is first."""
-    return _counted(a, b, precision, _WHOLE[precision])
+    """Whole `precision`s (ELM name, Week too) from a to b, negative when b is first: time that passed."""
+    return _counted(a, b, precision, _WHOLE[precision], own_clocks=False)
 
 
 def difference(a: Temporal, b: Temporal, precision: str) -> int | Uncertainty:
-    """Boundaries of `precision` crossed from a to b, negative when b is first. Weeks begin on Sunday."""
-    return _counted(a, b, precision, _CROSSED[precision])
+    """Boundaries of `precision` crossed from a to b, negative when b is first. Weeks begin on Sunday.
+
+    Days and longer are crossed on the calendar each value was written in, whatever its offset.
+    """
+    own_clocks = PRECISION.get(precision, DAY) <= DAY
+    return _counted(a, b, precision, _CROSSED[precision], own_clocks)
 
 
-def _counted(a: Any, b: Any, precision: str, count: Callable[[Instant, Instant], int]) -> int | Uncertainty:
+def _counted(
+    a: Any, b: Any, precision: str, count: Callable[[Instant, Instant], int], own_clocks: bool
+) -> int | Uncertainty:
     if type(a) is not type(b):
         a, b = _same_kind(a, b)
     level = PRECISION.get(precision, DAY)
     if (isinstance(a, Date) and level > DAY) or (isinstance(a, Time) and level < HOUR):
         raise EvaluationError(f"{precision}s are not counted between {a} and {b}.")
-    a_low, a_high = _span(a, level, b)
-    b_low, b_high = _span(b, level, a)
+    if isinstance(a, DateTime) and a.offset != b.offset and not own_clocks:
+        a, b = _one_clock(a, b)
+    a_low, a_high = _span(a)
+    b_low, b_high = _span(b)
     fewest, most = count(a_high, b_low), count(a_low, b_high)
     return fewest if fewest == most else Uncertainty(fewest, most)
 
 
-def _span(value: Any, level: int, other: Any) -> tuple[Instant, Instant]:
-    """First and last instant; hours and less on one clock, days and more each on its own."""
+def _one_clock(a: DateTime, b: DateTime) -> tuple[DateTime, DateTime]:
+    """Both at one offset; a value without an hour has no clock to move."""
+    if b.precision >= HOUR:
+        return a, DateTime(b.low, b.high, b.precision, a.offset)
+    return (DateTime(a.low, a.high, a.precision, b.offset) if a.precision >= HOUR else a), b
+
+
+def _span(value: Any) -> tuple[Instant, Instant]:
+    """First and last instant on the value's clock."""
     if isinstance(value, Date):
         return (value.low, 0), (value.high, 0)
     if isinstance(value, Time):
         return (0, value.low), (0, value.high)
-    shift = (other.offset if level >= HOUR else value.offset) * MINUTE_MS
-    if level >= HOUR and value.precision < HOUR:
-        shift = value.offset * MINUTE_MS
-    low, high = divmod(value.low + shift, DAY_MS), divmod(value.high + shift, DAY_MS)
-    return low, high
+    shift = value.offset * MINUTE_MS
+    return divmod(value.low + shift, DAY_MS), divmod(value.high + shift, DAY_MS)
 
 
 def _same_kind(a: Any, b: Any) -> tuple[Any, Any]:

@@ -32,6 +32,7 @@ from server.elm.values import (
 _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']*)'|([A-Za-z]+))?")
+_ZONE = re.compile(r"(?:Z|[+-]\d\d:\d\d)$")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 _MOST_DIGITS = 60  # beyond any type's range; longer text is not worth a number
@@ -265,7 +266,7 @@ def to_string(value: Any) -> str | None:
 def _quantity_text(quantity: Quantity) -> str:
     unit = quantity.unit
     calendar = unit.isalpha() and unit.rstrip("s") in _CALENDAR_WORDS
-    return f"{to_string(quantity.value)} {unit}" if calendar else f"{to_string(quantity.value)} '{unit}'"
+    return f"{quantity.value:f} {unit}" if calendar else f"{quantity.value:f} '{unit}'"
 
 
 _CALENDAR_WORDS = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "millisecond"})
@@ -276,10 +277,10 @@ _CALENDAR_WORDS = frozenset({"year", "month", "week", "day", "hour", "minute", "
 
 @operator("ToTime", nulls="propagate")
 def to_time(value: Any) -> Time | None:
-    """Of text, `T` before it or not."""
+    """Of text, `T` before it or not; an offset says nothing about a time of day and is passed over."""
     if isinstance(value, Time):
         return value
-    return Time.parse(value) if isinstance(value, str) else None
+    return Time.parse(_ZONE.sub("", value)) if isinstance(value, str) else None
 
 
 for _name, _to in (

@@ -174,6 +174,8 @@ def _pieces(source: Interval, per: Quantity) -> Iterator[tuple[Any, Any]]:
     if not _bounded(source) or per.value <= 0:
         return
     low, last = _aligned(start(source), per), _aligned(end(source), per)
+    if isinstance(last, Decimal) and isinstance(end(source), int):
+        last += 1 - Decimal(1).scaleb(-decimal_places(per.value))  # 10 stands for 10.0 to 10.9
     if low is None or last is None:
         return
     for _ in range(MOST_EXPANDED):
@@ -295,6 +297,8 @@ def overlaps_after(a: Interval, b: Interval, *, precision: str | None = None) ->
 def point_from(source: Interval) -> Any:
     """The one point of an interval; raises EvaluationError when there are more."""
     low = start(source)
+    if low is None:
+        return None
     if same(low, end(source)) is not True:
         raise EvaluationError(f"{source} is more than one point.")
     return low
@@ -369,7 +373,7 @@ def includes_point(whole: Interval, point: Any, precision: str | None) -> bool |
 
 def _from_low(whole: Interval, point: Any, level: int | None) -> bool | None:
     if whole.low is None:
-        return True if whole.low_closed else precedes_or_same(start(whole), point, level)
+        return True if whole.low_closed else precedes_or_same(start(whole, point), point, level)
     return (
         precedes_or_same(whole.low, point, level) if whole.low_closed else precedes(whole.low, point, level)
     )
@@ -377,7 +381,7 @@ def _from_low(whole: Interval, point: Any, level: int | None) -> bool | None:
 
 def _up_to_high(whole: Interval, point: Any, level: int | None) -> bool | None:
     if whole.high is None:
-        return True if whole.high_closed else precedes_or_same(point, end(whole), level)
+        return True if whole.high_closed else precedes_or_same(point, end(whole, point), level)
     return (
         precedes_or_same(point, whole.high, level)
         if whole.high_closed
@@ -388,21 +392,30 @@ def _up_to_high(whole: Interval, point: Any, level: int | None) -> bool | None:
 def properly_includes_point(whole: Interval, point: Any, precision: str | None) -> bool | None:
     """The point is in the interval, and not all of it."""
     level = level_of(precision)
-    alone = and_(same(start(whole), point, level), same(end(whole), point, level))
+    alone = and_(same(start(whole, point), point, level), same(end(whole, point), point, level))
     return and_(includes_point(whole, point, precision), not_(alone))
 
 
 def includes_interval(whole: Interval, part: Interval, precision: str | None) -> bool | None:
     """Every point of `part` is in `whole`."""
-    level = level_of(precision)
+    level, (whole_start, whole_end, part_start, part_end) = level_of(precision), _points(whole, part)
     return and_(
-        precedes_or_same(start(whole), start(part), level), precedes_or_same(end(part), end(whole), level)
+        precedes_or_same(whole_start, part_start, level), precedes_or_same(part_end, whole_end, level)
     )
 
 
 def properly_includes_interval(whole: Interval, part: Interval, precision: str | None) -> bool | None:
     """Every point of `part` is in `whole`, which has more."""
-    return and_(includes_interval(whole, part, precision), not_(same_as(whole, part, precision=precision)))
+    level, (whole_start, whole_end, part_start, part_end) = level_of(precision), _points(whole, part)
+    equal = and_(same(whole_start, part_start, level), same(whole_end, part_end, level))
+    return and_(includes_interval(whole, part, precision), not_(equal))
+
+
+def _points(a: Interval, b: Interval) -> tuple[Any, Any, Any, Any]:
+    """Start and end of both, a boundless one having the point type of the other."""
+    a_like = b.low if b.low is not None else b.high
+    b_like = a.low if a.low is not None else a.high
+    return start(a, a_like), end(a, a_like), start(b, b_like), end(b, b_like)
 
 
 def except_interval(a: Interval, b: Interval) -> Interval | None:
@@ -421,12 +434,17 @@ def except_interval(a: Interval, b: Interval) -> Interval | None:
 
 
 def intersect_intervals(a: Interval, b: Interval) -> Interval | None:
-    """The points in both; null when there are none."""
+    """The points in both; null when there are none. Of bounds whose order is unknown, the unknown one."""
     if overlaps(a, b) is False:
         return None
-    low = a if precedes(start(b), start(a)) is not False and a.low is not None else b
-    high = a if precedes(end(a), end(b)) is not False and a.high is not None else b
+    a_start, a_end, b_start, b_end = _points(a, b)
+    low = a if _governs(precedes_or_same(b_start, a_start), a.low) else b
+    high = a if _governs(precedes_or_same(a_end, b_end), a.high) else b
     return Interval(low.low, high.high, low.low_closed, high.high_closed)
+
+
+def _governs(certain: bool | None, bound: Any) -> bool:
+    return bound is None if certain is None else certain
 
 
 def union_intervals(a: Interval, b: Interval) -> Interval | None:

@@ -168,7 +168,7 @@ def starts_with(text: str, prefix: str) -> bool:
 @operator("Substring", nulls="handle", operands=("stringToSub", "startIndex", "length"))
 def substring(text: str | None, start: int | None, length: int | None = None) -> str | None:
     """From `start` (0 is the first character); null outside the string."""
-    if text is None or start is None or not 0 <= start < len(text):
+    if text is None or start is None or not 0 <= start < max(len(text), 1):
         return None
     return text[start:] if length is None else text[start : start + max(length, 0)]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from server.elm import ElmError, Engine
 from server.elm.operators.comparison import equal
-from server.elm.values import Interval, Long, Quantity, Uncertainty, literal
+from server.elm.values import Date, DateTime, Interval, Long, Quantity, Uncertainty, literal
 from tests.elm.official.suite import Case
 
 NOW = datetime.datetime(2026, 3, 4, 10, 30, 15, 250_000, tzinfo=datetime.UTC)
@@ -40,7 +40,7 @@ def judge(case: Case, translation: Mapping[str, Any]) -> Verdict:
         run = engine.evaluate(engine.libraries[0], now=NOW)
         actual = run["actual"].value
     except ElmError as error:
-        return Verdict(case, "passed" if case.invalid == "true" else "failed", f"raised {error.message}")
+        return Verdict(case, "passed" if case.invalid else "failed", f"raised {error.message}")
     if case.invalid:
         return Verdict(case, "failed", f"gave {literal(actual)} where an error is due")
     if case.output is None:
@@ -74,16 +74,18 @@ def same(actual: Any, expected: Any) -> bool:
     return equal(actual, expected) is True
 
 
+_CONVERTS = frozenset({(int, Long), (int, Decimal), (Long, Decimal), (Date, DateTime)})
+
+
 def _one_type(actual: Any, expected: Any) -> bool:
+    """Of one type, or the expected value converts to the actual type as it would in `actual = expected`."""
     if isinstance(actual, Interval) and isinstance(expected, Interval):
         bounds = ((actual.low, expected.low), (actual.high, expected.high))
         return all(a is None or b is None or _one_type(a, b) for a, b in bounds)
-    return type(actual) is type(expected)
+    return type(actual) is type(expected) or (type(expected), type(actual)) in _CONVERTS
 
 
 def runs(cases: list[Case], translations: list[dict[str, Any]]) -> Iterator[Verdict]:
     """Every test in turn."""
     for case, translation in zip(cases, translations, strict=True):
         yield judge(case, translation)
-
-

@@ -102,7 +102,12 @@ def _translate(sources: list[str]) -> str:
     if not (TRANSLATE / "node_modules").is_dir():
         raise Unavailable("The translator is not installed: run `npm install` in cql/translate.")
     done = subprocess.run(
-        [node, "batch.mjs"], cwd=TRANSLATE, input="\n".join(sources), capture_output=True, text=True, timeout=600
+        [node, "batch.mjs"],
+        cwd=TRANSLATE,
+        input="\n".join(sources),
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     if done.returncode != 0:
         raise RuntimeError(f"The translator stopped with {done.returncode}: {done.stderr[-2000:]}")
