@@ -54,7 +54,10 @@ def literal(compiler: Compiler, node: Node, scope: Scope) -> Code:
     elif kind == LONG:
         value = bounded_long(int(str(text).removesuffix("L")))
     elif kind == DECIMAL:
-        value = bounded_decimal(Decimal(text))
+        number = Decimal(text)
+        value = bounded_decimal(number)
+        if value != number:  # a literal is exact: one with more than eight places is none
+            value = None
     elif kind == BOOLEAN:
         value = str(text).lower() == "true"
     else:
