@@ -284,11 +284,11 @@ class Compiler:
                 code = self.operation(OPERATORS[kind], node, scope)
             else:
                 raise self.error(f"{kind} is not supported", node, scope)
+            noted = result_type(node)
         except (ElmError, RecursionError):
             raise
         except Exception as error:
             raise self.error(f"{kind} is malformed ({type(error).__name__}: {error})", node, scope) from error
-        noted = result_type(node)
         if noted is not None:
             code.type = noted
         return code if self.observer is None else self.observer(self, node, scope, code)

@@ -113,14 +113,19 @@ class Engine:
     """
 
     def __init__(self, libraries: Iterable[Node], value_sets: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._program = Program(libraries)
-        self._terminology = Terminology(value_sets)
         self._model = fhir()
-        self._check_value_sets()
-        self._plain = self._manner()
-        self._traced = self._manner(tracing=True)
-        self._observed = self._manner(tracing=True, observer=observe)
-        self._dependents = self._load()
+        try:
+            self._program = Program(libraries)
+            self._terminology = Terminology(value_sets)
+            self._check_value_sets()
+            self._plain = self._manner()
+            self._traced = self._manner(tracing=True)
+            self._observed = self._manner(tracing=True, observer=observe)
+            self._dependents = self._load()
+        except ElmError:
+            raise
+        except Exception as error:
+            raise LoadError(f"Not well-formed ELM ({type(error).__name__}: {error}).") from error
         self._reachable = {
             id(library): with_included(library) for library in self._program.libraries.values()
         }
@@ -131,7 +136,7 @@ class Engine:
         return tuple(str(library) for library in self._program.libraries.values())
 
     def defines(self, library: str) -> tuple[str, ...]:
-        """Names of a library's defines, in the order written."""
+        """Names of a library's defines, in the order of its ELM."""
         return tuple(self._program.find(library).definitions)
 
     def parameters(self, library: str) -> tuple[str, ...]:

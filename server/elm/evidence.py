@@ -224,4 +224,4 @@ def is_resource(value: Any) -> bool:
 def reference(resource: dict[str, Any]) -> str:
     """`Procedure/p1`; the type alone when the resource has no id."""
     kind, own = resource.get("resourceType"), resource.get("id")
-    return f"{kind}/{own}" if own is not None else str(kind)
+    return f"{kind}/{own}" if isinstance(own, str) else str(kind)

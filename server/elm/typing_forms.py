@@ -61,15 +61,20 @@ def is_(compiler: Compiler, node: Node, scope: Scope) -> Code:
         direct = narrowed(compiler, operand, wanted)
         if direct is not None:
             assert direct.trail is not None
+            assert operand.trail is not None
             base, get, path = direct.trail.base, direct.trail.get, direct.trail.path
+            whole = operand.trail.get
             if not compiler.tracing:
                 return Code(lambda frame: get(base(frame), frame[RUN]) is not None, BOOLEAN)
 
             def present(frame: Frame) -> bool:
                 root = base(frame)
                 found = get(root, frame[RUN]) is not None
-                if found and isinstance(root, dict) and "resourceType" in root:
-                    frame[LOG].append((root, path, True))
+                if root.__class__ is dict and "resourceType" in root:
+                    if found:
+                        frame[LOG].append((root, path, True))
+                    elif whole(root, frame[RUN]) is None:
+                        frame[LOG].append((root, path, False))
                 return found
 
             return Code(present, BOOLEAN)

@@ -54,7 +54,14 @@ class Drawer:
     def chart(self, size: int) -> list[Json]:
         """A patient and `size` resources more."""
         patient = {"resourceType": "Patient", "id": "anna", "birthDate": self.day(30_000)}
-        kinds = [self.procedure, self.condition, self.observation, self.medication, self.report, self.encounter]
+        kinds = [
+            self.procedure,
+            self.condition,
+            self.observation,
+            self.medication,
+            self.report,
+            self.encounter,
+        ]
         return [patient, *(self.random.choice(kinds)() for _ in range(size))]
 
     def order(self) -> Json:
@@ -64,6 +71,8 @@ class Drawer:
             "authoredOn": DAY_ZERO.isoformat(),
             "code": self.concept("mri-upper-extremity-joint", "mri-spine"),
             "reasonCode": [self.concept("dx-shoulder", "dx-lumbar-spine")],
+            "basedOn": [{"reference": "CarePlan/plan-1"}],
+            "supportingInfo": [{"reference": "Observation/observation-1"}],
         }
         if self.random.random() < 0.8:
             order["bodySite"] = [{"coding": [{"system": "http://snomed.info/sct", "code": self._side()}]}]
@@ -122,7 +131,9 @@ class Drawer:
 
     def report(self) -> Json:
         made = self._resource("DiagnosticReport", "final", "preliminary")
-        made["code"] = self.concept("xr-shoulder", "mri-upper-extremity-joint", "xr-lumbar-spine", "mri-spine")
+        made["code"] = self.concept(
+            "xr-shoulder", "mri-upper-extremity-joint", "xr-lumbar-spine", "mri-spine"
+        )
         made["effectiveDateTime"] = self.day(500)
         if self.random.random() < 0.6:
             made["conclusion"] = "No fracture."
