@@ -185,7 +185,8 @@ def _step(model: Model, source: Code, name: str) -> Code:
         longer = replace(trail, get=whole, parent=None, keys=(), direct=kept, convert=convert)
         return Code(source.run, kind, trail=longer)
     direct: tuple[str, ...] = ()
-    if len(keys) == 1 and not isinstance(kind, ListOf) and (before is itself or (trail.direct and trail.convert is None)):
+    onward = before is itself or (trail.direct and trail.convert is None)
+    if onward and len(keys) == 1 and not isinstance(kind, ListOf):
         direct = (*trail.direct, keys[0][0])
     path = f"{trail.path}.{name}" if trail.path else name
     longer = Trail(trail.base, whole, path, trail.root, trail.slot, before, keys, direct)

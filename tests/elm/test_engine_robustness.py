@@ -1,4 +1,4 @@
-"""What is not ELM, not data or not finite ends in an error of the engine's own, never in a crash or a hang."""
+"""What is not ELM, not data or not finite ends in an error of the engine's own, never a crash or a hang."""
 
 from __future__ import annotations
 
