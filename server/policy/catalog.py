@@ -2,34 +2,46 @@
 
 Everything here is data under `cql/` and `questionnaires/`: libraries (CQL and the ELM made of it),
 value sets, policy manifests, benefit-manager profiles, plans, services. What does not fit together is
-refused at load, naming the file; at run time nothing can be "not found".
+refused at load, naming the file; at run time nothing can be "not found". The files' own shapes are in
+`manifest`, the FHIR Library in `libraries`.
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from server.elm import Engine
 from server.fhir import json
 from server.policy.determination import Theme
+from server.policy.libraries import BASE, Libraries
+from server.policy.manifest import (
+    CatalogError,
+    Cell,
+    CriteriaFile,
+    CriterionEntry,
+    GuidelineEntry,
+    GuidelinesFile,
+    ManagerFile,
+    PayerFile,
+    PlanFile,
+    PolicyFile,
+    ServicesFile,
+    listed_codes,
+    read,
+)
 from server.policy.request import Resource
 
-BASE = "https://payer.example"
+__all__ = ["Catalog", "CatalogError", "CriterionText", "Indication", "Plan", "Policy", "Service"]
+
 DEFAULT_PLAN = "evicore"
-RELEASED = "2026-11-01"
 CPT = "http://www.ama-assn.org/go/cpt"
 PLAN_CLASS = "plan"
-
-
-class CatalogError(ValueError):
-    """Policy data that does not fit together; the message names the file and what to mend."""
+DEFINES = ("Decision", "Unmet", "Unknown", "Gate")
+"""What every policy library says beside its criteria."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +61,27 @@ class CriterionText:
 
 
 @dataclass(frozen=True, slots=True)
+class Indication:
+    """One immediate indication of a region: the answer code, its words, the guideline it rests on."""
+
+    id: str
+    title: str
+    guideline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """One coverage policy. `codes` are the billed codes it governs; `effective` the days it is in force."""
+    """One coverage policy. `codes` are the billed codes it governs; `start` and `end` the days in force.
+
+    A policy of a joint region shares its codes with others: body site or diagnosis says which governs.
+    """
 
     id: str
     region: str
     title: str
     library: str
     version: str
+    prefill: str
     questionnaire: str
     codes: frozenset[str]
     sites: frozenset[tuple[str, str]]
@@ -67,7 +92,9 @@ class Policy:
     guideline: str
     guideline_url: str
     joint: bool
+    fallback: bool
     criteria: Mapping[str, CriterionText]
+    indications: Mapping[str, Indication]
     themes: tuple[str, ...]
 
     @property
@@ -80,32 +107,40 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the plans say of a code that no policy governs."""
+    """What the plans say of a code that no policy governs.
+
+    `imaging`: needs prior authorization where the plan asks for it in imaging.
+    """
 
     code: str
     title: str
     covered: bool = True
     pa_needed: bool = False
     ours: bool = True
+    imaging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BenefitManager:
-    """A profile of section 4 of the policy source."""
+    """A profile of section 4 of the policy source; `cells` keep the mark and source of each value."""
 
     name: str
     title: str
     weeks: Mapping[str, int]
     film_first: frozenset[str]
-    joints_only: Mapping[str, Any]
     shared: Mapping[str, Any]
+    joints_only: Mapping[str, Any]
+    cells: Mapping[str, Cell]
 
     def parameters(self, policy: Policy) -> dict[str, Any]:
         """The CQL parameters (MRIParameters) of this profile for one region."""
-        given = dict(self.shared)
-        given["ccWeeks"] = self.weeks.get(policy.region, 6)
-        given["xrFirst"] = policy.region in self.film_first or (policy.joint and "joints" in self.film_first)
-        return {**given, **(self.joints_only if policy.joint else {})}
+        weeks = {"ccWeeks": self.weeks[policy.region]} if policy.region in self.weeks else {}
+        return {
+            **self.shared,
+            **(self.joints_only if policy.joint else {}),
+            **weeks,
+            "xrFirst": policy.region in self.film_first,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,34 +171,41 @@ class Catalog:
     """All of it. `Catalog.load()` reads the data that comes with the server."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root / "cql"
-        self._elm = {
-            path.stem: json.decode_object(path.read_bytes()) for path in sorted(self._root.glob("elm/*.json"))
-        }
-        self._value_sets = {
-            found["url"]: found
-            for path in sorted(self._root.glob("valuesets/*.json"))
-            for found in [json.decode_object(path.read_bytes())]
-        }
-        self._services = _yaml(self._root / "services.yaml")
-        self._texts = _yaml(self._root / "policies" / "criteria.yaml")
+        data = root / "cql"
+        self.payer = _payer(read(data / "payer.yaml", PayerFile))
+        self._libraries = Libraries(data, self.payer["name"])
+        self._value_sets = _by_url(data.glob("valuesets/*.json"))
+        self.code_systems: Mapping[str, dict[str, Any]] = _by_url(data.glob("codesystems/*.json"))
         self.questionnaires: tuple[dict[str, Any], ...] = tuple(
             json.decode_object(path.read_bytes()) for path in sorted((root / "questionnaires").glob("*.json"))
         )
-        self.payer = _payer(_yaml(self._root / "payer.yaml"))
-        self.denial_codes: Mapping[str, str] = dict(self._texts["denial-codes"])
-        self.engine = Engine(libraries=list(self._elm.values()), value_sets=self._declared_value_sets())
-        self.policies = tuple(self._policy(path) for path in sorted(self._root.glob("policies/mri-*.yaml")))
-        managers = {m.name: m for m in map(_manager, sorted(self._root.glob("benefit-managers/*.yaml")))}
+        self.engine = Engine(
+            libraries=list(self._libraries.elm.values()), value_sets=self._declared_value_sets()
+        )
+        self.services: Mapping[str, Service] = _services(data / "services.yaml")
+        criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
+        guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
+        self.denial_codes: Mapping[str, str] = criteria.denial_codes
+        self.policies: tuple[Policy, ...] = tuple(
+            self._policy(path, written, criteria, guidelines)
+            for path in sorted(data.glob("policies/mri-*.yaml"))
+            for written in [read(path, PolicyFile)]
+            if written.status == "active"
+        )
+        managers = {m.name: m for m in map(_manager, sorted(data.glob("benefit-managers/*.yaml")))}
         self.plans: Mapping[str, Plan] = {
             plan.name: plan
-            for path in sorted(self._root.glob("plans/*.yaml"))
+            for path in sorted(data.glob("plans/*.yaml"))
             for plan in [_plan(path, managers, self)]
         }
+        self._check_parameters()
 
     @classmethod
     def load(cls, root: Path | None = None) -> Catalog:
-        """The data below `root`: the checkout, or what the package carries."""
+        """The data below `root`: by default the checkout's, or what the installed package carries.
+
+        Raises CatalogError naming the file and what to mend.
+        """
         package = Path(__file__).resolve().parent.parent
         return cls(root or (package / "data" if (package / "data").is_dir() else package.parent))
 
@@ -184,28 +226,26 @@ class Catalog:
         return self.plans[DEFAULT_PLAN]
 
     def policy_for(self, order: Resource, on: dt.date) -> Policy | None:
-        """The policy in force on that day which governs the order: by code, then site, then diagnosis."""
+        """The policy in force on that day which governs the order.
+
+        By code; where policies share it, by body site, then by the first diagnosis that belongs to one of
+        them, then by a policy that takes what is left. None where nothing tells, or no policy has the code.
+        """
         code = _code(order)
         candidates = [p for p in self.policies if code in p.codes and p.in_force(on)]
-        alone = {c for p in candidates for c in p.codes if sum(c in q.codes for q in self.policies) == 1}
-        if code in alone and code not in _EXTREMITY:
-            return candidates[0]
+        own = (p for p in candidates if not p.joint)
         sites = set(_codings(order.get("bodySite") or []))
-        diagnoses = list(_codings(order.get("reasonCode") or []))
         by_site = (p for p in candidates if sites & p.sites)
+        diagnoses = _codings(order.get("reasonCode") or [])
         by_diagnosis = (p for one in diagnoses for p in candidates if one in p.diagnoses)
-        return next(by_site, None) or next(by_diagnosis, None)
+        left = (p for p in candidates if p.fallback)
+        return next((p for ways in (own, by_site, by_diagnosis, left) for p in ways), None)
 
     def service(self, plan: Plan, code: str) -> Service:
-        """The coverage table's line for a code, else the default line."""
-        told = {**self._services["default"], **(self._services["services"].get(code) or {})}
-        return Service(
-            code=code,
-            title=told.get("title", ""),
-            covered=told.get("covered", True),
-            pa_needed=told.get("pa-needed", False),
-            ours=told.get("ours", True),
-        )
+        """The coverage table's line for a code; a code without a line is covered without authorization."""
+        listed = self.services.get(code) or Service(code=code, title="")
+        asked = listed.pa_needed or (listed.imaging and plan.imaging_needs_authorization)
+        return replace(listed, pa_needed=asked)
 
     def questionnaire(self, canonical: str) -> dict[str, Any] | None:
         """The form of a canonical, with or without version."""
@@ -220,211 +260,213 @@ class Catalog:
         return self._value_sets[url.partition("|")[0]]
 
     def library(self, name: str) -> dict[str, Any]:
-        """A FHIR Library with its CQL and ELM, by library name. KeyError where there is none."""
-        return self._library(name)
+        """A FHIR Library with its CQL and ELM, by name or canonical. KeyError where there is none."""
+        return self._libraries.fhir(name.removeprefix(f"{BASE}/Library/").partition("|")[0])
 
     def library_closure(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """The libraries of these names and all they include, each once, the included last."""
-        order: list[str] = []
-        open_names = list(names)
-        while open_names:
-            name = open_names.pop(0)
-            if name not in order:
-                order.append(name)
-                open_names.extend(_includes(self._elm[name]))
-        return [self._library(name) for name in order]
-
-    def _library(self, name: str) -> dict[str, Any]:
-        elm = self._elm[name]["library"]
-        version = elm["identifier"].get("version", "1.0.0")
-        included = elm.get("includes", {}).get("def", [])
-        return {
-            "resourceType": "Library",
-            "id": name,
-            "url": f"{BASE}/Library/{name}",
-            "version": version,
-            "name": name,
-            "title": name,
-            "status": "active",
-            "type": {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/library-type",
-                        "code": "logic-library",
-                        "display": "Logic Library",
-                    }
-                ]
-            },
-            "date": RELEASED,
-            "publisher": self.payer["name"],
-            "relatedArtifact": [
-                {
-                    "type": "depends-on",
-                    "display": each["path"],
-                    "url": f"{BASE}/Library/{each['path']}",
-                    "resource": f"{BASE}/Library/{each['path']}|{each['version']}",
-                }
-                for each in included
-            ],
-            "dataRequirement": _data_requirements(elm),
-            "content": [
-                {
-                    "contentType": "text/cql",
-                    "data": base64.b64encode((self._root / f"{name}.cql").read_bytes()).decode(),
-                },
-                {
-                    "contentType": "application/elm+json",
-                    "data": base64.b64encode((self._root / "elm" / f"{name}.json").read_bytes()).decode(),
-                },
-            ],
-        }
+        return [self._libraries.fhir(name) for name in self._libraries.closure(names)]
 
     def _declared_value_sets(self) -> list[dict[str, Any]]:
-        declared = {
-            each["id"]
-            for elm in self._elm.values()
-            for each in elm["library"].get("valueSets", {}).get("def", [])
-        }
-        missing = sorted(url for url in declared if url not in self._value_sets)
+        missing = sorted(self._libraries.value_sets - self._value_sets.keys())
         if missing:
             raise CatalogError(f"cql/valuesets lacks what the libraries declare: {', '.join(missing)}")
-        return [self._value_sets[url] for url in sorted(declared)]
+        return [self._value_sets[url] for url in sorted(self._libraries.value_sets)]
 
-    def _policy(self, path: Path) -> Policy:
-        told = _yaml(path)
-        shared = self._texts["criteria"]
-        guidelines = self._texts["guidelines"]
-        texts = {**shared, **told.get("criteria", {})}
-        region = told["region"]
-        if told["library"] not in self._elm:
-            raise CatalogError(f"{path.name}: there is no library {told['library']} in cql/elm")
+    def _policy(
+        self,
+        path: Path,
+        written: PolicyFile,
+        criteria: CriteriaFile,
+        guidelines: Mapping[str, GuidelineEntry],
+    ) -> Policy:
+        region = written.region
+        for library in (written.library, written.prefill):
+            if library not in self._libraries.elm:
+                raise CatalogError(f"{path.name}: there is no library {library} in cql/elm")
+        lacking = {*DEFINES, f"{region}-IMM"} - set(self.engine.defines(written.library))
+        if lacking:
+            raise CatalogError(f"{path.name}: {written.library} lacks {', '.join(sorted(lacking))}")
+        if self.questionnaire(written.questionnaire) is None:
+            raise CatalogError(f"{path.name}: there is no form {written.questionnaire} in questionnaires")
+        themes = tuple(f"{region}-IMM" if i == "IMM" else i for i in criteria.theme_order)
+        names = dict.fromkeys([*criteria.criteria, *written.criteria])
+        unknown = [name for name in themes if name not in names]
+        if unknown:
+            raise CatalogError(f"criteria.yaml: theme-order has {', '.join(unknown)}, which no file defines")
         return Policy(
-            id=told["id"],
+            id=written.id,
             region=region,
-            title=told["title"],
-            library=told["library"],
-            version=told["version"],
-            questionnaire=told["questionnaire"],
-            codes=frozenset(str(code) for code in told["services"]),
-            sites=self._members(told["sites"]),
-            diagnoses=self._members(told["diagnoses"]),
-            start=told["effective"]["start"],
-            end=told["effective"].get("end"),
-            owner=told["owner"],
-            guideline=guidelines[told["guideline"]],
-            guideline_url=told.get("guideline-url", ""),
-            joint=told["joint"],
+            title=written.title,
+            library=written.library,
+            version=written.version,
+            prefill=written.prefill,
+            questionnaire=written.questionnaire,
+            codes=frozenset(written.services),
+            sites=self._members(path, written.sites),
+            diagnoses=self._members(path, written.diagnoses),
+            start=written.effective.start,
+            end=written.effective.end,
+            owner=written.owner,
+            guideline=_guideline(path, written.guideline, guidelines),
+            guideline_url=written.guideline_url,
+            joint=written.joint,
+            fallback=written.fallback,
             criteria={
-                key: _text(key, text, guidelines, guidelines[told["guideline"]])
-                for key, text in texts.items()
+                name: _criterion(
+                    path, name, (criteria.criteria, written.criteria), written.guideline, guidelines
+                )
+                for name in names
             },
-            themes=tuple(f"{region}-IMM" if i == "IMM" else i for i in self._texts["theme-order"]),
+            indications={
+                code: Indication(code, self._answer(path, code), _guideline(path, source, guidelines))
+                for code, source in written.indications.items()
+            },
+            themes=themes,
         )
 
-    def _members(self, name: str) -> frozenset[tuple[str, str]]:
+    def _members(self, path: Path, name: str) -> frozenset[tuple[str, str]]:
         value_set = self._value_sets.get(f"{BASE}/ValueSet/{name}")
         if value_set is None:
-            raise CatalogError(f"cql/valuesets has no {name}.json")
+            raise CatalogError(f"{path.name}: cql/valuesets has no {name}.json")
         return frozenset((c["system"], c["code"]) for c in value_set["expansion"]["contains"])
 
+    def _answer(self, path: Path, code: str) -> str:
+        """The words of an answer code."""
+        concepts = self.code_systems[f"{BASE}/CodeSystem/mri-answer"]["concept"]
+        for each in concepts:
+            if each["code"] == code:
+                return str(each["display"])
+        raise CatalogError(f"{path.name}: indication {code} is no code of codesystems/mri-answer.json")
 
-_EXTREMITY = frozenset(
-    str(code) for first in (73218, 73221, 73718, 73721) for code in range(first, first + 3)
-)
-"""Codes that name a limb and not a part of it: the part comes from the site or the diagnosis."""
+    def _check_parameters(self) -> None:
+        for plan in self.plans.values():
+            for policy in self.policies:
+                known = set(self.engine.parameters(policy.library))
+                for name in plan.parameters(policy):
+                    if name not in known:
+                        manager = plan.benefit_manager.name
+                        raise CatalogError(f"{manager}.yaml: {policy.library} has no parameter {name}")
 
 
-def _yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text())
+def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    found = (json.decode_object(path.read_bytes()) for path in sorted(paths))
+    return {resource["url"]: resource for resource in found}
 
 
-def _text(key: str, told: Mapping[str, Any], guidelines: Mapping[str, str], default: str) -> CriterionText:
+def _criterion(
+    path: Path,
+    name: str,
+    written: Sequence[Mapping[str, CriterionEntry]],
+    default: str,
+    guidelines: Mapping[str, GuidelineEntry],
+) -> CriterionText:
+    """The shared words of a criterion with the region's own over them."""
+    entries = [entries[name] for entries in written if name in entries]
+
+    def said(element: str, otherwise: Any = None) -> Any:
+        given = [value for entry in entries if (value := getattr(entry, element)) is not None]
+        if not given and otherwise is None:
+            raise CatalogError(f"{path.name}: {name} has no {element.replace('_', '-')}")
+        return given[-1] if given else otherwise
+
+    themes = [entry.theme for entry in entries if entry.theme is not None]
     return CriterionText(
-        id=key,
-        title=told["title"],
-        guideline=guidelines[told["guideline"]] if "guideline" in told else default,
-        theme=Theme(told["theme"]) if "theme" in told else None,
-        met=told["met"],
-        not_met=told["not-met"],
-        unknown=told["unknown"],
-        satisfy=told["satisfy"],
-        questions=tuple(told.get("questions", ())),
-        rank=told.get("rank", 99),
+        id=name,
+        title=said("title"),
+        guideline=_guideline(path, said("guideline", default), guidelines),
+        theme=themes[-1] if themes else None,
+        met=said("met"),
+        not_met=said("not_met"),
+        unknown=said("unknown"),
+        satisfy=said("satisfy"),
+        questions=said("questions", ()),
+        rank=said("rank", 99),
     )
 
 
+def _guideline(path: Path, key: str, guidelines: Mapping[str, GuidelineEntry]) -> str:
+    if key not in guidelines:
+        raise CatalogError(f"{path.name}: guidelines.yaml has no {key}")
+    return guidelines[key].title
+
+
+def _services(path: Path) -> dict[str, Service]:
+    found: dict[str, Service] = {}
+    for group in read(path, ServicesFile).services:
+        for code in listed_codes(group.codes):
+            if code in found:
+                raise CatalogError(f"{path.name}: {code} is in two groups, {found[code].title!r} the first")
+            found[code] = Service(
+                code=code,
+                title=group.title,
+                covered=group.covered,
+                pa_needed=group.pa_needed,
+                ours=group.ours,
+                imaging=group.imaging,
+            )
+    return found
+
+
 def _manager(path: Path) -> BenefitManager:
-    told = _yaml(path)
+    written = read(path, ManagerFile)
+    if not isinstance(written.film_first.value, tuple):
+        raise CatalogError(f"{path.name}: film-first has {written.film_first.value!r}, expected regions")
     return BenefitManager(
-        name=told["name"],
-        title=told["title"],
-        weeks=told["weeks"],
-        film_first=frozenset(told["film-first"]),
-        joints_only=told.get("joints-only", {}),
-        shared=told["parameters"],
+        name=written.name,
+        title=written.title,
+        weeks={region: row.value for row in written.weeks for region in row.regions},
+        film_first=frozenset(written.film_first.value),
+        shared={name: cell.value for name, cell in written.parameters.items()},
+        joints_only={name: cell.value for name, cell in written.joints_only.items()},
+        cells={
+            **{
+                f"ccWeeks {region}": Cell(value=row.value, mark=row.mark, source=row.source)
+                for row in written.weeks
+                for region in row.regions
+            },
+            "xrFirst": written.film_first,
+            **written.parameters,
+            **{f"{name} (joints)": cell for name, cell in written.joints_only.items()},
+        },
     )
 
 
 def _plan(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog) -> Plan:
-    told = _yaml(path)
-    if told["benefit-manager"] not in managers:
-        raise CatalogError(f"{path.name}: there is no benefit manager {told['benefit-manager']}")
+    written = read(path, PlanFile)
+    if written.benefit_manager not in managers:
+        raise CatalogError(f"{path.name}: there is no benefit manager {written.benefit_manager}")
     return Plan(
-        name=told["name"],
-        title=told["title"],
-        benefit_manager=managers[told["benefit-manager"]],
-        reviewer_denies=told["reviewer-denies"],
-        imaging_needs_authorization=told["imaging-needs-authorization"],
-        gold_cards=tuple(told["gold-cards"]),
-        questionnaire_kind=told["questionnaire"],
-        contact=told["contact"],
-        appeal=told["appeal"],
+        name=written.name,
+        title=written.title,
+        benefit_manager=managers[written.benefit_manager],
+        reviewer_denies=written.reviewer_denies,
+        imaging_needs_authorization=written.imaging_needs_authorization,
+        gold_cards=written.gold_cards,
+        questionnaire_kind=written.questionnaire,
+        contact=written.contact,
+        appeal=written.appeal,
         catalog=catalog,
     )
 
 
-def _payer(told: Mapping[str, Any]) -> dict[str, Any]:
+def _payer(written: PayerFile) -> dict[str, Any]:
     """The payer as a FHIR Organization."""
     return {
         "resourceType": "Organization",
-        "id": told["id"],
+        "id": written.id,
         "identifier": [
-            {"system": "http://hl7.org/fhir/sid/us-npi", "value": told["npi"]},
-            {"system": f"{BASE}/payer-id", "value": told["payer-id"]},
+            {"system": "http://hl7.org/fhir/sid/us-npi", "value": written.npi},
+            {"system": f"{BASE}/payer-id", "value": written.payer_id},
         ],
         "active": True,
         "type": [
             {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/organization-type", "code": "pay"}]}
         ],
-        "name": told["name"],
-        "telecom": [{"system": "phone", "value": told["phone"]}],
-        "address": [dict(told["address"])],
+        "name": written.name,
+        "telecom": [{"system": "phone", "value": written.phone}],
+        "address": [dict(written.address)],
     }
-
-
-def _includes(elm: Mapping[str, Any]) -> list[str]:
-    return [each["path"] for each in elm["library"].get("includes", {}).get("def", [])]
-
-
-def _data_requirements(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the library's retrieves ask of a chart: each type, with the value set that filters it."""
-    urls = {each["name"]: each["id"] for each in elm.get("valueSets", {}).get("def", [])}
-    found: dict[tuple[str, str, str], None] = {}
-    stack: list[Any] = [elm.get("statements", {})]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            stack.extend(node.values())
-            if node.get("type") == "Retrieve":
-                codes = node.get("codes") or {}
-                kind = str(node["dataType"]).rpartition("}")[2]
-                found[(kind, str(node.get("codeProperty", "")), urls.get(codes.get("name", ""), ""))] = None
-    return [
-        {"type": kind, **({"codeFilter": [{"path": path, "valueSet": url}]} if url else {})}
-        for kind, path, url in sorted(found)
-    ]
 
 
 def _code(order: Resource) -> str:

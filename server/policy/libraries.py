@@ -1,0 +1,109 @@
+"""CQL libraries as FHIR Library resources, source and ELM included, made from the committed files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from server.fhir import json
+
+BASE = "https://payer.example"
+RELEASED = "2026-11-01"
+
+
+class Libraries:
+    """The libraries of a folder (`*.cql` with `elm/*.json` beside them), by name."""
+
+    def __init__(self, folder: Path, publisher: str) -> None:
+        self._folder = folder
+        self._publisher = publisher
+        self.elm: Mapping[str, dict[str, Any]] = {
+            path.stem: json.decode_object(path.read_bytes()) for path in sorted(folder.glob("elm/*.json"))
+        }
+
+    @property
+    def value_sets(self) -> frozenset[str]:
+        """Canonicals of every value set that some library declares."""
+        return frozenset(
+            each["id"]
+            for elm in self.elm.values()
+            for each in elm["library"].get("valueSets", {}).get("def", [])
+        )
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """These names and those of all they include, each once, the included last."""
+        found: list[str] = []
+        open_names = list(names)
+        while open_names:
+            name = open_names.pop(0)
+            if name not in found:
+                found.append(name)
+                open_names.extend(each["path"] for each in _included(self.elm[name]["library"]))
+        return found
+
+    def fhir(self, name: str) -> dict[str, Any]:
+        """Library, FHIR R4. KeyError where there is none of that name."""
+        elm = self.elm[name]["library"]
+        source, compiled = self._folder / f"{name}.cql", self._folder / "elm" / f"{name}.json"
+        return {
+            "resourceType": "Library",
+            "id": name,
+            "url": f"{BASE}/Library/{name}",
+            "version": elm["identifier"].get("version", "1.0.0"),
+            "name": name,
+            "title": name,
+            "status": "active",
+            "type": {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/library-type",
+                        "code": "logic-library",
+                        "display": "Logic Library",
+                    }
+                ]
+            },
+            "date": RELEASED,
+            "publisher": self._publisher,
+            "relatedArtifact": [
+                {
+                    "type": "depends-on",
+                    "display": each["path"],
+                    "url": f"{BASE}/Library/{each['path']}",
+                    "resource": f"{BASE}/Library/{each['path']}|{each['version']}",
+                }
+                for each in _included(elm)
+            ],
+            "dataRequirement": _data_requirements(elm),
+            "content": [_attached("text/cql", source), _attached("application/elm+json", compiled)],
+        }
+
+
+def _attached(kind: str, path: Path) -> dict[str, str]:
+    return {"contentType": kind, "data": base64.b64encode(path.read_bytes()).decode()}
+
+
+def _included(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(elm.get("includes", {}).get("def", []))
+
+
+def _data_requirements(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the library's retrieves ask of a chart: each type, with the value set that filters it."""
+    urls = {each["name"]: each["id"] for each in elm.get("valueSets", {}).get("def", [])}
+    found: dict[tuple[str, str, str], None] = {}
+    stack: list[Any] = [elm.get("statements", {})]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        elif isinstance(node, dict):
+            stack.extend(node.values())
+            if node.get("type") == "Retrieve":
+                codes = node.get("codes") or {}
+                kind = str(node["dataType"]).rpartition("}")[2]
+                found[(kind, str(node.get("codeProperty", "")), urls.get(codes.get("name", ""), ""))] = None
+    return [
+        {"type": kind, **({"codeFilter": [{"path": path, "valueSet": url}]} if url else {})}
+        for kind, path, url in sorted(found)
+    ]

@@ -1,0 +1,191 @@
+"""The files of policy data as they are written: one type a kind of file, every field checked when read.
+
+A benefit-manager cell carries its mark: P, a published text was read; G, general professional knowledge;
+D, ours, where public texts differ or are silent. `catalog` puts the files together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import yaml
+
+from server.policy.determination import Theme
+
+Mark = Literal["P", "G", "D"]
+F = TypeVar("F")
+
+
+class CatalogError(ValueError):
+    """Policy data that does not fit together; the message names the file and what to mend."""
+
+
+class Written(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """A part of a file: names with hyphens, and none that is not known."""
+
+
+class Cell(Written, frozen=True):
+    """A value of a benefit manager with the certainty of its source."""
+
+    value: bool | int | str | tuple[str, ...]
+    mark: Mark
+    source: str = ""
+
+
+class Weeks(Written, frozen=True):
+    """How many weeks of conservative care some regions ask for."""
+
+    regions: tuple[str, ...]
+    value: int
+    mark: Mark
+    source: str = ""
+
+
+class ManagerFile(Written, frozen=True):
+    """benefit-managers/*.yaml: one profile of section 4 of the policy source.
+
+    `parameters` are those of the CQL library MRIParameters; `joints_only` override them for joint regions.
+    """
+
+    name: str
+    title: str
+    weeks: tuple[Weeks, ...]
+    film_first: Cell
+    parameters: dict[str, Cell]
+    joints_only: dict[str, Cell] = {}
+
+
+class PlanFile(Written, frozen=True):
+    """plans/*.yaml: a product of the payer."""
+
+    name: str
+    title: str
+    benefit_manager: str
+    reviewer_denies: bool
+    imaging_needs_authorization: bool
+    gold_cards: tuple[str, ...]
+    questionnaire: Literal["standard", "adaptive"]
+    contact: str
+    appeal: str
+
+
+class ServiceGroup(Written, frozen=True):
+    """Codes that the plans treat alike: "70540 70542..70545"."""
+
+    codes: str | int
+    title: str
+    covered: bool = True
+    imaging: bool = False
+    pa_needed: bool = False
+    ours: bool = True
+
+
+class ServicesFile(Written, frozen=True):
+    """services.yaml: what the plans cover beside the policies."""
+
+    services: tuple[ServiceGroup, ...]
+
+
+class GuidelineEntry(Written, frozen=True):
+    """A published source that a criterion rests on."""
+
+    title: str
+    mark: Mark
+    note: str = ""
+
+
+class GuidelinesFile(Written, frozen=True):
+    """policies/guidelines.yaml."""
+
+    guidelines: dict[str, GuidelineEntry]
+
+
+class CriterionEntry(Written, frozen=True):
+    """What a person reads of a criterion. A region's entry overrides the shared one field by field."""
+
+    title: str | None = None
+    guideline: str | None = None
+    theme: Theme | None = None
+    rank: int | None = None
+    questions: tuple[str, ...] | None = None
+    met: str | None = None
+    not_met: str | None = None
+    unknown: str | None = None
+    satisfy: str | None = None
+
+
+class CriteriaFile(Written, frozen=True):
+    """policies/criteria.yaml. In `theme_order` IMM stands for the region's own `<R>-IMM`."""
+
+    criteria: dict[str, CriterionEntry]
+    theme_order: tuple[str, ...]
+    denial_codes: dict[str, str]
+
+
+class Effective(Written, frozen=True):
+    """The days a version is in force, both included; without an end it still is."""
+
+    start: dt.date
+    end: dt.date | None = None
+
+
+class PolicyFile(Written, frozen=True):
+    """policies/mri-*.yaml: one version of one policy. A draft is not loaded.
+
+    `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
+    a `fallback` takes the orders of its codes that neither tells.
+    """
+
+    id: str
+    region: str
+    title: str
+    library: str
+    version: str
+    prefill: str
+    questionnaire: str
+    effective: Effective
+    owner: str
+    guideline: str
+    joint: bool
+    services: tuple[str, ...]
+    sites: str
+    diagnoses: str
+    indications: dict[str, str]
+    criteria: dict[str, CriterionEntry]
+    guideline_url: str = ""
+    status: Literal["active", "draft"] = "active"
+    fallback: bool = False
+
+
+class PayerFile(Written, frozen=True):
+    """payer.yaml."""
+
+    id: str
+    name: str
+    npi: str
+    payer_id: str
+    phone: str
+    address: dict[str, Any]
+
+
+def read(path: Path, kind: type[F]) -> F:
+    """The file as its type. Raises CatalogError naming the file and the field."""
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
+
+
+def listed_codes(written: str | int) -> tuple[str, ...]:
+    """ "70540 70542..70544" as its codes."""
+    codes: list[str] = []
+    for part in str(written).split():
+        first, _, last = part.partition("..")
+        digits = len(first.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        letters = first[: len(first) - digits]
+        for number in range(int(first[len(letters) :]), int((last or first)[len(letters) :]) + 1):
+            codes.append(f"{letters}{number:0{digits}d}")
+    return tuple(codes)
