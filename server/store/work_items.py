@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.store import Transaction
 from server.store.tables import WorkItem
@@ -35,6 +35,22 @@ def waiting(tx: Transaction) -> Sequence[WorkItem]:
     return tx.scalars(
         select(WorkItem).where(WorkItem.status == "open").order_by(WorkItem.due, WorkItem.id)
     ).all()
+
+
+def take(tx: Transaction, item_id: str, revision: int) -> WorkItem | None:
+    """The open item, for whoever saw this revision of it; None where another was quicker. From here to the
+    end of the transaction nobody else gets it."""
+    taken = tx.execute(
+        update(WorkItem)
+        .where(WorkItem.id == item_id, WorkItem.status == "open", WorkItem.revision == revision)
+        .values(revision=revision + 1)
+        .returning(WorkItem.id)
+    )
+    if taken.first() is None:
+        return None
+    item = tx.get_one(WorkItem, item_id)
+    tx.refresh(item)
+    return item
 
 
 def close(tx: Transaction, item: WorkItem, status: Status, verdict: dict[str, Any], now: datetime) -> None:
