@@ -10,7 +10,7 @@ from server.fhir.extensions import values
 from server.pas.intake import Submission
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Verdict
+from server.pas.verdict import Review, Verdict, review_of
 
 Resource = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Case:
     when the newest verdict was reached; `dry` that nothing of this is stored.
 
     `request` is the URL of the Claim that is answered, None where the authorization did not come about by
-    one: CRD granted it, or it is on file from of old. `reviewed` says whether a person took part.
+    one: CRD granted it, or it is on file from of old.
     """
 
     id: str
@@ -49,8 +49,13 @@ class Case:
     decided: dt.datetime
     rejections: tuple[Rejection, ...] = ()
     request: str | None = None
-    reviewed: bool = False
     dry: bool = False
+
+    @property
+    def review(self) -> Review | None:
+        """The person who took part, the last one where there were several."""
+        reviews = [review for item in self.items if (review := review_of(item.verdict))]
+        return reviews[-1] if reviews else None
 
     @property
     def identifiers(self) -> list[Any]:

@@ -7,8 +7,9 @@ clock. It is made by a judgement, or carried over from the version before.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from server.adjudication.judged import Judged
@@ -17,7 +18,7 @@ from server.pas import change, intake, verdict
 from server.pas.case import Case, Item
 from server.pas.information import TRACKING_SYSTEM
 from server.pas.rejection import Rejection
-from server.pas.verdict import InReview, Verdict
+from server.pas.verdict import InReview, Span, Verdict
 from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
@@ -174,12 +175,63 @@ def read_again(tx: Transaction, row: stored.PaCase) -> Case:
         decided=row.updated,
         rejections=tuple(Rejection(*parts) for parts in row.rejections),
         request=read.claim_url,
-        reviewed=any(event.actor != RULES for event in events.of_case(tx, row.id)),
     )
 
 
 def standing_of(tx: Transaction, case_id: str) -> list[Standing]:
     return [Standing.kept(row) for row in cases.items(tx, case_id)]
+
+
+def settle(
+    tx: Transaction, row: stored.PaCase, line: Standing, answer: Callable[[Case], Resource], now: dt.datetime
+) -> None:
+    """Another verdict on one line of a case that is kept: stored with what it is answered as from now on."""
+    item = tx.get_one(stored.PaItem, (row.id, line.item.sequence))
+    reached = line.item.verdict
+    item.verdict, item.outcome, item.decided = verdict.to_json(reached), verdict.action(reached), line.decided
+    item.authorization_number = verdict.number_of(reached)
+    tx.flush()
+    row.status = status_of([each.item.verdict for each in standing_of(tx, row.id)])
+    row.updated = now
+    row.response = answer(read_again(tx, row))
+    tx.flush()
+
+
+def grant(
+    tx: Transaction,
+    row: stored.PaCase,
+    line: Standing,
+    code: str,
+    span: Span,
+    units: Decimal,
+    now: dt.datetime,
+) -> str:
+    """The number of an authorization that a person grants: the one of the same order that is still good, else
+    a new one."""
+    held = authorizations.of_order(tx, row.member_key, line.order_key)
+    if held is not None and held.cpt == code:
+        return held.number
+    granted = stored.Authorization(
+        number=authorizations.new_number(),
+        version=row.version,
+        client=row.client,
+        member_key=row.member_key,
+        order_key=line.order_key,
+        cpt=code,
+        side=line.side,
+        status="active",
+        span_start=span.start,
+        span_end=span.end,
+        units=int(units),
+        used=0,
+        door="pas",
+        case_id=row.id,
+        order=line.order,
+        determination=line.determination,
+        created=now,
+    )
+    authorizations.issue(tx, granted)
+    return granted.number
 
 
 def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:

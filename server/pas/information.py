@@ -14,7 +14,7 @@ from typing import Any
 from server.fhir.dates import instant
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
-from server.pas.terms import PAS_CODES, REPORT_TYPE, X12, concept, profile
+from server.pas.terms import LOINC, PAS_CODES, REPORT_TYPE, X12, concept, profile
 from server.pas.verdict import Asked
 from server.pas.version import Version
 
@@ -37,7 +37,11 @@ def entries(version: Version, case: Case, base: str) -> Entries:
         return Entries()
     requests = [pas_communication_request(version, case, item, verdict) for item, verdict in asked]
     with_forms = [(item, verdict) for item, verdict in asked if verdict.questionnaires]
-    tasks = [pas_form_task(version, case, with_forms, base)] if with_forms else []
+    with_documents = [(item, verdict) for item, verdict in asked if _documents(verdict)]
+    tasks = [
+        *([pas_form_task(version, case, with_forms, base)] if with_forms else []),
+        *([pas_document_task(version, case, with_documents, base)] if with_documents else []),
+    ]
     return Entries([_entry(one, base) for one in requests], [_entry(one, base) for one in tasks])
 
 
@@ -65,16 +69,48 @@ def pas_communication_request(version: Version, case: Case, item: Item, asked: A
 
 def pas_form_task(version: Version, case: Case, asked: Sequence[tuple[Item, Asked]], base: str) -> Resource:
     """profile-task, for all the forms that a case asks for."""
+    inputs = [_form(version, item, verdict) for item, verdict in asked]
+    return _task(case, "forms", "attachment-request-questionnaire", asked, inputs, base)
+
+
+def pas_document_task(
+    version: Version, case: Case, asked: Sequence[tuple[Item, Asked]], base: str
+) -> Resource:
+    """profile-task, for all the documents that a case asks for."""
+    inputs = [
+        {
+            "extension": [version.task_line(item.sequence)],
+            "type": concept(PAS_CODES, "attachments-needed"),
+            "valueCodeableConcept": concept(LOINC, code),
+        }
+        for item, verdict in asked
+        for code in _documents(verdict)
+    ]
+    return _task(case, "documents", "attachment-request-code", asked, inputs, base)
+
+
+def _documents(asked: Asked) -> list[str]:
+    return [code for ask in asked.asks for code in ask.documents]
+
+
+def _task(
+    case: Case,
+    name: str,
+    code: str,
+    asked: Sequence[tuple[Item, Asked]],
+    inputs: list[Resource],
+    base: str,
+) -> Resource:
     read = case.read
     return {
         "resourceType": "Task",
-        "id": f"{case.id}-forms",
+        "id": f"{case.id}-{name}",
         "meta": {"profile": [profile("task")]},
         "identifier": [_tracking(verdict) for _, verdict in asked],
         "status": "requested",
         "statusReason": {"text": "The decision waits for this information."},
         "intent": "order",
-        "code": concept(PAS_CODES, "attachment-request-questionnaire"),
+        "code": concept(PAS_CODES, code),
         "for": _reference(read, read.patient),
         "requester": {"identifier": _identifier(read, read.insurer)},
         "owner": {"identifier": _identifier(read, _organization(read))},
@@ -83,7 +119,7 @@ def pas_form_task(version: Version, case: Case, asked: Sequence[tuple[Item, Aske
         "restriction": {"period": {"end": instant(min(verdict.due for _, verdict in asked))}},
         "input": [
             {"type": concept(PAS_CODES, "payer-url"), "valueUrl": base},
-            *(_form(version, item, verdict) for item, verdict in asked),
+            *inputs,
         ],
     }
 

@@ -22,6 +22,7 @@ from server.pas.rejection import Rejection
 from server.pas.terms import (
     ADJUDICATION,
     FOLLOW_UP,
+    ICD,
     REJECT_REASON,
     REVIEW_ACTION,
     REVIEW_REASON,
@@ -44,6 +45,7 @@ from server.pas.verdict import (
     Verdict,
     action,
     number_of,
+    review_of,
     span_of,
     tracking_of,
 )
@@ -94,7 +96,7 @@ def pas_response_bundle(version: Version, case: Case, base: str, now: dt.datetim
     response = pas_claim_response(version, case, [entry["fullUrl"] for entry in asked.requests])
     entries = [
         {"fullUrl": claim_response_url(case, base), "resource": response},
-        *echoed(case.read),
+        *echoed(case),
         *asked.requests,
         *asked.tasks,
     ]
@@ -108,7 +110,7 @@ def pas_inquiry_response_entries(version: Version, case: Case, base: str) -> lis
     response = pas_claim_response(version, case) | {"meta": {"profile": [profile("claiminquiryresponse")]}}
     return [
         {"fullUrl": claim_response_url(case, base), "resource": response},
-        *echoed(case.read),
+        *echoed(case),
         *information.entries(version, case, base).tasks,
     ]
 
@@ -135,7 +137,7 @@ def claim_response_url(case: Case, base: str) -> str:
 def pas_claim_response(version: Version, case: Case, information_requests: Sequence[str] = ()) -> Resource:
     """profile-claimresponse."""
     read, verdicts, notes = case.read, [item.verdict for item in case.items], Notes()
-    items = [_item(version, item, notes) for item in case.items]
+    items = [_item(version, read, item, notes) for item in case.items]
     facts = version.response_facts(case)
     errors = [_error(version, rejection, notes) for rejection in case.rejections]
     return {
@@ -167,9 +169,13 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
     }
 
 
-def echoed(read: Submission) -> list[Resource]:
-    """Entries for patient, insurer and requestor, and for what they refer to, each once and as sent."""
-    waiting = [read.patient, read.insurer, read.provider]
+def echoed(case: Case) -> list[Resource]:
+    """Entries for patient, insurer, requestor and authorized providers, and for what they refer to, each once
+    and as sent."""
+    read = case.read
+    named = (review.provider for item in case.items if (review := review_of(item.verdict)))
+    authorized = [one for name in named if name and (one := read.resolve(name)) is not None]
+    waiting = [read.patient, read.insurer, read.provider, *authorized]
     found: dict[int, Resource] = {}
     while waiting:
         resource = waiting.pop(0)
@@ -188,7 +194,7 @@ def _url(read: Submission, resource: Resource) -> str:
     return entry.full_url
 
 
-def _item(version: Version, item: Item, notes: Notes) -> Resource:
+def _item(version: Version, read: Submission, item: Item, notes: Notes) -> Resource:
     numbers = [notes.add(text) for text in note_texts(item.verdict)]
     return {
         "extension": [
@@ -197,6 +203,7 @@ def _item(version: Version, item: Item, notes: Notes) -> Resource:
             *_numbers(version, item),
             *_day_asked_for(item),
             *_detail(version, item),
+            *_reviewed(read, item.verdict),
         ],
         "itemSequence": item.sequence,
         **({"noteNumber": numbers} if numbers else {}),
@@ -290,6 +297,30 @@ def _day_asked_for(item: Item) -> list[Resource]:
     if "servicedPeriod" in item.requested:
         return [{"url": url, "valuePeriod": item.requested["servicedPeriod"]}]
     return []
+
+
+def _reviewed(read: Submission, verdict: Verdict) -> list[Resource]:
+    """What a reviewer communicates beside the decision: diagnoses, and for whom it is authorized."""
+    review = review_of(verdict)
+    if review is None:
+        return []
+    provider = read.resolve(review.provider) if review.provider else None
+    return [
+        *([_authorized_provider(_url(read, provider))] if provider is not None else []),
+        *(
+            {"url": extension_url("communicatedDiagnosis"), "valueCodeableConcept": concept(ICD, code)}
+            for code in review.diagnoses
+        ),
+    ]
+
+
+def _authorized_provider(url: str) -> Resource:
+    return {
+        "url": extension_url("itemAuthorizedProvider"),
+        "extension": [
+            {"url": "provider", "valueReference": {"reference": url}},
+        ],
+    }
 
 
 def _detail(version: Version, item: Item) -> list[Resource]:

@@ -7,15 +7,14 @@ from fastapi import APIRouter, Depends, Header, Request
 from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
-from server.pas import casebook, v2_0, v2_2
+from server.pas import casebook
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
 from server.pas.submit import Caller, Submit
-from server.pas.version import Version as Spoken
+from server.pas.versions import VERSIONS as SPOKEN
 from server.services import Services, Version
 
-SPOKEN: dict[Version, Spoken] = {"2.0": v2_0.VERSION, "2.2": v2_2.VERSION}
-VERSIONS: tuple[Version, ...] = tuple(SPOKEN)
+VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 
 
 def router(services: Services, version: Version) -> APIRouter:

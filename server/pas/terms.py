@@ -24,6 +24,7 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 LOINC = "http://loinc.org"
 LOINC_QUESTIONNAIRE = "102089-0"
 LOINC_PROGRESS_NOTE = "11506-3"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 

@@ -11,8 +11,8 @@ from server.pas import v2_0
 from server.pas.case import Case, Item
 from server.pas.intake import Demands
 from server.pas.response import authorized_line, collection
-from server.pas.terms import LOINC_PROGRESS_NOTE, LOINC_QUESTIONNAIRE, extension_url
-from server.pas.verdict import Asked, Verdict, pended
+from server.pas.terms import LOINC_PROGRESS_NOTE, LOINC_QUESTIONNAIRE, NPI, concept, extension_url
+from server.pas.verdict import Asked, Review, Verdict, pended
 from server.pas.version import Service, Version
 
 Resource = dict[str, Any]
@@ -41,10 +41,24 @@ def response_facts(case: Case) -> list[Resource]:
     return [
         {
             "url": extension_url("claimResponseReviewer"),
-            "extension": [{"url": "wasHumanReviewedFlag", "valueBoolean": case.reviewed}],
+            "extension": [
+                {"url": "wasHumanReviewedFlag", "valueBoolean": case.review is not None},
+                *_credentials(case.review),
+            ],
         },
         *_turned_round(extension(case.read.claim, TRANSMISSION) if case.request else None),
     ]
+
+
+def _credentials(review: Review | None) -> list[Resource]:
+    if review is None:
+        return []
+    npi = {"url": "reviewerNPI", "valueIdentifier": {"system": NPI, "value": review.npi}}
+    specialty = {
+        "url": "reviewerSpecialty",
+        "valueCodeableConcept": concept("http://nucc.org/provider-taxonomy", review.specialty),
+    }
+    return [*([npi] if review.npi else []), *([specialty] if review.specialty else [])]
 
 
 def _turned_round(sent: Resource | None) -> list[Resource]:
@@ -106,9 +120,11 @@ def line_on_request(sequence: int) -> tuple[list[Resource], list[Resource]]:
 
 
 def information(asked: Asked) -> list[str]:
-    """A LOINC code: the form, or where there is none, the clinical note. The words of each criterion stand
-    in the processNotes."""
-    return [LOINC_QUESTIONNAIRE if asked.questionnaires else LOINC_PROGRESS_NOTE]
+    """LOINC codes: the form, the documents a reviewer wants, or where neither is named, the clinical note.
+    The words of each criterion stand in the processNotes."""
+    form = [LOINC_QUESTIONNAIRE] if asked.questionnaires else []
+    documents = [code for ask in asked.asks for code in ask.documents]
+    return [*form, *documents] or [LOINC_PROGRESS_NOTE]
 
 
 def task_line(sequence: int) -> Resource:

@@ -24,6 +24,21 @@ class Span(msgspec.Struct, frozen=True):
     end: dt.date
 
 
+class Review(msgspec.Struct, frozen=True):
+    """The person who decided, and what that person adds: diagnoses to communicate (ICD-10-CM), and a provider
+    of the request (`Type/id` or URL as sent) for whom it is authorized."""
+
+    name: str
+    npi: str = ""
+    specialty: str = ""
+    diagnoses: tuple[str, ...] = ()
+    provider: str = ""
+
+    @property
+    def actor(self) -> str:
+        return f"reviewer {self.npi or self.name}"
+
+
 class Certified(msgspec.Struct, frozen=True, tag="certified"):
     """Authorized as asked."""
 
@@ -31,6 +46,7 @@ class Certified(msgspec.Struct, frozen=True, tag="certified"):
     issued: dt.date
     span: Span
     units: Decimal
+    review: Review | None = None
 
 
 class Certifiable(msgspec.Struct, frozen=True, tag="certifiable"):
@@ -49,6 +65,7 @@ class Modified(msgspec.Struct, frozen=True, tag="modified"):
     code: str
     units: Decimal
     why: str
+    review: Review | None = None
 
 
 class OnFile(msgspec.Struct, frozen=True, tag="on-file"):
@@ -67,16 +84,19 @@ class NotRequired(msgspec.Struct, frozen=True, tag="not-required"):
 
 class Denied(msgspec.Struct, frozen=True, tag="denied"):
     denial: Denial
+    review: Review | None = None
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One open criterion: what is missing and what would settle it. `questions` are linkIds."""
+    """One open criterion, or one thing a reviewer wants to see: what is missing and what would settle it.
+    `questions` are linkIds, `documents` LOINC codes."""
 
     criterion: str
     title: str
     missing: str
     remedy: str
     questions: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -93,6 +113,7 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     tracking: str
     due: dt.datetime
     code: str
+    review: Review | None = None
 
     def __post_init__(self) -> None:
         if not self.asks:
@@ -141,6 +162,11 @@ def pended(verdict: Verdict) -> bool:
 def tracking_of(verdict: Verdict) -> str | None:
     """Our reference number of a pend."""
     return verdict.tracking if isinstance(verdict, Asked | InReview) else None
+
+
+def review_of(verdict: Verdict) -> Review | None:
+    """The person behind a verdict; None where rules reached it."""
+    return getattr(verdict, "review", None)
 
 
 def number_of(verdict: Verdict) -> str | None:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from server.pas.case import Case, Item
 from server.pas.intake import Demands
@@ -50,7 +50,7 @@ class Version:
                        first, and for OperationOutcome entries besides
     """
 
-    name: str
+    name: Literal["2.0", "2.2"]
     submit_demands: Demands
     inquiry_demands: Demands
     identifier_names: bool
