@@ -5,6 +5,7 @@
                              server.pas.routes     PAS 2.0.1
     /r2.2/…                  the same doors, the newer guides
     /health /metrics / …     server.web.routes
+    /review…                 server.review.routes
 
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`). Middlewares, from the outside: request id and log, CORS, then the routes;
@@ -30,6 +31,7 @@ from server.fhir.handlers import answer_errors
 from server.fhir.responses import JsonResponse, error_response
 from server.metrics import Metrics
 from server.policy.catalog import Catalog
+from server.review import routes as review_routes
 from server.services import Services
 from server.settings import Settings
 from server.store import Store
@@ -77,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))
+    app.include_router(review_routes.router(services))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     for door, base in DOORS.items():
         if find_spec(f"server.{door}") and find_spec(f"server.{door}.routes"):

@@ -1,0 +1,213 @@
+"""What a reviewer can do with a line that waits for a person.
+
+Everybody sees a revision number with the work item and quotes it when deciding: of two who decide at once,
+one does, and the other is told so. A denial says all that is owed or is refused (`server.policy.denial`): by
+default it takes over the findings that the rules recommend.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
+from server.pas import casebook, verdict
+from server.pas.case import Case
+from server.pas.casebook import Standing
+from server.pas.decision import MORE_INFORMATION, SPAN
+from server.pas.judging import tracking
+from server.pas.response import pas_response_bundle
+from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Span, Verdict
+from server.pas.versions import VERSIONS
+from server.policy.denial import Denial, Finding, IncompleteDenial
+from server.services import Services
+from server.store import Transaction, events, work_items
+from server.store import tables as stored
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a reviewer may change about an authorization; what is left out is as asked."""
+
+    start: dt.date | None = None
+    end: dt.date | None = None
+    units: Decimal | None = None
+    code: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A work item with what it is about."""
+
+    item: stored.WorkItem
+    case: stored.PaCase
+    line: Standing
+
+    @property
+    def summary(self) -> Resource:
+        """One line of the queue. No name or number of the member."""
+        said = self.line.determination
+        return {
+            "id": self.item.id,
+            "revision": self.item.revision,
+            "status": self.item.status,
+            "case": self.case.id,
+            "item": self.item.sequence,
+            "service": self.line.cpt,
+            "title": said["title"],
+            "plan": said["plan"],
+            "expedited": self.line.expedited,
+            "received": self.line.received.isoformat(),
+            "due": self.item.due.isoformat(),
+            "recommendation": self.item.recommendation,
+            "reason": self.item.reason,
+        }
+
+    @property
+    def details(self) -> Resource:
+        """The whole of it: what the rules found, criterion by criterion, and the order as judged."""
+        return {**self.summary, "determination": self.line.determination, "order": self.line.order}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The use case, over the server's own store and clock."""
+
+    services: Services
+
+    def queue(self) -> list[Waiting]:
+        """What waits, the one due first at the top."""
+        with self.services.store.reading() as tx:
+            return [self._waiting(tx, item) for item in work_items.waiting(tx)]
+
+    def show(self, item_id: str) -> Waiting:
+        """Raises NotFound."""
+        with self.services.store.reading() as tx:
+            return self._waiting(tx, self._found(tx, item_id))
+
+    def approve(self, item_id: str, revision: int, review: Review, terms: Terms) -> Waiting:
+        """Authorizes as asked, or with the terms that are named. Raises NotFound, Conflict."""
+
+        def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            line = waiting.line
+            span, units = _span(line, terms), terms.units or _units(line)
+            code = terms.code or line.cpt
+            number = casebook.grant(tx, waiting.case, line, code, span, units, now)
+            if code == line.cpt and units == _units(line):
+                return Certified(number, now.date(), span, units, review)
+            return Modified(number, now.date(), span, code, units, terms.why, review)
+
+        return self._decide(item_id, revision, review, reached)
+
+    def deny(
+        self, item_id: str, revision: int, review: Review, findings: Sequence[Finding] = (), code: str = ""
+    ) -> Waiting:
+        """Denies for the findings given, else for those the rules recommend. Raises NotFound, Conflict, and
+        InvalidRequest where neither says all that a denial owes."""
+
+        def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            return Denied(_denial(waiting.line, findings, code), review)
+
+        return self._decide(item_id, revision, review, reached)
+
+    def ask(
+        self, item_id: str, revision: int, review: Review, text: str, documents: Sequence[str] = ()
+    ) -> Waiting:
+        """Asks the provider for documents (LOINC) or an answer in words. The clock runs on. Raises NotFound,
+        Conflict."""
+
+        def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            ask = Ask(
+                "REVIEW", "Asked by the reviewer", text, "Send it with an update.", (), tuple(documents)
+            )
+            number = tracking(waiting.case.id, waiting.line.item.requested)
+            return Asked((ask,), (), number, waiting.line.due, MORE_INFORMATION, review)
+
+        return self._decide(item_id, revision, review, reached)
+
+    def _decide(
+        self,
+        item_id: str,
+        revision: int,
+        review: Review,
+        reached: Callable[[Transaction, Waiting, dt.datetime], Verdict],
+    ) -> Waiting:
+        now = self.services.clock()
+        with self.services.store.transaction() as tx:
+            self._found(tx, item_id)
+            item = work_items.take(tx, item_id, revision)
+            if item is None:
+                raise Conflict("This work item was decided or changed since you read it. Read it again.")
+            waiting = self._waiting(tx, item)
+            line = waiting.line.now(reached(tx, waiting, now), now)
+            work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
+            casebook.settle(tx, waiting.case, line, self._answer(waiting.case, now), now)
+            casebook.tell(tx, waiting.case.id, line, review.actor, now)
+            return replace(waiting, line=line)
+
+    def _answer(self, row: stored.PaCase, now: dt.datetime) -> Callable[[Case], Resource]:
+        """The response Bundle of the case in the words of the base it came to."""
+        version = VERSIONS[row.version]
+        base = self.services.fhir_base(version.name)
+        return lambda case: pas_response_bundle(version, case, base, now)
+
+    def _found(self, tx: Transaction, item_id: str) -> stored.WorkItem:
+        item = work_items.by_id(tx, item_id)
+        if item is None:
+            raise NotFound("There is no work item with this id. See the queue for those that are open.")
+        return item
+
+    def _waiting(self, tx: Transaction, item: stored.WorkItem) -> Waiting:
+        case = tx.get_one(stored.PaCase, item.case_id)
+        return Waiting(item, case, Standing.kept(tx.get_one(stored.PaItem, (item.case_id, item.sequence))))
+
+
+def history(tx: Transaction, case_id: str) -> list[Resource]:
+    """What happened to a case, oldest first."""
+    return [
+        {
+            "at": event.at.isoformat(),
+            "item": event.sequence,
+            "what": event.kind,
+            "by": event.actor,
+            **event.detail,
+        }
+        for event in events.of_case(tx, case_id)
+    ]
+
+
+def _span(line: Standing, terms: Terms) -> Span:
+    said = line.determination
+    planned = dt.date.fromisoformat(said["planned"] or said["day_zero"])
+    start = terms.start or planned
+    end = terms.end or start + SPAN
+    if end < start:
+        raise InvalidRequest(Issue("value", "until", "The authorization would end before it begins."))
+    return Span(start, end)
+
+
+def _units(line: Standing) -> Decimal:
+    return Decimal(str(line.determination["units"]))
+
+
+def _denial(line: Standing, findings: Sequence[Finding], code: str) -> Denial:
+    recommended = line.item.verdict.recommended if isinstance(line.item.verdict, InReview) else None
+    if not findings and recommended is not None:
+        return recommended
+    try:
+        return Denial(
+            code=code or (recommended.code if recommended else ""),
+            findings=tuple(findings),
+            appeal=line.determination["appeal"],
+        )
+    except IncompleteDenial as error:
+        lacking = ", ".join(error.lacking)
+        raise InvalidRequest(
+            Issue("required", "findings", f"A denial owes the provider more: {lacking}. Add it.")
+        ) from None

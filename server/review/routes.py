@@ -1,0 +1,132 @@
+"""`/review`: the reviewers' API. JSON in and out; errors are OperationOutcomes, as everywhere.
+
+Development lets anybody in, since everybody is a developer there, but refuses a token that is not valid;
+production asks for one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from secrets import compare_digest
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.fhir.errors import InvalidRequest, Issue, Unauthorized
+from server.fhir.responses import JsonResponse
+from server.pas.verdict import Review
+from server.policy.denial import Finding, IncompleteDenial
+from server.review.desk import Desk, Terms, Waiting, history
+from server.services import Services
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Reviewer(Body):
+    name: str = Field(min_length=1, description="Who decides.")
+    npi: str = Field("", pattern=r"^(\d{10})?$", description="National provider identifier.")
+    specialty: str = Field("", description="NUCC taxonomy code.")
+
+
+class Decision(Body):
+    revision: int = Field(description="The revision of the work item that was read.")
+    reviewer: Reviewer
+    diagnoses: list[str] = Field([], description="ICD-10-CM codes to communicate with the decision.")
+    provider: str = Field("", description="For whom it is authorized: a provider of the request, as sent.")
+
+    @property
+    def review(self) -> Review:
+        who = self.reviewer
+        return Review(who.name, who.npi, who.specialty, tuple(self.diagnoses), self.provider)
+
+
+class Approval(Decision):
+    start: dt.date | None = Field(None, description="First day; the planned day where left out.")
+    end: dt.date | None = Field(None, description="Last day; 60 days later where left out.")
+
+
+class Modification(Approval):
+    code: str | None = Field(None, description="The service authorized instead.")
+    units: Decimal | None = Field(None, gt=0, description="How many are authorized.")
+    why: str = Field(min_length=1, description="Why it is not authorized as asked.")
+
+
+class Denial(Decision):
+    code: str = Field("", description="Reason code (X12 886); the recommended one where left out.")
+    findings: list[dict[str, str]] = Field(
+        [],
+        description="criterion, title, found, guideline, looked_at, remedy of each; "
+        "what the rules recommend where left out.",
+    )
+
+    def parts(self) -> list[Finding]:
+        try:
+            return [Finding(**finding) for finding in self.findings]
+        except (IncompleteDenial, TypeError) as error:
+            raise InvalidRequest(Issue("required", "findings", f"{error}.")) from None
+
+
+class Question(Decision):
+    text: str = Field(min_length=1, description="What the provider is asked.")
+    documents: list[str] = Field([], description="LOINC codes of documents that are wanted.")
+
+
+def router(services: Services) -> APIRouter:
+    desk = Desk(services)
+    routes = APIRouter(prefix="/review", tags=["review"], dependencies=[Depends(_admitted(services))])
+
+    @routes.get("", summary="What waits for a reviewer")
+    def queue() -> JsonResponse:
+        """Open work items, the one due first at the top."""
+        return JsonResponse({"items": [waiting.summary for waiting in desk.queue()]})
+
+    @routes.get("/{item_id}", summary="One work item with its evidence")
+    def show(item_id: str) -> JsonResponse:
+        """What the rules found, criterion by criterion, and what happened so far."""
+        waiting = desk.show(item_id)
+        with services.store.reading() as tx:
+            told = {**waiting.details, "history": history(tx, waiting.case.id)}
+        return JsonResponse(told)
+
+    @routes.post("/{item_id}/approve", summary="Authorize as asked")
+    def approve(item_id: str, body: Approval) -> JsonResponse:
+        terms = Terms(start=body.start, end=body.end)
+        return _decided(desk.approve(item_id, body.revision, body.review, terms))
+
+    @routes.post("/{item_id}/modify", summary="Authorize something else, or less")
+    def modify(item_id: str, body: Modification) -> JsonResponse:
+        terms = Terms(body.start, body.end, body.units, body.code, body.why)
+        return _decided(desk.approve(item_id, body.revision, body.review, terms))
+
+    @routes.post("/{item_id}/deny", summary="Deny, with all that a denial owes")
+    def deny(item_id: str, body: Denial) -> JsonResponse:
+        return _decided(desk.deny(item_id, body.revision, body.review, body.parts(), body.code))
+
+    @routes.post("/{item_id}/ask", summary="Ask the provider")
+    def ask(item_id: str, body: Question) -> JsonResponse:
+        """The line stays pended; the answer comes as an update of the request."""
+        return _decided(desk.ask(item_id, body.revision, body.review, body.text, body.documents))
+
+    return routes
+
+
+def _decided(waiting: Waiting) -> JsonResponse:
+    return JsonResponse(waiting.summary)
+
+
+def _admitted(services: Services) -> Callable[[Request], None]:
+    def admitted(request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not token:
+            if services.settings.development:
+                return
+            raise Unauthorized("Reviewers must say who they are. Send a bearer token.")
+        valid = any(compare_digest(token, known) for known in services.settings.static_tokens)
+        if scheme.lower() != "bearer" or not valid:
+            raise Unauthorized("The token is not valid. Ask whoever runs this server for another.")
+
+    return admitted

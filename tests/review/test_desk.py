@@ -1,0 +1,220 @@
+"""The reviewers' side: the queue, the decision, and what the provider is told of it."""
+
+from typing import Any
+
+import pytest
+
+from server.fhir.extensions import extension, value, values
+from server.pas.terms import extension_url
+from server.store import authorizations, events
+from tests.emitted import record
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import GUIDE, Answer, Payer
+from tests.pas.conftest import payer as payer
+from tests.pas.conftest import running as running
+
+Resource = dict[str, Any]
+
+DR_KIM = {"name": "Dr Kim", "npi": "1444444444", "specialty": "207X00000X"}
+
+
+def pended(payer: Payer, **changes: Any) -> Answer:
+    """A trial that was too short, under the plan that leaves denials to people."""
+    short = a.request(
+        charts.answers(**charts.SHORT_TRIAL),
+        *charts.film_and_examination(),
+        coverage=a.coverage("reviewed"),
+        **changes,
+    )
+    return payer.submit(short)
+
+
+def waiting(payer: Payer) -> Resource:
+    (only,) = payer.http.get("/review").json()["items"]
+    return dict(only)
+
+
+def decide(payer: Payer, what: str, item: Resource, **body: Any) -> Any:
+    said = {"revision": item["revision"], "reviewer": DR_KIM, **body}
+    return payer.http.post(f"/review/{item['id']}/{what}", json=said)
+
+
+def after(payer: Payer) -> Answer:
+    (found,) = payer.inquire(a.inquiry())
+    return found
+
+
+def test_what_the_rules_would_deny_waits_with_their_recommendation(payer: Payer) -> None:
+    pended(payer)
+    item = waiting(payer)
+
+    assert item["recommendation"] == "deny"
+    assert "CC-DUR" in item["reason"]
+    assert item["due"].startswith("2026-12-02")
+
+
+def test_the_evidence_is_there_criterion_by_criterion(payer: Payer) -> None:
+    pended(payer)
+    shown = payer.http.get(f"/review/{waiting(payer)['id']}").json()
+    criteria = {criterion["id"]: criterion for criterion in shown["determination"]["criteria"]}
+
+    assert criteria["CC-DUR"]["value"] == "not-met"
+    assert criteria["IMG-XR"]["evidence"]
+    assert [event["what"] for event in shown["history"]] == ["pended"]
+
+
+def test_an_approval_gives_a_number_that_inquiries_find(payer: Payer) -> None:
+    pended(payer)
+    answered = decide(payer, "approve", waiting(payer))
+    found = after(payer)
+
+    assert answered.status_code == 200
+    assert found.actions == ["A1"]
+    with payer.app.state.services.store.reading() as tx:
+        granted = authorizations.by_number(tx, found.number)
+    assert granted is not None
+    assert granted.cpt == "73221"
+    assert payer.http.get("/review").json()["items"] == []
+
+
+def test_a_denial_that_follows_the_rules_has_their_words(payer: Payer) -> None:
+    pended(payer)
+    decide(payer, "deny", waiting(payer))
+    found = after(payer)
+
+    assert found.actions == ["A3"]
+    for owed in ("CC-DUR", "Guideline:", "Looked at:", "What would change this:", "Appeal:"):
+        assert owed in found.words
+
+
+def test_a_denial_of_the_reviewers_own_must_say_all_that_is_owed(payer: Payer) -> None:
+    pended(payer)
+    item = waiting(payer)
+    bare = {"criterion": "MN", "title": "Necessity", "found": "It would not change the treatment."}
+    refused = decide(payer, "deny", item, findings=[bare])
+    whole = {**bare, "guideline": "ACR-SHO-2024", "looked_at": "the form", "remedy": "A surgical plan."}
+    answered = decide(payer, "deny", item, findings=[whole], code="0F")
+
+    assert refused.status_code == 400
+    assert refused.json()["issue"][0]["expression"] == ["findings"]
+    assert answered.status_code == 200
+    assert "A surgical plan." in after(payer).words
+
+
+def test_less_than_was_asked_is_a_modification(payer: Payer) -> None:
+    two = a.claim(a.item(quantity={"value": 2, "unit": "unit"}))
+    pended(payer, claim=two)
+    answered = decide(payer, "modify", waiting(payer), units=1, why="One study answers the question.")
+    found = after(payer)
+    (line,) = found.items
+
+    assert answered.status_code == 200, answered.text
+    assert found.actions == ["A6"]
+    assert "One study answers the question." in found.words
+    detail = extension(line, extension_url("itemAuthorizedDetail"))
+    assert value(extension(detail, "quantity"))["value"] == (1 if payer.version == "2.0" else 2)
+    assert len(found.response.get("addItem", [])) == (0 if payer.version == "2.0" else 1)
+
+
+def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:
+    pended(payer)
+    decide(payer, "ask", waiting(payer), text="The surgical consultation.", documents=["11488-4"])
+    found = after(payer)
+    (task,) = found.of_type("Task")
+
+    assert found.actions == ["A4"]
+    assert "The surgical consultation." in found.words
+    assert task["input"][1]["valueCodeableConcept"]["coding"][0]["code"] == "11488-4"
+
+
+def test_of_two_reviewers_one_decides(payer: Payer) -> None:
+    pended(payer)
+    item = waiting(payer)
+    first = decide(payer, "approve", item)
+    second = decide(payer, "deny", item)
+
+    assert first.status_code == 200
+    assert second.status_code == 409
+    assert after(payer).actions == ["A1"]
+
+
+def test_a_revision_that_is_not_the_current_one_decides_nothing(payer: Payer) -> None:
+    pended(payer)
+    item = waiting(payer)
+
+    assert decide(payer, "approve", {**item, "revision": 7}).status_code == 409
+    assert after(payer).actions == ["A4"]
+
+
+def test_a_work_item_that_is_not_there_is_404(payer: Payer) -> None:
+    assert payer.http.get("/review/none").status_code == 404
+    assert decide(payer, "approve", {"id": "none", "revision": 1}).status_code == 404
+
+
+def test_a_change_of_the_request_takes_it_off_the_queue(payer: Payer) -> None:
+    pended(payer)
+    item = waiting(payer)
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    better = a.claim(related=related, id="pa-2")
+    payer.submit(a.request(*charts.meets_every_criterion(), claim=better, coverage=a.coverage("reviewed")))
+
+    assert payer.http.get("/review").json()["items"] == []
+    assert decide(payer, "deny", item).status_code == 409
+    assert after(payer).actions == ["A1"]
+
+
+def test_who_decided_is_on_record_and_in_2_2_in_the_answer(payer: Payer) -> None:
+    asked = pended(payer)
+    decide(payer, "approve", waiting(payer))
+    with payer.app.state.services.store.reading() as tx:
+        told = [(event.kind, event.actor) for event in events.of_case(tx, asked.response["id"])]
+    reviewer = extension(after(payer).response, extension_url("claimResponseReviewer"))
+
+    assert told == [("pended", "rules"), ("decided", "reviewer 1444444444")]
+    if payer.version == "2.2":
+        assert value(extension(reviewer, "wasHumanReviewedFlag")) is True
+        assert value(extension(reviewer, "reviewerNPI"))["value"] == "1444444444"
+
+
+def test_a_provider_that_is_authorized_comes_along(payer: Payer) -> None:
+    pended(payer)
+    decide(payer, "approve", waiting(payer), provider="Organization/clinic")
+    found = after(payer)
+    provider = extension(found.items[0], extension_url("itemAuthorizedProvider"))
+
+    assert value(extension(provider, "provider")) == {"reference": f"{a.HOST}/Organization/clinic"}
+
+
+def test_a_diagnosis_that_the_reviewer_names_is_communicated(payer: Payer) -> None:
+    """The profile wants it on the item; the extension's own context does not allow it there."""
+    pended(payer)
+    decide(payer, "approve", waiting(payer), diagnoses=["M75.121"])
+    body = payer.post("$inquire", a.inquiry()).json()
+    bundle = body["parameter"][0]["resource"] if payer.version == "2.2" else body
+    codes = values(Answer(bundle).items[0], extension_url("communicatedDiagnosis"))
+
+    assert [concept["coding"][0]["code"] for concept in codes] == ["M75.121"]
+
+
+def test_the_final_answer_is_what_is_kept_and_read(payer: Payer) -> None:
+    asked = pended(payer)
+    decide(payer, "approve", waiting(payer))
+    read = payer.read(asked.url)
+
+    assert read["outcome"] == "complete"
+    assert read["preAuthRef"] == after(payer).number
+    record(GUIDE[payer.version], read)
+
+
+def test_a_token_that_is_not_valid_is_refused_even_in_development(payer: Payer) -> None:
+    assert payer.http.get("/review", headers={"Authorization": "Bearer guess"}).status_code == 401
+
+
+@pytest.mark.parametrize("body", [{}, {"revision": 1}, {"revision": 1, "reviewer": {"name": ""}}])
+def test_a_decision_without_a_person_is_refused(payer: Payer, body: Resource) -> None:
+    pended(payer)
+    response = payer.http.post(f"/review/{waiting(payer)['id']}/approve", json=body)
+
+    assert response.status_code == 400
+    assert response.json()["resourceType"] == "OperationOutcome"
