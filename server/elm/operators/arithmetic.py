@@ -498,7 +498,8 @@ def rounded(a: Any, places: int | None = None) -> Any:
         return None
     if isinstance(a, Quantity):
         return Quantity(rounded(a.value, places), a.unit)
-    return Decimal(a).quantize(Decimal(1).scaleb(-(places or 0)), ROUND_HALF_UP, ARITHMETIC)
+    digits = min(max(places or 0, -28), 8)  # beyond these nothing is left to round
+    return Decimal(a).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, ARITHMETIC)
 
 
 # 16.20 Subtract

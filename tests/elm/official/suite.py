@@ -43,7 +43,8 @@ class Case:
     def library(self, number: int) -> str:
         """The CQL library that asks for the actual and the expected value."""
         expected = "null" if self.output is None else self.output
-        return f'library T{number}\n\ndefine "actual":\n  {self.expression}\n\ndefine "expected":\n  {expected}\n'
+        defines = f'define "actual":\n  {self.expression}\n\ndefine "expected":\n  {expected}\n'
+        return f"library T{number}\n\n{defines}"
 
 
 class Unavailable(Exception):
@@ -80,6 +81,17 @@ def read_cases(folder: Path) -> list[Case]:
                 case = Case(case.file, case.group, f"{case.name}#{count}", *_content(case))
             cases.append(case)
     return cases
+
+
+def load() -> tuple[list[Case], list[dict[str, Any]]]:
+    """Every test with its translation; raises Unavailable where the files or the translator are missing."""
+    folder = tests_folder()
+    cases = read_cases(folder)
+    if not cases:
+        raise Unavailable(
+            "The official CQL tests are not here: set CQL_TESTS to the folder of their XML files."
+        )
+    return cases, translated(cases)
 
 
 def translated(cases: list[Case]) -> list[dict[str, Any]]:
