@@ -331,6 +331,10 @@ class DateTime(msgspec.Struct, frozen=True, eq=False, gc=False):
             and self.precision == other.precision
         )
 
+    def __ne__(self, other: object) -> bool:
+        # A Struct compares itself by fields where this is left out.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.low, self.high, self.precision))
 
