@@ -373,7 +373,7 @@ class Run:
             self.left -= 1
             if self.left < 0:
                 self.check()
-            compiled = self._manner.definition(definition)
+            compiled = self._manner.definitions[index] or self._manner.definition(definition)
             value = compiled.run([self, log, *[None] * (compiled.size - 2)])
         except BudgetExceeded as error:
             error.place = error.place or str(definition)

@@ -71,7 +71,7 @@ class Sought:
     named: str | None = None
     url: str | None = None
     period: Any = None
-    considered: tuple[Any, ...] = ()
+    considered: list[Any] | None = None
 
 
 class Found:
@@ -163,7 +163,7 @@ def _told(
 def _sought(entry: Sought, known: dict[int, Leaves]) -> Missing:
     considered: tuple[Evidence, ...] = ()
     if entry.considered:
-        entries = (leaf for part in entry.considered for leaf in _unfold(part, known).values())
+        entries = _unfold(entry.considered, known).values()
         found, _ = _told((leaf for leaf in entries if leaf.__class__ is tuple and leaf[2]), known)
         considered = tuple(item for item in found if item.resource.get("resourceType") == entry.type)
     return Missing(

@@ -7,6 +7,7 @@ CQL logical specification, "Logical Operators", "Conditional Operators", "Nullol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
@@ -18,7 +19,10 @@ from server.elm.types import BOOLEAN
 @form("And")
 def and_(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """False as soon as one operand is."""
-    left, right = _two(compiler, node, scope)
+    operands = _chain(compiler, node, scope)
+    if len(operands) > 2:
+        return Code(_long(compiler, operands, False), BOOLEAN)
+    left, right = operands
     thunk = _traced_junction(left, right, False) if compiler.tracing else _and(left, right)
     return Code(thunk, BOOLEAN)
 
@@ -26,7 +30,10 @@ def and_(compiler: Compiler, node: Node, scope: Scope) -> Code:
 @form("Or")
 def or_(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """True as soon as one operand is."""
-    left, right = _two(compiler, node, scope)
+    operands = _chain(compiler, node, scope)
+    if len(operands) > 2:
+        return Code(_long(compiler, operands, True), BOOLEAN)
+    left, right = operands
     thunk = _traced_junction(left, right, True) if compiler.tracing else _or(left, right)
     return Code(thunk, BOOLEAN)
 
@@ -42,6 +49,54 @@ def implies(compiler: Compiler, node: Node, scope: Scope) -> Code:
 
     thunk = _traced_junction(denied, right, True) if compiler.tracing else _or(denied, right)
     return Code(thunk, BOOLEAN)
+
+
+def _chain(compiler: Compiler, node: Node, scope: Scope) -> list[Thunk]:
+    """The operands of `a and b and c`, which ELM nests to the left, in order."""
+    kind, parts = node["type"], []
+    while compiler.observer is None:
+        operands = node.get("operand")
+        if not isinstance(operands, list) or len(operands) != 2:
+            break
+        inner = operands[0]
+        if not isinstance(inner, Mapping) or inner.get("type") != kind:
+            break
+        parts.append(compiler.compile(operands[1], scope).run)
+        node = inner
+    return [*_two(compiler, node, scope), *reversed(parts)]
+
+
+def _long(compiler: Compiler, operands: list[Thunk], decisive: bool) -> Thunk:
+    """Three operands or more: decided by the first that is `decisive`."""
+
+    def plain(frame: Frame) -> Any:
+        unknown = False
+        for operand in operands:
+            value = operand(frame)
+            if value is decisive:
+                return decisive
+            if value is None:
+                unknown = True
+        return None if unknown else not decisive
+
+    def traced(frame: Frame) -> Any:
+        log = frame[LOG]
+        start = len(log)
+        unknown: list[Any] | None = None
+        for operand in operands:
+            mark = len(log)
+            value = operand(frame)
+            if value is decisive:
+                del log[start:mark]
+                return decisive
+            if value is None:
+                unknown = [*(unknown or ()), *log[mark:]]
+        if unknown is None:
+            return not decisive
+        log[start:] = unknown
+        return None
+
+    return traced if compiler.tracing else plain
 
 
 def _two(compiler: Compiler, node: Node, scope: Scope) -> tuple[Thunk, Thunk]:

@@ -348,26 +348,26 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
         begin = len(log)
         for index, item in enumerate(values):
             frame[slot] = item
-            if reasons is not None:
-                log.append(reasons[index])
-            elif item.__class__ is dict and "resourceType" in item:
-                log.append((item, "", True))
-            else:
-                log.append(whole)
             if lets:
                 for place, value in lets:
                     frame[place] = value(frame)
-            if not (_all(tests, frame) if only is None else only(frame) is True):
-                fallen.append(log[begin:])
-                del log[begin:]
-                continue
-            if aggregate is not None:
-                frame[aggregate.slot] = total
-                total = aggregate.step(frame)
+            passes = _all(tests, frame) if only is None else only(frame) is True
+            if passes:
+                if aggregate is not None:
+                    frame[aggregate.slot] = total
+                    total = aggregate.step(frame)
+                else:
+                    found.append(item if result is None else result(frame))
+            if reasons is not None:
+                because = reasons[index]
+            elif item.__class__ is dict and "resourceType" in item:
+                because = (item, "", True)
             else:
-                found.append(item if result is None else result(frame))
-            why.append(log[begin:])
-            del log[begin:]
+                because = whole
+            if len(log) > begin:
+                because = [because, *log[begin:]]
+                del log[begin:]
+            (why if passes else fallen).append(because)
         if why:
             log.extend(why)
         else:
@@ -384,7 +384,7 @@ def _traced_one(source: Source, clauses: Clauses) -> Thunk:
     return run
 
 
-def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: list[list[Any]]) -> None:
+def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: list[Any]) -> None:
     """The log of an empty result: the source's own when it was empty, else the search and its candidates."""
     if not fallen:
         log.extend(whole)
@@ -395,9 +395,9 @@ def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: 
         log.extend(fallen)
         return
     log.append(
-        Sought(search.type, search.path, search.named, search.url, search.period, considered=tuple(fallen))
+        Sought(search.type, search.path, search.named, search.url, search.period, considered=fallen)
     )
-    log.extend(Only(entries) for entries in fallen)
+    log.extend(Only(entries) for entries in fallen if entries.__class__ is list)
 
 
 def _search(whole: list[Any], values: list[Any]) -> Sought | None:

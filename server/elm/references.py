@@ -220,7 +220,7 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
     scope.body.functions.add(compiled.index)
     kind = compiled.type
     if compiled.memoised:
-        return Code(_remembered(compiled, operands[0].run), kind)
+        return Code(_remembered(compiled, operands[0]), kind)
     if compiled.held:
         return Code(_holding(compiled, [operand.run for operand in operands]), kind)
     if len(operands) == 1:
@@ -279,13 +279,14 @@ def _holding(compiled: CompiledFunction, thunks: list[Thunk]) -> Thunk:
     return holding
 
 
-def _remembered(compiled: CompiledFunction, operand: Thunk) -> Thunk:
+def _remembered(compiled: CompiledFunction, source: Code) -> Thunk:
     """A call whose value is remembered for the evaluation, by the very element it was called with."""
-    index = compiled.index
+    index, operand = compiled.index, source.run
+    slot = source.trail.slot if source.trail is not None and not source.trail.path else None
 
     def remembered(frame: Frame) -> Any:
         run = frame[RUN]
-        argument = operand(frame)
+        argument = operand(frame) if slot is None else frame[slot]
         if argument.__class__ is not dict:
             return compiled.run([run, frame[LOG], argument, *compiled.extra])
         key = (index, id(argument))
