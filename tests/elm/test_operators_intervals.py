@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -180,7 +181,7 @@ def test_collapsed_intervals_cover_the_same_points_and_do_not_touch(intervals: l
     collapsed = collapse(intervals)
     assert collapsed is not None
     assert set().union(*map(points, collapsed)) == set().union(*map(points, intervals))
-    for left, right in zip(collapsed, collapsed[1:], strict=False):
+    for left, right in pairwise(collapsed):
         assert before(left, right) is True
         assert meets(left, right) is False
 
