@@ -25,7 +25,7 @@ from server.elm.model import Model
 from server.elm.operators.registry import OPERATORS, Operator
 from server.elm.specialise import fused
 from server.elm.terminology import Terminology
-from server.elm.types import ListOf, Named, Type, result_type
+from server.elm.types import BOOLEAN, INTEGER, STRING, ListOf, Named, TupleOf, Type, result_type
 
 Frame = list[Any]
 Thunk = Callable[[Frame], Any]
@@ -127,7 +127,19 @@ class Scope:
 class CompiledFunction:
     """A function's code. Filled in after it is registered, so that a function may call itself."""
 
-    __slots__ = ("definitions", "extra", "functions", "held", "index", "memoised", "run", "source", "type")
+    __slots__ = (
+        "definitions",
+        "extra",
+        "functions",
+        "held",
+        "index",
+        "memoised",
+        "run",
+        "source",
+        "structures",
+        "tracing",
+        "type",
+    )
 
     def __init__(self, source: Function, index: int) -> None:
         self.source = source
@@ -136,6 +148,8 @@ class CompiledFunction:
         self.extra: list[None] = []
         self.type: Type = None
         self.memoised = False
+        self.structures: frozenset[int] = frozenset()
+        self.tracing = False
         self.held: list[tuple[int, int]] = []
         self.definitions: frozenset[int] = frozenset()
         self.functions: frozenset[int] = frozenset()
@@ -193,6 +207,7 @@ class Compiler:
         self._by_function: dict[int, CompiledFunction] = {}
         self._by_definition: dict[int, CompiledDefinition] = {}
         self._types_underway: set[int] = set()
+        self._tokens: dict[tuple[Any, ...], int] = {}
 
     # Definitions and functions
 
@@ -238,7 +253,9 @@ class Compiler:
                     for place, (name, _) in enumerate(source.operands)
                     if (held := scope.hold(name)) is not None
                 ]
-            known.memoised = self._memoised(source)
+            structures = self._structures(source)
+            known.memoised, known.structures = structures is not None, structures or frozenset()
+            known.tracing = self.tracing
             if source.body is None:
                 raise LoadError(f"{source} is external: no body is given.", place=str(source.library))
             code = self._whole(source.body, scope, body)
@@ -249,17 +266,24 @@ class Compiler:
             known.functions = frozenset(body.functions)
         return known
 
-    def _memoised(self, source: Function) -> bool:
-        """Whether calls are remembered: of one FHIR element, as FHIRHelpers' are, again and again."""
-        if len(source.operands) != 1:
-            return False
-        kind = source.operands[0][1]
-        return (
-            isinstance(kind, Named)
-            and kind.name.startswith("FHIR.")
-            and kind.name[5:] in self.model.classes
-            and self.model.primitive(kind) is None
-        )
+    def token(self, call: tuple[Any, ...]) -> int:
+        """A number for a function with some operands fixed: the same for the same."""
+        return self._tokens.setdefault(call, len(self._tokens))
+
+    def _structures(self, source: Function) -> frozenset[int] | None:
+        """Operands that are structures, known by identity; None if there are none, or others than words."""
+        found = set()
+        for place, (_, kind) in enumerate(source.operands):
+            if isinstance(kind, ListOf | TupleOf):
+                found.add(place)
+            elif not isinstance(kind, Named):
+                return None
+            elif kind.name.startswith("FHIR."):
+                if self.model.primitive(kind) is None:
+                    found.add(place)
+            elif kind not in (STRING, INTEGER, BOOLEAN):
+                return None
+        return frozenset(found) if found else None
 
     def _whole(self, node: Node, scope: Scope, body: Body) -> Code:
         try:

@@ -247,7 +247,7 @@ class Run:
         self.terminology = engine._terminology
         self.messages: list[tuple[str, str | None, str | None]] = []
         self.steps: list[Step] = []
-        self.calls: dict[tuple[int, int], tuple[Any, list[Any], Any]] = {}
+        self.calls: dict[tuple[Any, ...], tuple[Any, list[Any] | None, Any]] = {}
         size = len(engine._program.definitions)
         self.memo: list[Any] = [UNSET] * size
         self.logs: list[list[Any]] = [[]] * size

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.elm.calls import calling
 from server.elm.compiler import (
-    FIRST_SLOT,
     LOG,
     RUN,
     UNSET,
@@ -218,92 +218,7 @@ def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope:
     if inlined is not None:
         return inlined
     scope.body.functions.add(compiled.index)
-    kind = compiled.type
-    if compiled.memoised:
-        return Code(_remembered(compiled, operands[0]), kind)
-    if compiled.held:
-        return Code(_holding(compiled, [operand.run for operand in operands]), kind)
-    if len(operands) == 1:
-        first = operands[0].run
-
-        def unary(frame: Frame) -> Any:
-            run = frame[RUN]
-            run.left -= 1
-            if run.left < 0:
-                run.check()
-            return compiled.run([run, frame[LOG], first(frame), *compiled.extra])
-
-        return Code(unary, kind)
-    if len(operands) == 2:
-        left, right = operands[0].run, operands[1].run
-
-        def binary(frame: Frame) -> Any:
-            run = frame[RUN]
-            run.left -= 1
-            if run.left < 0:
-                run.check()
-            return compiled.run([run, frame[LOG], left(frame), right(frame), *compiled.extra])
-
-        return Code(binary, kind)
-    thunks = [operand.run for operand in operands]
-
-    def several(frame: Frame) -> Any:
-        run = frame[RUN]
-        run.left -= 1
-        if run.left < 0:
-            run.check()
-        return compiled.run([run, frame[LOG], *[thunk(frame) for thunk in thunks], *compiled.extra])
-
-    return Code(several, kind)
-
-
-def _holding(compiled: CompiledFunction, thunks: list[Thunk]) -> Thunk:
-    """A call with lists among its operands: what the log says of them is held for where they are used."""
-    places = dict(compiled.held)
-
-    def holding(frame: Frame) -> Any:
-        run, log = frame[RUN], frame[LOG]
-        run.left -= 1
-        if run.left < 0:
-            run.check()
-        inner = [run, log, *[None] * len(thunks), *compiled.extra]
-        for place, thunk in enumerate(thunks):
-            start = len(log)
-            inner[place + FIRST_SLOT] = thunk(frame)
-            held = places.get(place)
-            if held is not None:
-                inner[held] = log[start:]
-                del log[start:]
-        return compiled.run(inner)
-
-    return holding
-
-
-def _remembered(compiled: CompiledFunction, source: Code) -> Thunk:
-    """A call whose value is remembered for the evaluation, by the very element it was called with."""
-    index, operand = compiled.index, source.run
-    slot = source.trail.slot if source.trail is not None and not source.trail.path else None
-
-    def remembered(frame: Frame) -> Any:
-        run = frame[RUN]
-        argument = operand(frame) if slot is None else frame[slot]
-        if argument.__class__ is not dict:
-            return compiled.run([run, frame[LOG], argument, *compiled.extra])
-        key = (index, id(argument))
-        known = run.calls.get(key)
-        if known is None:
-            run.left -= 1
-            if run.left < 0:
-                run.check()
-            log: list[Any] = []
-            value = compiled.run([run, log, argument, *compiled.extra])
-            # The argument is kept too: while it is, its id is nobody else's.
-            run.calls[key] = known = (value, log, argument)
-        if known[1]:
-            frame[LOG].append(known[1])
-        return known[0]
-
-    return remembered
+    return Code(calling(compiler, compiled, operands), compiled.type)
 
 
 def _inline(compiler: Compiler, source: Function, operands: Sequence[Code]) -> Code | None:

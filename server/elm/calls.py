@@ -1,0 +1,177 @@
+"""Calls of functions: the frame handed over, what is remembered, what is held.
+
+CQL functions have no side effects, so a call with the same operands has the same value. Calls with a list, a
+resource or another structure among their operands are remembered for the evaluation by the identity of the
+structure: criteria ask the same of the same chart again and again.
+
+Traced, what the log says of a list operand is held back: the list is evidence where it is used, as far as it
+is used, not where it is handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from server.elm.compiler import FIRST_SLOT, LOG, RUN, Code, CompiledFunction, Compiler, Frame, Thunk
+
+_BY_VALUE: Final = (str, int, bool, type(None))
+
+
+def calling(compiler: Compiler, compiled: CompiledFunction, operands: Sequence[Code]) -> Thunk:
+    """A closure calling a function with these operands."""
+    if not compiled.memoised:
+        return _holding(compiled, operands) if compiled.held else _plain(compiled, operands)
+    fixed = tuple(
+        (place, value)
+        for place, operand in enumerate(operands)
+        if operand.constant and type(value := operand.run([None, None])) in _BY_VALUE
+    )
+    token = compiler.token((compiled.index, *((place, type(value), value) for place, value in fixed)))
+    known = {place for place, _ in fixed}
+    moving = [(place, operand) for place, operand in enumerate(operands) if place not in known]
+    template = [None] * len(operands)
+    for place, value in fixed:
+        template[place] = value
+    if len(moving) == 1 and moving[0][0] in compiled.structures:
+        return _remembered_one(compiled, token, template, *moving[0])
+    return _remembered(compiled, token, template, moving)
+
+
+def _plain(compiled: CompiledFunction, operands: Sequence[Code]) -> Thunk:
+    thunks = [operand.run for operand in operands]
+    if len(thunks) == 1:
+        only = thunks[0]
+
+        def unary(frame: Frame) -> Any:
+            run = frame[RUN]
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            return compiled.run([run, frame[LOG], only(frame), *compiled.extra])
+
+        return unary
+
+    def several(frame: Frame) -> Any:
+        run = frame[RUN]
+        run.left -= 1
+        if run.left < 0:
+            run.check()
+        return compiled.run([run, frame[LOG], *[thunk(frame) for thunk in thunks], *compiled.extra])
+
+    return several
+
+
+def _holding(compiled: CompiledFunction, operands: Sequence[Code]) -> Thunk:
+    places = dict(compiled.held)
+    thunks = [(operand.run, places.get(place)) for place, operand in enumerate(operands)]
+
+    def holding(frame: Frame) -> Any:
+        run, log = frame[RUN], frame[LOG]
+        run.left -= 1
+        if run.left < 0:
+            run.check()
+        inner = [run, log, *[None] * len(thunks), *compiled.extra]
+        for place, (thunk, held) in enumerate(thunks, FIRST_SLOT):
+            start = len(log)
+            inner[place] = thunk(frame)
+            if held is not None:
+                inner[held] = log[start:]
+                del log[start:]
+        return compiled.run(inner)
+
+    return holding
+
+
+def _remembered_one(
+    compiled: CompiledFunction, token: int, template: list[Any], place: int, operand: Code
+) -> Thunk:
+    """One structure as the only operand that is not fixed."""
+    thunk, at = operand.run, place + FIRST_SLOT
+    held = dict(compiled.held).get(place)
+
+    def remembered(frame: Frame) -> Any:
+        run, log = frame[RUN], frame[LOG]
+        if held is None:
+            argument, before = thunk(frame), None
+        else:
+            start = len(log)
+            argument = thunk(frame)
+            before = log[start:]
+            del log[start:]
+        key = (token, id(argument))
+        known = run.calls.get(key)
+        if known is None:
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            found: list[Any] = []
+            inner = [run, found, *template, *compiled.extra]
+            inner[at] = argument
+            if held is not None:
+                inner[held] = before
+            # The argument is kept too: while it is, its id is nobody else's.
+            run.calls[key] = known = (compiled.run(inner), found, argument)
+        if known[1]:
+            log.append(known[1])
+        return known[0]
+
+    def plainly(frame: Frame) -> Any:
+        run, argument = frame[RUN], thunk(frame)
+        key = (token, id(argument))
+        known = run.calls.get(key)
+        if known is None:
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            inner = [run, [], *template, *compiled.extra]
+            inner[at] = argument
+            run.calls[key] = known = (compiled.run(inner), None, argument)
+        return known[0]
+
+    return remembered if compiled.tracing else plainly
+
+
+def _remembered(
+    compiled: CompiledFunction, token: int, template: list[Any], moving: list[tuple[int, Code]]
+) -> Thunk:
+    """Several operands: structures by identity, words and numbers by value; others are not remembered."""
+    places = dict(compiled.held)
+    parts = [
+        (place + FIRST_SLOT, operand.run, place in compiled.structures, places.get(place))
+        for place, operand in moving
+    ]
+
+    def remembered(frame: Frame) -> Any:
+        run, log = frame[RUN], frame[LOG]
+        found: list[Any] = []
+        inner = [run, found, *template, *compiled.extra]
+        key: list[Any] | None = [token]
+        for at, thunk, structure, held in parts:
+            start = len(log)
+            inner[at] = argument = thunk(frame)
+            if held is not None:
+                inner[held] = log[start:]
+                del log[start:]
+            if key is None:
+                continue
+            if structure:
+                key.append(id(argument))
+            elif argument.__class__ in _BY_VALUE:
+                key.append(argument)
+            else:
+                key = None
+        known = None if key is None else run.calls.get(tuple(key))
+        if known is None:
+            run.left -= 1
+            if run.left < 0:
+                run.check()
+            arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
+            known = (compiled.run(inner), found, arguments)
+            if key is not None:
+                run.calls[tuple(key)] = known
+        if known[1]:
+            log.append(known[1])
+        return known[0]
+
+    return remembered
