@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from server.elm.errors import EvaluationError
 from server.elm.operators.calendar import add_duration, difference, duration
-from server.elm.operators.comparison import equal, equivalent, less, less_or_equal, order, order_at
+from server.elm.operators.comparison import equal, less, less_or_equal, order, order_at
 from server.elm.operators.conversion import to_date, to_date_time, to_string, to_time
 from server.elm.operators.datetime import date, date_time, date_time_component_from, time_from
+from server.elm.operators.equivalence import equivalent
 from server.elm.operators.interval import same_or_before
 from server.elm.temporal import DAY, HOUR, MILLISECOND, MONTH
 from server.elm.values import Date, DateTime, Quantity, Time, Uncertainty

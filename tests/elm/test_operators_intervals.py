@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from server.elm.errors import EvaluationError
 from server.elm.operators.bounds import end, start
 from server.elm.operators.comparison import equal
+from server.elm.operators.coverage import collapse, expand
 from server.elm.operators.interval import (
     after,
     before,
-    collapse,
     ends,
-    expand,
     interval,
     meets,
     overlaps,

@@ -23,19 +23,15 @@ from server.elm.operators.aggregate import (
 from server.elm.operators.arithmetic import (
     add,
     divided,
-    high_boundary,
-    low_boundary,
     modulo,
     multiplied,
     negated,
     power,
-    predecessor,
     rounded,
     subtract,
-    successor,
     truncated_divide,
 )
-from server.elm.operators.comparison import equal, equivalent, greater, less, order
+from server.elm.operators.comparison import equal, greater, less, order
 from server.elm.operators.conversion import (
     convert_quantity,
     to_boolean,
@@ -48,6 +44,7 @@ from server.elm.operators.conversion import (
     to_ratio,
     to_string,
 )
+from server.elm.operators.equivalence import equivalent
 from server.elm.operators.lists import descendents, distinct, flatten, index_of, slice_
 from server.elm.operators.logical import and_, implies, not_, or_, xor
 from server.elm.operators.membership import (
@@ -60,7 +57,9 @@ from server.elm.operators.membership import (
     union,
 )
 from server.elm.operators.messages import message
+from server.elm.operators.precision import high_boundary, low_boundary
 from server.elm.operators.registry import OPERATORS, operator
+from server.elm.operators.steps import predecessor, successor
 from server.elm.operators.string import (
     combine,
     length,

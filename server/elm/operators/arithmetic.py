@@ -3,7 +3,8 @@
 Integers are 32 bits, Longs 64, Decimals 28 digits with at most 8 places; a result that does not fit, and
 division by zero, are null. Quantities convert to the finer of the two units before they are added. What is
 known only within a range (`Uncertainty`) is added, subtracted and multiplied at its ends. Dates plus
-durations are `calendar`'s.
+durations are `calendar`'s; boundaries and Precision are in `precision`, neighbours and the ends of a type in
+`steps`.
 """
 
 from __future__ import annotations
@@ -18,29 +19,13 @@ from server.elm.errors import EvaluationError
 from server.elm.operators.calendar import add_duration
 from server.elm.operators.registry import operator
 from server.elm.temporal import (
-    DAY,
-    HOUR,
-    MILLISECOND,
-    MINUTE,
-    MONTH,
-    SECOND,
-    UNIT_MS,
-    YEAR,
     Date,
     DateTime,
-    Temporal,
     Time,
 )
 from server.elm.ucum import common, divide, multiply
 from server.elm.values import (
     ARITHMETIC,
-    INTEGER_MAX,
-    INTEGER_MIN,
-    LONG_MAX,
-    LONG_MIN,
-    MAX_DECIMAL,
-    MIN_DECIMAL,
-    STEP,
     Long,
     Quantity,
     Ratio,
@@ -49,8 +34,6 @@ from server.elm.values import (
     bounded_integer,
     bounded_long,
 )
-
-ELM_TYPES: Final = "{urn:hl7-org:elm-types:r1}"
 
 
 def _number(value: int, *like: Any) -> int | None:
@@ -189,81 +172,6 @@ def floor(a: Any) -> int | None:
     return bounded_integer(int(Decimal(a).to_integral_value(ROUND_FLOOR, ARITHMETIC)))
 
 
-# 16.7 HighBoundary, 16.10 LowBoundary
-
-# Digits of a date or time, as these operators and Precision count them, to component.
-_DATE_DIGITS: Final = MappingProxyType(
-    {4: YEAR, 6: MONTH, 8: DAY, 10: HOUR, 12: MINUTE, 14: SECOND, 17: MILLISECOND}
-)
-_TIME_DIGITS: Final = MappingProxyType({2: HOUR, 4: MINUTE, 6: SECOND, 9: MILLISECOND})
-
-
-@operator("HighBoundary", nulls="handle")
-def high_boundary(a: Any, digits: int | None = None) -> Any:
-    """The greatest value a may stand for, to so many digits; null beyond what the type has."""
-    if isinstance(a, Decimal | int):
-        return _decimal_boundary(Decimal(a), digits, up=True)
-    return None if a is None else _date_boundary(a, digits, up=True)
-
-
-@operator("LowBoundary", nulls="handle")
-def low_boundary(a: Any, digits: int | None = None) -> Any:
-    """The least value a may stand for, to so many digits; null beyond what the type has."""
-    if isinstance(a, Decimal | int):
-        return _decimal_boundary(Decimal(a), digits, up=False)
-    return None if a is None else _date_boundary(a, digits, up=False)
-
-
-def _decimal_boundary(a: Decimal, digits: int | None, *, up: bool) -> Decimal | None:
-    """CQL 1.5 reads 1.587 as 1.587 to 1.58799999…: what is not written may be any digit."""
-    places = 8 if digits is None else digits
-    if not 0 <= places <= 8:
-        return None
-    edge = a
-    if up == (a >= 0):
-        width = Decimal(1).scaleb(-decimal_places(a))
-        edge = ARITHMETIC.add(a, (width - STEP).copy_sign(1 if up else -1))
-    return edge.quantize(Decimal(1).scaleb(-places), ROUND_DOWN, ARITHMETIC)
-
-
-def _date_boundary(a: Temporal, digits: int | None, *, up: bool) -> Temporal | None:
-    table = _TIME_DIGITS if isinstance(a, Time) else _DATE_DIGITS
-    most = {Date: 8, DateTime: 17, Time: 9}[type(a)]
-    level = table.get(most if digits is None else digits)
-    if level is None or (digits is not None and digits > most):
-        return None
-    return at_precision(last_moment(a) if up else first_moment(a), level)
-
-
-def first_moment(a: Temporal) -> Temporal:
-    """The first value of full precision that a may stand for."""
-    if isinstance(a, Date):
-        return Date(a.low, a.low, DAY)
-    if isinstance(a, Time):
-        return Time(a.low, a.low, MILLISECOND)
-    return DateTime(a.low, a.low, MILLISECOND, a.offset)
-
-
-def last_moment(a: Temporal) -> Temporal:
-    """The last value of full precision that a may stand for: to the second still means .999 here."""
-    if isinstance(a, Date):
-        return Date(a.high, a.high, DAY)
-    high = a.high + 999 if a.precision == SECOND else a.high
-    if isinstance(a, Time):
-        return Time(high, high, MILLISECOND)
-    return DateTime(high, high, MILLISECOND, a.offset)
-
-
-def at_precision(a: Temporal, level: int) -> Temporal:
-    """The value with its components below `level` forgotten."""
-    components = a.components
-    if isinstance(a, Date):
-        return Date.of(*components[:level])
-    if isinstance(a, Time):
-        return Time.of(*components[: level - 3])
-    return DateTime.of(*components[:level], offset=a.offset)
-
-
 # 16.8 Log, 16.9 Ln
 
 
@@ -283,53 +191,6 @@ def natural_logarithm(a: Any) -> Decimal | None:
     if number == 0:
         raise EvaluationError("Ln(0) has no value: the logarithm of zero is unbounded.")
     return None if number < 0 else bounded_decimal(ARITHMETIC.ln(number))
-
-
-# 16.11 MaxValue, 16.12 MinValue
-
-_END: Final = Date.of(9999, 12, 31)
-_BEGINNING: Final = Date.of(1, 1, 1)
-MAXIMUM: Final = MappingProxyType(
-    {
-        "Integer": INTEGER_MAX,
-        "Long": Long(LONG_MAX),
-        "Decimal": MAX_DECIMAL,
-        "Quantity": Quantity(MAX_DECIMAL),
-        "Date": _END,
-        "DateTime": DateTime.of(9999, 12, 31, 23, 59, 59, 999, offset=0),
-        "Time": Time.of(23, 59, 59, 999),
-    }
-)
-MINIMUM: Final = MappingProxyType(
-    {
-        "Integer": INTEGER_MIN,
-        "Long": Long(LONG_MIN),
-        "Decimal": MIN_DECIMAL,
-        "Quantity": Quantity(MIN_DECIMAL),
-        "Date": _BEGINNING,
-        "DateTime": DateTime.of(1, 1, 1, 0, 0, 0, 0, offset=0),
-        "Time": Time.of(0, 0, 0, 0),
-    }
-)
-
-
-@operator("MaxValue", nulls="handle", options=("valueType",))
-def maximum(*, valueType: str) -> Any:
-    """The greatest value of a type."""
-    return _extreme(MAXIMUM, "maximum", valueType)
-
-
-@operator("MinValue", nulls="handle", options=("valueType",))
-def minimum(*, valueType: str) -> Any:
-    """The least value of a type."""
-    return _extreme(MINIMUM, "minimum", valueType)
-
-
-def _extreme(table: Any, word: str, value_type: str) -> Any:
-    name = value_type.removeprefix(ELM_TYPES)
-    if name not in table:
-        raise EvaluationError(f"{name} has no {word}: only numbers, quantities, dates and times do.")
-    return table[name]
 
 
 # 16.13 Modulo
@@ -408,84 +269,6 @@ def power(a: Any, exponent: Any) -> Any:
     if abs(a) <= 1:
         times = 2 - times % 2 if times else 0  # 0, 1 and -1 only ask whether it is odd
     return None if times > 64 else _number(int(a) ** times, a, exponent)
-
-
-# 16.17 Precision
-
-
-@operator("Precision", nulls="propagate")
-def precision(a: Any) -> int:
-    """Digits after the point of a Decimal, digits in all of a date or time."""
-    if isinstance(a, Decimal):
-        return decimal_places(a)
-    table = _TIME_DIGITS if isinstance(a, Time) else _DATE_DIGITS
-    return next(digits for digits, level in table.items() if level == a.precision)
-
-
-def decimal_places(a: Decimal) -> int:
-    """Digits after the point as written."""
-    exponent = a.as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-# 16.18 Predecessor, 16.21 Successor
-
-
-@operator("Predecessor", nulls="propagate")
-def predecessor(a: Any) -> Any:
-    """The value one step before; raises at the minimum of the type."""
-    result = step(a, -1)
-    if result is None:
-        raise EvaluationError(f"{a} is the least of its type: it has no predecessor.")
-    return result
-
-
-@operator("Successor", nulls="propagate")
-def successor(a: Any) -> Any:
-    """The value one step after; raises at the maximum of the type."""
-    result = step(a, 1)
-    if result is None:
-        raise EvaluationError(f"{a} is the greatest of its type: it has no successor.")
-    return result
-
-
-def step(a: Any, sign: int) -> Any:
-    """The neighbour of a value: 1, 0.00000001, or one unit of a date's precision; None beyond the type."""
-    if isinstance(a, Decimal):
-        moved = ARITHMETIC.add(a, STEP * sign)
-        return moved if MIN_DECIMAL <= moved <= MAX_DECIMAL else None
-    if isinstance(a, int):
-        return _number(int(a) + sign, a)
-    if isinstance(a, Quantity):
-        return _quantity(step(a.value, sign), a.unit)
-    if isinstance(a, Time):
-        width = UNIT_MS[a.precision] * sign
-        return Time(a.low + width, a.high + width, a.precision) if 0 <= a.low + width < 86_400_000 else None
-    if isinstance(a, Date | DateTime):
-        try:
-            return add_duration(a, _STEP_OF[a.precision], sign)
-        except EvaluationError:
-            return None
-    if isinstance(a, Uncertainty):
-        low, high = step(a.low, sign), step(a.high, sign)
-        return None if low is None or high is None else Uncertainty(low, high)
-    raise _no_overload("Successor" if sign > 0 else "Predecessor", a)
-
-
-_STEP_OF: Final = MappingProxyType(
-    {
-        level: Quantity(Decimal(1), word)
-        for level, word in (
-            (YEAR, "year"),
-            (MONTH, "month"),
-            (DAY, "day"),
-            (HOUR, "hour"),
-            (MINUTE, "minute"),
-            (SECOND, "second"),
-            (MILLISECOND, "millisecond"),
-        )
-    }
-)
 
 
 # 16.19 Round

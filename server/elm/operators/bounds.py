@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.elm.operators.arithmetic import MAXIMUM, MINIMUM, predecessor, successor
 from server.elm.operators.registry import operator
+from server.elm.operators.steps import MAXIMUM, MINIMUM, predecessor, successor
 from server.elm.temporal import DateTime
 from server.elm.values import Interval, Quantity, Uncertainty
 

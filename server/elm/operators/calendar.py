@@ -8,8 +8,8 @@ are the calendar's; a month added to the 31st ends on the last day there is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -94,28 +94,31 @@ def add_duration(moment: Temporal, amount: Quantity, sign: int = 1) -> Temporal:
 
 
 def _added(moment: Temporal, word: str, value: Decimal) -> Temporal:
-    if word != "second":
-        value = Decimal(int(value))  # only seconds have fractions
-    if word in ("year", "month") and moment.precision >= MONTH:
-        assert not isinstance(moment, Time)
-        return _add_months(moment, int(value) * (12 if word == "year" else 1))
-    if word == "year":
-        return _in_components(moment, int(value))
-    if word == "month":  # here known to the year only
-        return _in_components(moment, int(Fraction(int(value), 12)))
-    span = Fraction(value) * _MS[word]
-    if moment.precision < _LEVEL[word]:
-        whole = int(span / _MS_OF_LEVEL[moment.precision])
+    whole = int(value)
+    if word == "year" or word == "month":
+        months = whole * 12 if word == "year" else whole
         if moment.precision == YEAR:
-            return _in_components(moment, whole)
-        if moment.precision == MONTH:
-            assert not isinstance(moment, Time)
-            return _add_months(moment, whole)
-        span = Fraction(whole * _MS_OF_LEVEL[moment.precision])
-    return _shifted(moment, int(span))
+            return _add_years(moment, _toward_zero(months, 12))
+        assert not isinstance(moment, Time)
+        return _add_months(moment, months)
+    # Only seconds have fractions: above them time is counted by the calendar.
+    ms = int(value * SECOND_MS) if word == "second" else whole * _MS[word]
+    if moment.precision >= _LEVEL[word]:
+        return _shifted(moment, ms)
+    units = _toward_zero(ms, _MS_OF_LEVEL[moment.precision])
+    if moment.precision == YEAR:
+        return _add_years(moment, units)
+    if moment.precision == MONTH:
+        assert not isinstance(moment, Time)
+        return _add_months(moment, units)
+    return _shifted(moment, units * _MS_OF_LEVEL[moment.precision])
 
 
-def _in_components(moment: Temporal, years: int) -> Temporal:
+def _toward_zero(amount: int, unit: int) -> int:
+    return amount // unit if amount >= 0 else -(-amount // unit)
+
+
+def _add_years(moment: Temporal, years: int) -> Temporal:
     if isinstance(moment, DateTime):
         return DateTime.of(moment.year + years, offset=moment.offset)
     assert isinstance(moment, Date)
@@ -141,7 +144,7 @@ def _shifted(moment: Temporal, ms: int) -> Temporal:
         low = (moment.low + ms) % DAY_MS
         return Time(low, low + moment.high - moment.low, moment.precision)
     if isinstance(moment, Date):
-        days = int(Fraction(ms, DAY_MS))
+        days = _toward_zero(ms, DAY_MS)
         if not 1 <= moment.low + days <= _LAST_DAY:
             raise ValueError(days)
         return Date(moment.low + days, moment.high + days, moment.precision)
@@ -211,8 +214,8 @@ def _same_kind(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def _month_index(instant: Instant) -> tuple[int, int]:
-    known = Date(instant[0], instant[0], DAY)
-    return known.year * 12 + (known.month or 0) - 1, known.day or 0
+    known = date.fromordinal(instant[0])
+    return known.year * 12 + known.month - 1, known.day
 
 
 def _whole_months(a: Instant, b: Instant) -> int:
@@ -224,13 +227,13 @@ def _whole_months(a: Instant, b: Instant) -> int:
 
 
 def _whole_years(a: Instant, b: Instant) -> int:
-    return int(Fraction(_whole_months(a, b), 12))
+    return _toward_zero(_whole_months(a, b), 12)
 
 
 def _whole(ms: int) -> Callable[[Instant, Instant], int]:
     def count(a: Instant, b: Instant) -> int:
         span = (b[0] - a[0]) * DAY_MS + b[1] - a[1]
-        return span // ms if span >= 0 else -(-span // ms)
+        return _toward_zero(span, ms)
 
     return count
 
