@@ -8,8 +8,9 @@
     /review…                 server.review.routes
 
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
-(`router(services, version)`). Middlewares, from the outside: request id and log, CORS, then the routes;
-errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+(`router(services, version)`); one that answers at a FHIR base also says what it does there
+(`capability(version)`), which `metadata` puts together. Middlewares, from the outside: request id and log,
+CORS, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy.exc import OperationalError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -26,18 +27,22 @@ from starlette.staticfiles import StaticFiles
 
 from server import logs, web
 from server.adjudication.adjudicator import Adjudicator
+from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import Unavailable
 from server.fhir.handlers import answer_errors
-from server.fhir.responses import JsonResponse, error_response
+from server.fhir.requests import wants_json
+from server.fhir.responses import FhirResponse, JsonResponse, error_response
 from server.metrics import Metrics
+from server.pas import notices
 from server.policy.catalog import Catalog
 from server.review import routes as review_routes
-from server.services import Services
+from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store
 from server.web import routes as web_routes
+from server.work import Work
 
-DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir"}
+DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir", "subscriptions": "/fhir"}
 
 
 @cache
@@ -53,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings=settings,
         store=store,
         metrics=Metrics(),
+        work=Work(store),
         catalog=catalog,
         adjudicator=Adjudicator(catalog, store, settings),
         clock=settings.clock(),
@@ -68,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_closing(services),
     )
     app.state.services = services
+    app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)
     answer_errors(app)
     app.add_exception_handler(OperationalError, _database_unavailable)
     app.add_middleware(
@@ -86,7 +93,32 @@ def create_app(settings: Settings) -> FastAPI:
             routes = import_module(f"server.{door}.routes")
             for version in routes.VERSIONS:
                 app.include_router(routes.router(services, version), prefix=f"/r{version}{base}")
+    app.include_router(_metadata(services))
     return app
+
+
+def _metadata(services: Services) -> APIRouter:
+    """`{fhir base}/metadata` of each version: what the doors that answer there say they do."""
+    routes = APIRouter(tags=["FHIR base"], dependencies=[Depends(wants_json)])
+    software = Software("davinci-payer", metadata.version("davinci-payer"))
+
+    def say(version: Version) -> None:
+        parts = [
+            module.capability(version)
+            for door, base in DOORS.items()
+            if base and find_spec(f"server.{door}.routes")
+            for module in [import_module(f"server.{door}.routes")]
+            if version in module.VERSIONS
+        ]
+        statement = capability_statement(services.fhir_base(version), software, parts)
+
+        @routes.get(f"/r{version}/fhir/metadata", summary="What this base does", response_class=FhirResponse)
+        def capabilities() -> FhirResponse:
+            return FhirResponse(statement)
+
+    for version in GUIDES:
+        say(version)
+    return routes
 
 
 def _closing(services: Services):  # type: ignore[no-untyped-def]

@@ -4,23 +4,48 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 
+from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.pas import casebook
+from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
 from server.pas.submit import Caller, Submit
 from server.pas.versions import VERSIONS as SPOKEN
-from server.services import Services, Version
+from server.services import GUIDES, Services, Version
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
+
+
+def capability(version: Version) -> Contribution:
+    """What this door adds to the CapabilityStatement of the base."""
+    guide = "http://hl7.org/fhir/us/davinci-pas"
+    operations = {"submit": "Claim-submit", "inquire": "Claim-inquiry"}
+    return Contribution(
+        resources=[
+            {
+                "type": "Claim",
+                "operation": [
+                    {"name": name, "definition": f"{guide}/OperationDefinition/{definition}"}
+                    for name, definition in operations.items()
+                ],
+            },
+            *(
+                {"type": kind, "interaction": [{"code": "read"}]}
+                for kind in ("ClaimResponse", "CommunicationRequest", "Task")
+            ),
+        ],
+        instantiates=[f"{guide}/CapabilityStatement/intermediary-capabilitystatement"],
+        guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDES[version]['PAS']}"],
+    )
 
 
 def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
     spoken, base = SPOKEN[version], services.fhir_base(version)
-    submit = Submit(spoken, base, services.store, services.adjudicator)
+    submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
     inquire = Inquire(spoken, base, services.store)
     routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])
 

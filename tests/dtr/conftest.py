@@ -19,7 +19,7 @@ from server.dtr.populate import Filling, populate
 from server.elm import Engine
 from server.fhir import json
 from server.settings import Settings
-from tests.crd.builders import DAY, PATIENT, coverage
+from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage
 from tests.emitted import record
 
 Resource = dict[str, Any]
@@ -136,11 +136,53 @@ class Dtr:
         assert body["resourceType"] == "OperationOutcome"
         return list(body["issue"])
 
+    def asserted(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> str:
+        """The coverage-assertion-id that CRD gives for an order."""
+        call = order_sign(order, member, chart)
+        told = self.http.post(
+            f"/r{self.version}/cds-services/order-sign",
+            content=json.encode(call),
+            headers={"Content-Type": "application/json"},
+        ).json()
+        (found,) = {
+            part["valueString"]
+            for action in told["systemActions"]
+            for extension in action["resource"]["extension"]
+            if extension["url"].endswith("ext-coverage-information")
+            for part in extension["extension"]
+            if part["url"] == "coverage-assertion-id"
+        }
+        return str(found)
+
     def refused(self, response: httpx.Response) -> tuple[int, list[Resource]]:
         body = json.decode_object(response.content)
         assert body["resourceType"] == "OperationOutcome"
         assert response.headers["content-type"].startswith("application/fhir+json")
         return response.status_code, list(body["issue"])
+
+
+def order_sign(order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> Resource:
+    """A hook call about one order, with all it takes prefetched."""
+    return {
+        "hook": "order-sign",
+        "hookInstance": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
+        "context": {
+            "userId": "Practitioner/dr-lee",
+            "patientId": "anna",
+            "draftOrders": bundle("collection", [order]),
+        },
+        "prefetch": {
+            "patient": PATIENT,
+            "coverage": bundle("searchset", [member]),
+            "user": PHYSICIAN,
+            "chart": bundle("searchset", chart),
+        },
+    }
+
+
+def bundle(kind: str, resources: Iterable[Resource]) -> Resource:
+    entries = [{"resource": each} for each in resources]
+    return {"resourceType": "Bundle", "type": kind, "entry": entries}
 
 
 def resource(name: str, content: Resource) -> Resource:

@@ -3,6 +3,7 @@
 import pytest
 
 from server.fhir import json
+from server.store import questionnaire_errors
 from tests.crd.builders import shoulder
 from tests.dtr.conftest import GUIDES, Dtr
 from tests.emitted import record
@@ -79,8 +80,6 @@ def test_a_report_of_errors_is_kept(dtr: Dtr) -> None:
         ],
     }
     assert dtr.post("Questionnaire/$log-questionnaire-errors", report).status_code == 204
-    from server.store import questionnaire_errors
-
     with dtr.app.state.services.store.reading() as tx:
         kept = questionnaire_errors.newest(tx)[0]
     assert kept.version == dtr.version

@@ -1,5 +1,6 @@
 """Apps report what they could not make of a form; what is kept says nothing about the patient."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -13,8 +14,6 @@ FORM = "https://payer.example/Questionnaire/mri-shoulder|1.0.0"
 
 
 def read(*parameters: dict[str, Any]) -> list[Any]:
-    import datetime as dt
-
     now = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
     return read_complaints({"resourceType": "Parameters", "parameter": list(parameters)}, V2_0, "app", now)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.dtr.form import define_of
 from server.fhir import json
 from tests.crd.builders import lumbar, shoulder
 from tests.dtr.conftest import Dtr, Package, elm_of
@@ -116,10 +117,8 @@ def test_2_0_names_its_libraries_as_the_test_kit_compares_them_2_2_by_version(pa
 
 
 def test_every_define_the_form_names_is_in_its_library(package: Package) -> None:
-    from server.dtr.form import define_of
-
     defines = {
-        library["name"]: {d["name"] for d in elm_of(library)["library"]["statements"]["def"]}
+        library["name"]: {d["name"] for d in elm_of(library)["library"].get("statements", {}).get("def", [])}
         for library in package.libraries
     }
     for item in package.form.items.values():

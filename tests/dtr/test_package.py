@@ -106,12 +106,7 @@ def test_what_has_not_changed_is_not_sent_again(dtr: Dtr) -> None:
 def test_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
     member = coverage()
     order = shoulder(insurance=[{"reference": "Coverage/cov-1"}])
-    told = dtr.http.post(
-        f"/r{dtr.version}/cds-services/order-sign",
-        json=_order_sign(order, member),
-        headers={"Content-Type": "application/json"},
-    ).json()
-    assertion = _assertion(told)
+    assertion = dtr.asserted(order, member)
     (package,) = dtr.packages(resource("coverage", member), context(assertion))
     assert package.form.canonical == f"{SHOULDER}|1.0.0"
 
@@ -191,38 +186,3 @@ def test_every_spelling_of_the_address_answers(dtr: Dtr, path: str) -> None:
 def test_small_edits_of_the_order_do_not_matter(dtr: Dtr) -> None:
     order = shoulder(status="active", note=[{"text": "please soon"}])
     assert dtr.package(order).form.canonical == f"{SHOULDER}|1.0.0"
-
-
-def _order_sign(order: dict[str, Any], member: dict[str, Any]) -> dict[str, Any]:
-    from tests.crd.builders import PATIENT, PHYSICIAN
-
-    return {
-        "hook": "order-sign",
-        "hookInstance": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
-        "context": {
-            "userId": "Practitioner/dr-lee",
-            "patientId": "anna",
-            "draftOrders": {
-                "resourceType": "Bundle",
-                "type": "collection",
-                "entry": [{"resource": order}],
-            },
-        },
-        "prefetch": {
-            "patient": PATIENT,
-            "coverage": {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": member}]},
-            "user": PHYSICIAN,
-        },
-    }
-
-
-def _assertion(answer: dict[str, Any]) -> str:
-    found = [
-        part["valueString"]
-        for action in answer["systemActions"]
-        for extension in action["resource"]["extension"]
-        if extension["url"].endswith("ext-coverage-information")
-        for part in extension["extension"]
-        if part["url"] == "coverage-assertion-id"
-    ]
-    return str(found[0])

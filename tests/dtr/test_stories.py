@@ -42,7 +42,7 @@ def test_nothing_is_asked_of_a_chart_that_shows_the_whole_trial(dtr: Dtr) -> Non
 
 
 def test_cauda_equina_signs_answer_the_lumbar_form_by_themselves(dtr: Dtr) -> None:
-    order = lumbar("G83.4")
+    order = lumbar("M54.16")
     filling = dtr.package(order).filled([order, finding("saddle-anesthesia", 0)])
     assert filling.asked == ()
     assert "LS-IMM.8" in [answer["valueCoding"]["code"] for answer in filling.answers["LS-IMM"]]
@@ -50,7 +50,9 @@ def test_cauda_equina_signs_answer_the_lumbar_form_by_themselves(dtr: Dtr) -> No
 
 def test_an_answer_brings_the_next_questions_until_none_is_left(dtr: Dtr) -> None:
     order = shoulder()
-    filling = dtr.package(order).filled([order, film("73030", 10), finding("neer", 3), score("nrs", 6, 3)])
+    filling = dtr.package(order).filled(
+        [order, film("73030", 10), finding("neer", 3), score("quickdash", 41, 3)]
+    )
     assert set(filling.asked) == {"SH-IMM", "CC-DUR.start"}
     filling = filling.answered({"SH-IMM": ["none"], "CC-DUR.start": "2026-09-25"}, DOCTOR)
     assert set(filling.asked) == {"CC-DUR.modalities", "CC-OUT", "CC-REEVAL"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.dtr.response import answered_items
+from server.dtr.response import answered_items, items_of
 from server.dtr.validation import faults
 from tests.dtr.forms import answers, form
 
@@ -33,8 +33,6 @@ def response(status: str = "completed", **given: Any) -> dict[str, Any]:
 
 
 def item(held: dict[str, Any], link_id: str) -> dict[str, Any]:
-    from server.dtr.response import items_of
-
     return next(found for found, _ in items_of(held) if found["linkId"] == link_id)  # type: ignore[return-value]
 
 
