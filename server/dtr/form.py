@@ -200,6 +200,15 @@ def define_of(expression: Element) -> tuple[str, str]:
     return match["quoted"] or match["plain"], match["define"] or match["word"]
 
 
+TREATMENT = {"CC-DUR.modalities": "CC-MOD", "CC-DUR.hep-followup": "CC-MOD"}
+
+
+def criterion_of(link_id: str) -> str:
+    """The criterion that a question settles: questions are named after theirs, those about the kinds of
+    treatment after the trial they belong to."""
+    return TREATMENT.get(link_id) or link_id.partition(".")[0]
+
+
 def plain_answer(item: Item, given: Any) -> Answer | None:
     """A plain value as an answer of the item's type: a code as the option of that code, a day as valueDate.
 

@@ -46,6 +46,7 @@ class Libraries:
     def fhir(self, name: str) -> dict[str, Any]:
         """Library, FHIR R4. KeyError where there is none of that name."""
         elm = self.elm[name]["library"]
+        depends_on, needs = _depends_on(elm), _data_requirements(elm)
         source, compiled = self._folder / f"{name}.cql", self._folder / "elm" / f"{name}.json"
         return {
             "resourceType": "Library",
@@ -66,16 +67,9 @@ class Libraries:
             },
             "date": RELEASED,
             "publisher": self._publisher,
-            "relatedArtifact": [
-                {
-                    "type": "depends-on",
-                    "display": each["path"],
-                    "url": f"{BASE}/Library/{each['path']}",
-                    "resource": f"{BASE}/Library/{each['path']}|{each['version']}",
-                }
-                for each in _included(elm)
-            ],
-            "dataRequirement": _data_requirements(elm),
+            # FHIR allows no empty list.
+            **({"relatedArtifact": depends_on} if depends_on else {}),
+            **({"dataRequirement": needs} if needs else {}),
             "content": [_attached("text/cql", source), _attached("application/elm+json", compiled)],
         }
 
@@ -86,6 +80,18 @@ def _attached(kind: str, path: Path) -> dict[str, str]:
 
 def _included(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(elm.get("includes", {}).get("def", []))
+
+
+def _depends_on(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "depends-on",
+            "display": each["path"],
+            "url": f"{BASE}/Library/{each['path']}",
+            "resource": f"{BASE}/Library/{each['path']}|{each['version']}",
+        }
+        for each in _included(elm)
+    ]
 
 
 def _data_requirements(elm: Mapping[str, Any]) -> list[dict[str, Any]]:

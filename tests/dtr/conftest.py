@@ -106,9 +106,7 @@ class Dtr:
     def answer(self, *parameters: Resource) -> Resource:
         response = self.ask(*parameters)
         assert response.status_code == 200, response.text
-        body = json.decode_object(response.content)
-        record(GUIDES[self.version], body)
-        return body
+        return json.decode_object(response.content)
 
     def packages(self, *parameters: Resource) -> list[Package]:
         body = self.answer(*parameters)
@@ -130,6 +128,7 @@ class Dtr:
     def outcome(self, *parameters: Resource) -> list[Resource]:
         """What was remarked on beside the bundles, or instead of them."""
         body = self.answer(*parameters)
+        record(GUIDES[self.version], without_bundles(body))
         if body["resourceType"] == "Parameters":
             name = {"2.0": "operationOutcome", "2.2": "outcome"}[self.version]
             (body,) = [p["resource"] for p in body["parameter"] if p["name"] == name]
@@ -183,6 +182,14 @@ def order_sign(order: Resource, member: Resource, chart: Iterable[Resource] = ()
 def bundle(kind: str, resources: Iterable[Resource]) -> Resource:
     entries = [{"resource": each} for each in resources]
     return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+
+def without_bundles(answer: Resource) -> Resource:
+    """Packages are large and recorded once each; of other answers only the remarks are."""
+    if answer["resourceType"] != "Parameters":
+        return answer
+    remarks = [p for p in answer["parameter"] if p["resource"]["resourceType"] != "Bundle"]
+    return {"resourceType": "Parameters", "parameter": remarks}
 
 
 def resource(name: str, content: Resource) -> Resource:

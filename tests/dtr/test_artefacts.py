@@ -25,7 +25,10 @@ def test_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
     assert everything["total"] == len(everything["entry"]) > 0
     first = everything["entry"][0]["resource"]
     found = json.decode_object(dtr.get(kind, url=first["url"], version=first["version"]).content)
-    record(GUIDES[dtr.version], found)
+    # A form read by itself would make the validator run its CQL conditions over recorded responses, which
+    # it cannot; packages carry the forms that are judged.
+    if kind != "Questionnaire":
+        record(GUIDES[dtr.version], found)
     assert [entry["resource"]["url"] for entry in found["entry"]] == [first["url"]]
     assert found["link"][0]["url"].startswith(f"http://127.0.0.1:8080/r{dtr.version}/fhir/{kind}?url=")
     nothing = json.decode_object(dtr.get(kind, url=first["url"], version="0.0.1").content)
@@ -53,7 +56,7 @@ def test_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
 
 def test_the_base_says_what_it_does(dtr: Dtr) -> None:
     statement = json.decode_object(dtr.get("metadata").content)
-    record(GUIDES[dtr.version], statement)
+    record({"2.0": "pas-2.0.1", "2.2": "pas-2.2.1"}[dtr.version], statement)
     resources = {found["type"]: found for found in statement["rest"][0]["resource"]}
     operations = {operation["name"] for operation in resources["Questionnaire"]["operation"]}
     assert {"questionnaire-package", "log-questionnaire-errors"} <= operations

@@ -9,7 +9,8 @@ import pytest
 from server.dtr.form import define_of
 from server.fhir import json
 from tests.crd.builders import lumbar, shoulder
-from tests.dtr.conftest import Dtr, Package, elm_of
+from tests.dtr.conftest import GUIDES, Dtr, Package, elm_of
+from tests.emitted import record
 
 ORDERS = {"shoulder": shoulder(), "lumbar spine": lumbar()}
 
@@ -17,6 +18,12 @@ ORDERS = {"shoulder": shoulder(), "lumbar spine": lumbar()}
 @pytest.fixture(params=ORDERS)
 def package(request: pytest.FixtureRequest, dtr: Dtr) -> Package:
     return dtr.package(ORDERS[request.param])
+
+
+def test_a_package_as_it_goes_out_is_what_the_guide_describes(package: Package) -> None:
+    """The official validator judges what is recorded here."""
+    record(GUIDES[package.dtr.version], package.bundle)
+    assert package.bundle["meta"]["profile"][0].endswith("DTR-QPackageBundle")
 
 
 def unmet(libraries: Iterable[dict[str, Any]], form_libraries: Iterable[str]) -> set[str]:

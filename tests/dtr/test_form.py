@@ -70,7 +70,7 @@ def test_a_start_and_no_treatment_exclude_each_other() -> None:
 
 def test_no_indication_and_no_treatment_end_the_lumbar_form_not_the_shoulders_tests() -> None:
     assert asked("mri-lumbar-spine", LS_IMM=["none"], CC_DUR_none=True) == ()
-    assert asked("mri-shoulder", SH_IMM=["none"], CC_DUR_none=True) == ("EXM",)
+    assert asked("mri-shoulder", SH_IMM=["none"], CC_DUR_none=True) == ("EXM", "FUN")
 
 
 def test_home_exercise_asks_for_its_follow_up() -> None:

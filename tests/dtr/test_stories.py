@@ -1,5 +1,6 @@
 """An app in an EHR gets the form for an order, fills it from the chart, and asks the rest."""
 
+from server.dtr.validation import faults
 from tests.crd.builders import (
     film,
     finding,
@@ -13,7 +14,8 @@ from tests.crd.builders import (
     therapy_plan,
     visit,
 )
-from tests.dtr.conftest import Dtr
+from tests.dtr.conftest import GUIDES, Dtr
+from tests.emitted import record
 
 DOCTOR = "Practitioner/dr-lee"
 
@@ -57,7 +59,11 @@ def test_an_answer_brings_the_next_questions_until_none_is_left(dtr: Dtr) -> Non
     filling = filling.answered({"SH-IMM": ["none"], "CC-DUR.start": "2026-09-25"}, DOCTOR)
     assert set(filling.asked) == {"CC-DUR.modalities", "CC-OUT", "CC-REEVAL"}
     filling = filling.answered({"CC-DUR.modalities": ["pt", "nsaid"], "CC-OUT": "no-change"}, DOCTOR)
-    assert filling.answered({"CC-REEVAL": True, "CC-REEVAL.date": "2026-11-18"}, DOCTOR).asked == ()
+    filling = filling.answered({"CC-REEVAL": True, "CC-REEVAL.date": "2026-11-18"}, DOCTOR)
+    assert filling.asked == ()
+    complete = filling.response("completed", dtr.app.state.services.clock())
+    record(GUIDES[dtr.version], complete)
+    assert faults(filling.form, complete) == []
 
 
 def test_every_answer_says_who_gave_it(dtr: Dtr) -> None:

@@ -1,0 +1,106 @@
+"""Only what is missing is asked: after the form's CQL has run over the chart, the questions left open are
+those of the unknown criteria that matter, and they fall to none as the chart grows to suffice.
+
+Charts are drawn from facts that each settle one criterion of conservative care, or an indication.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.dtr.form import Form, criterion_of
+from server.dtr.populate import populate
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision, Determination
+from server.policy.determine import determine
+from server.policy.request import Chart, Member
+from tests.crd.builders import (
+    DAY,
+    PATIENT,
+    PHYSICIAN,
+    coverage,
+    film,
+    finding,
+    lumbar,
+    nsaid,
+    occupational_therapy,
+    pain,
+    procedure,
+    score,
+    shoulder,
+    therapy,
+    visit,
+)
+
+NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+FACTS: dict[str, list[dict[str, Any]]] = {
+    "six weeks of therapy": [*therapy(56, 0), nsaid(56, 56)],
+    "three weeks of therapy": therapy(21, 0),
+    "therapy long ago": therapy(200, 150),
+    "a film": [film("73030", 30), film("72100", 30)],
+    "an old film": [film("73030", 300)],
+    "an examination": [finding("empty-can", 5, positive=False), finding("slr-positive", 5)],
+    "a score": [score("quickdash", 41, 5), score("odi", 40, 5)],
+    "a low score": [score("quickdash", 5, 5), score("odi", 4, 5)],
+    "pain": [pain(6, 5)],
+    "a visit": [visit(3)],
+    "a new foot drop": [finding("foot-drop", 4)],
+    "an earlier MRI": [procedure("73221", 60), procedure("72148", 60)],
+    "occupational therapy": occupational_therapy(50, 1),
+}
+SUFFICIENT = ["six weeks of therapy", "a film", "an examination", "a score", "pain", "a visit"]
+ORDERS = {
+    "shoulder": shoulder(),
+    "shoulder without a side": shoulder(side=""),
+    "shoulder in hospital": shoulder(place="22"),
+    "lumbar spine": lumbar(),
+    "lumbar spine in hospital": lumbar(place="19"),
+    "lumbar spine, unspecific": lumbar("M54.50"),
+}
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.load()
+
+
+def said(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> Determination:
+    """What the policy says under the plan whose parameters the forms carry."""
+    member = Member(key="m", coverage=coverage())
+    return determine(order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW)
+
+
+def asked(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> set[str]:
+    """The criteria whose questions the form leaves open."""
+    policy = catalog.policy_for(order, DAY)
+    assert policy is not None
+    form = catalog.questionnaire(policy.questionnaire)
+    assert form is not None
+    filling = populate(Form(form), {}, catalog.engine, [PATIENT, PHYSICIAN, order, *chart], NOW, "auto")
+    return {criterion_of(link_id) for link_id in filling.asked}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(ORDERS)), st.sets(st.sampled_from(sorted(FACTS))))
+def test_what_stays_open_is_what_is_unknown_and_matters(catalog: Catalog, name: str, facts: set[str]) -> None:
+    chart = [resource for fact in sorted(facts) for resource in FACTS[fact]]
+    told = said(catalog, ORDERS[name], chart)
+    if told.decision is Decision.MORE_INFO:
+        assert asked(catalog, ORDERS[name], chart) == set(told.matters)
+    elif told.decision is Decision.APPROVE:
+        assert asked(catalog, ORDERS[name], chart) == set()
+
+
+@pytest.mark.parametrize("name", ["shoulder", "lumbar spine"])
+def test_the_questions_fall_to_none_as_the_chart_grows_to_suffice(catalog: Catalog, name: str) -> None:
+    chart: list[dict[str, Any]] = []
+    counts = [len(asked(catalog, ORDERS[name], chart))]
+    for fact in SUFFICIENT:
+        chart += FACTS[fact]
+        counts.append(len(asked(catalog, ORDERS[name], chart)))
+    assert counts[-1] == 0
+    assert said(catalog, ORDERS[name], chart).decision is Decision.APPROVE
