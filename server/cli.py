@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import server
-from server import logs, tls
+from server import background, logs, tls
 from server.app import create_app
 from server.services import GUIDES
 from server.settings import Settings
@@ -67,7 +67,8 @@ def serve() -> None:
         )
         config.ssl = tls.server_context(certificate, key)
     print_banner(settings, Console(stderr=True))
-    uvicorn.Server(config).run()
+    with background.running(application.state.services):
+        uvicorn.Server(config).run()
 
 
 @app.command("settings")

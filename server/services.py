@@ -14,6 +14,7 @@ from server.metrics import Metrics
 from server.policy.catalog import Catalog
 from server.settings import Settings
 from server.store import Store
+from server.work import Work
 
 Version = Literal["2.0", "2.2"]
 """`2.0` is CRD, DTR and PAS 2.0.1 under `/r2.0`; `2.2` is CRD 2.2.1, DTR 2.2.0 and PAS 2.2.1 under
@@ -32,6 +33,7 @@ class Services:
     settings: Settings
     store: Store
     metrics: Metrics
+    work: Work
     catalog: Catalog
     adjudicator: Adjudicator
     clock: Callable[[], datetime]

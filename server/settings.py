@@ -70,8 +70,8 @@ class Settings(BaseSettings):
     )
     unversioned_libraries: bool = Field(
         True,
-        description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR 2.0.1 "
-        "compares with. The guide itself wants the version.",
+        description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR "
+        "2.0.1 compares with. The guide itself wants the version.",
     )
     static_tokens: Annotated[tuple[str, ...], NoDecode] = _for_tests(
         (), "Bearer tokens, comma-separated, that are valid without a token endpoint."

@@ -129,10 +129,10 @@ def complete(
     answer: Resource,
     *,
     fresh: Sequence[int],
-) -> None:
+) -> list[stored.WorkItem]:
     """Lines, names, what waits for a person, what happened, and the answer as it goes out. `standing` may
     hold more than the answer tells: what an earlier version asked and this one does not mention. `fresh` are
-    the sequences decided just now."""
+    the sequences decided just now. Gives the work items that were opened."""
     row.status = status_of([line.item.verdict for line in standing])
     row.rejections = [list(rejection) for rejection in case.rejections]
     row.response = answer
@@ -140,10 +140,13 @@ def complete(
     names = _names(case) if standing else []
     cases.keep(tx, row, [_row(tx, case.id, line) for line in standing], names)
     for line in standing:
-        if isinstance(line.item.verdict, InReview):
-            work_items.add(tx, _work_item(case.id, line, line.item.verdict, case.decided))
         if line.item.sequence in fresh:
             tell(tx, case.id, line, RULES, case.decided)
+    return [
+        open_work_item(tx, case.id, line, line.item.verdict, case.decided)
+        for line in standing
+        if isinstance(line.item.verdict, InReview)
+    ]
 
 
 def status_of(verdicts: Sequence[Verdict]) -> str:
@@ -285,14 +288,22 @@ def _names(case: Case) -> list[stored.PaIdentifier]:
     ]
 
 
-def _work_item(case_id: str, line: Standing, review: InReview, now: dt.datetime) -> stored.WorkItem:
-    return stored.WorkItem(
-        id=work_items.new_id(),
-        case_id=case_id,
-        sequence=line.item.sequence,
-        recommendation="deny" if review.recommended else "review",
-        reason=review.recommended.text if review.recommended else review.why,
-        due=line.due,
-        status="open",
-        created=now,
+def open_work_item(
+    tx: Transaction, case_id: str, line: Standing, review: InReview, now: dt.datetime
+) -> stored.WorkItem:
+    """The line waits for a person: once more under its old work item where it has one."""
+    recommended = review.recommended
+    told: dict[str, Any] = {
+        "recommendation": "deny" if recommended else "review",
+        "reason": recommended.text if recommended else review.why,
+        "due": line.due,
+        "status": "open",
+    }
+    known = work_items.of_line(tx, case_id, line.item.sequence)
+    if known is not None:
+        return work_items.reopen(tx, known, **told)
+    item = stored.WorkItem(
+        id=work_items.new_id(), case_id=case_id, sequence=line.item.sequence, created=now, **told
     )
+    work_items.add(tx, item)
+    return item

@@ -42,8 +42,8 @@ class Inquiry:
 
     def names(self, case: Case) -> bool:
         """Whether the case has one of the inquiry's own Claim.identifiers."""
-        asked = set(_identifiers(self.read.claim))
-        return bool(asked & set(_identifiers(case.read.claim)))
+        asked = set(identifiers(self.read.claim))
+        return bool(asked & set(identifiers(case.read.claim)))
 
     def matches(self, case: Case) -> bool:
         """Whether some item of the case is what some item of the inquiry asks for."""
@@ -69,7 +69,7 @@ def providers(read: Submission) -> set[str]:
             continue
         seen.add(id(resource))
         entry = read.resolver.entry_of(resource)
-        found |= {*_identifiers(resource), *([entry.full_url] if entry else [])}
+        found |= {*identifiers(resource), *([entry.full_url] if entry else [])}
         behind = (read.resolve(text, resource) for _, text in references_of(resource, ""))
         waiting += [target for target in behind if target is not None]
     return found
@@ -91,7 +91,8 @@ def _provider_references(read: Submission) -> Iterator[Resource]:
             yield found
 
 
-def _identifiers(resource: Resource) -> Iterator[str]:
+def identifiers(resource: Resource) -> Iterator[str]:
+    """The business identifiers of a resource, `system|value`."""
     listed = resource.get("identifier")
     for identifier in listed if isinstance(listed, list) else []:
         if isinstance(identifier, dict) and identifier.get("value"):

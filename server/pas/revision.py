@@ -19,6 +19,7 @@ from server.pas import casebook, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change
+from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge
 from server.pas.marks import cancelled, changed
 from server.pas.rejection import Rejection
@@ -38,6 +39,7 @@ class Revision:
     version: Version
     base: str
     judge: Judge
+    assign: Assign
     docket: Docket
     change: Change
 
@@ -154,7 +156,8 @@ class Revision:
         items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
         answer = pas_response_bundle(self.version, case, self.base, now)
-        casebook.complete(tx, row, case, standing, answer, fresh=fresh)
+        for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
+            self.assign(tx, opened)
         return answer
 
 

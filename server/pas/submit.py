@@ -18,6 +18,7 @@ from server.pas import casebook, rejection
 from server.pas.case import Case, Item
 from server.pas.casebook import Standing
 from server.pas.change import change_of
+from server.pas.handover import Assign
 from server.pas.intake import read as read_request
 from server.pas.judging import Docket, Judge, Line, rehearsed
 from server.pas.rejection import Rejection
@@ -47,6 +48,7 @@ class Submit:
     base: str
     store: Store
     adjudicator: Adjudicator
+    assign: Assign
 
     @property
     def judge(self) -> Judge:
@@ -63,7 +65,7 @@ class Submit:
             if first is not None:
                 return first
             if changing:
-                revision = Revision(self.version, self.base, self.judge, docket, changing)
+                revision = Revision(self.version, self.base, self.judge, self.assign, docket, changing)
                 return revision.answer(tx, case_id, caller.client, now)
             return self._decided(tx, docket, judged, rejections, case_id, caller, now)
 
@@ -126,5 +128,6 @@ class Submit:
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
         answer = pas_response_bundle(self.version, case, self.base, now)
         fresh = [item.sequence for item in items]
-        casebook.complete(tx, row, case, standing, answer, fresh=fresh)
+        for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
+            self.assign(tx, opened)
         return answer

@@ -76,8 +76,8 @@ def _told(
     held: Authorization | None,
     chart: Chart,
 ) -> Determination:
-    said = Decision(run["Decision"].value)
-    gate = run["Gate"].value or ""
+    said = Decision(str(run["Decision"].value))
+    gate = str(run["Gate"].value or "")
     unmet = _sorted(run["Unmet"].value, policy)
     unknown = _sorted(run["Unknown"].value, policy)
     blocking = {*unmet, *unknown}
@@ -129,7 +129,7 @@ def _told(
 def _criterion(run: Run, name: str, policy: Policy, in_the_way: bool) -> Criterion:
     text = policy.criteria[name]
     result = run[name]
-    value = Met.of(result.value)
+    value = Met.of(None if result.value is None else bool(result.value))
     evidence = tuple(Evidence(e.reference, _summary(e.resource), _day(e.resource)) for e in result.evidence)
     words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]
     found = ", ".join(dict.fromkeys(e.summary for e in evidence[:3] if e.summary))
@@ -373,7 +373,7 @@ def _summary(resource: Mapping[str, Any]) -> str:
     if kind in ("Patient", "QuestionnaireResponse"):
         return "age" if kind == "Patient" else "answers of the form"
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or {}
-    coding = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
+    coding: Resource = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
     named = coding.get("display") or coding.get("code") or kind
     day = _day(resource)
     return f"{named} on {day.isoformat()}" if day else str(named)

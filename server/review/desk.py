@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import casebook, verdict
+from server.pas import casebook, notices, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
@@ -149,6 +149,8 @@ class Desk:
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
             casebook.settle(tx, waiting.case, line, self._answer(waiting.case, now), now)
             casebook.tell(tx, waiting.case.id, line, review.actor, now)
+            read = casebook.read_again(tx, waiting.case).read
+            notices.tell(tx, self.services.work, waiting.case, read, now)
             return replace(waiting, line=line)
 
     def _answer(self, row: stored.PaCase, now: dt.datetime) -> Callable[[Case], Resource]:

@@ -85,3 +85,13 @@ def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:
 def identifiers(tx: Transaction, case_id: str) -> Sequence[PaIdentifier]:
     asked = select(PaIdentifier).where(PaIdentifier.case_id == case_id)
     return tx.scalars(asked.order_by(PaIdentifier.kind, PaIdentifier.system, PaIdentifier.value)).all()
+
+
+def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
+    """The lines of cases that hold which are not decided though their time is up."""
+    asked = (
+        select(PaItem)
+        .join(PaCase, PaCase.id == PaItem.case_id)
+        .where(PaItem.decided.is_(None), PaItem.due <= now, PaCase.replaced_by.is_(None))
+    )
+    return tx.scalars(asked.order_by(PaItem.due, PaItem.case_id, PaItem.sequence)).all()

@@ -221,6 +221,53 @@ class WorkItem(Table):
     decided: Mapped[datetime | None] = mapped_column(default=None)
 
 
+class Subscription(Table):
+    """A client's wish to be told of results. `resource` is the Subscription as we answer it, without its
+    status; `events` counts what it was told of. While `leased` lies ahead, one process delivers."""
+
+    __tablename__ = "subscription"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    client: Mapped[str] = mapped_column(index=True)
+    version: Mapped[str]
+    status: Mapped[str]
+    resource: Mapped[JsonObject]
+    created: Mapped[datetime]
+    events: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[str] = mapped_column(default="")
+    told: Mapped[datetime | None] = mapped_column(default=None)
+    leased: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class SubscriptionFilter(Table):
+    """One organization of a subscription, to find who is to be told without reading them all."""
+
+    __tablename__ = "subscription_filter"
+    __table_args__ = (Index("subscription_filter_organization", "organization", "client"),)
+
+    subscription_id: Mapped[str] = mapped_column(ForeignKey("subscription.id"), primary_key=True)
+    organization: Mapped[str] = mapped_column(primary_key=True)
+    client: Mapped[str]
+
+
+class Notice(Table):
+    """Something a subscriber is owed: a handshake, an event, a heartbeat; `number` counts the events of one
+    subscription, `focus` is the case an event is about."""
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("notice_owed", "subscription_id", "delivered", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    subscription_id: Mapped[str] = mapped_column(ForeignKey("subscription.id"))
+    kind: Mapped[str]
+    number: Mapped[int]
+    focus: Mapped[str]
+    at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    delivered: Mapped[datetime | None] = mapped_column(default=None)
+
+
 class Exchange(Table):
     """Every call of a door and its answer, kept for disputes and counted for the metrics the guides ask
     for."""

@@ -26,6 +26,20 @@ def by_id(tx: Transaction, item_id: str) -> WorkItem | None:
     return tx.get(WorkItem, item_id)
 
 
+def of_line(tx: Transaction, case_id: str, sequence: int) -> WorkItem | None:
+    asked = select(WorkItem).where(WorkItem.case_id == case_id, WorkItem.sequence == sequence)
+    return tx.scalars(asked).first()
+
+
+def reopen(tx: Transaction, item: WorkItem, **told: Any) -> WorkItem:
+    """Open again, as told, and another revision than anybody has seen."""
+    for name, content in told.items():
+        setattr(item, name, content)
+    item.revision, item.verdict, item.decided = item.revision + 1, None, None
+    tx.flush()
+    return item
+
+
 def of_case(tx: Transaction, case_id: str) -> Sequence[WorkItem]:
     return tx.scalars(select(WorkItem).where(WorkItem.case_id == case_id).order_by(WorkItem.sequence)).all()
 

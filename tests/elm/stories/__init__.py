@@ -1,7 +1,7 @@
 """Small CQL libraries about one patient, and the ELM they translate to.
 
-The ELM is committed beside the CQL, so that the engine's tests need no Node. `node translate.mjs` makes it, and
-a test checks that it is current.
+The ELM is committed beside the CQL, so that the engine's tests need no Node. `node translate.mjs` makes it,
+and a test checks that it is current.
 """
 
 from __future__ import annotations

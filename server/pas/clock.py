@@ -1,0 +1,104 @@
+"""The decision clock: what happens to a pended line when its time is up.
+
+Information that never came: the request is denied for want of it, saying criterion by criterion what was
+missing; where the plan leaves denials to people, it goes to the reviewers with that recommendation. A line
+that waits for a reviewer is never decided by the clock: it is overdue, once on record and once in the log.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from server.pas import casebook, notices, verdict
+from server.pas.casebook import Standing
+from server.pas.handover import Assign
+from server.pas.response import pas_response_bundle
+from server.pas.verdict import Asked, Denied, InReview, Verdict
+from server.pas.versions import VERSIONS
+from server.policy.catalog import Catalog
+from server.policy.denial import NOTHING_FOUND, Denial, Finding
+from server.store import Store, Transaction, cases, events
+from server.store import tables as stored
+from server.work import Work
+
+NOT_RECEIVED = "0P"
+"""Reason code (X12 886): the information asked for did not come; not verified against the licensed list."""
+
+CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    store: Store
+    catalog: Catalog
+    work: Work
+    now: Callable[[], dt.datetime]
+    base: Callable[[Any], str]
+    assign: Assign
+
+    def sweep(self) -> None:
+        """Decides every pended line that is due."""
+        now = self.now()
+        with self.store.reading() as tx:
+            due = [(item.case_id, item.sequence) for item in cases.due(tx, now)]
+        for case_id, sequence in due:
+            with self.store.transaction() as tx:
+                self._expire(tx, case_id, sequence, now)
+
+    def _expire(self, tx: Transaction, case_id: str, sequence: int, now: dt.datetime) -> None:
+        row = tx.get_one(stored.PaCase, case_id)
+        line = Standing.kept(tx.get_one(stored.PaItem, (case_id, sequence)))
+        waited = line.item.verdict
+        if row.replaced_by is not None or not verdict.pended(waited):
+            return
+        if isinstance(waited, InReview):
+            self._overdue(tx, row, line, now)
+            return
+        assert isinstance(waited, Asked), "a pended line waits for information or for a person"
+        reached = self._outcome(line, waited)
+        settled = line.now(reached, now)
+        version = VERSIONS[row.version]
+        casebook.settle(
+            tx,
+            row,
+            settled,
+            lambda case: pas_response_bundle(version, case, self.base(version.name), now),
+            now,
+        )
+        if isinstance(reached, InReview):
+            self.assign(tx, casebook.open_work_item(tx, row.id, settled, reached, now))
+        casebook.tell(tx, row.id, settled, CLOCK, now)
+        notices.tell(tx, self.work, row, casebook.read_again(tx, row).read, now)
+
+    def _outcome(self, line: Standing, waited: Asked) -> Verdict:
+        denial = _for_want_of(line, waited)
+        if self.catalog.plan(line.determination["plan"]).reviewer_denies:
+            return InReview("The information asked for did not come.", waited.tracking, line.due, denial)
+        return Denied(denial)
+
+    def _overdue(self, tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> None:
+        if any(event.kind == "overdue" for event in events.of_case(tx, row.id)):
+            return
+        events.record(tx, row.id, line.item.sequence, "overdue", CLOCK, now)
+        structlog.get_logger().error("review overdue", case=row.id, due=line.due.isoformat())
+
+
+def _for_want_of(line: Standing, waited: Asked) -> Denial:
+    criteria = {criterion["id"]: criterion for criterion in line.determination["criteria"]}
+    findings = [
+        Finding(
+            criterion=ask.criterion,
+            title=ask.title,
+            found=f"{ask.missing.rstrip('.')}. It was asked for and had not come by {line.due.date()}.",
+            guideline=criteria.get(ask.criterion, {}).get("guideline") or "The reviewer's request",
+            looked_at=NOTHING_FOUND,
+            remedy=ask.remedy or "The information asked for, with a new request.",
+        )
+        for ask in waited.asks
+    ]
+    return Denial(NOT_RECEIVED, tuple(findings), line.determination["appeal"])

@@ -1,0 +1,61 @@
+"""What subscribers are told of a case: whom it concerns, and what an event is about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from server.fhir.extensions import extension, value
+from server.pas import casebook
+from server.pas.inquiry import identifiers
+from server.pas.intake import Submission
+from server.pas.response import pas_response_bundle
+from server.pas.terms import extension_url
+from server.pas.versions import VERSIONS
+from server.store import Store, Transaction
+from server.store import tables as stored
+from server.subscriptions.notification import Focus
+from server.subscriptions.topic import result_available
+from server.work import Work
+
+SENDERS = ("interchangeSenderID", "applicationSenderCode")
+
+
+def tell(tx: Transaction, work: Work, row: stored.PaCase, read: Submission, now: dt.datetime) -> None:
+    """The subscribers of the case's sender are owed an event; in the transaction of the result."""
+    result_available(tx, work, row.client, organizations(read), row.id, now)
+
+
+def organizations(read: Submission) -> set[str]:
+    """The names by which a filter may call who asked: the requester's identifiers and those of its
+    organization, bare and with their system, and the sender of the transmission (2.2.1)."""
+    provider = read.provider
+    behind = read.resolve(provider.get("organization"), provider) or {}
+    named = {name for party in (provider, behind) for name in identifiers(party)}
+    transmission = extension(read.claim, extension_url("TransmissionIdentifiers"))
+    senders = {value(extension(transmission, name)) for name in SENDERS}
+    return {
+        *named,
+        *(name.rpartition("|")[2] for name in named),
+        *(sender for sender in senders if isinstance(sender, str)),
+    }
+
+
+def focus_of(
+    store: Store, base: Callable[[Any], str], clock: Callable[[], dt.datetime]
+) -> Callable[[str, str], Focus]:
+    """What an event is about, by case and version: the ClaimResponse, and the whole response Bundle."""
+
+    def focus(case_id: str, version: str) -> Focus:
+        spoken = VERSIONS[version]
+        with store.reading() as tx:
+            case = casebook.read_again(tx, tx.get_one(stored.PaCase, case_id))
+        bundle = pas_response_bundle(spoken, case, base(version), clock())
+        return Focus(
+            url=bundle["entry"][0]["fullUrl"],
+            bundle_url=f"{base(version)}/Bundle/{bundle['id']}",
+            bundle=bundle,
+        )
+
+    return focus

@@ -1,0 +1,123 @@
+"""Subscriptions, and the notices their subscribers are owed, in order."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import uuid4
+
+from sqlalchemy import delete, or_, select, update
+
+from server.store import Transaction
+from server.store.tables import Notice, Subscription, SubscriptionFilter
+
+Status = Literal["requested", "active", "error", "off"]
+Kind = Literal["handshake", "event-notification", "heartbeat"]
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+def keep(tx: Transaction, subscription: Subscription, organizations: Iterable[str]) -> None:
+    """A new subscription, or a changed one, with the organizations it filters by."""
+    tx.add(subscription)
+    tx.flush()
+    tx.execute(delete(SubscriptionFilter).where(SubscriptionFilter.subscription_id == subscription.id))
+    tx.add_all(
+        SubscriptionFilter(
+            subscription_id=subscription.id, organization=organization, client=subscription.client
+        )
+        for organization in sorted(set(organizations))
+    )
+    tx.flush()
+
+
+def by_id(tx: Transaction, subscription_id: str) -> Subscription | None:
+    return tx.get(Subscription, subscription_id)
+
+
+def of_client(tx: Transaction, client: str) -> Sequence[Subscription]:
+    asked = select(Subscription).where(Subscription.client == client)
+    return tx.scalars(asked.order_by(Subscription.created, Subscription.id)).all()
+
+
+def living(tx: Transaction) -> Sequence[Subscription]:
+    """Every subscription that is not off."""
+    return tx.scalars(select(Subscription).where(Subscription.status != "off")).all()
+
+
+def concerned(tx: Transaction, client: str, organizations: Iterable[str]) -> Sequence[Subscription]:
+    """Those of the client that filter by one of these organizations and are not off."""
+    asked = (
+        select(Subscription)
+        .join(SubscriptionFilter, SubscriptionFilter.subscription_id == Subscription.id)
+        .where(
+            SubscriptionFilter.client == client,
+            SubscriptionFilter.organization.in_(list(organizations)),
+            Subscription.status != "off",
+        )
+        .distinct()
+    )
+    return tx.scalars(asked).all()
+
+
+def remove(tx: Transaction, subscription: Subscription) -> None:
+    for table in (Notice, SubscriptionFilter):
+        tx.execute(delete(table).where(table.subscription_id == subscription.id))
+    tx.delete(subscription)
+    tx.flush()
+
+
+def owe(tx: Transaction, subscription: Subscription, kind: Kind, now: datetime, focus: str = "") -> None:
+    """One more notice at the end of the line; events are numbered without a gap."""
+    number = 0
+    if kind == "event-notification":
+        tx.refresh(subscription, with_for_update=True)
+        number = subscription.events = subscription.events + 1
+    tx.add(Notice(subscription_id=subscription.id, kind=kind, number=number, focus=focus, at=now))
+    tx.flush()
+
+
+def next_owed(tx: Transaction, subscription_id: str) -> Notice | None:
+    """The oldest notice that has not arrived."""
+    asked = select(Notice).where(Notice.subscription_id == subscription_id, Notice.delivered.is_(None))
+    return tx.scalars(asked.order_by(Notice.id).limit(1)).first()
+
+
+def owed_to(tx: Transaction) -> Sequence[str]:
+    """The subscriptions that are not off and have notices waiting."""
+    asked = (
+        select(Notice.subscription_id)
+        .join(Subscription, Subscription.id == Notice.subscription_id)
+        .where(Notice.delivered.is_(None), Subscription.status != "off")
+        .distinct()
+    )
+    return tx.scalars(asked).all()
+
+
+def events(tx: Transaction, subscription_id: str, since: int, until: int | None) -> Sequence[Notice]:
+    """Events numbered since … until, both included, in order, arrived or not."""
+    asked = select(Notice).where(
+        Notice.subscription_id == subscription_id,
+        Notice.kind == "event-notification",
+        Notice.number >= since,
+    )
+    if until is not None:
+        asked = asked.where(Notice.number <= until)
+    return tx.scalars(asked.order_by(Notice.number)).all()
+
+
+def lease(tx: Transaction, subscription_id: str, now: datetime, until: datetime) -> bool:
+    """Takes the subscription for delivery; False where another process has it."""
+    free = or_(Subscription.leased.is_(None), Subscription.leased <= now)
+    taken = tx.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription_id, Subscription.status != "off", free)
+        .values(leased=until)
+        .returning(Subscription.id)
+    )
+    return taken.first() is not None
+
+
+def release(tx: Transaction, subscription_id: str) -> None:
+    tx.execute(update(Subscription).where(Subscription.id == subscription_id).values(leased=None))

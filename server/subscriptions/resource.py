@@ -1,0 +1,133 @@
+"""A Subscription as a client asks for it.
+
+The guides differ in one thing: 2.0.1 sends ids (full resources may be asked for), 2.2.1 sends full resources
+only. What we cannot honour is refused with its place: another topic, a filter we do not know, another
+channel, a payload the version has not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from server.fhir.dates import moment
+from server.fhir.errors import InvalidRequest, Issue, Unprocessable
+from server.fhir.extensions import extension, value, values
+from server.fhir.structure import faults
+from server.security.outbound import Outbound, Refused
+
+Resource = dict[str, Any]
+
+TOPIC = "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
+FILTER = f"{BACKPORT}/backport-filter-criteria"
+CONTENT = f"{BACKPORT}/backport-payload-content"
+HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
+TIMEOUT = f"{BACKPORT}/backport-timeout"
+FILTER_NAMES = ("orgidentifier", "org-identifier")
+JSON_PAYLOADS = ("application/fhir+json", "application/json")
+
+IDS, WHOLE = "id-only", "full-resource"
+
+CONTENTS: Mapping[str, frozenset[str]] = {"2.0": frozenset({IDS, WHOLE}), "2.2": frozenset({WHOLE})}
+"""Payload contents a version allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A checked Subscription. `resource` is as sent, header lines included; `organizations` are the values of
+    its filter, `value` or `system|value`."""
+
+    resource: Resource
+    organizations: tuple[str, ...]
+    off: bool
+
+
+def wish(resource: Resource, version: str, outbound: Outbound) -> Wish:
+    """Raises InvalidRequest for what is no Subscription, Unprocessable for one we cannot honour."""
+    broken = faults(resource, "Subscription")
+    if resource.get("resourceType") != "Subscription" or broken:
+        raise InvalidRequest(*(broken or [Issue("structure", "Subscription", "Send a Subscription.")]))
+    refused = list(_refused(resource, version, outbound))
+    if refused:
+        raise Unprocessable(*refused)
+    return Wish(resource, tuple(_organizations(resource)), resource["status"] == "off")
+
+
+def heartbeat(resource: Resource) -> dt.timedelta | None:
+    """How often the subscriber wants a sign of life; None where it did not ask for any."""
+    seconds = value(extension(resource["channel"], HEARTBEAT))
+    return dt.timedelta(seconds=int(seconds)) if seconds else None
+
+
+def timeout(resource: Resource) -> float:
+    """Seconds to wait for the subscriber's answer: as it says, within reason."""
+    seconds = value(extension(resource["channel"], TIMEOUT))
+    return min(float(seconds), 30.0) if seconds else 10.0
+
+
+def end(resource: Resource) -> dt.datetime | None:
+    return moment(resource.get("end"))
+
+
+def content(resource: Resource) -> str:
+    return str(value(extension(resource["channel"].get("_payload"), CONTENT)))
+
+
+def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[Issue]:
+    channel = resource["channel"]
+    if resource["criteria"] != TOPIC:
+        yield Issue("value", "Subscription.criteria", f"There is one topic here: {TOPIC}.")
+    if channel["type"] != "rest-hook":
+        yield Issue("value", "Subscription.channel.type", "Notifications go out by rest-hook only.")
+    if channel.get("payload", "").partition(";")[0].strip() not in JSON_PAYLOADS:
+        yield Issue("value", "Subscription.channel.payload", "Ask for application/fhir+json.")
+    allowed = CONTENTS[version]
+    if content(resource) not in allowed:
+        yield Issue(
+            "value",
+            f"Subscription.channel.payload.extension('{CONTENT}')",
+            f"The payload content must be {' or '.join(sorted(allowed))} at this base.",
+        )
+    yield from _endpoint_faults(channel.get("endpoint"), outbound)
+    yield from _filter_faults(resource)
+    yield from (
+        Issue("value", f"Subscription.channel.header[{index}]", "A header is a line `Name: value`.")
+        for index, line in enumerate(channel.get("header") or [])
+        if ":" not in line or "\n" in line or "\r" in line
+    )
+
+
+def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue]:
+    if not endpoint:
+        yield Issue("required", "Subscription.channel.endpoint", "Say where notifications go.")
+        return
+    try:
+        outbound.check_url(endpoint)
+    except Refused as refused:
+        yield Issue("value", "Subscription.channel.endpoint", f"We do not call this address: {refused}.")
+
+
+def _filter_faults(resource: Resource) -> Iterator[Issue]:
+    place = f"Subscription.criteria.extension('{FILTER}')"
+    filters = _filters(resource)
+    if not filters:
+        yield Issue("required", place, "Filter by orgIdentifier=<identifier of your organization>.")
+    for text in filters:
+        name, _, wanted = text.rpartition("?")[2].partition("=")
+        if name.strip().lower() not in FILTER_NAMES or not wanted.strip():
+            yield Issue(
+                "value", place, "The topic has one filter: orgIdentifier=<identifier>[,<identifier>]."
+            )
+
+
+def _filters(resource: Resource) -> list[str]:
+    return [unquote(str(text)) for text in values(resource.get("_criteria"), FILTER)]
+
+
+def _organizations(resource: Resource) -> Iterator[str]:
+    for text in _filters(resource):
+        yield from (one.strip() for one in text.partition("=")[2].split(",") if one.strip())

@@ -1,0 +1,192 @@
+"""Subscriptions over HTTP: create, read, search, update, delete, `$status`, `$events`.
+
+A subscription belongs to the client that made it; to everybody else it is not there. The handshake follows
+the answer, never the other way round: it is owed from the same transaction that stores the subscription.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from server.fhir import json
+from server.fhir.capability import Contribution
+from server.fhir.dates import instant
+from server.fhir.errors import InvalidRequest, Issue, NotFound
+from server.fhir.requests import FhirBody, wants_json
+from server.fhir.responses import FhirResponse
+from server.security.outbound import Outbound
+from server.services import Services, Version
+from server.store import Transaction, subscriptions
+from server.store import tables as stored
+from server.subscriptions import topic
+from server.subscriptions.delivery import FocusOf, standing_of
+from server.subscriptions.notification import Event, notification, status_bundle
+from server.subscriptions.resource import BACKPORT, TOPIC, wish
+
+Resource = dict[str, Any]
+
+VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
+OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
+
+
+def capability(version: Version) -> Contribution:
+    """What this door adds to the CapabilityStatement of the base."""
+    return Contribution(
+        resources=[
+            {
+                "extension": [
+                    {
+                        "url": f"{BACKPORT}/capabilitystatement-subscriptiontopic-canonical",
+                        "valueCanonical": TOPIC,
+                    }
+                ],
+                "type": "Subscription",
+                "interaction": [
+                    {"code": code} for code in ("create", "update", "delete", "read", "search-type")
+                ],
+                "operation": [
+                    {"name": name, "definition": f"{OPERATIONS}/backport-subscription-{name}"}
+                    for name in ("status", "events")
+                ],
+            }
+        ]
+    )
+
+
+def router(services: Services, version: Version) -> APIRouter:
+    """The subscriptions of one guide version, below its FHIR base."""
+    base, outbound = services.fhir_base(version), Outbound.of(services.settings)
+    routes = APIRouter(
+        prefix="/Subscription", tags=[f"Subscriptions {version}"], dependencies=[Depends(wants_json)]
+    )
+
+    @routes.post("", summary="Subscribe to results", status_code=201, response_class=FhirResponse)
+    def create(request: Request, body: FhirBody) -> FhirResponse:
+        """201 with status `requested`; the handshake follows."""
+        wished = wish(json.decode_object(body), version, outbound)
+        row = stored.Subscription(
+            id=subscriptions.new_id(),
+            client=caller(request),
+            version=version,
+            status="requested",
+            resource={},
+            created=services.clock(),
+        )
+        row.resource = {**wished.resource, "id": row.id}
+        with services.store.transaction() as tx:
+            subscriptions.keep(tx, row, wished.organizations)
+            _begin(tx, row)
+        return FhirResponse(
+            rendered(row), status_code=201, headers={"Location": f"{base}/Subscription/{row.id}"}
+        )
+
+    @routes.put("/{subscription_id}", summary="Change a subscription", response_class=FhirResponse)
+    def update(request: Request, subscription_id: str, body: FhirBody) -> FhirResponse:
+        """Begins anew with a handshake, or with status `off` stops."""
+        wished = wish(json.decode_object(body), version, outbound)
+        if wished.resource.get("id") != subscription_id:
+            place = "Subscription.id"
+            raise InvalidRequest(Issue("value", place, "The id must be that of the address."))
+        with services.store.transaction() as tx:
+            row = _own(tx, request, subscription_id)
+            row.resource, row.version = wished.resource, version
+            row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
+            subscriptions.keep(tx, row, wished.organizations)
+            if not wished.off:
+                _begin(tx, row)
+        return FhirResponse(rendered(row))
+
+    @routes.delete("/{subscription_id}", summary="Unsubscribe", status_code=204)
+    def delete(request: Request, subscription_id: str) -> Response:
+        with services.store.transaction() as tx:
+            subscriptions.remove(tx, _own(tx, request, subscription_id))
+        return Response(status_code=204)
+
+    @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
+    def search(request: Request, status: Annotated[str | None, Query()] = None) -> FhirResponse:
+        with services.store.reading() as tx:
+            rows = subscriptions.of_client(tx, caller(request))
+        wanted = status.split(",") if status else None
+        found = [row for row in rows if wanted is None or row.status in wanted]
+        return FhirResponse(
+            {
+                "resourceType": "Bundle",
+                "id": str(uuid4()),
+                "type": "searchset",
+                "timestamp": instant(services.clock()),
+                "total": len(found),
+                "entry": [
+                    {
+                        "fullUrl": f"{base}/Subscription/{row.id}",
+                        "resource": rendered(row),
+                        "search": {"mode": "match"},
+                    }
+                    for row in found
+                ],
+            }
+        )
+
+    @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
+    def statuses(request: Request) -> FhirResponse:
+        with services.store.reading() as tx:
+            rows = subscriptions.of_client(tx, caller(request))
+        return _stand(rows)
+
+    @routes.get("/{subscription_id}", summary="Read a subscription", response_class=FhirResponse)
+    def read(request: Request, subscription_id: str) -> FhirResponse:
+        with services.store.reading() as tx:
+            return FhirResponse(rendered(_own(tx, request, subscription_id)))
+
+    @routes.get("/{subscription_id}/$status", summary="How it stands", response_class=FhirResponse)
+    @routes.post("/{subscription_id}/$status", include_in_schema=False)
+    def status_of(request: Request, subscription_id: str) -> FhirResponse:
+        with services.store.reading() as tx:
+            return _stand([_own(tx, request, subscription_id)])
+
+    @routes.get("/{subscription_id}/$events", summary="What it was told of", response_class=FhirResponse)
+    def events(
+        request: Request,
+        subscription_id: str,
+        since: Annotated[int, Query(alias="eventsSinceNumber", ge=0)] = 1,
+        until: Annotated[int | None, Query(alias="eventsUntilNumber", ge=0)] = None,
+    ) -> FhirResponse:
+        """Events again, whether or not they arrived."""
+        focus_of: FocusOf = request.app.state.focus_of
+        with services.store.reading() as tx:
+            row = _own(tx, request, subscription_id)
+            notices = subscriptions.events(tx, row.id, since, until)
+        told = [Event(each.number, each.at, focus_of(each.focus, row.version)) for each in notices]
+        standing = standing_of(row, services.fhir_base)
+        return FhirResponse(notification(standing, "query-event", told, services.clock()))
+
+    def _begin(tx: Transaction, row: stored.Subscription) -> None:
+        subscriptions.owe(tx, row, "handshake", services.clock())
+        topic.wake(tx, services.work, row.id)
+
+    def _own(tx: Transaction, request: Request, subscription_id: str) -> stored.Subscription:
+        row = subscriptions.by_id(tx, subscription_id)
+        if row is None or row.client != caller(request):
+            raise NotFound("There is no Subscription with this id, or it is another client's.")
+        return row
+
+    def _stand(rows: Sequence[stored.Subscription]) -> FhirResponse:
+        standings = [standing_of(row, services.fhir_base) for row in rows]
+        return FhirResponse(status_bundle(standings, services.clock()))
+
+    return routes
+
+
+def rendered(row: stored.Subscription) -> Resource:
+    """The Subscription as sent, with its id and where it stands."""
+    error = {"error": row.fault} if row.fault else {}
+    return {**row.resource, "id": row.id, "status": row.status, **error}
+
+
+def caller(request: Request) -> str:
+    """Who calls, as the security layer found out; empty where nobody has to say."""
+    return str(getattr(request.state, "client", "") or "")

@@ -1,0 +1,110 @@
+"""Durable background work: DBOS workflows on the store's own database.
+
+    work = Work(store)
+    work.enqueue(tx, "flush-subscription", subscription_id)       in the transaction of the decision
+    work.launch({"flush-subscription": delivery.flush}, sweeps=[delivery.sweep])
+
+What is enqueued in a transaction exists once that commits, runs in whichever process launched the work, and
+is found again after a crash. Jobs are told by names and ids and read the store for the rest; running one
+twice does no harm, so at least once is enough.
+
+Until some process has launched the work for the first time there is nothing to enqueue to; the sweeps find
+what is owed from then on. DBOS keeps its registry for the process: one `Work` at a time can be launched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dbos import DBOS, DBOSClient
+from sqlalchemy import inspect
+
+from server.store import Store, Transaction
+
+QUEUE = "work"
+SWEEP = "sweep"
+EVERY = "*/15 * * * * *"
+POLL = 0.2
+"""Seconds between two looks at the queue: how long a decision may wait before its notification leaves."""
+
+Job = Callable[..., None]
+
+
+class Work:
+    """The queue of one server; launched where work is to be done."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._client: DBOSClient | None = None
+        self._launched = False
+
+    def enqueue(self, tx: Transaction, job: str, *arguments: str, delay: float = 0.0) -> None:
+        """Has a job done after `tx` commits, `delay` seconds later; nothing if it rolls back."""
+        client = self._connected(tx)
+        if client is not None:
+            options: Any = {"workflow_name": job, "queue_name": QUEUE}
+            if delay > 0:
+                options["delay_seconds"] = delay
+            client.enqueue_in_transaction(tx, options, *arguments)
+
+    def launch(self, jobs: Mapping[str, Job], sweeps: Sequence[Callable[[], None]], executor: str) -> None:
+        """Begins to work, until `close`. `executor` names this process among those that share the database,
+        the same after a restart, so that it finds its own unfinished work again."""
+        DBOS(
+            config={
+                "name": "davinci-payer",
+                "system_database_url": self._store.engine.url.render_as_string(hide_password=False),
+                "executor_id": executor,
+                "application_version": "1",
+                "console_log_level": "ERROR",
+                "log_level": "ERROR",
+                "scheduler_polling_interval_sec": 5.0,
+            }
+        )
+        for name, job in jobs.items():
+            DBOS.workflow(name=name)(_as_step(name, job))
+
+        @DBOS.workflow(name=SWEEP)
+        def sweep(scheduled: dt.datetime, context: Any) -> None:
+            for each in sweeps:
+                each()
+
+        DBOS.launch()
+        self._launched = True
+        DBOS.register_queue(QUEUE, polling_interval_sec=POLL, worker_concurrency=32)
+        DBOS.apply_schedules([{"schedule_name": SWEEP, "workflow_fn": sweep, "schedule": EVERY}])
+
+    def close(self) -> None:
+        """Stops working; what is unfinished is found again at the next launch."""
+        if self._launched:
+            DBOS.destroy(destroy_registry=True)
+            self._launched = False
+        if self._client is not None:
+            self._client.destroy()
+            self._client = None
+
+    def _connected(self, tx: Transaction) -> DBOSClient | None:
+        if self._client is None and self._ready(tx):
+            engine = self._store.engine
+            self._client = DBOSClient(
+                system_database_engine=engine, application_name="davinci-payer", lazy=True
+            )
+        return self._client
+
+    def _ready(self, tx: Transaction) -> bool:
+        """Whether the work was ever launched on this database; asked within `tx`, since on SQLite nobody else
+        gets in while it writes."""
+        schema = None if self._store.engine.dialect.name == "sqlite" else "dbos"
+        return inspect(tx.connection()).has_table("workflow_status", schema=schema)
+
+
+def _as_step(name: str, job: Job) -> Job:
+    """The job as a workflow of one step: its own progress is in the store."""
+    step = DBOS.step(name=f"{name}-once")(job)
+
+    def workflow(*arguments: str) -> None:
+        step(*arguments)
+
+    return workflow
