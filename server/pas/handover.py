@@ -1,4 +1,4 @@
-"""Handing a line over to the reviewers; with `DEMO_REVIEWER` set, to one that decides after so many seconds."""
+"""Handing a line over to the reviewers; with `DEMO_REVIEWER`, to one that decides after so many seconds."""
 
 from collections.abc import Callable
 
