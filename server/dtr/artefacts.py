@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from server.dtr.form import Form
+from server.dtr.form import CQF_LIBRARY, Form
 from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.canonical import canonical
@@ -43,15 +43,12 @@ class Artefacts:
     """All artefacts of a version under their addresses below `base`."""
 
     def __init__(self, catalog: Catalog, version: Version, base: str, *, without_version: bool) -> None:
-        self._base = base
+        self._base, self._version, self._without_version = base, version, without_version
         self.questionnaires: dict[str, Resource] = {}
         self.libraries: dict[str, Resource] = {}
         self.value_sets: dict[str, Resource] = {}
         self._packages: dict[str, Package] = {}
         entries: dict[str, Raw] = {}
-
-        def reference(library: str) -> str:
-            return version.library_reference(library, without_version)
 
         def entry(resource: Resource) -> Raw:
             kept = self._kept(resource["resourceType"])
@@ -62,17 +59,38 @@ class Artefacts:
 
         for neutral in catalog.questionnaires:
             form = Form(neutral)
-            closure = catalog.library_closure([_name(library) for library in form.libraries])
+            # The questions of an adaptive form come from all regions, and so does their CQL.
+            needed = [_name(library) for library in form.libraries]
+            needed += [policy.prefill for policy in catalog.policies] if form.adaptive else []
+            closure = catalog.library_closure(dict.fromkeys(needed))
             sets = [catalog.value_set(url) for url in _value_sets(form, closure)]
             self._packages[form.canonical] = Package(
                 form=form,
-                head=entry(version.questionnaire(neutral, reference)),
+                head=entry(
+                    version.adaptive(neutral, self.reference, base)
+                    if form.adaptive
+                    else version.questionnaire(neutral, self.reference)
+                ),
                 tail=(
                     *(entry(version.library(found)) for found in closure),
                     *(made for found in sets if (made := entry(found)) and version.packs(found)),
                 ),
                 changed=_newest([neutral, *closure, *sets]),
             )
+
+    def reference(self, library: str) -> str:
+        """A form's reference to a library, from its canonical `url|version`."""
+        return self._version.library_reference(library, self._without_version)
+
+    def contained(
+        self, form: Form, libraries: Iterable[str] = (), items: Iterable[Resource] = ()
+    ) -> Resource:
+        """The adaptive form as it lies in a response, with these questions; `libraries` are canonicals of
+        more CQL that they are filled by."""
+        more = [{"url": CQF_LIBRARY, "valueCanonical": library} for library in libraries]
+        root = form.questionnaire
+        made = {**root, "extension": [*root["extension"], *more], "item": list(items)}
+        return self._version.contained(made, self.reference, self._base)
 
     def package(self, asked: str) -> Package | None:
         """The package of a canonical; without a version the current one."""

@@ -24,6 +24,7 @@ CORE = "http://hl7.org/fhir/StructureDefinition"
 INITIAL_EXPRESSION = f"{SDC}/sdc-questionnaire-initialExpression"
 ENABLE_WHEN_EXPRESSION = f"{SDC}/sdc-questionnaire-enableWhenExpression"
 CQF_LIBRARY = f"{CORE}/cqf-library"
+QUESTIONNAIRE_ADAPTIVE = f"{SDC}/sdc-questionnaire-questionnaireAdaptive"
 OPTION_EXCLUSIVE = f"{CORE}/questionnaire-optionExclusive"
 
 REFERENCE = re.compile(r'(?:"(?P<quoted>[^"]+)"|(?P<plain>\w+))\.(?:"(?P<define>[^"]+)"|(?P<word>\w+))')
@@ -104,6 +105,11 @@ class Form:
     def canonical(self) -> str:
         """`url|version`: what a form is fixed by."""
         return f"{self.questionnaire['url']}|{self.questionnaire['version']}"
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether it is asked question by question."""
+        return extension(self.questionnaire, QUESTIONNAIRE_ADAPTIVE) is not None
 
     @property
     def libraries(self) -> list[str]:

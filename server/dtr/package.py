@@ -17,6 +17,7 @@ from uuid import uuid4
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.dtr.artefacts import Artefacts, Package
+from server.dtr.next_question import CONTEXT
 from server.dtr.populate import populate
 from server.dtr.request import PackageRequest
 from server.dtr.response import DTR, answered_items, blank_items
@@ -29,6 +30,7 @@ from server.store import Transaction, assertions, cases
 
 Resource = dict[str, Any]
 
+ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
 
 
@@ -143,7 +145,8 @@ class Packager:
         self, found: dict[str, Choice], judged: Judged, coverage: Resource, issues: list[Issue]
     ) -> None:
         said = judged.determination
-        for name in said.questionnaires:
+        for standard in said.questionnaires:
+            name = ADAPTIVE if judged.plan.questionnaire_kind == "adaptive" else standard
             package = self._artefacts.package(name)
             if package is None:
                 text = f"The questionnaire {name} cannot be had at present."
@@ -168,7 +171,7 @@ class Packager:
 
     def _bundle(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
         """DTR-QPackageBundle: form, draft response, libraries, value sets."""
-        draft = self._version.draft(self._draft(choice, asked, now))
+        draft = self._answerable(choice, asked, now)
         return {
             "resourceType": "Bundle",
             "meta": {"profile": [f"{DTR}/DTR-QPackageBundle"]},
@@ -176,6 +179,15 @@ class Packager:
             "timestamp": instant(now),
             "entry": [choice.package.head, {"fullUrl": _urn(), "resource": draft}, *choice.package.tail],
         }
+
+    def _answerable(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
+        """The draft response; of an adaptive form with the form inside, ready to be sent for questions."""
+        draft = self._draft(choice, asked, now)
+        if not choice.package.form.adaptive:
+            return self._version.draft(draft)
+        made = self._version.adaptive_draft(draft, self._artefacts.contained(choice.package.form))
+        identifier = {"identifier": {"system": CONTEXT, "value": asked.context}} if asked.context else {}
+        return {**made, **identifier}
 
     def _draft(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Draft:
         needs_authorization = not choice.judged or any(j.determination.pa_needed for j in choice.judged)
@@ -197,7 +209,7 @@ class Packager:
             for record in (choice.judged[0].member.records if choice.judged else [])
             if record.get("resourceType") not in NOT_CLINICAL
         ]
-        if not records:
+        if not records or form.adaptive:
             return []
         chart = [*records, *choice.orders, *asked.referenced]
         engine = self._adjudicator.catalog.engine

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from server.dtr.form import CQF_LIBRARY, Form, define_of
+from server.dtr.form import CQF_LIBRARY, QUESTIONNAIRE_ADAPTIVE, Form, define_of
 from server.fhir import json
 from server.fhir.canonical import canonical
 
@@ -30,6 +30,20 @@ def with_library_references(form: Resource, reference: Callable[[str], str]) -> 
     return {**form, "extension": renamed}
 
 
+def at_base(form: Resource, base: str) -> Resource:
+    """An adaptive form saying where its next questions are had: the base, under which `$next-question` is."""
+    said = {"url": QUESTIONNAIRE_ADAPTIVE, "valueUrl": base}
+    others = [found for found in form["extension"] if found["url"] != QUESTIONNAIRE_ADAPTIVE]
+    return {**form, "extension": [said, *others]}
+
+
+def derived(form: Resource) -> Resource:
+    """What an adaptive form under way keeps of the form it comes from."""
+    kept = ("resourceType", "id", "extension", "title", "status", "subjectType", "item")
+    canonical = f"{form['url']}|{form['version']}"
+    return {**{name: form[name] for name in kept if form.get(name)}, "derivedFrom": [canonical]}
+
+
 def with_compiled_expressions(form: Resource, url: str, language: str) -> Resource:
     """The form with its CQL expressions in that language and, beside each, its ELM in an extension of this
     URL."""
@@ -40,7 +54,7 @@ def with_compiled_expressions(form: Resource, url: str, language: str) -> Resour
         extension = [{"url": url, "valueExpression": elm}]
         return {**expression, "extension": extension, "language": language}
 
-    return {**form, "item": [_with_expressions(item, compiled) for item in form["item"]]}
+    return {**form, "item": [_with_expressions(item, compiled) for item in form.get("item", [])]}
 
 
 def expression_elm(expression: Resource, versions: Mapping[str, str | None]) -> Resource:

@@ -1,6 +1,7 @@
 """The DTR door of one FHIR base: packages of forms, and the artefacts they are made of.
 
 POST /Questionnaire/$questionnaire-package     forms for an order, with all that filling them takes
+POST /Questionnaire/$next-question             what an adaptive form asks next
 POST /Questionnaire/$log-questionnaire-errors  what an app could not make of a form
 GET  /Questionnaire[/{id}]                     search and read; so for Library and ValueSet
 GET  /ValueSet/$expand, POST as well           codes of a value set
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from server.dtr.artefacts import Artefacts
 from server.dtr.complaints import read_complaints
 from server.dtr.exchange import exchange
+from server.dtr.next_question import Interviewer, read_next_question
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
 from server.dtr.search import search_parameters, searchset
@@ -40,6 +42,7 @@ TABLES: Mapping[Name, Version] = {"2.0": V2_0, "2.2": V2_2}
 VERSIONS: tuple[Name, ...] = tuple(TABLES)
 KINDS = ("Questionnaire", "Library", "ValueSet")
 PACKAGE = "$questionnaire-package"
+NEXT = "$next-question"
 COMPLAINT = "$log-questionnaire-errors"
 
 
@@ -73,6 +76,7 @@ def router(services: Services, version: Name) -> APIRouter:
     table, base = TABLES[version], services.fhir_base(version)
     without_version = services.settings.unversioned_libraries
     artefacts = Artefacts(services.catalog, table, base, without_version=without_version)
+    interviewer = Interviewer(table, artefacts, services.adjudicator)
     packager = Packager(table, artefacts, services.adjudicator)
     routes = APIRouter(tags=[f"DTR {version}"], dependencies=[Depends(wants_json)])
 
@@ -84,15 +88,15 @@ def router(services: Services, version: Name) -> APIRouter:
             with services.store.reading() as tx:
                 answer = packager.answer(tx, asked, started)
         except FhirError as error:
-            record(request, body, started, status=error.status, issues=error.issues)
+            record(request, PACKAGE, body, started, status=error.status, issues=error.issues)
             raise
-        record(request, body, started, context=asked.context, sent=answer.sent, issues=answer.issues)
+        record(request, PACKAGE, body, started, context=asked.context, sent=answer.sent, issues=answer.issues)
         return FhirResponse(answer.body)
 
-    def record(request: Request, body: bytes, started: dt.datetime, **said: Any) -> None:
+    def record(request: Request, operation: str, body: bytes, started: dt.datetime, **said: Any) -> None:
         kept = exchange(
             table,
-            PACKAGE,
+            operation,
             request.state.request_id,
             caller(request),
             body,
@@ -113,6 +117,26 @@ def router(services: Services, version: Name) -> APIRouter:
             response_class=FhirResponse,
             include_in_schema=path.startswith("/Questionnaire/$"),
         )
+
+    @routes.post(f"/Questionnaire/{NEXT}", summary="Get the next question", response_class=FhirResponse)
+    def ask_next(request: Request, body: FhirBody) -> FhirResponse:
+        """What an adaptive form asks next, or the completed form with the decision."""
+        started = services.clock()
+        try:
+            sent = read_next_question(json.decode_object(body))
+            with services.store.reading() as tx:
+                outcome = interviewer.answer(tx, sent, started)
+            answer = outcome.response
+            if outcome.judged is not None:
+                with services.store.transaction() as tx:
+                    answer = interviewer.concluded(tx, outcome, caller(request), started)
+        except FhirError as error:
+            record(request, NEXT, b"", started, status=error.status, issues=error.issues)
+            raise
+        # Of an interview nothing is kept but its end (DTR: no answers on the way).
+        kept = body if outcome.judged is not None else b""
+        record(request, NEXT, kept, started, sent=interviewer.canonicals)
+        return FhirResponse(answer)
 
     @routes.post(f"/Questionnaire/{COMPLAINT}", summary="Report errors of a form", status_code=204)
     def complain(request: Request, body: FhirBody) -> Response:

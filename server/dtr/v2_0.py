@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.render import narrative, with_library_references
+from server.dtr.render import at_base, derived, narrative, with_library_references
 from server.dtr.response import DTR
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.canonical import canonical
@@ -35,6 +35,25 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
         "text": narrative(form),
         **{name: content for name, content in named.items() if name not in ("resourceType", "id")},
     }
+
+
+def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
+    """dtr-questionnaire-adapt-search, 2.0.1. The profile lets it have items, and the test kit wants one that
+    CQL fills: the order's facts, which come first anyway."""
+    named = at_base(with_library_references(form, reference), base)
+    return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt-search"]}, "text": narrative(form)}
+
+
+def dtr_questionnaire_adapt(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
+    """dtr-questionnaire-adapt, 2.0.1: has no url of its own, but narrative, and no conditions."""
+    named = derived(at_base(with_library_references(form, reference), base))
+    return {**named, "text": narrative(form)}
+
+
+def adaptive_draft(draft: Draft, contained: Resource) -> Resource:
+    """A response with the form inside. 2.0.1 has no profile for one without items."""
+    made = {k: v for k, v in dtr_questionnaireresponse(draft).items() if k not in ("meta", "item")}
+    return {**made, "contained": [contained], "questionnaire": f"#{contained['id']}"}
 
 
 def library(resource: Resource) -> Resource:
@@ -97,12 +116,17 @@ V2_0 = Version(
     library=library,
     packs=packs,
     draft=dtr_questionnaireresponse,
+    adaptive=dtr_questionnaire_adapt_search,
+    contained=dtr_questionnaire_adapt,
+    adaptive_draft=adaptive_draft,
+    conditions=False,
     package=package,
     from_server="auto",
     from_client="auto",
     operations={
         "Questionnaire": {
             "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
+            "next-question": "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-next-question",
             "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
         },
         "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.render import with_compiled_expressions, with_library_references
+from server.dtr.render import at_base, derived, with_compiled_expressions, with_library_references
 from server.dtr.response import DTR
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.dates import instant
@@ -39,6 +39,34 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
         "meta": {"profile": [f"{DTR}/dtr-std-questionnaire"]},
         **{name: content for name, content in named.items() if name not in ("resourceType", "id")},
         "extension": [VERSION_ALGORITHM, *named["extension"], *ABOUT_THE_FORM],
+    }
+
+
+def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
+    """dtr-questionnaire-adapt-search, 2.2.0: no items; those come by `$next-question`."""
+    named = at_base(with_library_references(form, reference), base)
+    return {
+        **{name: content for name, content in named.items() if name != "item"},
+        "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt-search"]},
+        "extension": [VERSION_ALGORITHM, *named["extension"], *ABOUT_THE_FORM],
+    }
+
+
+def dtr_questionnaire_adapt(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
+    """dtr-questionnaire-adapt, 2.2.0: has a url and may have conditions."""
+    compiled = with_compiled_expressions(form, f"{DTR}/alternativeExpression", "text/cql-identifier")
+    named = derived(at_base(with_library_references(compiled, reference), base))
+    return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt"]}, "url": form["url"]}
+
+
+def adaptive_draft(draft: Draft, contained: Resource) -> Resource:
+    """dtr-questionnaireresponse-adapt, 2.2.0."""
+    made = {name: content for name, content in dtr_questionnaireresponse(draft).items() if name != "item"}
+    return {
+        **made,
+        "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse-adapt"]},
+        "contained": [contained],
+        "questionnaire": f"#{contained['id']}",
     }
 
 
@@ -108,12 +136,17 @@ V2_2 = Version(
     library=library,
     packs=packs,
     draft=dtr_questionnaireresponse,
+    adaptive=dtr_questionnaire_adapt_search,
+    contained=dtr_questionnaire_adapt,
+    adaptive_draft=adaptive_draft,
+    conditions=True,
     package=package,
     from_server="auto-server",
     from_client="auto-client",
     operations={
         "Questionnaire": {
             "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
+            "next-question": f"{OPERATIONS}/DTR-Questionnaire-next-question",
             "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
         },
         "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},

@@ -47,6 +47,11 @@ class Version:
     library            a CQL library in the guide's words
     packs              whether an expanded value set travels in the package
     draft              the draft QuestionnaireResponse of a package
+    adaptive           the adaptive form as it lies in a package, served at the base given
+    contained          the adaptive form under way, inside its response: the neutral form with what was added,
+                       its items in the neutral form's words
+    adaptive_draft     the draft of an adaptive form around what is contained
+    conditions         whether questions of an adaptive form under way may carry conditions
     package            the answer to `$questionnaire-package`: the bundles, and what to remark on
     from_server        origin code of an answer from the payer's own data
     from_client        origin code of an answer that CQL found in the EHR
@@ -63,6 +68,10 @@ class Version:
     library: Callable[[Resource], Resource]
     packs: Callable[[Resource], bool]
     draft: Callable[[Draft], Resource]
+    adaptive: Callable[[Resource, Callable[[str], str], str], Resource]
+    contained: Callable[[Resource, Callable[[str], str], str], Resource]
+    adaptive_draft: Callable[[Draft, Resource], Resource]
+    conditions: bool
     package: Callable[[Sequence[Any], Sequence[Issue]], Resource]
     from_server: str
     from_client: str

@@ -1,0 +1,56 @@
+"""What the payer says at the end of an adaptive form: the coverage-information extension.
+
+ext-coverage-information, in the elements and codes that CRD 2.0.1 and 2.2.1 share.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from server.policy.determination import Decision, Determination
+
+COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
+
+Resource = dict[str, Any]
+
+
+def coverage_information(
+    said: Determination, coverage: Resource, assertion_id: str, number: str | None, today: dt.date
+) -> Resource:
+    """`coverage` is the client's reference; `number` an authorization's, where there is one to tell."""
+    return {
+        "url": COVERAGE_INFORMATION,
+        "extension": [
+            {"url": "coverage", "valueReference": coverage},
+            {"url": "covered", "valueCode": "covered" if said.covered else "not-covered"},
+            *([{"url": "pa-needed", "valueCode": _authorization(said, number)}] if said.covered else []),
+            {"url": "reason", "valueCodeableConcept": {"text": said.reason}},
+            {"url": "date", "valueDate": today.isoformat()},
+            {"url": "coverage-assertion-id", "valueString": assertion_id},
+            *([{"url": "satisfied-pa-id", "valueString": number}] if number else []),
+        ],
+    }
+
+
+def _authorization(said: Determination, number: str | None) -> str:
+    if number:
+        return "satisfied"
+    free = said.decision is Decision.APPROVE and not said.satisfied
+    return "no-auth" if free else "auth-needed"
+
+
+def replaced(response: Resource, answer: Resource) -> list[Resource]:
+    """The response's extensions with this answer in place of an earlier one under the same assertion."""
+    told = _assertion(answer)
+    kept = [
+        found
+        for found in response.get("extension", [])
+        if found.get("url") != COVERAGE_INFORMATION or _assertion(found) != told
+    ]
+    return [*kept, answer]
+
+
+def _assertion(found: Resource) -> str:
+    parts = found.get("extension", [])
+    return next((str(p.get("valueString")) for p in parts if p.get("url") == "coverage-assertion-id"), "")

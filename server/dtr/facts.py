@@ -1,0 +1,96 @@
+"""The order's own facts as a client answers them, and the FHIR resources the policy reads them from.
+
+No order reaches the payer while an adaptive form is filled, so service, side, diagnoses, place, age and plan
+are questions too (`ORDER.*`, `PATIENT.age`, `PLAN.id`). A question about faulty coding (COD-*) asks for the
+same fact again: its answer is the newer word. The order follows the conventions of `server.policy.request`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from server.dtr.form import Answers, answer_value
+
+Resource = dict[str, Any]
+
+CPT = "http://www.ama-assn.org/go/cpt"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10-cm"
+PLACES = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+CLASSES = "http://terminology.hl7.org/CodeSystem/coverage-class"
+PATIENT = "Patient/answered"
+
+
+def order_of(answers: Answers) -> Resource:
+    """The ServiceRequest that the answers describe."""
+    service, side = _first(answers, "ORDER.cpt"), _first(answers, "COD-LAT") or _first(answers, "ORDER.side")
+    codings = [{"system": CPT, "code": service}] if service else []
+    if service and side:
+        codings.append({"system": CPT, "code": f"{service}-{side}"})
+    sites = [answer_value(answer) for answer in answers.get("COD-CPT", [])]
+    place = _first(answers, "ORDER.pos")
+    return {
+        "resourceType": "ServiceRequest",
+        "id": "answered",
+        "status": "draft",
+        "intent": "order",
+        "code": {"coding": codings},
+        "subject": {"reference": PATIENT},
+        **({"bodySite": [{"coding": sites}]} if sites else {}),
+        **({"reasonCode": reasons} if (reasons := list(_reasons(answers))) else {}),
+        **({"locationCode": [{"coding": [{"system": PLACES, "code": place}]}]} if place else {}),
+    }
+
+
+def patient_of(answers: Answers, today: dt.date, reference: str = PATIENT) -> Resource:
+    """A Patient of the age given, so old since today; without an age where none is given."""
+    age = _first(answers, "PATIENT.age")
+    born = _years_before(today, int(age)) if age is not None else None
+    return {
+        "resourceType": "Patient",
+        "id": reference.rpartition("/")[2],
+        **({"birthDate": born.isoformat()} if born else {}),
+    }
+
+
+def coverage_of(plan: str) -> Resource:
+    """An active Coverage of a plan."""
+    kind = {"coding": [{"system": CLASSES, "code": "plan"}]}
+    return {
+        "resourceType": "Coverage",
+        "id": "answered",
+        "status": "active",
+        "beneficiary": {"reference": PATIENT},
+        "class": [{"type": kind, "value": plan}],
+    }
+
+
+def plan_of(answers: Answers, default: str) -> str:
+    return str(_first(answers, "PLAN.id") or default)
+
+
+def _reasons(answers: Answers) -> Iterator[Mapping[str, Any]]:
+    """Diagnoses, corrected ones first."""
+    for link_id in ("COD-SPEC", "COD-ICD", "ORDER.dx"):
+        for answer in answers.get(link_id, []):
+            given = answer_value(answer)
+            code = given.get("code") if isinstance(given, Mapping) else given
+            yield {"coding": [{"system": ICD_10, "code": str(code).strip()}]}
+
+
+def _first(answers: Answers, link_id: str) -> Any:
+    """The first answer as a plain value: a coding as its code."""
+    for answer in answers.get(link_id, []):
+        given = answer_value(answer)
+        return given.get("code") if isinstance(given, Mapping) else given
+    return None
+
+
+def _years_before(today: dt.date, years: int) -> dt.date:
+    """The birthday of somebody of that age; the last of February where the year has no 29th."""
+    year = max(today.year - years, 1)
+    try:
+        return today.replace(year=year)
+    except ValueError:
+        return today.replace(year=year, day=28)

@@ -1,0 +1,327 @@
+"""`Questionnaire/$next-question`: an adaptive form, asked until the outcome is certain.
+
+    interviewer = Interviewer(version, artefacts, adjudicator)
+    outcome = interviewer.answer(tx, response, now)      # the response with more questions, or completed
+    interviewer.concluded(tx, outcome, client, now)      # with the decision on it
+
+Nothing is kept between calls: the response carries the form as far as it was asked, the answers, and (in its
+identifier, put there by the package) the context it was begun in. A coverage assertion or tracking number of
+ours supplies the order and the plan; without one, the answers do. SDC, "Adaptive Forms"; DTR, "Adaptive Form
+Expectations and Responsibilities".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from server.adjudication import table
+from server.adjudication.adjudicator import Adjudicator
+from server.adjudication.judged import Judged
+from server.dtr.artefacts import Artefacts
+from server.dtr.coverage_information import coverage_information, replaced
+from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
+from server.dtr.form import Answers, Form, answer_value
+from server.dtr.interview import ISSUE, Interview, Node
+from server.dtr.response import DTR, answers_of
+from server.dtr.validation import faults
+from server.dtr.version import Version
+from server.fhir.canonical import canonical
+from server.fhir.dates import first_day, instant
+from server.fhir.errors import InvalidRequest, Issue, NotFound
+from server.fhir.extensions import values
+from server.policy.catalog import Policy
+from server.policy.determination import Decision
+from server.policy.determine import determine
+from server.policy.request import Chart, Member
+from server.store import Transaction, assertions, cases
+from server.store import tables as stored
+
+Resource = dict[str, Any]
+
+CONTEXT = "https://payer.example/dtr-context"
+"""System of the identifier by which a response remembers its context."""
+
+INPUTS = frozenset({"questionnaire-response", "questionnaire-response-in"})
+CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the context says: the order and its coverage. `pended`: a request for it waits for answers, so
+    the authorization comes by that way."""
+
+    order: Resource
+    coverage: Resource
+    assertion: str | None
+    pended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The response to send; `judged` once the outcome is certain."""
+
+    response: Resource
+    known: Known | None = None
+    judged: Judged | None = None
+
+
+def read_next_question(body: Mapping[str, Any]) -> Resource:
+    """The QuestionnaireResponse, sent bare or as a parameter. Raises InvalidRequest."""
+    found: Any = body
+    if body.get("resourceType") == "Parameters":
+        listed = body.get("parameter")
+        found = next(
+            (
+                parameter.get("resource")
+                for parameter in (listed if isinstance(listed, list) else [])
+                if isinstance(parameter, dict) and parameter.get("name") in INPUTS
+            ),
+            None,
+        )
+    if not isinstance(found, dict) or found.get("resourceType") != "QuestionnaireResponse":
+        text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
+        raise InvalidRequest(Issue("structure", str(body.get("resourceType", "")) or "Resource", text))
+    return found
+
+
+class Interviewer:
+    """Answers the operation in one guide version; shared by threads, holds nothing that changes."""
+
+    def __init__(self, version: Version, artefacts: Artefacts, adjudicator: Adjudicator) -> None:
+        self._version, self._artefacts, self._adjudicator = version, artefacts, adjudicator
+        self._catalog = adjudicator.catalog
+        forms = [Form(neutral) for neutral in self._catalog.questionnaires]
+        self._adaptive = [form for form in forms if form.adaptive]
+        self._regional = {form.canonical: form for form in forms if not form.adaptive}
+
+    @property
+    def canonicals(self) -> tuple[str, ...]:
+        """The adaptive forms there are."""
+        return tuple(form.canonical for form in self._adaptive)
+
+    def answer(self, tx: Transaction, response: Resource, now: dt.datetime) -> Outcome:
+        """The response with what is asked next, or completed. Raises InvalidRequest, NotFound."""
+        sent = _contained(response)
+        own = self._definition(sent)
+        if response.get("status") == "completed":
+            return Outcome(response)
+        known = self._known(tx, response)
+        answers = answers_of(response)
+        order = known.order if known else order_of(answers)
+        policy = self._catalog.policy_for(order, first_day(order.get("authoredOn")) or now.date())
+        interview = self._interview(own, policy)
+        items = [item for item in sent.get("item", []) if isinstance(item, dict)]
+        issued = frozenset(Form({"item": items}).items)
+        _held(interview, response, issued)
+        if "PATIENT.age" not in issued:
+            return Outcome(self._asking(response, sent, own, policy, interview.facts(bool(known)), now))
+        judged = self._judge(tx, answers, order, known, policy, now)
+        said = judged.determination
+        curable = frozenset() if known else CODING
+        ranks = {name: text.rank for name, text in policy.criteria.items()} if policy else {}
+        new = interview.next(said, ranks, curable, issued, answers)
+        if not new and ISSUE not in issued and _may_be_issued(judged, known):
+            new = interview.issue(issued)
+        if new:
+            return Outcome(self._asking(response, sent, own, policy, new, now))
+        done = {**self._asking(response, sent, own, policy, [], now), "status": "completed"}
+        return Outcome(done, known, judged)
+
+    def concluded(self, tx: Transaction, outcome: Outcome, client: str, now: dt.datetime) -> Resource:
+        """The completed response with the decision, as coverage information about the Coverage that it
+        names; with an authorization, newly given if the user said so. Stores what is said."""
+        judged, known = outcome.judged, outcome.known
+        coverage = _coverage(outcome.response)
+        if judged is None or coverage is None:
+            return outcome.response
+        assertion_id = (known.assertion if known else None) or assertions.new_id()
+        number = judged.determination.authorization
+        if number is None and _may_be_issued(judged, known) and _said_yes(answers_of(outcome.response)):
+            number = self._adjudicator.authorize(
+                tx,
+                judged,
+                "dtr",
+                now,
+                version=self._version.name,
+                client=client,
+                assertion_id=assertion_id,
+            )
+        if known is not None and known.pended:
+            number = None
+        self._keep(tx, judged, assertion_id, client, now)
+        answer = coverage_information(judged.determination, coverage, assertion_id, number, now.date())
+        return {**outcome.response, "extension": replaced(outcome.response, answer)}
+
+    def _keep(
+        self, tx: Transaction, judged: Judged, assertion_id: str, client: str, now: dt.datetime
+    ) -> None:
+        """The determination under its assertion, so that it can be asked for. One that no order stands
+        behind is told as a what-if."""
+        told = assertions.by_id(tx, assertion_id)
+        if told is not None:
+            told.determination = judged.determination.to_json()
+            return
+        assertions.keep(
+            tx,
+            stored.Assertion(
+                id=assertion_id,
+                version=self._version.name,
+                hook="next-question",
+                client=client,
+                member_key=judged.member.key,
+                order_key=judged.order_key,
+                order=dict(judged.order),
+                coverage=dict(judged.member.coverage),
+                determination=judged.determination.to_json(),
+                questionnaires=[],
+                what_if=True,
+                created=now,
+            ),
+        )
+
+    def _definition(self, sent: Resource) -> Form:
+        """The form that the contained one comes from: by derivedFrom, else by url, else by id."""
+        derived = sent.get("derivedFrom")
+        named = [*(derived if isinstance(derived, list) else []), sent.get("url")]
+        for name in [name for name in named if isinstance(name, str)]:
+            for form in self._adaptive:
+                if canonical(name).names(canonical(form.canonical)):
+                    return form
+        by_id = [form for form in self._adaptive if form.questionnaire["id"] == sent.get("id")]
+        if by_id and not any(named):
+            return by_id[0]
+        place = "QuestionnaireResponse.contained[0].derivedFrom"
+        raise NotFound(Issue("not-found", place, "This payer has no adaptive form of that canonical."))
+
+    def _known(self, tx: Transaction, response: Resource) -> Known | None:
+        """What stands behind the response's context; None where it has none, or none of ours."""
+        identifier = response.get("identifier")
+        named = identifier if isinstance(identifier, dict) and identifier.get("system") == CONTEXT else {}
+        context = named.get("value")
+        if not isinstance(context, str):
+            return None
+        told = assertions.by_id(tx, context)
+        if told is not None:
+            return Known(told.order, told.coverage, told.id, pended=False)
+        for line in cases.by_tracking_number(tx, context):
+            return Known(line.order, coverage_of(line.determination.get("plan", "")), None, pended=True)
+        return None
+
+    def _interview(self, own: Form, policy: Policy | None) -> Interview:
+        others = list(self._regional.values())
+        regional = self._regional[policy.questionnaire] if policy else others[0]
+        return Interview(own, regional, others, self._version.conditions)
+
+    def _judge(
+        self,
+        tx: Transaction,
+        answers: Answers,
+        order: Resource,
+        known: Known | None,
+        policy: Policy | None,
+        now: dt.datetime,
+    ) -> Judged:
+        """The policy over the answers alone; beside them, of a known order, the payer's own records."""
+        answered = _as_answered(answers, policy.questionnaire if policy else "", now)
+        if known is not None and known.assertion is not None:
+            beneficiary = (known.coverage.get("beneficiary") or {}).get("reference", "")
+            patient = patient_of(answers, now.date(), beneficiary)
+            return self._adjudicator.judge(
+                tx,
+                known.order,
+                known.coverage,
+                patient,
+                Chart([patient, answered]),
+                now,
+                assertion_id=known.assertion,
+            )
+        default = self._catalog.plan("").name
+        coverage = known.coverage if known else coverage_of(plan_of(answers, default))
+        plan = self._catalog.plan_of(coverage)
+        member = Member(key="", coverage=coverage)
+        judge = determine if self._adjudicator.governs(order) else table.determine
+        chart = Chart([patient_of(answers, now.date()), answered])
+        return Judged(judge(order, member, chart, plan, now), member, plan, order, "")
+
+    def _asking(
+        self,
+        response: Resource,
+        sent: Resource,
+        own: Form,
+        policy: Policy | None,
+        new: list[Node],
+        now: dt.datetime,
+    ) -> Resource:
+        """The response with these questions after those it has; its answers stay as they are."""
+        libraries = [self._catalog.library(policy.prefill)] if policy else []
+        names = [f"{library['url']}|{library['version']}" for library in libraries]
+        contained = self._artefacts.contained(own, names, new)
+        asked = [*sent.get("item", []), *contained.get("item", [])]
+        form = {**contained, "id": sent["id"], **({"item": asked} if asked else {})}
+        return {**response, "contained": [form], "authored": instant(now)}
+
+
+def _contained(response: Resource) -> Resource:
+    """The form inside the response, which its `questionnaire` refers to."""
+    listed = response.get("contained")
+    named = str(response.get("questionnaire", ""))
+    for each in listed if isinstance(listed, list) else []:
+        if (
+            isinstance(each, dict)
+            and each.get("resourceType") == "Questionnaire"
+            and named == f"#{each.get('id')}"
+        ):
+            return each
+    text = "Put the form into `contained` and refer to it by #id: the response of the package has it so."
+    raise InvalidRequest(Issue("required", "QuestionnaireResponse.contained", text))
+
+
+def _held(interview: Interview, response: Resource, issued: frozenset[str]) -> None:
+    """Refuses answers that do not fit what was asked, and questions that were never ours."""
+    strange = sorted(link_id for link_id in issued if not interview.known(link_id))
+    place = "QuestionnaireResponse.contained[0].item"
+    issues = [Issue("not-found", place, f"This payer does not ask {link_id}.") for link_id in strange]
+    # Whoever asks for the next question is done with those before it.
+    issues = issues or faults(interview.issued(issued), {**response, "status": "completed"})
+    if issues:
+        raise InvalidRequest(*issues)
+
+
+def _as_answered(answers: Answers, form: str, now: dt.datetime) -> Resource:
+    """The answers as a completed response to the region's form, which is what the policy reads."""
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": "answered",
+        "questionnaire": form,
+        "status": "completed",
+        "authored": instant(now),
+        "item": [{"linkId": link_id, "answer": list(given)} for link_id, given in answers.items()],
+    }
+
+
+def _may_be_issued(judged: Judged, known: Known | None) -> bool:
+    """A number is for an order we know, that is approved and has none, and is not asked for otherwise."""
+    said = judged.determination
+    return (
+        known is not None
+        and not known.pended
+        and said.decision is Decision.APPROVE
+        and said.satisfied
+        and said.authorization is None
+    )
+
+
+def _said_yes(answers: Answers) -> bool:
+    return any(answer_value(answer) is True for answer in answers.get(ISSUE, []))
+
+
+def _coverage(response: Resource) -> Resource | None:
+    """The client's reference to the Coverage, wherever its guide version has it."""
+    listed = [*values(response, f"{DTR}/qr-coverage"), *values(response, f"{DTR}/qr-context")]
+    for reference in listed:
+        if isinstance(reference, dict) and "Coverage/" in str(reference.get("reference", "")):
+            return reference
+    return None
