@@ -220,7 +220,11 @@ def _alternative(better: str, focus: Focus, judged: Judged) -> Element | None:
     if better in _PLACES:
         return _update(f"Image at: {_PLACES[better]}", {**order, "locationCode": [_place(better)]})
     title = _title(judged, better)
-    if better[:2] == judged.determination.line.code[:2]:
+    if better[0].isalpha():
+        reason = {"coding": [{"system": ICD, "code": better}]}
+        others = order.get("reasonCode", [])[1:]
+        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": [reason, *others]})
+    if any(better in policy.codes for policy in judged.plan.catalog.policies):
         return _update(f"Change to {better} {title}", {**order, "code": _concept(better, title)})
     return {
         "label": short(f"Order {better} {title} instead"),
@@ -241,6 +245,7 @@ _SITES: Mapping[str, Element] = {
     for code, side in SIDE_BY_SITE.items()
 }
 _PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 
 

@@ -19,6 +19,7 @@ from server.fhir import json
 from server.policy.determination import Theme
 from server.policy.libraries import BASE, Libraries
 from server.policy.manifest import (
+    AdviceFile,
     CatalogError,
     Cell,
     CriteriaFile,
@@ -40,6 +41,8 @@ __all__ = ["Catalog", "CatalogError", "CriterionText", "Indication", "Plan", "Po
 DEFAULT_PLAN = "evicore"
 CPT = "http://www.ama-assn.org/go/cpt"
 PLAN_CLASS = "plan"
+SIDED = {"RT": "dx-right", "LT": "dx-left", "50": "dx-both"}
+"""The value sets of diagnoses that name a side, by the side's modifier."""
 DEFINES = ("Decision", "Unmet", "Unknown", "Gate")
 """What every policy library says beside its criteria."""
 
@@ -71,7 +74,8 @@ class Indication:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One coverage policy. `codes` are the billed codes it governs; `start` and `end` the days in force.
+    """One coverage policy. `services` are the billed codes it governs, in threes by contrast, `codes` the
+    same as a set; `start` and `end` the days in force; `film` the radiograph that comes first.
 
     A policy of a joint region shares its codes with others: body site or diagnosis says which governs.
     """
@@ -83,6 +87,7 @@ class Policy:
     version: str
     prefill: str
     questionnaire: str
+    services: tuple[str, ...]
     codes: frozenset[str]
     sites: frozenset[tuple[str, str]]
     diagnoses: frozenset[tuple[str, str]]
@@ -91,6 +96,7 @@ class Policy:
     owner: str
     guideline: str
     guideline_url: str
+    film: str
     joint: bool
     fallback: bool
     criteria: Mapping[str, CriterionText]
@@ -100,6 +106,11 @@ class Policy:
     @property
     def canonical(self) -> str:
         return f"{self.library}|{self.version}"
+
+    @property
+    def immediate(self) -> str:
+        """The id of the criterion that holds where an immediate indication is shown."""
+        return f"{self.region}-IMM"
 
     def in_force(self, on: dt.date) -> bool:
         return self.start <= on and (self.end is None or on <= self.end)
@@ -185,6 +196,11 @@ class Catalog:
         self.services: Mapping[str, Service] = _services(data / "services.yaml")
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
         guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
+        self.guidelines: Mapping[str, GuidelineEntry] = guidelines
+        self.advice = read(data / "policies" / "advice.yaml", AdviceFile)
+        self.sides: Mapping[str, frozenset[tuple[str, str]]] = {
+            side: self._members(data, value_set) for side, value_set in SIDED.items()
+        }
         self.denial_codes: Mapping[str, str] = criteria.denial_codes
         self.policies: tuple[Policy, ...] = tuple(
             self._policy(path, written, criteria, guidelines)
@@ -199,6 +215,7 @@ class Catalog:
             for plan in [_plan(path, managers, self)]
         }
         self._check_parameters()
+        self._check_advice()
 
     @classmethod
     def load(cls, root: Path | None = None) -> Catalog:
@@ -302,6 +319,7 @@ class Catalog:
             version=written.version,
             prefill=written.prefill,
             questionnaire=written.questionnaire,
+            services=written.services,
             codes=frozenset(written.services),
             sites=self._members(path, written.sites),
             diagnoses=self._members(path, written.diagnoses),
@@ -310,6 +328,7 @@ class Catalog:
             owner=written.owner,
             guideline=_guideline(path, written.guideline, guidelines),
             guideline_url=written.guideline_url,
+            film=written.film,
             joint=written.joint,
             fallback=written.fallback,
             criteria={
@@ -338,6 +357,16 @@ class Catalog:
             if each["code"] == code:
                 return str(each["display"])
         raise CatalogError(f"{path.name}: indication {code} is no code of codesystems/mri-answer.json")
+
+    def _check_advice(self) -> None:
+        if self.advice.library not in self._libraries.elm:
+            raise CatalogError(f"advice.yaml: there is no library {self.advice.library} in cql/elm")
+        lacking = self.advice.notes.keys() - set(self.engine.defines(self.advice.library))
+        if lacking:
+            raise CatalogError(f"advice.yaml: {self.advice.library} lacks {', '.join(sorted(lacking))}")
+        for name, note in self.advice.notes.items():
+            if note.guideline not in self.guidelines:
+                raise CatalogError(f"advice.yaml: {name} rests on {note.guideline}, no guideline of ours")
 
     def _check_parameters(self) -> None:
         for plan in self.plans.values():

@@ -125,6 +125,39 @@ class CriteriaFile(Written, frozen=True):
     denial_codes: dict[str, str]
 
 
+class NoteEntry(Written, frozen=True):
+    """A note of advice.yaml, shown where the define of its name holds; with `open`, only while one of these
+    criteria stands in the way, with `regions`, only there. `orders` are CPT codes to order beside."""
+
+    kind: str
+    topic: str
+    guideline: str
+    summary: str
+    detail: str
+    open: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+Better = Literal["code", "side", "diagnosis", "plain", "film", "place"]
+
+
+class ObstacleEntry(Written, frozen=True):
+    """How a criterion in the way is put on a card, and what kind of better choice is looked for."""
+
+    kind: str
+    topic: str
+    better: Better | None = None
+
+
+class AdviceFile(Written, frozen=True):
+    """policies/advice.yaml: what is worth telling beside the outcome. `library` holds the notes' defines."""
+
+    library: str
+    notes: dict[str, NoteEntry]
+    criteria: dict[str, ObstacleEntry]
+
+
 class Effective(Written, frozen=True):
     """The days a version is in force, both included; without an end it still is."""
 
@@ -136,7 +169,8 @@ class PolicyFile(Written, frozen=True):
     """policies/mri-*.yaml: one version of one policy. A draft is not loaded.
 
     `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
-    a `fallback` takes the orders of its codes that neither tells.
+    a `fallback` takes the orders of its codes that neither tells. `services` come in threes: without
+    contrast, with, without and then with. `film` is the radiograph that comes first.
     """
 
     id: str
@@ -156,6 +190,7 @@ class PolicyFile(Written, frozen=True):
     indications: dict[str, str]
     criteria: dict[str, CriterionEntry]
     guideline_url: str = ""
+    film: str = ""
     status: Literal["active", "draft"] = "active"
     fallback: bool = False
 

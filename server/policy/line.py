@@ -1,0 +1,43 @@
+"""The order line that is judged, read from a `ServiceRequest` (its shape: `server.policy.request`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from server.fhir.dates import first_day
+from server.policy.determination import Line
+from server.policy.request import Resource
+
+SIDE_BY_SITE = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
+SIDES = ("RT", "LT", "50")
+
+
+def line_of(order: Resource) -> Line:
+    """Service, side, diagnoses, place and units of the order. Modifiers win over the body site's side."""
+    coded = [c for c in (order.get("code") or {}).get("coding") or [] if "code" in c]
+    codes = [str(c["code"]).partition("-") for c in coded]
+    modifiers = tuple(dict.fromkeys(m for _, _, m in codes if m))
+    sites = [c.get("code") for b in order.get("bodySite") or [] for c in b.get("coding") or []]
+    by_site = next((SIDE_BY_SITE[s] for s in sites if s in SIDE_BY_SITE), None)
+    sides = [m for m in modifiers if m in SIDES]
+    places = [c.get("code") for p in order.get("locationCode") or [] for c in p.get("coding") or []]
+    return Line(
+        code=codes[0][0] if codes else "",
+        side=("50" if len(sides) > 1 else sides[0]) if sides else by_site,
+        diagnoses=tuple(
+            str(c["code"])
+            for r in order.get("reasonCode") or []
+            for c in r.get("coding") or []
+            if "code" in c
+        ),
+        place_of_service=places[0] if places else None,
+        quantity=Decimal(str((order.get("quantityQuantity") or {}).get("value", 1))),
+        modifiers=modifiers,
+    )
+
+
+def planned_day(order: Resource) -> dt.date | None:
+    """The day the service is planned for, where the order says one."""
+    period = order.get("occurrencePeriod") or {}
+    return first_day(order.get("occurrenceDateTime")) or first_day(period.get("start"))

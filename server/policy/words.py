@@ -1,0 +1,140 @@
+"""What people read of a determination: the sentence of each criterion, and the reason of the whole.
+
+The words are the manifest's; what was found in this chart is put to them. A policy library may say more of a
+criterion in a define named "Told <id>" (a String), and its immediate indications are named one by one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from server.elm import Result, Run
+from server.fhir.dates import first_day
+from server.policy.catalog import Policy
+from server.policy.determination import Criterion, Decision, Evidence, Met
+from server.policy.request import Chart, Resource
+
+MOST_NAMED = 3
+"""Findings named in one sentence."""
+
+SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "QuestionnaireResponse"})
+"""Evidence that says nothing to a reader by its name: the words speak of age and answers themselves."""
+
+
+def criterion_of(run: Run, name: str, policy: Policy, order: Resource, in_the_way: bool) -> Criterion:
+    """One criterion as the run has it, told in words."""
+    text = policy.criteria[name]
+    result = run[name]
+    value = Met.of(None if result.value is None else bool(result.value))
+    words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]
+    shown = _indications(run, policy) if name == policy.immediate and value is Met.YES else ()
+    return Criterion(
+        id=name,
+        title=text.title,
+        value=value,
+        sentence=" ".join(filter(None, (words, _further(run, name, value, result, shown, policy, order)))),
+        guideline=policy.indications[shown[0]].guideline if shown else text.guideline,
+        theme=text.theme,
+        evidence=evidence_of(result),
+        missing=tuple(str(each) for each in result.missing),
+        would_satisfy=text.satisfy,
+        questions=text.questions,
+        in_the_way=in_the_way,
+    )
+
+
+def evidence_of(result: Result) -> tuple[Evidence, ...]:
+    return tuple(Evidence(e.reference, _summary(e.resource), _day(e.resource)) for e in result.evidence)
+
+
+def _further(
+    run: Run, name: str, value: Met, result: Result, shown: Sequence[str], policy: Policy, order: Resource
+) -> str:
+    """What this chart adds to the words: an indication, what the library tells, or what was found."""
+    if shown:
+        return " ".join(f"{policy.indications[each].title}." for each in shown)
+    told = run[f"Told {name}"].value if f"Told {name}" in run else None
+    if told:
+        return str(told)
+    own = f"{order.get('resourceType')}/{order.get('id')}"
+    found = [
+        _summary(each.resource)
+        for each in result.evidence
+        if each.reference != own and each.resource.get("resourceType") not in SPOKEN_FOR_ELSEWHERE
+    ]
+    named = ", ".join(list(dict.fromkeys(filter(None, found)))[:MOST_NAMED])
+    return f"Found: {named}." if named and value is not Met.UNKNOWN else ""
+
+
+def _indications(run: Run, policy: Policy) -> tuple[str, ...]:
+    """The immediate indications that the chart shows or the clinician attests."""
+    charted = run[f"{policy.prefill}.Indications"].value or []
+    answered = run[f"{policy.prefill}.Immediate answers"].value or []
+    ids = [*(str(each["id"]) for each in charted if each["value"] is True), *map(str, answered)]
+    return tuple(dict.fromkeys(each for each in ids if each in policy.indications))
+
+
+def reason_of(
+    said: Decision, gate: str, criteria: Sequence[Criterion], policy: Policy, reserved: bool, chart: Chart
+) -> str:
+    """The outcome and why, in one or two sentences a clinician reads."""
+    blocking = [c for c in criteria if c.in_the_way]
+    if gate:
+        return _GATE_REASONS[gate]
+    if said is Decision.APPROVE:
+        shown = next((c for c in criteria if c.id == policy.immediate and c.value is Met.YES), None)
+        return (
+            f"{policy.title}: {shown.sentence}"
+            if shown
+            else f"{policy.title}: the criteria of {policy.guideline} and the plan are met."
+        )
+    words = " ".join(c.sentence for c in blocking)
+    if said is Decision.DENY:
+        remedy = " ".join(f"{c.id}: {c.would_satisfy}" for c in blocking)
+        lead = "A reviewer will decide; the rules recommend denial." if reserved else ""
+        return f"{lead} {words} What would change this: {remedy}".strip()
+    if said is Decision.PEND:
+        return f"A person will review this request. {words}"
+    unread = f" Not to be had just now: {'; '.join(chart.notes)}." if chart.notes else ""
+    return f"More information is needed. {words}{unread}"
+
+
+_GATE_REASONS: Mapping[str, str] = {
+    "G-COV": "The coverage is not active on the day of the order or of the service.",
+    "G-RETRO": "Authorization was asked for after the service was done, and too late for an urgent one.",
+    "G-BEN": "The plan covers this study without prior authorization.",
+    "G-SET": "No prior authorization is needed in an emergency, urgent-care or inpatient setting.",
+    "G-GOLD": "The ordering clinician is exempt from prior authorization for this service.",
+    "G-AUTH": "A valid authorization for this service is on file.",
+}
+
+
+_DATED = (
+    "effectiveDateTime",
+    "performedDateTime",
+    "authoredOn",
+    "authored",
+    "onsetDateTime",
+    "recordedDate",
+    "started",
+)
+
+
+def _day(resource: Mapping[str, Any]) -> dt.date | None:
+    periods = (resource.get(k) or {} for k in ("performedPeriod", "effectivePeriod", "period"))
+    texts = [*(resource.get(k) for k in _DATED), *(p.get("start") for p in periods)]
+    return next((d for t in texts if isinstance(t, str) and (d := first_day(t)) is not None), None)
+
+
+def _summary(resource: Mapping[str, Any]) -> str:
+    """What was coded and when; never a name or identifier of the patient."""
+    kind = resource.get("resourceType", "")
+    if kind in SPOKEN_FOR_ELSEWHERE:
+        return "age" if kind == "Patient" else "answers of the form"
+    concept = resource.get("code") or resource.get("medicationCodeableConcept") or {}
+    coding: Resource = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
+    named = coding.get("display") or coding.get("code") or kind
+    day = _day(resource)
+    return f"{named} on {day.isoformat()}" if day else str(named)
