@@ -102,7 +102,11 @@ class Work:
 
 def _as_step(name: str, job: Job) -> Job:
     """The job as a workflow of one step: its own progress is in the store."""
-    step = DBOS.step(name=f"{name}-once")(job)
+
+    def once(*arguments: str) -> None:
+        job(*arguments)
+
+    step = DBOS.step(name=f"{name}-once")(once)
 
     def workflow(*arguments: str) -> None:
         step(*arguments)

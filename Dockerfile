@@ -1,0 +1,19 @@
+# syntax=docker/dockerfile:1
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY server server
+COPY cql cql
+COPY questionnaires questionnaires
+RUN python -m venv /opt/payer && /opt/payer/bin/pip install --no-cache-dir .
+
+FROM python:3.11-slim
+RUN useradd --system --create-home --home-dir /var/lib/payer payer
+COPY --from=build /opt/payer /opt/payer
+USER payer
+WORKDIR /var/lib/payer
+ENV HOST=0.0.0.0 PORT=8080
+EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=3s \
+  CMD ["/opt/payer/bin/python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/health\")"]
+CMD ["/opt/payer/bin/davinci-payer", "serve"]
