@@ -1,8 +1,8 @@
 """What the tests make the server emit, held to the official validator: `make conformance`.
 
-Runs the tests with `EMITTED_DIR` set (see `tests.emitted`), then the validator on each group of files.
-`HL7_VALIDATE` is the validator's command; the allow-file beside it (same name, `.allow`) lists its known false
-errors. Without the command there is nothing to judge by, and the run says so and fails.
+Runs the tests of the doors with `EMITTED_DIR` set (see `tests.emitted`), then the validator on each group of
+files. `HL7_VALIDATE` is the validator's command; the allow-file beside it (same name, `.allow`) lists its
+known false errors. Without the command there is nothing to judge by, and the run says so and fails.
 """
 
 import os
