@@ -142,8 +142,7 @@ class Settings(BaseSettings):
             "a self-made certificate (set TLS_CERT and TLS_KEY)": self.tls and self.tls_cert is None,
             "callers without registration (set CLIENTS_FILE)": self.clients_file is None,
             "unsigned CDS Hooks calls (set CDS_JWT=on)": self.cds_jwt == "off",
-            "callers nobody checks (this version does not authenticate clients: CLIENTS_FILE and CDS_JWT have "
-            "no effect yet)": True,
+            "callers nobody checks (CLIENTS_FILE and CDS_JWT have no effect in this version)": True,
         }
         return [relaxation for relaxation, on in found.items() if on]
 
