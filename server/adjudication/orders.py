@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.fhir.dates import first_day
+from server.policy.line import SIDE_BY_SITE
 
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = frozenset(
@@ -22,7 +23,6 @@ HCPCS = frozenset(
 )
 BILLED = HCPCS | {CPT}
 
-SIDE_BY_SITE = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
 SIDE_BY_MODIFIER = {"RT": "RT", "LT": "LT", "50": "50"}
 
 

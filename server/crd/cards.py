@@ -13,12 +13,14 @@ from typing import Any
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import CPT, SIDE_BY_SITE
+from server.adjudication.orders import CPT
 from server.crd import appropriateness
 from server.crd.configuration import Configuration
 from server.crd.focus import Focus
 from server.crd.version import Element, Version
+from server.policy.catalog import ICD
 from server.policy.determination import Advice, Determination
+from server.policy.line import SIDE_BY_SITE, SIDE_NAMES
 
 SUMMARY_LIMIT = 139
 """The guide asks for fewer than 140 characters."""
@@ -221,9 +223,8 @@ def _alternative(better: str, focus: Focus, judged: Judged) -> Element | None:
         return _update(f"Image at: {_PLACES[better]}", {**order, "locationCode": [_place(better)]})
     title = _title(judged, better)
     if better[0].isalpha():
-        reason = {"coding": [{"system": ICD, "code": better}]}
-        others = order.get("reasonCode", [])[1:]
-        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": [reason, *others]})
+        reasons = [_better_reason(each, better) for each in order.get("reasonCode", [])]
+        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": reasons})
     if any(better in policy.codes for policy in judged.plan.catalog.policies):
         return _update(f"Change to {better} {title}", {**order, "code": _concept(better, title)})
     return {
@@ -236,17 +237,21 @@ def _alternative(better: str, focus: Focus, judged: Judged) -> Element | None:
     }
 
 
-_SIDE_NAMES = {"24028007": "right", "7771000": "left", "51440002": "both sides"}
 _SITES: Mapping[str, Element] = {
     side: {
         "coding": [{"system": "http://snomed.info/sct", "code": code}],
-        "text": _SIDE_NAMES[code],
+        "text": SIDE_NAMES[side],
     }
     for code, side in SIDE_BY_SITE.items()
 }
 _PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+
+
+def _better_reason(reason: Element, better: str) -> Element:
+    """The diagnosis of which `better` is the sided form, replaced; every other as it was."""
+    codes = [coding.get("code", "") for coding in reason.get("coding", []) if coding.get("system") == ICD]
+    return {"coding": [{"system": ICD, "code": better}]} if better[:-1] in {c[:-1] for c in codes} else reason
 
 
 def _place(code: str) -> Element:

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.dtr.form import Answers, answer_value
+from server.policy.catalog import CPT, ICD
 
 Resource = dict[str, Any]
 
-CPT = "http://www.ama-assn.org/go/cpt"
-ICD_10 = "http://hl7.org/fhir/sid/icd-10-cm"
 PLACES = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 CLASSES = "http://terminology.hl7.org/CodeSystem/coverage-class"
 PATIENT = "Patient/answered"
@@ -76,7 +75,7 @@ def _reasons(answers: Answers) -> Iterator[Mapping[str, Any]]:
         for answer in answers.get(link_id, []):
             given = answer_value(answer)
             code = given.get("code") if isinstance(given, Mapping) else given
-            yield {"coding": [{"system": ICD_10, "code": str(code).strip()}]}
+            yield {"coding": [{"system": ICD, "code": str(code).strip()}]}
 
 
 def _first(answers: Answers, link_id: str) -> Any:

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from server.elm import Run
-from server.policy.catalog import Catalog, Policy
+from server.policy.catalog import ICD, Catalog, Policy
 from server.policy.determination import Advice, Criterion, Line
+from server.policy.line import SIDE_NAMES
 from server.policy.words import evidence_of
 
-ICD: Final = "http://hl7.org/fhir/sid/icd-10-cm"
 FREESTANDING: Final = "49"
-SIDE_NAMES: Final = {"RT": "right", "LT": "left", "50": "both sides"}
 CONTRASTS: Final = 3
 """A policy lists its codes in threes: without contrast, with, without and then with."""
 

@@ -40,6 +40,7 @@ __all__ = ["Catalog", "CatalogError", "CriterionText", "Indication", "Plan", "Po
 
 DEFAULT_PLAN = "evicore"
 CPT = "http://www.ama-assn.org/go/cpt"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 PLAN_CLASS = "plan"
 SIDED = {"RT": "dx-right", "LT": "dx-left", "50": "dx-both"}
 """The value sets of diagnoses that name a side, by the side's modifier."""

@@ -128,7 +128,7 @@ def _told(
         advice=tuple(advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now))),
         notes=tuple(chart.notes),
         recommended=said if reserved else None,
-        authorization=held.number if held and said is Decision.APPROVE else None,
+        authorization=held.number if held and said is Decision.APPROVE and gate in ("", "G-AUTH") else None,
         expedited=expedited,
         due_hours=EXPEDITED_HOURS if expedited else STANDARD_HOURS,
         valid_from=start if said is Decision.APPROVE else None,

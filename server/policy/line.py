@@ -10,7 +10,7 @@ from server.policy.determination import Line
 from server.policy.request import Resource
 
 SIDE_BY_SITE = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
-SIDES = ("RT", "LT", "50")
+SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
 
 
 def line_of(order: Resource) -> Line:
@@ -20,7 +20,7 @@ def line_of(order: Resource) -> Line:
     modifiers = tuple(dict.fromkeys(m for _, _, m in codes if m))
     sites = [c.get("code") for b in order.get("bodySite") or [] for c in b.get("coding") or []]
     by_site = next((SIDE_BY_SITE[s] for s in sites if s in SIDE_BY_SITE), None)
-    sides = [m for m in modifiers if m in SIDES]
+    sides = [m for m in modifiers if m in SIDE_NAMES]
     places = [c.get("code") for p in order.get("locationCode") or [] for c in p.get("coding") or []]
     return Line(
         code=codes[0][0] if codes else "",

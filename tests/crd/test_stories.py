@@ -151,6 +151,24 @@ def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(crd: 
     assert "7771000" in sides
 
 
+def test_a_diagnosis_without_side_is_replaced_and_the_others_stay(crd: Crd) -> None:
+    order = ehr.mri("73221", "M25.519", side="RT")
+    other = ehr.concept("http://hl7.org/fhir/sid/icd-10-cm", "Z79.1")
+    order["reasonCode"] = [other, *order["reasonCode"]]
+    answer = crd(ehr.sign(order, sent=ehr.prefetch()))
+    changed = [
+        action["resource"]["reasonCode"]
+        for card in answer.cards
+        for suggestion in card.get("suggestions", [])
+        for action in suggestion["actions"]
+        if "diagnosis" in suggestion["label"]
+    ]
+    assert changed
+    for reasons_given in changed:
+        assert reasons_given[0] == other
+        assert reasons_given[1]["coding"][0]["code"] == "M25.511"
+
+
 @pytest.mark.parametrize("what_if", [True, False])
 def test_only_a_signed_order_is_granted(crd: Crd, what_if: bool) -> None:
     order = ehr.shoulder()
