@@ -1,12 +1,14 @@
 """`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
 
+import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
-from fastapi.testclient import TestClient
+from fastapi import FastAPI
 
 from server import logs
 from server.app import create_app
@@ -31,17 +33,22 @@ def try_request(
     from server.cli import load_settings
 
     logs.configure(io.StringIO())
-    with TestClient(create_app(load_settings())) as client:
-        answer = client.post(
-            f"/r{version}/fhir/Claim/$submit",
-            content=file.read_bytes(),
-            headers={"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
-        )
+    answer = asyncio.run(_rehearsed(create_app(load_settings()), version, file.read_bytes()))
     body = answer.json()
     for line in told(body) if answer.is_success else refused(body):
         typer.echo(line)
     if not answer.is_success:
         raise typer.Exit(1)
+
+
+async def _rehearsed(application: FastAPI, version: str, request: bytes) -> httpx.Response:
+    inside = httpx.ASGITransport(app=application)
+    async with httpx.AsyncClient(transport=inside, base_url="http://payer") as http:
+        return await http.post(
+            f"/r{version}/fhir/Claim/$submit",
+            content=request,
+            headers={"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
+        )
 
 
 def told(bundle: dict[str, Any]) -> Iterator[str]:
