@@ -51,7 +51,7 @@ class Clock:
                 self._expire(tx, case_id, sequence, now)
 
     def _expire(self, tx: Transaction, case_id: str, sequence: int, now: dt.datetime) -> None:
-        row = tx.get_one(stored.PaCase, case_id)
+        row = cases.hold(tx, case_id)
         line = Standing.kept(tx.get_one(stored.PaItem, (case_id, sequence)))
         waited = line.item.verdict
         if row.replaced_by is not None or not verdict.pended(waited):
@@ -82,9 +82,11 @@ class Clock:
         return Denied(denial)
 
     def _overdue(self, tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> None:
-        if any(event.kind == "overdue" for event in events.of_case(tx, row.id)):
+        sequence = line.item.sequence
+        told = events.of_case(tx, row.id)
+        if any(event.kind == "overdue" and event.sequence == sequence for event in told):
             return
-        events.record(tx, row.id, line.item.sequence, "overdue", CLOCK, now)
+        events.record(tx, row.id, sequence, "overdue", CLOCK, now)
         structlog.get_logger().error("review overdue", case=row.id, due=line.due.isoformat())
 
 

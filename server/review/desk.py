@@ -24,7 +24,7 @@ from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified
 from server.pas.versions import VERSIONS
 from server.policy.denial import Denial, Finding, IncompleteDenial
 from server.services import Services
-from server.store import Transaction, events, work_items
+from server.store import Transaction, cases, events, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -140,8 +140,8 @@ class Desk:
     ) -> Waiting:
         now = self.services.clock()
         with self.services.store.transaction() as tx:
-            self._found(tx, item_id)
-            item = work_items.take(tx, item_id, revision)
+            case = cases.hold(tx, self._found(tx, item_id).case_id)
+            item = work_items.take(tx, item_id, revision) if case.replaced_by is None else None
             if item is None:
                 raise Conflict("This work item was decided or changed since you read it. Read it again.")
             waiting = self._waiting(tx, item)

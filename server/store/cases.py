@@ -28,6 +28,12 @@ def by_id(tx: Transaction, case_id: str) -> PaCase | None:
     return tx.get(PaCase, case_id)
 
 
+def hold(tx: Transaction, case_id: str) -> PaCase:
+    """The case, for this transaction alone until it ends. Whoever changes a line of a case holds the case
+    first, so that a change, a review and the clock come one after the other."""
+    return tx.get_one(PaCase, case_id, with_for_update=True)
+
+
 def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
     """The case of a member that this client sent under such a name, the one that holds before those that were
     replaced, the newest first; another client's names are its own."""
@@ -68,7 +74,9 @@ def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:
         .values(replaced_by=by, status="replaced", updated=now)
         .returning(PaCase.id)
     )
-    return changed.first() is not None
+    won = changed.first() is not None
+    tx.expire_all()  # what was read before the wait may be another now
+    return won
 
 
 def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
