@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 
 from server.store import Transaction
 from server.store.tables import Notice, Subscription, SubscriptionFilter
@@ -47,7 +47,8 @@ def living(tx: Transaction) -> Sequence[Subscription]:
 
 
 def concerned(tx: Transaction, client: str, organizations: Iterable[str]) -> Sequence[Subscription]:
-    """Those of the client that filter by one of these organizations and are not off."""
+    """Those of the client that filter by one of these organizations and are not off; always in the same
+    order, so that two decisions at once never wait for each other."""
     asked = (
         select(Subscription)
         .join(SubscriptionFilter, SubscriptionFilter.subscription_id == Subscription.id)
@@ -57,6 +58,7 @@ def concerned(tx: Transaction, client: str, organizations: Iterable[str]) -> Seq
             Subscription.status != "off",
         )
         .distinct()
+        .order_by(Subscription.id)
     )
     return tx.scalars(asked).all()
 
@@ -84,12 +86,12 @@ def next_owed(tx: Transaction, subscription_id: str) -> Notice | None:
     return tx.scalars(asked.order_by(Notice.id).limit(1)).first()
 
 
-def owed_to(tx: Transaction) -> Sequence[str]:
-    """The subscriptions that are not off and have notices waiting."""
+def owed_to(tx: Transaction, now: datetime) -> Sequence[str]:
+    """The subscriptions that are not off, have notices waiting, and nobody delivers to."""
     asked = (
         select(Notice.subscription_id)
         .join(Subscription, Subscription.id == Notice.subscription_id)
-        .where(Notice.delivered.is_(None), Subscription.status != "off")
+        .where(Notice.delivered.is_(None), Subscription.status != "off", _free(now))
         .distinct()
     )
     return tx.scalars(asked).all()
@@ -108,16 +110,36 @@ def events(tx: Transaction, subscription_id: str, since: int, until: int | None)
 
 
 def lease(tx: Transaction, subscription_id: str, now: datetime, until: datetime) -> bool:
-    """Takes the subscription for delivery; False where another process has it."""
-    free = or_(Subscription.leased.is_(None), Subscription.leased <= now)
+    """Takes the subscription for delivery; False where another process has it, or it is to be left alone
+    until later."""
     taken = tx.execute(
         update(Subscription)
-        .where(Subscription.id == subscription_id, Subscription.status != "off", free)
+        .where(Subscription.id == subscription_id, Subscription.status != "off", _free(now))
         .values(leased=until)
         .returning(Subscription.id)
     )
     return taken.first() is not None
 
 
-def release(tx: Transaction, subscription_id: str) -> None:
-    tx.execute(update(Subscription).where(Subscription.id == subscription_id).values(leased=None))
+def release(tx: Transaction, subscription_id: str, held: datetime, rest: datetime | None = None) -> None:
+    """Gives back the lease that ends at `held`, and nobody else's; until `rest` nobody gets the next one."""
+    tx.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription_id, Subscription.leased == held)
+        .values(leased=rest)
+    )
+
+
+def renew(tx: Transaction, subscription_id: str, held: datetime, until: datetime) -> bool:
+    """Holds on to the lease that ends at `held`; False where it has gone to another process."""
+    kept = tx.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription_id, Subscription.leased == held)
+        .values(leased=until)
+        .returning(Subscription.id)
+    )
+    return kept.first() is not None
+
+
+def _free(now: datetime) -> ColumnElement[bool]:
+    return or_(Subscription.leased.is_(None), Subscription.leased <= now)

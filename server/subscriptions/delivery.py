@@ -1,9 +1,10 @@
 """Sending what subscribers are owed: in order, again until it arrives.
 
 One process at a time delivers to one subscription (a lease in the database); what does not arrive stays at
-the head of the line and is tried again after a pause that grows. After `PATIENCE` failures the subscription
-is in `error`; the line is kept and tried on, so an endpoint that comes back gets everything, and the
-subscription is active again.
+the head of the line and is tried again after a pause that grows. The pause is the lease, kept by nobody:
+whoever comes earlier, for a new event or out of habit, finds it taken and goes away. After `PATIENCE`
+failures the subscription is in `error`; the line is kept and tried on, so an endpoint that comes back gets
+everything, and the subscription is active again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import structlog
 
 from server.fhir import json
 from server.security.outbound import Outbound
-from server.store import Store, subscriptions
+from server.store import Store, Transaction, subscriptions
 from server.store import tables as stored
 from server.subscriptions import resource, topic
 from server.subscriptions.notification import Event, Focus, Standing, notification
@@ -48,16 +49,21 @@ class Delivery:
 
     def flush(self, subscription_id: str) -> None:
         """Delivers until nothing is owed or something does not arrive."""
-        while self._lease(subscription_id):
-            arrived = True
+        while (held := self._lease(subscription_id)) is not None:
+            pause: dt.timedelta | None = None
             try:
-                while arrived and (notice := self._head(subscription_id)) is not None:
-                    arrived = self._deliver(notice)
+                while pause is None and (notice := self._head(subscription_id)) is not None:
+                    held, before = self.clock() + LEASE, held
+                    with self.store.transaction() as tx:
+                        if not subscriptions.renew(tx, subscription_id, before, held):
+                            return
+                    pause = self._deliver(notice)
             finally:
                 with self.store.transaction() as tx:
-                    subscriptions.release(tx, subscription_id)
+                    rest = self.clock() + pause if pause else None
+                    subscriptions.release(tx, subscription_id, held, rest)
             # What was added between the last look and the release had nobody who would take it.
-            if not arrived or self._head(subscription_id) is None:
+            if pause is not None or self._head(subscription_id) is None:
                 return
 
     def sweep(self) -> None:
@@ -68,35 +74,44 @@ class Delivery:
                 ended = resource.end(subscription.resource)
                 if ended is not None and ended <= now:
                     subscription.status = "off"
-                elif subscription.status == "active" and _silent(subscription, now):
+                elif subscription.status == "active" and self._silent(tx, subscription, now):
                     subscriptions.owe(tx, subscription, "heartbeat", now)
-            for subscription_id in subscriptions.owed_to(tx):
+            for subscription_id in subscriptions.owed_to(tx, now):
                 topic.wake(tx, self.work, subscription_id)
 
-    def _lease(self, subscription_id: str) -> bool:
+    def _lease(self, subscription_id: str) -> dt.datetime | None:
+        """Until when it is ours; None where it is not to be had."""
         now = self.clock()
         with self.store.transaction() as tx:
-            return subscriptions.lease(tx, subscription_id, now, now + LEASE)
+            return now + LEASE if subscriptions.lease(tx, subscription_id, now, now + LEASE) else None
+
+    def _silent(self, tx: Transaction, subscription: stored.Subscription, now: dt.datetime) -> bool:
+        """Whether a sign of life is due. What is on its way already is one."""
+        period = resource.heartbeat(subscription.resource)
+        told = subscription.told
+        overdue = period is not None and told is not None and told + period <= now
+        return overdue and subscriptions.next_owed(tx, subscription.id) is None
 
     def _head(self, subscription_id: str) -> stored.Notice | None:
         with self.store.reading() as tx:
             return subscriptions.next_owed(tx, subscription_id)
 
-    def _deliver(self, notice: stored.Notice) -> bool:
-        """Whether it arrived. Nothing is held in the database while the subscriber takes its time."""
+    def _deliver(self, notice: stored.Notice) -> dt.timedelta | None:
+        """None when it arrived, else how long to wait. Nothing is held in the database while the subscriber
+        takes its time."""
         with self.store.reading() as tx:
             subscription = subscriptions.by_id(tx, notice.subscription_id)
         if subscription is None or subscription.status == "off":
-            return False
+            return dt.timedelta(0)
         now = self.clock()
         fault = self._send(subscription, self._bundle(subscription, notice, now))
         with self.store.transaction() as tx:
-            self._noted(tx, notice, fault, now)
+            pause = self._noted(tx, notice, fault, now)
         if fault:
             structlog.get_logger().warning(
                 "notification", subscription=subscription.id, kind=notice.kind, fault=fault
             )
-        return not fault
+        return pause
 
     def _bundle(self, subscription: stored.Subscription, notice: stored.Notice, now: dt.datetime) -> Resource:
         events = []
@@ -122,28 +137,31 @@ class Delivery:
                     resource.timeout(subscription.resource),
                 )
             )
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return type(error).__name__
         return "" if 200 <= status < 300 else f"status {status}"
 
-    def _noted(self, tx: Any, seen: stored.Notice, fault: str, now: dt.datetime) -> None:
+    def _noted(
+        self, tx: Transaction, seen: stored.Notice, fault: str, now: dt.datetime
+    ) -> dt.timedelta | None:
         notice = tx.get(stored.Notice, seen.id)
         subscription = tx.get(stored.Subscription, seen.subscription_id)
         if notice is None or subscription is None:
-            return
+            return dt.timedelta(0)
         notice.attempts += 1
         if not fault:
             notice.delivered = subscription.told = now
             subscription.failures, subscription.fault = 0, ""
             if subscription.status != "off":
                 subscription.status = "active"
-            return
+            return None
         subscription.failures += 1
         subscription.fault = fault
         if subscription.failures >= PATIENCE and subscription.status != "off":
             subscription.status = "error"
         pause = PAUSES[min(subscription.failures, len(PAUSES)) - 1]
         topic.wake(tx, self.work, subscription.id, delay=pause)
+        return dt.timedelta(seconds=pause)
 
 
 def standing_of(
@@ -159,11 +177,6 @@ def standing_of(
         content=resource.content(subscription.resource),
         fault=subscription.fault,
     )
-
-
-def _silent(subscription: stored.Subscription, now: dt.datetime) -> bool:
-    period = resource.heartbeat(subscription.resource)
-    return period is not None and subscription.told is not None and subscription.told + period <= now
 
 
 async def _post(

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
+
 from server.fhir.dates import moment
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable
 from server.fhir.extensions import extension, value, values
@@ -107,8 +109,11 @@ def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue
         return
     try:
         outbound.check_url(endpoint)
+        httpx.URL(endpoint)
     except Refused as refused:
         yield Issue("value", "Subscription.channel.endpoint", f"We do not call this address: {refused}.")
+    except (ValueError, httpx.InvalidURL):
+        yield Issue("value", "Subscription.channel.endpoint", "This is no address. Send an absolute URL.")
 
 
 def _filter_faults(resource: Resource) -> Iterator[Issue]:

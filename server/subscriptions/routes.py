@@ -96,6 +96,7 @@ def router(services: Services, version: Version) -> APIRouter:
             row = _own(tx, request, subscription_id)
             row.resource, row.version = wished.resource, version
             row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
+            row.leased = None  # a changed address is tried at once, however long the old one was to wait
             subscriptions.keep(tx, row, wished.organizations)
             if not wished.off:
                 _begin(tx, row)
