@@ -1,0 +1,8 @@
+"""Reports from what the server has kept: figures for regulators, and the guides' own metric records.
+
+    davinci-payer report cms --year 2026                the public prior-authorization metrics (CMS-0057-F)
+    davinci-payer report metrics --guide pas            one record an exchange, ndjson
+
+A guide takes part in `metrics` with a module `server.report.GUIDE` that has
+`records(services, start, end)`; it is found by its name.
+"""
