@@ -106,19 +106,31 @@ def server(tmp_path: Path) -> Iterator[Server]:
         app.state.services.store.close()
 
 
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    """One application for all tests that do not mind each other: every case has a member of its own."""
+    folder = tmp_path_factory.mktemp("crd")
+    app = create_app(
+        Settings(
+            _env_file=None,
+            database_url=f"sqlite:///{folder}/payer.db",
+            test_clock=f"{DAY.isoformat()}T12:00:00Z",
+        )
+    )
+    yield app
+    app.state.services.store.close()
+
+
 @pytest.fixture(params=["2.0", "2.2"])
-def crd(request: pytest.FixtureRequest, server: Server) -> Crd:
-    app = server()
-    return Crd(TestClient(app), request.param, app)
+def crd(request: pytest.FixtureRequest, running: FastAPI) -> Crd:
+    return Crd(TestClient(running), request.param, running)
 
 
 @pytest.fixture
-def crd_2_0(server: Server) -> Crd:
-    app = server()
-    return Crd(TestClient(app), "2.0", app)
+def crd_2_0(running: FastAPI) -> Crd:
+    return Crd(TestClient(running), "2.0", running)
 
 
 @pytest.fixture
-def crd_2_2(server: Server) -> Crd:
-    app = server()
-    return Crd(TestClient(app), "2.2", app)
+def crd_2_2(running: FastAPI) -> Crd:
+    return Crd(TestClient(running), "2.2", running)

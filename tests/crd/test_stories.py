@@ -341,11 +341,11 @@ def test_every_call_is_kept_with_its_answer_and_without_its_token(crd: Crd) -> N
     crd.refused({**body, "hook": "order-select"}, service="order-sign")
     now = crd.app.state.services.clock()
     with crd.app.state.services.store.reading() as tx:
-        kept = exchanges.between(tx, "crd", now, now.replace(year=now.year + 1))
+        every = exchanges.between(tx, "crd", now, now.replace(year=now.year + 1))
+    kept = [exchange for exchange in every if exchange.instance == body["hookInstance"]]
     answered, refused = sorted(kept, key=lambda exchange: exchange.status)
     assert answered.status == 200
     assert refused.status in (400, 422)
-    assert {exchange.instance for exchange in kept} == {body["hookInstance"]}
     assert b"s3cret" not in answered.request + refused.request
     assert b"systemActions" in answered.response
 
