@@ -67,6 +67,8 @@ class Waiting:
             "due": self.item.due.isoformat(),
             "recommendation": self.item.recommendation,
             "reason": self.item.reason,
+            "action": verdict.action(self.line.item.verdict),
+            "number": verdict.number_of(self.line.item.verdict),
         }
 
     @property

@@ -1,0 +1,226 @@
+"""`davinci-payer review …`: the reviewers' desk on the command line.
+
+It works on the store that the settings name, as the API does: a running server over the same store sends the
+notifications. Of two who decide at once one does; `--revision` says what was read, and where it is left out,
+what stands there now is meant.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from server.app import create_app
+from server.fhir.errors import FhirError
+from server.pas.verdict import Review
+from server.policy.denial import Finding, IncompleteDenial
+from server.review.desk import Desk, Terms, Waiting, history
+
+app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
+
+ItemId = Annotated[str, typer.Argument(help="Id of the work item, as `review list` shows it.")]
+By = Annotated[str, typer.Option("--by", help="Name of the reviewer who decides.")]
+Npi = Annotated[str, typer.Option(help="National provider identifier of the reviewer.")]
+Specialty = Annotated[str, typer.Option(help="NUCC taxonomy code of the reviewer.")]
+Diagnoses = Annotated[list[str] | None, typer.Option("--diagnosis", help="ICD-10-CM code to communicate.")]
+Provider = Annotated[str, typer.Option(help="For whom it is authorized: a provider of the request.")]
+Revision = Annotated[int, typer.Option(help="The revision that was read; 0: the one that stands now.")]
+Day = Annotated[str, typer.Option(help="A day such as 2026-11-25.")]
+
+
+@app.callback()
+def group() -> None:
+    """What waits for a reviewer, and deciding it."""
+
+
+@app.command("list")
+def list_waiting() -> None:
+    """What waits for a reviewer, the one due first at the top."""
+    with _refusals():
+        queue = _desk().queue()
+    table = Table("Work item", "Revision", "Service", "Plan", "Due", "Expedited", "Rules recommend", "Why")
+    for waiting in queue:
+        told = waiting.summary
+        table.add_row(
+            told["id"],
+            str(told["revision"]),
+            f"{told['service']} {told['title']}",
+            told["plan"],
+            told["due"],
+            "yes" if told["expedited"] else "",
+            told["recommendation"],
+            told["reason"],
+        )
+    _console().print(table)
+    typer.echo(f"{len(queue)} waiting")
+
+
+@app.command()
+def show(item: ItemId) -> None:
+    """One work item: what the rules found, criterion by criterion, and what happened so far."""
+    with _refusals():
+        desk = _desk()
+        waiting = desk.show(item)
+        with desk.services.store.reading() as tx:
+            events = history(tx, waiting.case.id)
+    out = _console()
+    for name, content in waiting.summary.items():
+        out.print(f"{name}: {content}", markup=False)
+    out.print(_criteria(waiting.line.determination))
+    for event in events:
+        out.print(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}", markup=False)
+
+
+@app.command()
+def approve(
+    item: ItemId,
+    by: By,
+    npi: Npi = "",
+    specialty: Specialty = "",
+    diagnosis: Diagnoses = None,
+    provider: Provider = "",
+    start: Day = "",
+    end: Day = "",
+    revision: Revision = 0,
+) -> None:
+    """Authorize as asked; --start and --end say for which days."""
+    review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
+    terms = Terms(start=_day(start), end=_day(end))
+    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, terms))
+
+
+@app.command()
+def modify(
+    item: ItemId,
+    by: By,
+    why: Annotated[str, typer.Option(help="Why it is not authorized as asked.")],
+    code: Annotated[str, typer.Option(help="The service authorized instead.")] = "",
+    units: Annotated[str, typer.Option(help="How many are authorized.")] = "",
+    npi: Npi = "",
+    specialty: Specialty = "",
+    diagnosis: Diagnoses = None,
+    provider: Provider = "",
+    start: Day = "",
+    end: Day = "",
+    revision: Revision = 0,
+) -> None:
+    """Authorize something else, or less."""
+    review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
+    terms = Terms(_day(start), _day(end), _units(units), code or None, why)
+    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, terms))
+
+
+@app.command()
+def deny(
+    item: ItemId,
+    by: By,
+    criterion: Annotated[str, typer.Option(help="Id of the criterion that is not met.")] = "",
+    title: Annotated[str, typer.Option(help="What the criterion asks.")] = "",
+    found: Annotated[str, typer.Option(help="What was found instead.")] = "",
+    guideline: Annotated[str, typer.Option(help="The guideline it rests on.")] = "",
+    looked_at: Annotated[str, typer.Option(help="What was looked at.")] = "",
+    remedy: Annotated[str, typer.Option(help="What would change it.")] = "",
+    code: Annotated[str, typer.Option(help="Reason code (X12 886).")] = "",
+    npi: Npi = "",
+    specialty: Specialty = "",
+    revision: Revision = 0,
+) -> None:
+    """Deny: for what the rules recommend, or for a finding of the reviewer's own, whole."""
+    parts = (criterion, title, found, guideline, looked_at, remedy)
+    review = Review(by, npi, specialty)
+
+    def denied(desk: Desk, seen: int) -> Waiting:
+        return desk.deny(item, seen, review, [Finding(*parts)] if any(parts) else [], code)
+
+    _decide(item, revision, denied)
+
+
+@app.command()
+def ask(
+    item: ItemId,
+    by: By,
+    text: Annotated[str, typer.Option(help="What the provider is asked.")],
+    document: Annotated[
+        list[str] | None, typer.Option(help="LOINC code of a document that is wanted.")
+    ] = None,
+    npi: Npi = "",
+    specialty: Specialty = "",
+    revision: Revision = 0,
+) -> None:
+    """Ask the provider; the line stays pended and its clock runs on."""
+    review, documents = Review(by, npi, specialty), tuple(document or ())
+    _decide(item, revision, lambda desk, seen: desk.ask(item, seen, review, text, documents))
+
+
+def _decide(item: str, revision: int, decision: Callable[[Desk, int], Waiting]) -> None:
+    with _refusals():
+        desk = _desk()
+        decided = decision(desk, revision or desk.show(item).item.revision)
+    told = decided.summary
+    typer.echo(f"{told['id']}: {told['action']} {told['number'] or ''}".rstrip())
+
+
+def _desk() -> Desk:
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import load_settings
+
+    return Desk(create_app(load_settings()).state.services)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the desk refuses, said in lines a person reads."""
+    try:
+        yield
+    except IncompleteDenial as lacking:
+        typer.echo(f"{lacking}. Say all of it, or leave it to what the rules recommend.", err=True)
+        raise typer.Exit(1) from None
+    except FhirError as refused:
+        for issue in refused.issues:
+            typer.echo(issue.diagnostics, err=True)
+        raise typer.Exit(1) from None
+
+
+def _criteria(said: dict[str, Any]) -> Table:
+    table = Table("Criterion", "Value", "In the way", "Sentence", "Evidence", show_lines=True)
+    for criterion in said["criteria"]:
+        table.add_row(
+            f"{criterion['id']} {criterion['title']}",
+            criterion["value"],
+            "yes" if criterion["in_the_way"] else "",
+            criterion["sentence"],
+            "\n".join(f"{piece['reference']} {piece['summary']}" for piece in criterion["evidence"]),
+        )
+    return table
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError:
+        typer.echo(f"{text}: expected a day such as 2026-11-25", err=True)
+        raise typer.Exit(2) from None
+
+
+def _units(text: str) -> Decimal | None:
+    try:
+        units = Decimal(text) if text else None
+    except InvalidOperation:
+        units = Decimal(0)
+    if units is not None and not units > 0:
+        typer.echo(f"--units {text}: expected a number above 0", err=True)
+        raise typer.Exit(2)
+    return units
+
+
+def _console() -> Console:
+    """Wide where nobody watches, so that a log has whole lines."""
+    return Console(width=None if sys.stdout.isatty() else 200)

@@ -1,0 +1,116 @@
+"""The reviewers' desk on the command line, over the store that the server answers from."""
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from server.cli import app
+from tests.pas import builders as a
+from tests.pas.conftest import Payer
+from tests.pas.conftest import payer as payer
+from tests.pas.conftest import running as running
+from tests.review.test_desk import after, pended, waiting
+
+
+class Desk:
+    """`davinci-payer review` over the database of the payer under test."""
+
+    def __init__(self, payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+        store = payer.app.state.services.store
+        monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
+        monkeypatch.setenv("TEST_CLOCK", "2026-11-25T10:00:00Z")
+
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(app, ["review", *arguments])
+
+
+@pytest.fixture
+def review(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(payer, monkeypatch)
+
+
+def test_the_queue_says_what_waits_and_what_the_rules_recommend(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    shown = review("list").output
+
+    assert waiting(payer)["id"] in shown
+    assert "deny" in shown
+    assert "1 waiting" in shown
+    assert "M-ANNA" not in shown
+
+
+def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    shown = review("show", waiting(payer)["id"]).output
+
+    for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules"):
+        assert owed in shown
+
+
+def test_an_approval_reaches_the_provider(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    decided = review("approve", waiting(payer)["id"], "--by", "Dr Kim", "--npi", "1444444444")
+
+    assert decided.exit_code == 0, decided.output
+    assert after(payer).actions == ["A1"]
+    assert after(payer).number in decided.output
+
+
+def test_a_denial_takes_over_what_the_rules_recommend(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    decided = review("deny", waiting(payer)["id"], "--by", "Dr Kim")
+
+    assert decided.exit_code == 0, decided.output
+    assert after(payer).actions == ["A3"]
+    assert "Appeal:" in after(payer).words
+
+
+def test_a_finding_of_the_reviewers_own_must_be_whole(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    refused = review("deny", waiting(payer)["id"], "--by", "Dr Kim", "--criterion", "MN", "--title", "Need")
+
+    assert refused.exit_code == 1
+    assert "remedy" in refused.output
+    assert after(payer).actions == ["A4"]
+
+
+def test_less_than_was_asked_is_a_modification(payer: Payer, review: Desk) -> None:
+    pended(payer, claim=a.claim(a.item(quantity={"value": 2, "unit": "unit"})))
+    what: list[str] = ["--why", "One answers the question.", "--units", "1"]
+    decided = review("modify", waiting(payer)["id"], "--by", "Dr Kim", *what)
+
+    assert decided.exit_code == 0, decided.output
+    assert after(payer).actions == ["A6"]
+
+
+def test_a_question_leaves_the_line_pended(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    what = ["--text", "The surgical consultation.", "--document", "11488-4"]
+    decided = review("ask", waiting(payer)["id"], "--by", "Dr Kim", *what)
+
+    assert decided.exit_code == 0, decided.output
+    assert "The surgical consultation." in after(payer).words
+
+
+def test_who_read_an_older_revision_decides_nothing(payer: Payer, review: Desk) -> None:
+    pended(payer)
+    refused = review("approve", waiting(payer)["id"], "--by", "Dr Kim", "--revision", "7")
+
+    assert refused.exit_code == 1
+    assert "Read it again" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["approve", "none", "--by", "Dr Kim"], "no work item"),
+        (["approve", "none", "--by", "Dr Kim", "--start", "soon"], "expected a day"),
+        (["modify", "none", "--by", "Dr Kim", "--why", "x", "--units", "-1"], "above 0"),
+    ],
+)
+def test_what_cannot_be_is_said(payer: Payer, review: Desk, arguments: list[Any], words: str) -> None:
+    refused = review(*arguments)
+
+    assert refused.exit_code != 0
+    assert words in refused.output
