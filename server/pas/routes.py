@@ -12,6 +12,7 @@ from server.pas import casebook
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
+from server.pas.search import Search, search_parameters
 from server.pas.submit import Caller, Submit
 from server.pas.versions import VERSIONS as SPOKEN
 from server.services import GUIDES, Services, Version
@@ -32,10 +33,12 @@ def capability(version: Version) -> Contribution:
                     for name, definition in operations.items()
                 ],
             },
-            *(
-                {"type": kind, "interaction": [{"code": "read"}]}
-                for kind in ("ClaimResponse", "CommunicationRequest", "Task")
-            ),
+            {
+                "type": "ClaimResponse",
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "searchParam": search_parameters(),
+            },
+            *({"type": kind, "interaction": [{"code": "read"}]} for kind in ("CommunicationRequest", "Task")),
         ],
         instantiates=[f"{guide}/CapabilityStatement/intermediary-capabilitystatement"],
         guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDES[version]['PAS']}"],
@@ -47,6 +50,7 @@ def router(services: Services, version: Version) -> APIRouter:
     spoken, base = SPOKEN[version], services.fhir_base(version)
     submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
     inquire = Inquire(spoken, base, services.store)
+    search = Search(spoken, base, services.store)
     routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])
 
     @routes.post("/Claim/$submit", summary="Ask for prior authorization", response_class=FhirResponse)
@@ -73,6 +77,12 @@ def router(services: Services, version: Version) -> APIRouter:
     def read_claim_response(resource_id: str) -> FhirResponse:
         """The ClaimResponse as it stands now, under the URL that an answer gave it."""
         return FhirResponse(read_again("ClaimResponse", resource_id))
+
+    @routes.get("/ClaimResponse", summary="Search decisions", response_class=FhirResponse)
+    def search_claim_responses(request: Request) -> FhirResponse:
+        """By _id, identifier, patient.identifier or request (the Claim's URL); outcome, status and use
+        narrow."""
+        return FhirResponse(search.answer(request.query_params.multi_items(), services.clock()))
 
     @routes.get(
         "/CommunicationRequest/{resource_id}",

@@ -51,6 +51,19 @@ def named(tx: Transaction, client: str, member_key: str, system: str, value: str
     return tx.scalars(asked.limit(1)).first()
 
 
+def called(tx: Transaction, system: str | None, value: str) -> Sequence[str]:
+    """Ids of the cases that hold which any client sent under such a name, under whatever system where none is
+    given. Whom they concern is for the caller to find out."""
+    asked = (
+        select(PaCase.id)
+        .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
+        .where(PaIdentifier.value == value, PaCase.replaced_by.is_(None))
+    )
+    if system is not None:
+        asked = asked.where(PaIdentifier.system == system)
+    return tx.scalars(asked.distinct()).all()
+
+
 def by_tracking_number(tx: Transaction, number: str) -> Sequence[PaItem]:
     """The lines of the case about which we asked for information under this number; none if it is not
     ours."""

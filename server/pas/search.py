@@ -1,0 +1,97 @@
+"""Searching ClaimResponses: by id, by a name of the case, by the member, by the Claim that is answered.
+
+At least one of these must be given; nobody lists everything. What is found is the case as it stands now, and
+only what concerns the caller (`casebook.by_resource_id`): the rest is passed over as if it were not there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from server.fhir.errors import InvalidRequest, Issue
+from server.pas import casebook
+from server.pas.case import CASE_SYSTEM
+from server.pas.response import claim_response_url, pas_response_bundle
+from server.pas.version import Version
+from server.store import Store, Transaction, cases
+
+Resource = dict[str, Any]
+Asked = Sequence[tuple[str, str]]
+
+KEYS = {"_id": "token", "identifier": "token", "patient.identifier": "token", "request": "reference"}
+"""Parameters that lead to cases."""
+
+FILTERS = ("outcome", "status", "use")
+"""Parameters that only narrow."""
+
+
+def search_parameters() -> list[Resource]:
+    """CapabilityStatement.rest.resource.searchParam."""
+    filters = dict.fromkeys(FILTERS, "token")
+    return [{"name": name, "type": kind} for name, kind in {**KEYS, **filters}.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The use case at one FHIR base."""
+
+    version: Version
+    base: str
+    store: Store
+
+    def answer(self, asked: Asked, now: dt.datetime) -> Resource:
+        """Bundle of type searchset; alternatives after commas, every parameter must match. Raises
+        InvalidRequest where no parameter says which cases."""
+        keys = [(name, text) for name, text in asked if name in KEYS and text]
+        filters = [(name, text) for name, text in asked if name in FILTERS and text]
+        if not keys:
+            raise InvalidRequest(
+                Issue("required", "ClaimResponse", f"Say which: search by one of {', '.join(KEYS)}.")
+            )
+        with self.store.reading() as tx:
+            found = set.intersection(*(set(_case_ids(tx, name, text.split(","))) for name, text in keys))
+            entries = [entry for case_id in sorted(found) for entry in self._entry(tx, case_id, now)]
+        matching = [entry for entry in entries if _matches(entry["resource"], filters)]
+        return {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": len(matching),
+            "link": [
+                {"relation": "self", "url": f"{self.base}/ClaimResponse?{urlencode([*keys, *filters])}"}
+            ],
+            **({"entry": matching} if matching else {}),
+        }
+
+    def _entry(self, tx: Transaction, case_id: str, now: dt.datetime) -> Iterator[Resource]:
+        case = casebook.by_resource_id(tx, case_id)
+        if case is not None:
+            answer = pas_response_bundle(self.version, case, self.base, now)
+            yield {
+                "fullUrl": claim_response_url(case, self.base),
+                "resource": answer["entry"][0]["resource"],
+                "search": {"mode": "match"},
+            }
+
+
+def _case_ids(tx: Transaction, name: str, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        system, bar, value = text.rpartition("|")
+        match name:
+            case "_id":
+                yield text
+            case "identifier" if system == CASE_SYSTEM:
+                yield value
+            case "identifier":
+                yield from cases.called(tx, system if bar else None, value)
+            case "request":
+                yield from cases.called(tx, "", text)
+            case "patient.identifier":
+                yield from (row.id for row in cases.of_member(tx, f"member:{value}"))
+
+
+def _matches(response: Resource, filters: Asked) -> bool:
+    return all(response[name] in text.split(",") for name, text in filters)

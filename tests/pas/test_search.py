@@ -1,0 +1,86 @@
+"""Reading and searching ClaimResponses, in both guide versions."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+
+Resource = dict[str, Any]
+
+
+@pytest.fixture
+def granted(payer: Payer) -> Answer:
+    return payer.submit(a.request(*charts.meets_every_criterion()))
+
+
+def found(payer: Payer, **asked: str) -> list[Resource]:
+    names = {name.replace("_identifier", ".identifier"): text for name, text in asked.items()}
+    bundle = payer.read(f"{payer.base}/ClaimResponse?{urlencode(names)}")
+    assert bundle["type"] == "searchset"
+    assert bundle["total"] == len(bundle.get("entry", []))
+    return bundle.get("entry", [])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"identifier": "https://ehr.example/pa|PA-1"},
+        {"identifier": "PA-1"},
+        {"identifier": "https://ehr.example/trace|T-1"},
+        {"patient_identifier": "https://payer.example/member|M-ANNA"},
+        {"request": f"{a.HOST}/Claim/pa-1"},
+        {"identifier": "other,PA-1", "outcome": "complete"},
+    ],
+    ids=lambda asked: " and ".join(asked),
+)
+def test_a_decision_is_found_under_every_name_it_has(
+    payer: Payer, granted: Answer, asked: dict[str, str]
+) -> None:
+    (entry,) = found(payer, **asked)
+
+    assert entry["fullUrl"] == granted.url
+    assert entry["resource"]["preAuthRef"] == granted.number
+
+
+def test_a_decision_is_found_by_its_id_and_by_ours(payer: Payer, granted: Answer) -> None:
+    identifier = granted.response["identifier"][-1]
+    by_name = found(payer, identifier=f"{identifier['system']}|{identifier['value']}")
+
+    assert by_name == found(payer, _id=granted.response["id"])
+    assert len(by_name) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"identifier": "https://ehr.example/other|PA-1"},
+        {"patient_identifier": "M-OTHER"},
+        {"identifier": "PA-1", "outcome": "error"},
+        {"identifier": "PA-1", "patient_identifier": "M-OTHER"},
+    ],
+    ids=lambda asked: " and ".join(asked),
+)
+def test_every_parameter_must_match(payer: Payer, granted: Answer, asked: dict[str, str]) -> None:
+    assert found(payer, **asked) == []
+
+
+@pytest.mark.parametrize("query", ["", "?outcome=complete", "?_count=10"])
+def test_nobody_lists_everything(payer: Payer, granted: Answer, query: str) -> None:
+    refused = payer.http.get(f"{payer.base}/ClaimResponse{query}")
+
+    assert refused.status_code == 400
+    assert "search by one of" in refused.json()["issue"][0]["diagnostics"]
+
+
+def test_the_version_that_holds_is_what_a_search_tells(payer: Payer, granted: Answer) -> None:
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    moved = a.claim(a.item(1, servicedDate="2026-12-20"), related=related, id="pa-2")
+    changed = payer.submit(a.request(*charts.meets_every_criterion(), claim=moved))
+    (entry,) = found(payer, identifier="PA-1")
+
+    assert entry["fullUrl"] == changed.url
+    assert entry["resource"]["preAuthRef"] == changed.number
