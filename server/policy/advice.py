@@ -130,8 +130,8 @@ def _without_contrast(catalog: Catalog, policy: Policy | None, line: Line) -> It
 
 
 def _film(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:
-    if policy is not None and policy.film:
-        yield policy.film
+    if policy is not None:
+        yield from policy.film.split()
 
 
 def _freestanding(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:

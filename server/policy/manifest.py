@@ -170,7 +170,8 @@ class PolicyFile(Written, frozen=True):
 
     `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
     a `fallback` takes the orders of its codes that neither tells. `services` come in threes: without
-    contrast, with, without and then with. `film` is the radiograph that comes first.
+    contrast, with, without and then with. `film` is the radiograph that comes first (or
+    several to choose from).
     """
 
     id: str
