@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.crd import agenda, insurance, prospect
 from server.crd import cards as deck
-from server.crd import insurance
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
-from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
+from server.crd.focus import Focus, order_line
 from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, PreconditionFailed
-from server.fhir.references import Entry, Resolver, local_reference, reference_text
+from server.fhir.references import Resolver, local_reference, reference_text
 from server.policy.request import Chart
 from server.security.outbound import Outbound
 from server.services import Services
@@ -52,6 +52,26 @@ class Answer:
     judged: Judged | None
     saying: Saying
     assertion_id: str
+    outlook: Outlook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What would be said of imaging for the complaint of a visit, under an assertion of its own."""
+
+    judged: Judged
+    assertion_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A call, all that can be seen for it, and what it asks about."""
+
+    call: Call
+    sight: Sight
+    asked: list[Focus]
+    now: dt.datetime
+    client: str
 
 
 class Desk:
@@ -76,107 +96,110 @@ class Desk:
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)
 
     def _needs_record(self, orders: Iterable[Resource]) -> bool:
-        return any(self.adjudicator.governs(order_line(order)) for order in orders)
+        day = self.services.clock().date()
+        lines = [(order, order_line(order)) for order in orders]
+        return any(
+            self.adjudicator.governs(line) or self._imaging(order, line, Resolver(), day) is not None
+            for order, line in lines
+        )
+
+    def _imaging(
+        self, resource: Resource, line: Resource, resolver: Resolver, day: dt.date
+    ) -> Resource | None:
+        """The imaging that a visit may lead to; an order is its own."""
+        if resource.get("resourceType") != "Encounter":
+            return None
+        return prospect.imaging_for(line, resolver, self.adjudicator.catalog, day)
 
     def _decide(self, call: Call, arrival: Arrival, in_context: Resolver, seen: Prefetch) -> Element:
-        now, client = arrival.started, arrival.client
         sight = look(call.patient_id, in_context, seen)
-        asked = self._asked(call, in_context, sight)
+        asked = agenda.asked(self.version, call, in_context, sight)
+        hearing = Hearing(call, sight, asked, arrival.started, arrival.client)
         with self.services.store.reading() as tx:
-            answers = [
-                answer
-                for focus in asked
-                for answer in self._answers(tx, call, focus, asked, sight, now, client)
-            ]
-        drawn = [*self._cards(answers), *self._insurance_cards(call, asked, sight)]
+            answers = [answer for focus in asked for answer in self._answers(tx, hearing, focus)]
+        corrections = list(insurance.corrections(_told(answers)))
+        drawn = [*self._cards(answers), *self._insurance_cards(hearing, corrections)]
         chosen = deck.dealt(drawn, call.configuration)
         with self.services.store.transaction() as tx:
-            answers = [self._kept(tx, call, answer, now, client) for answer in answers]
-            body = self._body(call, answers, chosen, len(asked))
+            answers = [self._kept(tx, hearing, answer) for answer in answers]
+            body = self._body(hearing, answers, chosen, corrections)
             for shown, drew in zip(body["cards"], chosen, strict=True):
-                cards.keep(tx, self._card_row(call, shown, drew, now, client))
-            exchanges.record(tx, self._exchange_row(call, arrival, body, answers, seen, sight))
+                cards.keep(tx, self._card_row(hearing, shown, drew))
+            exchanges.record(tx, self._exchange_row(hearing, arrival, body, answers, seen))
         return body
-
-    # ---- what is asked about
-
-    def _asked(self, call: Call, in_context: Resolver, sight: Sight) -> list[Focus]:
-        if call.hook.name == "order-dispatch":
-            return [self._dispatched(text, call, sight) for text in self.version.dispatched(call.context)]
-        if call.hook.focal == ("Encounter",):
-            return list(_encounters(call, sight))
-        resources = asked_about(in_context.entries, call.hook.focal)
-        if call.hook.name == "order-select":
-            resources = selected(resources, call.context["selections"])
-        return [self._focus(resource, call, sight) for resource in resources]
-
-    def _focus(self, resource: Resource, call: Call, sight: Sight) -> Focus:
-        if resource["resourceType"] == "Appointment":
-            based_on = [
-                sight.resolver.resolve(reference, resource) for reference in resource.get("basedOn", [])
-            ]
-            orders = [found for found in based_on if found and found["resourceType"] == "ServiceRequest"]
-            order = orders[0] if orders else None
-            about = order if order and not self.version.on_appointment else resource
-            return Focus(about, appointment_line(resource, order))
-        return Focus(resource, _in_encounter(order_line(resource), call))
-
-    def _dispatched(self, text: str, call: Call, sight: Sight) -> Focus:
-        found = sight.resolver.resolve(text)
-        if found is None:
-            raise PreconditionFailed(
-                Issue(
-                    "not-found",
-                    "prefetch.order",
-                    "The dispatched order is not prefetched and could not be read. Prefetch it.",
-                )
-            )
-        entry = Entry(found, path="prefetch.order")
-        asked_about([entry], call.hook.focal)
-        line = order_line(found)
-        performer = {"performer": [{"reference": call.context["performer"]}]}
-        return Focus(found, line if "performer" in line else {**line, **performer})
 
     # ---- what is said
 
-    def _answers(
-        self,
-        tx: Transaction,
-        call: Call,
-        focus: Focus,
-        asked: list[Focus],
-        sight: Sight,
-        now: dt.datetime,
-        client: str,
-    ) -> Iterator[Answer]:
-        coverages = _coverages(focus.resource, sight)
-        if len(coverages) > 1 and self.version.one_coverage:
+    def _answers(self, tx: Transaction, hearing: Hearing, focus: Focus) -> Iterator[Answer]:
+        found = agenda.coverages(focus.resource, hearing.sight)
+        if len(found) > 1 and self.version.one_coverage:
             raise InvalidRequest(
                 Issue(
                     "multiple-matches",
                     "prefetch.coverage",
-                    f"{len(coverages)} active Coverages were sent. Send the one to be billed.",
+                    f"{len(found)} active Coverages were sent. Send the one to be billed.",
                 )
             )
-        if not coverages:
-            yield from self._without_coverage(call, focus, sight)
-        chart = Chart(resources=list(_chart(focus, asked, sight)), notes=sight.notes)
-        for reference, coverage in coverages:
-            earlier = earlier_assertion(focus.resource, reference)
-            judged = self.adjudicator.judge(
-                tx,
-                focus.line,
+        if not found:
+            yield from self._without_coverage(hearing.call, focus, hearing.sight)
+        chart = Chart(
+            resources=list(agenda.chart_of(focus, hearing.asked, hearing.sight)), notes=hearing.sight.notes
+        )
+        for reference, coverage in found:
+            judged = self._judged(tx, hearing, focus.line, coverage, chart, reference, focus.resource)
+            yield Answer(
+                focus,
                 coverage,
-                sight.patient,
-                chart,
-                now,
-                fhir_server=call.client_server or f"client:{client}",
-                assertion_id=earlier,
+                reference,
+                judged,
+                say(
+                    judged,
+                    hearing.call.hook,
+                    hearing.call.configuration,
+                    hearing.sight.unreadable,
+                    focus.resource["resourceType"],
+                ),
+                assertions.new_id(),
+                self._outlook(tx, hearing, focus, coverage, chart, judged),
             )
-            saying = say(
-                judged, call.hook, call.configuration, sight.unreadable, focus.resource["resourceType"]
-            )
-            yield Answer(focus, coverage, reference, judged, saying, assertions.new_id())
+
+    def _judged(
+        self,
+        tx: Transaction,
+        hearing: Hearing,
+        line: Resource,
+        coverage: Resource,
+        chart: Chart,
+        reference: str,
+        resource: Resource,
+    ) -> Judged:
+        return self.adjudicator.judge(
+            tx,
+            line,
+            coverage,
+            hearing.sight.patient,
+            chart,
+            hearing.now,
+            fhir_server=hearing.call.client_server or f"client:{hearing.client}",
+            assertion_id=earlier_assertion(resource, reference),
+        )
+
+    def _outlook(
+        self,
+        tx: Transaction,
+        hearing: Hearing,
+        focus: Focus,
+        coverage: Resource,
+        chart: Chart,
+        judged: Judged,
+    ) -> Outlook | None:
+        """Where the visit is covered and its complaint is one that a policy knows."""
+        day = self.services.clock().date()
+        line = self._imaging(focus.resource, focus.line, hearing.sight.resolver, day)
+        if line is None or not judged.determination.covered:
+            return None
+        would = self._judged(tx, hearing, line, coverage, chart, "", line)
+        return Outlook(would, assertions.new_id())
 
     def _without_coverage(self, call: Call, focus: Focus, sight: Sight) -> Iterator[Answer]:
         """The order may name a Coverage that could not be read: then it can at least be spoken of."""
@@ -205,80 +228,92 @@ class Desk:
             yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 
     def _cards(self, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
+        base, source = self.services.base(self.version.name), self._source()
         for answer in answers:
             if answer.judged is not None:
-                base = self.services.base(self.version.name)
-                yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, self._source(), base)
+                yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, source, base)
+            if answer.outlook is not None:
+                would, about = answer.outlook, answer.focus.reference
+                yield from prospect.drawn(would.judged, about, would.assertion_id, source, base)
 
-    def _insurance_cards(self, call: Call, asked: list[Focus], sight: Sight) -> Iterator[deck.Drawn]:
-        if call.hook.primary:
-            bare = [focus.reference for focus in asked if not _coverages(focus.resource, sight)]
+    def _insurance_cards(
+        self, hearing: Hearing, corrections: list[insurance.Correction]
+    ) -> Iterator[deck.Drawn]:
+        if hearing.call.hook.primary:
+            bare = [
+                focus.reference
+                for focus in hearing.asked
+                if not agenda.coverages(focus.resource, hearing.sight)
+            ]
             if bare:
                 yield deck.no_insurance(tuple(bare), self._source())
+        if not hearing.call.hook.ordering:
+            yield from (correction.card(self._source()) for correction in corrections)
 
     def _source(self) -> Element:
         return {"label": self.adjudicator.catalog.payer["name"]}
 
     # ---- what is kept
 
-    def _kept(self, tx: Transaction, call: Call, answer: Answer, now: dt.datetime, client: str) -> Answer:
-        """The assertion as stored, with the number where one is granted."""
-        judged = answer.judged
+    def _kept(self, tx: Transaction, hearing: Hearing, answer: Answer) -> Answer:
+        """The assertions as stored, with the number where one is granted."""
+        judged, would = answer.judged, answer.outlook
         if judged is None:
             return answer
-        assertions.keep(tx, self._assertion_row(call, answer, judged, now, client))
+        what_if = hearing.call.configuration.what_if
+        assertions.keep(tx, self._assertion_row(hearing, answer, judged, answer.assertion_id, what_if))
+        if would is not None:
+            assertions.keep(tx, self._assertion_row(hearing, answer, would.judged, would.assertion_id, True))
         self.services.metrics.decision("crd", self.version.name, judged.determination.decision)
         if not answer.saying.grants:
             return answer
         number = self.adjudicator.authorize(
-            tx, judged, "crd", now, version=self.version.name, client=client, assertion_id=answer.assertion_id
-        )
-        return Answer(
-            answer.focus,
-            answer.coverage,
-            answer.coverage_reference,
+            tx,
             judged,
-            answer.saying.granted(number),
-            answer.assertion_id,
+            "crd",
+            hearing.now,
+            version=self.version.name,
+            client=hearing.client,
+            assertion_id=answer.assertion_id,
         )
+        return replace(answer, saying=answer.saying.granted(number))
 
     def _assertion_row(
-        self, call: Call, answer: Answer, judged: Judged, now: dt.datetime, client: str
+        self, hearing: Hearing, answer: Answer, judged: Judged, assertion_id: str, what_if: bool
     ) -> stored.Assertion:
         return stored.Assertion(
-            id=answer.assertion_id,
+            id=assertion_id,
             version=self.version.name,
-            hook=call.hook.name,
-            client=client,
+            hook=hearing.call.hook.name,
+            client=hearing.client,
             member_key=judged.member.key,
             order_key=judged.order_key,
             order=dict(judged.order),
             coverage=answer.coverage,
             determination=judged.determination.to_json(),
             questionnaires=list(judged.determination.questionnaires),
-            what_if=call.configuration.what_if,
-            created=now,
+            what_if=what_if,
+            created=hearing.now,
         )
 
-    def _card_row(
-        self, call: Call, shown: Element, drew: deck.Drawn, now: dt.datetime, client: str
-    ) -> stored.Card:
+    def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
         return stored.Card(
             uuid=shown["uuid"],
             version=self.version.name,
-            service=call.hook.name,
-            client=client,
+            service=hearing.call.hook.name,
+            client=hearing.client,
             kind=drew.topic,
             assertion_id=drew.assertion_id,
             suggestions=[suggestion["uuid"] for suggestion in shown.get("suggestions", [])],
-            created=now,
+            created=hearing.now,
         )
 
     def _exchange_row(
-        self, call: Call, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch, sight: Sight
+        self, hearing: Hearing, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch
     ) -> stored.Exchange:
+        call = hearing.call
         requests = [self._measured(answer, body["cards"]) for answer in answers]
-        summary = summary_of_call(call, seen, people(call.user, sight.resolver), requests)
+        summary = summary_of_call(call, seen, people(call.user, hearing.sight.resolver), requests)
         return exchange(self.version, call.hook.name, arrival, 200, body, summary, self.services.clock())
 
     def _measured(self, answer: Answer, shown: list[Element]) -> Element:
@@ -294,12 +329,19 @@ class Desk:
 
     # ---- how it is said
 
-    def _body(self, call: Call, answers: list[Answer], chosen: list[deck.Drawn], asked: int) -> Element:
-        actions = self._actions(answers) if call.configuration.wants("coverage-info") else []
-        corrections = _corrections(answers) if call.configuration.wants("insurance") else []
+    def _body(
+        self,
+        hearing: Hearing,
+        answers: list[Answer],
+        chosen: list[deck.Drawn],
+        corrections: list[insurance.Correction],
+    ) -> Element:
+        choices, hook = hearing.call.configuration, hearing.call.hook
+        actions = self._actions(answers) if choices.wants("coverage-info") else []
+        quietly = corrections if hook.ordering and choices.wants("insurance") else []
         return {
-            "cards": [deck.card(self.version, drew, asked) for drew in chosen],
-            "systemActions": [*actions, *corrections],
+            "cards": [deck.card(self.version, drew, len(hearing.asked)) for drew in chosen],
+            "systemActions": [*actions, *(correction.action for correction in quietly)],
         }
 
     def _actions(self, answers: list[Answer]) -> list[Element]:
@@ -325,52 +367,7 @@ class Desk:
         return self.version.contact(name, telephone) if telephone else None
 
 
-def _corrections(answers: list[Answer]) -> list[Element]:
-    """Each Coverage once, where the payer's record of it says otherwise."""
-    by_reference = {
-        answer.coverage_reference: insurance.corrected(answer.coverage, answer.judged.member.records)
-        for answer in answers
-        if answer.judged is not None
-    }
-    return [insurance.update(coverage) for coverage in by_reference.values() if coverage is not None]
-
-
-def _in_encounter(line: Resource, call: Call) -> Resource:
-    """An order that names no encounter is written in the one the call names."""
-    encounter = call.context.get("encounterId")
-    if not encounter or "encounter" in line:
-        return line
-    return {**line, "encounter": {"reference": f"Encounter/{str(encounter).rpartition('/')[2]}"}}
-
-
-def _encounters(call: Call, sight: Sight) -> Iterator[Focus]:
-    """The encounter of the call, where it can be seen; without it there is nothing to put an answer on."""
-    wanted = str(call.context["encounterId"]).rpartition("/")[2]
-    for resource in sight.resolver.of_type("Encounter"):
-        if resource.get("id") == wanted:
-            for found in asked_about([Entry(resource, path="prefetch.encounter")], call.hook.focal):
-                yield Focus(found, order_line(found))
-
-
-def _coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:
-    """The Coverages to answer under, each with the reference the client knows it by: those seen, and those
-    that the order alone brings along."""
-    insurance = resource.get("insurance")
-    named: dict[int, tuple[str, Resource]] = {}
-    for reference in insurance if isinstance(insurance, list) else []:
-        coverage = sight.resolver.resolve(reference, resource)
-        if coverage is not None and coverage.get("resourceType") == "Coverage":
-            named[id(coverage)] = (reference_text(reference), coverage)
-    seen = {id(coverage): (local_reference(coverage), coverage) for coverage in sight.coverages}
-    found = {**seen, **{key: named[key] for key in named if key in seen or not seen}}
-    return [(reference, coverage) for reference, coverage in found.values() if reference]
-
-
-def _chart(focus: Focus, asked: list[Focus], sight: Sight) -> Iterator[Resource]:
-    """The record without the order itself and without the orders of this call that are not to be done."""
-    lines = {local_reference(other.resource): other for other in asked}
-    for resource in sight.record:
-        name = local_reference(resource)
-        if name == focus.reference or name == local_reference(focus.line):
-            continue
-        yield lines[name].resource if name in lines else resource
+def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:
+    for answer in answers:
+        if answer.judged is not None:
+            yield answer.focus.reference, answer.coverage, answer.judged

@@ -1,29 +1,23 @@
 """Cards: what is worth telling a clinician beside the coverage information.
 
-They come from `Determination.advice` and change nothing about coverage. A kind of advice is a kind of card
-(CRD, "Response types"); each builder lays out one. Texts are for clinicians: what happened on the way to
-them (failed queries, missing data of ours) goes to the log.
+Most come from `Determination.advice` and change nothing about coverage. A kind of advice is a kind of card
+(CRD, "Response types"); each builder lays out one, and what a card proposes to do is in `suggestions`. Texts
+are for clinicians: what happened on the way to them (failed queries, missing data of ours) goes to the log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import CPT
-from server.crd import appropriateness
+from server.crd import appropriateness, network
 from server.crd.configuration import Configuration
 from server.crd.focus import Focus
+from server.crd.suggestions import alternative, beside, create, short, suggestion, title_of
 from server.crd.version import Element, Version
-from server.policy.catalog import ICD
 from server.policy.determination import Advice, Determination
-from server.policy.line import SIDE_BY_SITE, SIDE_NAMES
-
-SUMMARY_LIMIT = 139
-"""The guide asks for fewer than 140 characters."""
 
 TOPICS: Mapping[str, str] = {
     "coverage-info": "Coverage Information",
@@ -73,29 +67,38 @@ class Drawn:
 
 def drawn(focus: Focus, judged: Judged, assertion_id: str, source: Element, base: str) -> Iterator[Drawn]:
     """The cards of one order's determination. `base` is the version's own address, for links to ourselves."""
+    about = (focus.reference,)
     for advice in judged.determination.advice:
-        build = _BUILDERS.get(advice.kind, _instructions)
-        content = build(advice, focus, judged)
-        if content is not None:
-            yield Drawn(advice.topic, {**_face(advice, source), **content}, (focus.reference,), assertion_id)
+        content = _BUILDERS.get(advice.kind, _instructions)(advice, focus, judged)
+        yield Drawn(advice.topic, {**face(advice, source), **content}, about, assertion_id)
     if judged.determination.in_the_way:
-        content = _criteria_app(judged.determination, source, appropriateness.link(base, assertion_id))
-        yield Drawn("appropriate-use", content, (focus.reference,), assertion_id)
+        yield criteria_app(judged.determination, about, assertion_id, source, base)
 
 
-def _criteria_app(said: Determination, source: Element, link: Element) -> Element:
+def face(advice: Advice, source: Element) -> Element:
+    """What every card shows of its advice."""
+    return {
+        "summary": short(advice.summary),
+        "detail": advice.detail or advice.summary,
+        "indicator": "warning" if advice.topic == "contraindication" else "info",
+        "source": source,
+    }
+
+
+def criteria_app(
+    said: Determination, about: tuple[str, ...], assertion_id: str, source: Element, base: str
+) -> Drawn:
     """Launch SMART application: the criteria of this order beside what was found for each."""
     named = [criterion.title for criterion in said.in_the_way]
-    one = len(named) == 1
-    return {
-        "summary": short(
-            f"{len(named)} {'criterion stands' if one else 'criteria stand'} between this order and approval."
-        ),
+    stand = "criterion stands" if len(named) == 1 else "criteria stand"
+    content = {
+        "summary": short(f"{len(named)} {stand} between this order and approval."),
         "detail": "\n".join(f"- {title}" for title in named),
         "indicator": "info",
         "source": source,
-        "links": [link],
+        "links": [appropriateness.link(base, assertion_id)],
     }
+    return Drawn("appropriate-use", content, about, assertion_id)
 
 
 def no_insurance(about: tuple[str, ...], source: Element) -> Drawn:
@@ -147,20 +150,7 @@ def _merged(cards: Iterable[Drawn]) -> list[Drawn]:
     return list(merged.values())
 
 
-def _face(advice: Advice, source: Element) -> Element:
-    return {
-        "summary": short(advice.summary),
-        "detail": advice.detail or advice.summary,
-        "indicator": "warning" if advice.topic == "contraindication" else "info",
-        "source": source,
-    }
-
-
-def short(text: str) -> str:
-    """A summary within the limit, cut between words."""
-    if len(text) <= SUMMARY_LIMIT:
-        return text
-    return text[: SUMMARY_LIMIT - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+# ---- a builder a kind of advice: what it adds to the card's face
 
 
 def _instructions(advice: Advice, focus: Focus, judged: Judged) -> Element:
@@ -175,141 +165,43 @@ def _external_reference(advice: Advice, focus: Focus, judged: Judged) -> Element
     return {"links": [{"label": advice.guideline or advice.summary, "url": advice.url, "type": "absolute"}]}
 
 
-def _alternate_request(advice: Advice, focus: Focus, judged: Judged) -> Element | None:
+def _duplicate(advice: Advice, focus: Focus, judged: Judged) -> Element:
+    """Instructions that name the imaging already done."""
+    done = [f"- {each.summary}" for each in advice.evidence]
+    return {"detail": "\n".join([advice.detail, "", "On record:", *done])} if done else {}
+
+
+def _alternate_request(advice: Advice, focus: Focus, judged: Judged) -> Element:
     """Propose alternate request: one action that changes the order, or two that replace it."""
-    suggestions = [
-        suggestion
-        for better in advice.better
-        for suggestion in [_alternative(better, focus, judged)]
-        if suggestion
-    ]
-    if not suggestions or focus.resource["resourceType"] != "ServiceRequest":
+    if not advice.better or focus.resource["resourceType"] != "ServiceRequest":
         return {}
-    return {"suggestions": suggestions, "selectionBehavior": "at-most-one"}
+    ways = [alternative(better, focus.resource, judged) for better in advice.better]
+    return {"suggestions": ways, "selectionBehavior": "at-most-one"}
+
+
+def _site(advice: Advice, focus: Focus, judged: Judged) -> Element:
+    """Propose alternate request: another place, with the plan's sites nearby by name."""
+    near = network.sites(judged.member.records)
+    named = {"detail": f"{advice.detail}\n\n{network.described(near)}"} if near else {}
+    return {**_alternate_request(advice, focus, judged), **named}
 
 
 def _additional_orders(advice: Advice, focus: Focus, judged: Judged) -> Element:
     """Additional orders: create actions only."""
-    creates = [
-        _create(_order_of(focus.resource, code, _title(judged, code)), f"Orders {_title(judged, code)}.")
-        for code in advice.better
-    ]
-    if not creates:
+    if not advice.better:
         return {}
-    return {
-        "suggestions": [{"label": short(advice.summary), "uuid": str(uuid4()), "actions": creates}],
-        "selectionBehavior": "at-most-one",
-    }
+    orders = [(code, title_of(judged, code)) for code in advice.better]
+    creates = [create(beside(focus.resource, code, title), f"Orders {title}.") for code, title in orders]
+    label = f"Order {' and '.join(title[:1].lower() + title[1:] for _, title in orders)}"
+    return {"suggestions": [suggestion(label, *creates)], "selectionBehavior": "at-most-one"}
 
 
-_BUILDERS: Mapping[str, Callable[[Advice, Focus, Judged], Element | None]] = {
+_BUILDERS: Mapping[str, Callable[[Advice, Focus, Judged], Element]] = {
     "guideline": _external_reference,
     "instructions": _instructions,
     "safety": _instructions,
-    "duplicate": _instructions,
-    "site": _alternate_request,
+    "duplicate": _duplicate,
+    "site": _site,
     "alternate-request": _alternate_request,
     "additional-orders": _additional_orders,
 }
-
-
-def _alternative(better: str, focus: Focus, judged: Judged) -> Element | None:
-    """One way to change the order, by what is proposed: a side, a place of service, or another code."""
-    order = focus.resource
-    if better in _SITES:
-        changed = {**order, "bodySite": [*_sites_without_side(order), _SITES[better]]}
-        return _update(f"Change the side to {_SITES[better]['text']}", _without_side_modifiers(changed))
-    if better in _PLACES:
-        return _update(f"Image at: {_PLACES[better]}", {**order, "locationCode": [_place(better)]})
-    title = _title(judged, better)
-    if better[0].isalpha():
-        reasons = [_better_reason(each, better) for each in order.get("reasonCode", [])]
-        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": reasons})
-    if any(better in policy.codes for policy in judged.plan.catalog.policies):
-        return _update(f"Change to {better} {title}", {**order, "code": _concept(better, title)})
-    return {
-        "label": short(f"Order {better} {title} instead"),
-        "uuid": str(uuid4()),
-        "actions": [
-            {"type": "delete", "description": "Withdraws the imaging order.", "resourceId": focus.reference},
-            _create(_order_of(order, better, title), f"Orders {title}."),
-        ],
-    }
-
-
-_SITES: Mapping[str, Element] = {
-    side: {
-        "coding": [{"system": "http://snomed.info/sct", "code": code}],
-        "text": SIDE_NAMES[side],
-    }
-    for code, side in SIDE_BY_SITE.items()
-}
-_PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
-PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
-
-
-def _better_reason(reason: Element, better: str) -> Element:
-    """The diagnosis of which `better` is the sided form, replaced; every other as it was."""
-    codes = [coding.get("code", "") for coding in reason.get("coding", []) if coding.get("system") == ICD]
-    return {"coding": [{"system": ICD, "code": better}]} if better[:-1] in {c[:-1] for c in codes} else reason
-
-
-def _place(code: str) -> Element:
-    return {"coding": [{"system": PLACE_OF_SERVICE, "code": code}], "text": _PLACES[code]}
-
-
-def _sites_without_side(order: Element) -> list[Element]:
-    """Body sites stay; a coding that only says the side goes."""
-    sites = []
-    for site in order.get("bodySite", []):
-        codings = [coding for coding in site.get("coding", []) if coding.get("code") not in SIDE_BY_SITE]
-        if codings:
-            sites.append({**site, "coding": codings})
-    return sites
-
-
-def _without_side_modifiers(order: Element) -> Element:
-    """A modifier that says another side would contradict the new one."""
-    concept = order.get("code", {})
-    codings = [
-        coding
-        for coding in concept.get("coding", [])
-        if not str(coding.get("code", "")).endswith(("-RT", "-LT", "-50"))
-    ]
-    return {**order, "code": {**concept, "coding": codings}} if codings else order
-
-
-def _update(label: str, resource: Element) -> Element:
-    return {
-        "label": short(label),
-        "uuid": str(uuid4()),
-        "actions": [{"type": "update", "description": f"{label}.", "resource": resource}],
-    }
-
-
-def _create(resource: Element, description: str) -> Element:
-    return {"type": "create", "description": description, "resource": resource}
-
-
-def _order_of(order: Element, code: str, title: str) -> Element:
-    """A draft ServiceRequest for another service of the same patient, by the same clinician, for the same
-    reason."""
-    copied = ("subject", "encounter", "authoredOn", "requester", "reasonCode", "reasonReference", "bodySite")
-    return {
-        "resourceType": "ServiceRequest",
-        "id": str(uuid4()),
-        "status": "draft",
-        "intent": "order",
-        "code": _concept(code, title),
-        **{name: order[name] for name in copied if name in order},
-        **({"insurance": order["insurance"]} if "insurance" in order else {}),
-    }
-
-
-def _concept(code: str, title: str) -> Element:
-    return {"coding": [{"system": CPT, "code": code}], "text": title or code}
-
-
-def _title(judged: Judged, code: str) -> str:
-    plan: Any = judged.plan
-    return str(plan.catalog.service(plan, code).title or code)

@@ -133,7 +133,10 @@ def _encounter(resource: Resource) -> Resource:
     kinds = [kind for kind in resource.get("type", []) if isinstance(kind, dict)]
     line = _line(resource, "Encounter", kinds[0] if kinds else None)
     start = (resource.get("period") or {}).get("start")
-    return {**line, **({"authoredOn": start} if start else {})}
+    reasons: Resource = {
+        name: resource[name] for name in ("reasonCode", "reasonReference") if name in resource
+    }
+    return {**line, **reasons, **({"authoredOn": start} if start else {})}
 
 
 def _appointment_service(appointment: Resource) -> Any:

@@ -31,6 +31,11 @@ class Hook:
     options: tuple[str, ...]
 
     @property
+    def ordering(self) -> bool:
+        """Whether a clinician is at work on orders, and not a clerk on a visit."""
+        return self.focal == REQUESTS
+
+    @property
     def issues_numbers(self) -> bool:
         return self.primary
 
@@ -56,6 +61,15 @@ _ORDERING = (
     "contraindication",
     "guideline",
     "off-guideline",
+)
+
+_VISITING = (
+    "coverage-info",
+    "insurance",
+    "appropriate-use",
+    "clinical-reminder",
+    "contraindication",
+    "guideline",
 )
 
 HOOKS: Mapping[str, Hook] = {
@@ -97,18 +111,20 @@ HOOKS: Mapping[str, Hook] = {
         Hook(
             "encounter-start",
             "When an encounter begins",
-            "Whether the patient's coverage is active for the encounter.",
+            "Whether the patient's coverage is active, and what the plan looks for before imaging of the "
+            "complaint.",
             ("Encounter",),
             False,
-            ("coverage-info", "insurance", "clinical-reminder"),
+            _VISITING,
         ),
         Hook(
             "encounter-discharge",
             "When a patient is discharged",
-            "Whether the patient's coverage is active at discharge.",
+            "Whether the patient's coverage is active at discharge, and what the plan looks for before "
+            "imaging of the complaint.",
             ("Encounter",),
             False,
-            ("coverage-info", "insurance", "clinical-reminder"),
+            _VISITING,
         ),
     )
 }

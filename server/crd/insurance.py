@@ -1,33 +1,92 @@
 """Coverage records that the payer knows better (CRD, "Create/update coverage records").
 
-Where the payer's own record of a member's Coverage says otherwise than the client's copy, the client gets its
-copy back, corrected, as a system action: registration data, nothing a clinician need look at.
+Where the payer's own record of a member's Coverage says otherwise than the client's copy, or the copy names
+no plan, the client gets its copy back, corrected. While orders are written that is a system action:
+registration data is nothing a clinician need look at. Where visits are booked and begun it is a card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from server.adjudication.judged import Judged
+from server.crd.cards import Drawn
+from server.crd.suggestions import suggestion, update
 from server.crd.version import Element
 
 CORRECTED = ("status", "subscriberId", "dependent", "period", "class")
 """What the payer decides about; everything else of the copy is the client's own."""
 
+COVERAGE_CLASS = "http://terminology.hl7.org/CodeSystem/coverage-class"
+PLAN = "plan"
 
-def corrected(sent: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Element | None:
-    """The client's Coverage with what the payer's record says otherwise; None where nothing differs."""
-    own = next((record for record in records if record.get("resourceType") == "Coverage"), None)
-    if own is None or not sent.get("id"):
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A Coverage as it should be, and the orders it was sent with."""
+
+    coverage: Element
+    about: tuple[str, ...]
+
+    @property
+    def action(self) -> Element:
+        return update(self.coverage, f"{self._words}.")
+
+    def card(self, source: Element) -> Drawn:
+        content = {
+            "summary": "The insurance on record differs from what the plan has.",
+            "detail": f"{self._words}: member number, plan and dates.",
+            "indicator": "info",
+            "source": source,
+            "suggestions": [suggestion("Update the insurance record", self.action)],
+            "selectionBehavior": "at-most-one",
+        }
+        return Drawn("insurance", content, self.about)
+
+    @property
+    def _words(self) -> str:
+        return f"Corrects Coverage/{self.coverage['id']} to what the plan has on record"
+
+
+def corrections(told: Iterable[tuple[str, Element, Judged]]) -> Iterator[Correction]:
+    """Each Coverage once, of (order, Coverage as sent, judged)."""
+    about: dict[str, list[str]] = {}
+    better: dict[str, Element] = {}
+    for order, sent, judged in told:
+        coverage = corrected(sent, judged)
+        if coverage is not None:
+            better.setdefault(coverage["id"], coverage)
+            about.setdefault(coverage["id"], []).append(order)
+    for name, coverage in better.items():
+        yield Correction(coverage, tuple(dict.fromkeys(about[name])))
+
+
+def corrected(sent: Element, judged: Judged) -> Element | None:
+    """The client's Coverage with what the payer says otherwise; None where nothing differs."""
+    if not sent.get("id") or not judged.member.known:
         return None
+    records = judged.member.records
+    own = next((record for record in records if record.get("resourceType") == "Coverage"), {})
     changes = {name: own[name] for name in CORRECTED if name in own and own[name] != sent.get(name)}
+    if judged.determination.gate != "G-COV" and not _names_plan({**sent, **changes}):
+        changes["class"] = [*({**sent, **changes}.get("class") or []), _plan_class(judged)]
     return {**sent, **changes} if changes else None
 
 
-def update(coverage: Element) -> Element:
-    """The system action."""
+def _names_plan(coverage: Element) -> bool:
+    return PLAN in {coding.get("code") for kind in coverage.get("class") or [] for coding in _codings(kind)}
+
+
+def _codings(kind: Element) -> list[Element]:
+    codings: list[Element] = (kind.get("type") or {}).get("coding") or []
+    return codings
+
+
+def _plan_class(judged: Judged) -> Element:
+    """The plan that the member is judged under."""
     return {
-        "type": "update",
-        "description": f"Corrects Coverage/{coverage['id']} to what the plan has on record.",
-        "resource": coverage,
+        "type": {"coding": [{"system": COVERAGE_CLASS, "code": PLAN}]},
+        "value": judged.plan.name,
+        "name": judged.plan.title,
     }

@@ -108,10 +108,10 @@ class Sight:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the chart lacks, and why."""
-        silent = [kind for kind in CHART if kind not in self.held and kind not in self.failed]
+        silent = [CHART[kind] for kind in CHART if kind not in self.held and kind not in self.failed]
         return (
-            *(f"The {CHART[kind]} of the record could not be read." for kind in CHART if kind in self.failed),
-            *(f"The {CHART[kind]} of the record were not sent." for kind in silent),
+            *([f"could not be read: {', '.join(self.unreadable)}"] if self.unreadable else ()),
+            *([f"not sent: {', '.join(silent)}"] if silent else ()),
         )
 
 

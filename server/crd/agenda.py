@@ -1,0 +1,104 @@
+"""What a call asks about, and under which Coverages.
+
+    for focus in asked(version, call, in_context, sight):
+        for reference, coverage in coverages(focus.resource, sight): …
+
+Which resources those are depends on the hook; each becomes one order line (`focus`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
+from server.crd.intake import Call
+from server.crd.sight import Sight
+from server.crd.version import Version
+from server.fhir.errors import Issue, PreconditionFailed
+from server.fhir.references import Entry, Resolver, local_reference, reference_text
+
+Resource = dict[str, Any]
+
+
+def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> list[Focus]:
+    """The orders, appointments or the encounter of a call that are meant to happen. Raises InvalidRequest,
+    PreconditionFailed."""
+    if call.hook.name == "order-dispatch":
+        ordered = (_dispatched(text, call, sight) for text in version.dispatched(call.context))
+        return [focus for focus in ordered if focus is not None]
+    if call.hook.focal == ("Encounter",):
+        return list(_encounters(call, sight))
+    resources = asked_about(in_context.entries, call.hook.focal)
+    if call.hook.name == "order-select":
+        resources = selected(resources, call.context["selections"])
+    return [_focus(version, resource, call, sight) for resource in resources]
+
+
+def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:
+    """The Coverages to answer under, each with the reference the client knows it by: those seen, and those
+    that the order alone brings along."""
+    insurance = resource.get("insurance")
+    named: dict[int, tuple[str, Resource]] = {}
+    for reference in insurance if isinstance(insurance, list) else []:
+        coverage = sight.resolver.resolve(reference, resource)
+        if coverage is not None and coverage.get("resourceType") == "Coverage":
+            named[id(coverage)] = (reference_text(reference), coverage)
+    seen = {id(coverage): (local_reference(coverage), coverage) for coverage in sight.coverages}
+    found = {**seen, **{key: named[key] for key in named if key in seen or not seen}}
+    return [(reference, coverage) for reference, coverage in found.values() if reference]
+
+
+def chart_of(focus: Focus, every: list[Focus], sight: Sight) -> Iterator[Resource]:
+    """The record without the order itself and without the orders of this call that are not to be done."""
+    lines = {local_reference(other.resource): other for other in every}
+    for resource in sight.record:
+        name = local_reference(resource)
+        if name == focus.reference or name == local_reference(focus.line):
+            continue
+        yield lines[name].resource if name in lines else resource
+
+
+def _focus(version: Version, resource: Resource, call: Call, sight: Sight) -> Focus:
+    if resource["resourceType"] == "Appointment":
+        based_on = [sight.resolver.resolve(reference, resource) for reference in resource.get("basedOn", [])]
+        orders = [found for found in based_on if found and found["resourceType"] == "ServiceRequest"]
+        order = orders[0] if orders else None
+        about = order if order and not version.on_appointment else resource
+        return Focus(about, appointment_line(resource, order))
+    return Focus(resource, _in_encounter(order_line(resource), call))
+
+
+def _dispatched(text: str, call: Call, sight: Sight) -> Focus | None:
+    """The order sent to its performer; None where it is not to be done any more."""
+    found = sight.resolver.resolve(text)
+    if found is None:
+        raise PreconditionFailed(
+            Issue(
+                "not-found",
+                "prefetch.order",
+                "The dispatched order is not prefetched and could not be read. Prefetch it.",
+            )
+        )
+    if not asked_about([Entry(found, path="prefetch.order")], call.hook.focal):
+        return None
+    line = order_line(found)
+    performer = {"performer": [{"reference": call.context["performer"]}]}
+    return Focus(found, line if "performer" in line else {**line, **performer})
+
+
+def _in_encounter(line: Resource, call: Call) -> Resource:
+    """An order that names no encounter is written in the one the call names."""
+    encounter = call.context.get("encounterId")
+    if not encounter or "encounter" in line:
+        return line
+    return {**line, "encounter": {"reference": f"Encounter/{str(encounter).rpartition('/')[2]}"}}
+
+
+def _encounters(call: Call, sight: Sight) -> Iterator[Focus]:
+    """The encounter of the call, where it can be seen; without it there is nothing to put an answer on."""
+    wanted = str(call.context["encounterId"]).rpartition("/")[2]
+    for resource in sight.resolver.of_type("Encounter"):
+        if resource.get("id") == wanted:
+            for found in asked_about([Entry(resource, path="prefetch.encounter")], call.hook.focal):
+                yield Focus(found, order_line(found))

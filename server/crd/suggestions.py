@@ -1,0 +1,181 @@
+"""What a card proposes to do: another order in place of this one, or an order beside it (CRD, "Propose
+alternate request" and "Additional orders").
+
+The client's order is changed where it must be and nowhere else. A code goes with its modifiers; what says
+the body part goes where the part is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+from server.adjudication.judged import Judged
+from server.adjudication.orders import BILLED, CPT, service_coding
+from server.crd.version import Element
+from server.policy.catalog import ICD, Policy
+from server.policy.line import SIDE_BY_SITE, SIDE_NAMES
+
+LABEL_LIMIT = 139
+PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
+SITES: Mapping[str, Element] = {
+    side: {"coding": [{"system": "http://snomed.info/sct", "code": code}], "text": SIDE_NAMES[side]}
+    for code, side in SIDE_BY_SITE.items()
+}
+_SIDES = frozenset({"RT", "LT", "50"})
+
+
+def short(text: str) -> str:
+    """A summary or label within the limit of CDS Hooks, cut between words."""
+    if len(text) <= LABEL_LIMIT:
+        return text
+    return text[: LABEL_LIMIT - 1].rpartition(" ")[0].rstrip(" ,;:.") + "…"
+
+
+def alternative(better: str, order: Element, judged: Judged) -> Element:
+    """One way to change the order, by what is proposed: a side, a place of service, a diagnosis, another
+    code of a policy, or another service in its stead."""
+    if better in SITES:
+        return _update(f"Change the side to {SITES[better]['text']}", _on_side(order, better))
+    if better in PLACES:
+        return _update(f"Image at: {PLACES[better]}", {**order, "locationCode": [_place(better)]})
+    if better[0].isalpha():
+        reasons = [_better_reason(each, better) for each in order.get("reasonCode", [])]
+        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": reasons})
+    title = title_of(judged, better)
+    if (home := _policy(judged, better)) is not None:
+        return _update(f"Change to {better} {title}", _recoded(order, better, title, home))
+    withdrawn = f"{order['resourceType']}/{order['id']}"
+    return suggestion(
+        f"Order {better} {title} instead",
+        {"type": "delete", "description": "Withdraws the imaging order.", "resourceId": withdrawn},
+        create({**beside(order, better, title), **_site_of(order)}, f"Orders {title}."),
+    )
+
+
+def beside(order: Element, code: str, title: str) -> Element:
+    """A draft ServiceRequest for another service of the same patient, by the same clinician, for the same
+    reason. Where on the body the imaging is to be done says nothing about a blood test."""
+    renamed = {"patient": "subject", "orderer": "requester", "prescriber": "requester"}
+    copied = ("subject", "encounter", "authoredOn", "requester", "reasonCode", "reasonReference", "insurance")
+    return {
+        "resourceType": "ServiceRequest",
+        "id": str(uuid4()),
+        "status": "draft",
+        "intent": "order",
+        "code": _concept(code, title),
+        **{new: order[old] for old, new in renamed.items() if old in order},
+        **{name: order[name] for name in copied if name in order},
+    }
+
+
+def suggestion(label: str, *actions: Element) -> Element:
+    return {"label": short(label), "uuid": str(uuid4()), "actions": list(actions)}
+
+
+def create(resource: Element, description: str) -> Element:
+    return {"type": "create", "description": description, "resource": resource}
+
+
+def update(resource: Element, description: str) -> Element:
+    return {"type": "update", "description": description, "resource": resource}
+
+
+def title_of(judged: Judged, code: str) -> str:
+    """What the plan calls the service."""
+    return str(judged.plan.catalog.service(judged.plan, code).title or code)
+
+
+def _update(label: str, resource: Element) -> Element:
+    return suggestion(label, update(resource, f"{label}."))
+
+
+def _policy(judged: Judged, code: str) -> Policy | None:
+    return next((each for each in judged.plan.catalog.policies if code in each.codes), None)
+
+
+# ---- another code
+
+
+def _recoded(order: Element, code: str, title: str, home: Policy) -> Element:
+    """The order under a code of the policy `home`. Modifiers go with the code, sides only where the new part
+    has sides; words and codes of others stay while the body part is the same."""
+    old = service_coding(order)
+    same_part = old is not None and old["code"] in home.codes
+    concept = order.get("code", {})
+    new = _with_modifiers(code, concept, keep_sides=home.joint)
+    kept = [each for each in concept.get("coding", []) if each.get("system") not in BILLED]
+    changed: Element = {**order, "code": {"coding": [*new, *(kept if same_part else ())], "text": title}}
+    sites = [site for site in order.get("bodySite", []) if same_part or _lies_in(site, home)]
+    return _with_sites(changed, sites)
+
+
+def _with_modifiers(code: str, concept: Element, *, keep_sides: bool) -> Iterator[Element]:
+    """The code itself, and once more for each modifier the order carried."""
+    yield {"system": CPT, "code": code}
+    modifiers = {
+        part: None
+        for coding in concept.get("coding", [])
+        if coding.get("system") in BILLED
+        for part in str(coding.get("code", "")).split("-")[1:]
+        if keep_sides or part not in _SIDES
+    }
+    yield from ({"system": CPT, "code": f"{code}-{modifier}"} for modifier in modifiers)
+
+
+def _lies_in(site: Element, home: Policy) -> bool:
+    """Whether a body site is of the policy's part; a side alone goes with any part that has sides."""
+    codes = {(coding.get("system"), coding.get("code")) for coding in site.get("coding", [])}
+    return bool(codes & home.sites) or (home.joint and _is_side(site))
+
+
+# ---- another side, another place, another diagnosis
+
+
+def _on_side(order: Element, side: str) -> Element:
+    """Body sites stay, a coding that only says the side goes, and so does a modifier that says one."""
+    sites = [
+        {**site, "coding": codings}
+        for site in order.get("bodySite", [])
+        if (codings := [each for each in site.get("coding", []) if each.get("code") not in SIDE_BY_SITE])
+    ]
+    changed = {**order, "bodySite": [*sites, SITES[side]]}
+    concept = order.get("code", {})
+    codings = [
+        coding
+        for coding in concept.get("coding", [])
+        if not str(coding.get("code", "")).endswith(("-RT", "-LT", "-50"))
+    ]
+    return {**changed, "code": {**concept, "coding": codings}} if codings else changed
+
+
+def _place(code: str) -> Element:
+    return {"coding": [{"system": PLACE_OF_SERVICE, "code": code}], "text": PLACES[code]}
+
+
+def _better_reason(reason: Element, better: str) -> Element:
+    """The diagnosis of which `better` is the sided form, replaced; every other as it was."""
+    codes = [coding.get("code", "") for coding in reason.get("coding", []) if coding.get("system") == ICD]
+    return {"coding": [{"system": ICD, "code": better}]} if better[:-1] in {c[:-1] for c in codes} else reason
+
+
+def _site_of(order: Element) -> Element:
+    """A film is of the part that was to be imaged."""
+    return {"bodySite": order["bodySite"]} if "bodySite" in order else {}
+
+
+def _with_sites(order: Element, sites: list[Any]) -> Element:
+    if not sites:
+        return {name: content for name, content in order.items() if name != "bodySite"}
+    return {**order, "bodySite": sites}
+
+
+def _is_side(site: Element) -> bool:
+    codings = site.get("coding", [])
+    return bool(codings) and all(coding.get("code") in SIDE_BY_SITE for coding in codings)
+
+
+def _concept(code: str, title: str) -> Element:
+    return {"coding": [{"system": CPT, "code": code}], "text": title or code}

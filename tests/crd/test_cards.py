@@ -1,0 +1,265 @@
+"""Cards, each a case from the policy's or the plan's own data: what they say and what a tap on them does."""
+
+from typing import Any
+
+import pytest
+
+from server.store import records
+from tests.crd import builders as ehr
+from tests.crd.conftest import Answered, Crd
+
+Card = dict[str, Any]
+INJURED = "S83.511A"
+
+
+def card_of(answer: Answered, topic: str, words: str = "") -> Card:
+    """The one card of a topic that has these words."""
+    (found,) = [
+        card
+        for card in answer.cards
+        if card["source"]["topic"]["code"] == topic and words in f"{card['summary']} {card['detail']}"
+    ]
+    return found
+
+
+def only_action(card: Card) -> dict[str, Any]:
+    (suggestion,) = card["suggestions"]
+    (action,) = suggestion["actions"]
+    return dict(action)
+
+
+def problem(code: str) -> dict[str, Any]:
+    return ehr._fact(
+        "Condition",
+        clinicalStatus=ehr.concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+        verificationStatus=ehr.concept(
+            "http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed"
+        ),
+        category=[
+            ehr.concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")
+        ],
+        code=ehr.concept(ehr.ICD, code),
+    )
+
+
+# ---- Propose alternate request
+
+
+def test_a_radiograph_instead_withdraws_the_mri_and_orders_the_film_of_the_same_part(crd: Crd) -> None:
+    order = ehr.shoulder()
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "therapy-alternatives-req")
+    (suggestion,) = card["suggestions"]
+    withdraw, instead = suggestion["actions"]
+    assert (withdraw["type"], withdraw["resourceId"]) == ("delete", f"ServiceRequest/{order['id']}")
+    assert "resource" not in withdraw
+    film = instead["resource"]
+    assert (instead["type"], film["code"]["coding"][0]["code"]) == ("create", "73030")
+    assert film["bodySite"] == order["bodySite"]
+    assert film["id"] != order["id"]
+    assert card["selectionBehavior"] == "at-most-one"
+
+
+def test_the_code_of_another_part_takes_the_old_part_with_it(crd: Crd) -> None:
+    order = ehr.mri("73221", "M54.16", side="RT")
+    order["code"]["coding"] += [
+        {"system": ehr.CPT, "code": "73221-RT"},
+        {"system": ehr.CPT, "code": "73221-26"},
+        {"system": ehr.SNOMED, "code": "241648009"},
+    ]
+    order["bodySite"] = [ehr.concept(ehr.SNOMED, "16982005")]
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "claim", "72148")
+    changed = only_action(card)["resource"]
+    assert [coding["code"] for coding in changed["code"]["coding"]] == ["72148", "72148-26"]
+    assert "bodySite" not in changed
+    untouched = {name: order[name] for name in order if name not in ("code", "bodySite")}
+    assert {name: changed[name] for name in untouched} == untouched
+
+
+def test_the_code_without_contrast_keeps_part_side_modifiers_and_the_clients_own_code(crd: Crd) -> None:
+    order = ehr.mri("73222", "M25.511", side="RT")
+    own = {"system": "https://ehr.example/orderables", "code": "IMG-77", "display": "MR shoulder"}
+    order["code"]["coding"] += [{"system": ehr.CPT, "code": "73222-RT"}, own]
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "off-guideline")
+    changed = only_action(card)["resource"]
+    assert [coding["code"] for coding in changed["code"]["coding"]] == ["73221", "73221-RT", "IMG-77"]
+    assert changed["code"]["coding"][-1] == own
+    assert changed["bodySite"] == order["bodySite"]
+
+
+def test_a_freestanding_centre_is_proposed_and_the_networks_own_are_named(crd: Crd) -> None:
+    insurance = ehr.coverage()
+    near = {
+        "resourceType": "Location",
+        "id": f"near-{crd.version}",
+        "status": "active",
+        "name": f"Riverside Imaging {crd.version}",
+        "extension": [
+            {
+                "url": "http://hl7.org/fhir/StructureDefinition/location-distance",
+                "valueDistance": {
+                    "value": 3.5,
+                    "unit": "mi",
+                    "system": "http://unitsofmeasure.org",
+                    "code": "[mi_i]",
+                },
+            }
+        ],
+    }
+    with crd.app.state.services.store.transaction() as tx:
+        records.put(tx, near, f"member:{insurance['subscriberId']}", crd.app.state.services.clock())
+    order = ehr.lumbar(place="22")
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch([], insurance))), "network")
+    assert f"Riverside Imaging {crd.version}, 3.5 miles" in card["detail"]
+    place = only_action(card)["resource"]["locationCode"][0]["coding"][0]
+    assert (place["system"], place["code"]) == (ehr.POS, "49")
+
+
+# ---- Additional orders
+
+
+def test_kidney_function_is_ordered_beside_contrast_and_has_no_body_site(crd: Crd) -> None:
+    order = ehr.mri("73222", "M25.511", side="RT")
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([problem("N18.5")])))
+    lab = only_action(card_of(answer, "clinical-reminder", "kidney"))["resource"]
+    assert lab["code"]["coding"][0]["code"] == "82565"
+    assert "bodySite" not in lab
+    assert lab["subject"] == order["subject"]
+    assert lab["requester"] == order["requester"]
+
+
+def test_therapy_is_offered_where_none_is_on_record(crd: Crd) -> None:
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch()))
+    evaluation = only_action(card_of(answer, "therapy-alternatives-opt"))["resource"]
+    assert evaluation["code"]["coding"][0]["code"] == "97165"
+
+
+# ---- External reference, instructions
+
+
+def test_the_guideline_is_a_card_of_links_alone(crd: Crd) -> None:
+    card = card_of(crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())), "guideline")
+    assert [link["type"] for link in card["links"]] == ["absolute"]
+    assert "suggestions" not in card
+
+
+def test_claustrophobia_on_record_is_an_instruction(crd: Crd) -> None:
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([problem("F40.240")])))
+    card = card_of(answer, "clinical-reminder", "Claustrophobia")
+    assert not {"links", "suggestions"} & card.keys()
+
+
+def test_the_same_imaging_done_lately_is_named_with_its_day(crd: Crd) -> None:
+    order = ehr.shoulder()
+    earlier = ehr.procedure("73221", 30, bodySite=order["bodySite"])
+    chart = [*ehr.six_weeks_of_care(order), earlier]
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch(chart))), "duplicate-therapy")
+    assert ehr.day(30) in card["detail"]
+
+
+# ---- Coverage update
+
+
+def test_a_coverage_without_plan_comes_back_with_the_plan_it_is_judged_under(crd: Crd) -> None:
+    insurance = ehr.coverage()
+    del insurance["class"]
+    order = ehr.shoulder()
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([], insurance)))
+    (correction,) = [
+        action for action in answer.body["systemActions"] if action["resource"]["resourceType"] == "Coverage"
+    ]
+    (kind,) = correction["resource"]["class"]
+    assert (kind["value"], kind["type"]["coding"][0]["code"]) == ("evicore", "plan")
+    again = crd(ehr.sign(order, sent=ehr.prefetch([], correction["resource"])))
+    assert all(action["resource"]["resourceType"] != "Coverage" for action in again.body["systemActions"])
+
+
+@pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
+def test_at_a_visit_the_insurance_record_is_mended_by_a_card(crd: Crd, hook: str) -> None:
+    insurance = ehr.coverage()
+    del insurance["class"]
+    answer = crd(ehr.encounter_call(hook, ehr.visit(0), ehr.prefetch([], insurance)))
+    card = card_of(answer, "insurance")
+    assert only_action(card)["resource"]["class"][0]["value"] == "evicore"
+    assert all(action["resource"]["resourceType"] == "Encounter" for action in answer.body["systemActions"])
+
+
+def test_insurance_can_be_switched_off(crd: Crd) -> None:
+    insurance = ehr.coverage()
+    del insurance["class"]
+    off = {"extension": {"davinci-crd.configuration": {"insurance": False}}}
+    answer = crd({**ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], insurance)), **off})
+    assert all(action["resource"]["resourceType"] != "Coverage" for action in answer.body["systemActions"])
+
+
+# ---- a visit whose complaint may lead to imaging
+
+
+@pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
+def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(crd: Crd, hook: str) -> None:
+    visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, "M54.16")]}
+    answer = crd(ehr.encounter_call(hook, visit))
+    assert "Examined" in card_of(answer, "clinical-reminder")["detail"]
+    assert card_of(answer, "guideline")["links"]
+    (link,) = card_of(answer, "appropriate-use")["links"]
+    assert link["type"] == "smart"
+    (information,) = answer.informations
+    assert information["pa-needed"] == "no-auth"
+
+
+def test_a_visit_for_something_else_says_nothing_of_imaging(crd: Crd) -> None:
+    visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, "J00")]}
+    assert not crd(ehr.encounter_call("encounter-start", visit)).cards
+
+
+# ---- which cards, how many
+
+
+def test_importance_decides_what_falls_to_the_limit(crd: Crd) -> None:
+    order = ehr.mri("72158", "M54.16", place="22")
+    body = ehr.sign(order, sent=ehr.prefetch([problem("N18.5"), problem("F40.240")]))
+    every = [card["summary"] for card in crd(body).cards]
+    limited = {**body, "extension": {"davinci-crd.configuration": {"max-cards": 2}}}
+    assert [card["summary"] for card in crd(limited).cards] == every[:2]
+    assert card_of(crd(limited), "contraindication")["indicator"] == "warning"
+    none = {**body, "extension": {"davinci-crd.configuration": {"max-cards": 0}}}
+    assert crd(none).cards == []
+
+
+def test_every_kind_of_card_can_be_switched_off_by_its_code(crd: Crd) -> None:
+    order = ehr.mri("72158", "M54.16", place="22")
+    body = ehr.sign(order, sent=ehr.prefetch([problem("N18.5"), problem("F40.240")]))
+    topics = {card["source"]["topic"]["code"] for card in crd(body).cards}
+    assert len(topics) > 5
+    for topic in topics:
+        off = {**body, "extension": {"davinci-crd.configuration": {topic: False}}}
+        assert topics - {topic} == {card["source"]["topic"]["code"] for card in crd(off).cards}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"coverage": False, "alt-drug": True, "dtr-clin": 3},
+        {"max-cards": -1},
+        {"max-cards": "many", "guideline": "no"},
+        {"coverage-info": None, "unsolicited-determ": []},
+        [],
+        "nothing",
+    ],
+)
+def test_nonsense_among_the_choices_is_survived(crd: Crd, choices: Any) -> None:
+    body = ehr.sign(ehr.shoulder(), sent=ehr.prefetch())
+    plain = crd(body)
+    odd = crd({**body, "extension": {"davinci-crd.configuration": choices}})
+    assert [card["summary"] for card in odd.cards] == [card["summary"] for card in plain.cards]
+    assert odd.information["pa-needed"] == plain.information["pa-needed"]
+
+
+def test_cards_name_their_order_where_the_call_has_others(crd: Crd) -> None:
+    orders = [ehr.shoulder(), ehr.lumbar()]
+    for card in crd(ehr.sign(*orders, sent=ehr.prefetch())).cards:
+        about = card["extension"].get("davinci-associated-resource") or [
+            entry["reference"] for entry in card["extension"]["davinci-crd.associated-resource"]
+        ]
+        assert about
+        if len(about) < len(orders):
+            assert all(reference in card["detail"] for reference in about)
