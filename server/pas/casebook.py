@@ -55,8 +55,9 @@ class Standing:
         """Decided now. `since` is the line before, if it was pended: its clock runs on."""
         said = judged.determination
         running = since is not None and since.decided is None
+        due = since.due if since and running else now + dt.timedelta(hours=said.due_hours)
         return cls(
-            item=Item(requested, reached),
+            item=Item(requested, verdict.due_by(reached, due)),
             order_key=judged.order_key,
             cpt=service_code(judged.order),
             side=side(judged.order) or "",
@@ -64,7 +65,7 @@ class Standing:
             determination=said.to_json(),
             expedited=said.expedited,
             received=since.received if since and running else now,
-            due=since.due if since and running else now + dt.timedelta(hours=said.due_hours),
+            due=due,
             decided=None if verdict.pended(reached) else now,
         )
 
@@ -192,7 +193,8 @@ def settle(
     item = tx.get_one(stored.PaItem, (row.id, line.item.sequence))
     reached = line.item.verdict
     item.verdict, item.outcome, item.decided = verdict.to_json(reached), verdict.action(reached), line.decided
-    item.authorization_number = verdict.number_of(reached)
+    item.authorization_number = _issued_here(tx, reached)
+    item.order, item.determination = line.order, line.determination
     tx.flush()
     row.status = status_of([each.item.verdict for each in standing_of(tx, row.id)])
     row.updated = now
@@ -245,8 +247,6 @@ def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:
 
 
 def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:
-    number = verdict.number_of(line.item.verdict)
-    issued_here = number is not None and authorizations.by_number(tx, number) is not None
     return stored.PaItem(
         case_id=case_id,
         sequence=line.item.sequence,
@@ -256,7 +256,7 @@ def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:
         outcome=verdict.action(line.item.verdict),
         requested=line.item.requested,
         verdict=verdict.to_json(line.item.verdict),
-        authorization_number=number if issued_here else None,
+        authorization_number=_issued_here(tx, line.item.verdict),
         order=line.order,
         determination=line.determination,
         expedited=line.expedited,
@@ -264,6 +264,12 @@ def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:
         due=line.due,
         decided=line.decided,
     )
+
+
+def _issued_here(tx: Transaction, reached: Verdict) -> str | None:
+    """The verdict's authorization number, unless it is one of old that only the payer's file knows."""
+    number = verdict.number_of(reached)
+    return number if number and authorizations.by_number(tx, number) is not None else None
 
 
 def _names(case: Case) -> list[stored.PaIdentifier]:

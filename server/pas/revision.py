@@ -12,10 +12,10 @@ later one is told so and changes nothing.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from server.pas import casebook, rejection, verdict
+from server.pas import casebook, evidence, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change
@@ -63,7 +63,8 @@ class Revision:
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
         known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)}
-        standing, fresh = self._standing(tx, known, case_id, client, now)
+        with_attached = replace(self, docket=self._joined(tx, before.chain_id))
+        standing, fresh = with_attached._standing(tx, known, case_id, client, now)
         return self._told(tx, row, standing, fresh, (), case_id, now)
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
@@ -72,6 +73,11 @@ class Revision:
             if found is not None:
                 return found
         return None
+
+    def _joined(self, tx: Transaction, chain_id: str) -> Docket:
+        """The new version's evidence, and what was attached to those before."""
+        attached = evidence.of_chain(tx, chain_id)
+        return Docket.of(evidence.joined(self.docket.read, attached)) if attached else self.docket
 
     def _refused(
         self, tx: Transaction, before: stored.PaCase | None, case_id: str, now: dt.datetime

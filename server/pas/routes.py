@@ -9,6 +9,7 @@ from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.pas import casebook
+from server.pas.attachment import SubmitAttachment
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
@@ -18,6 +19,8 @@ from server.pas.versions import VERSIONS as SPOKEN
 from server.services import GUIDES, Services, Version
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
+
+SUBMIT_ATTACHMENT = "http://hl7.org/fhir/us/davinci-cdex/OperationDefinition/submit-attachment"
 
 
 def capability(version: Version) -> Contribution:
@@ -40,6 +43,7 @@ def capability(version: Version) -> Contribution:
             },
             *({"type": kind, "interaction": [{"code": "read"}]} for kind in ("CommunicationRequest", "Task")),
         ],
+        operations=[{"name": "submit-attachment", "definition": SUBMIT_ATTACHMENT}],
         instantiates=[f"{guide}/CapabilityStatement/intermediary-capabilitystatement"],
         guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDES[version]['PAS']}"],
     )
@@ -50,6 +54,9 @@ def router(services: Services, version: Version) -> APIRouter:
     spoken, base = SPOKEN[version], services.fhir_base(version)
     submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
     inquire = Inquire(spoken, base, services.store)
+    attach = SubmitAttachment(
+        services.store, services.adjudicator, assign_of(services), services.work, services.fhir_base
+    )
     search = Search(spoken, base, services.store)
     routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])
 
@@ -77,6 +84,12 @@ def router(services: Services, version: Version) -> APIRouter:
     def read_claim_response(resource_id: str) -> FhirResponse:
         """The ClaimResponse as it stands now, under the URL that an answer gave it."""
         return FhirResponse(read_again("ClaimResponse", resource_id))
+
+    @routes.post("/$submit-attachment", summary="Send what was asked for", response_class=FhirResponse)
+    def submit_attachment(request: Request, body: FhirBody) -> FhirResponse:
+        """Documents or a filled form, under the tracking number of the pend; the lines that wait for it are
+        judged again."""
+        return FhirResponse(attach.answer(body, client(request), services.clock()))
 
     @routes.get("/ClaimResponse", summary="Search decisions", response_class=FhirResponse)
     def search_claim_responses(request: Request) -> FhirResponse:

@@ -159,6 +159,11 @@ def pended(verdict: Verdict) -> bool:
     return isinstance(verdict, Asked | InReview)
 
 
+def due_by(verdict: Verdict, due: dt.datetime) -> Verdict:
+    """A pend is due when its line is; nothing else is due."""
+    return msgspec.structs.replace(verdict, due=due) if isinstance(verdict, Asked | InReview) else verdict
+
+
 def tracking_of(verdict: Verdict) -> str | None:
     """Our reference number of a pend."""
     return verdict.tracking if isinstance(verdict, Asked | InReview) else None

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from server.store import Transaction
-from server.store.tables import PaEvent
+from server.store.tables import PaCase, PaEvent
 
 
 def record(
@@ -20,6 +20,16 @@ def record(
 def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:
     """The history of a case, oldest first."""
     return tx.scalars(select(PaEvent).where(PaEvent.case_id == case_id).order_by(PaEvent.id)).all()
+
+
+def of_chain(tx: Transaction, chain_id: str, kind: str) -> Sequence[PaEvent]:
+    """Events of a kind in any version of a request, oldest first."""
+    asked = (
+        select(PaEvent)
+        .join(PaCase, PaCase.id == PaEvent.case_id)
+        .where(PaCase.chain_id == chain_id, PaEvent.kind == kind)
+    )
+    return tx.scalars(asked.order_by(PaEvent.id)).all()
 
 
 def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:

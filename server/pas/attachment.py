@@ -1,0 +1,236 @@
+"""`$submit-attachment`: what was asked for comes by itself, under our tracking number (PAS, additional
+information; the operation is CDex's).
+
+    {"resourceType": "Parameters", "parameter": [
+      {"name": "TrackingId", "valueIdentifier": {"value": "<tracking number of the pend>"}},
+      {"name": "AttachTo", "valueCode": "preauthorization"},
+      {"name": "MemberId", "valueIdentifier": {"value": "M-1"}},
+      {"name": "Final", "valueBoolean": true},
+      {"name": "Attachment", "part": [{"name": "Code", …}, {"name": "Content", "resource": {…}}]}]}
+
+The lines that wait for information are judged again, with what came as evidence. What rules cannot read (a
+scanned document), and what a reviewer asked for, goes to a person once all of it is there. CDex itself was
+not at hand: parameters are read as PAS names them, and those that name payer and provider are left aside,
+since the tracking number says both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.adjudication.adjudicator import Adjudicator
+from server.fhir import json
+from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
+from server.pas import casebook, evidence, notices, verdict
+from server.pas.case import Case
+from server.pas.casebook import Standing
+from server.pas.handover import Assign
+from server.pas.judging import Docket, Judge, Line
+from server.pas.response import pas_response_bundle
+from server.pas.verdict import Asked, InReview, Verdict
+from server.pas.versions import VERSIONS
+from server.store import Store, Transaction, cases
+from server.store import tables as stored
+from server.work import Work
+
+Resource = dict[str, Any]
+
+UNREADABLE = frozenset({"DocumentReference", "Binary", "Media"})
+"""What a person must look at: rules read no pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachments:
+    """The operation's input. `contents` are the resources, those of a Bundle one by one; `final` says that
+    nothing more will come."""
+
+    tracking: str
+    member: str
+    final: bool
+    contents: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitAttachment:
+    """The use case, whichever base it came to: the tracking number says which case it is, and the case in
+    which words it is answered."""
+
+    store: Store
+    adjudicator: Adjudicator
+    assign: Assign
+    work: Work
+    base: Any
+
+    def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
+        """An OperationOutcome that says what has become of the lines. Raises InvalidJson, InvalidRequest, and
+        Unprocessable where the tracking number is not ours or the case is another member's."""
+        sent = read(raw)
+        with self.store.transaction() as tx:
+            row = self._case(tx, sent)
+            evidence.keep(tx, row.id, _line_of(sent.tracking), client, sent.contents, now)
+            waiting = [line for line in casebook.standing_of(tx, row.id) if _waits(line)]
+            settled = self._judged_again(tx, row, waiting, sent, now)
+        told = [_told(line) for line in settled] or [
+            Issue(
+                "informational", diagnostics="Received and kept. Nothing waits for it: the case is decided."
+            )
+        ]
+        return operation_outcome([Issue(each.code, (), each.diagnostics, "information") for each in told])
+
+    def _case(self, tx: Transaction, sent: Attachments) -> stored.PaCase:
+        """The case that holds now in the chain of the one the number was given in, for this transaction
+        alone."""
+        case = casebook.by_resource_id(tx, sent.tracking)
+        row = cases.by_id(tx, case.id) if case is not None else None
+        tracked = row is not None and any(
+            name.kind == "tracking" and name.value == sent.tracking for name in cases.identifiers(tx, row.id)
+        )
+        if row is None or not tracked:
+            raise Unprocessable(
+                Issue("not-found", "TrackingId", "Nothing was asked for under this tracking number.")
+            )
+        if sent.member and row.member_key not in (f"member:{sent.member}", sent.member):
+            raise Unprocessable(
+                Issue("business-rule", "MemberId", "What was asked for is about another member.")
+            )
+        return cases.hold(tx, cases.current(tx, row).id)
+
+    def _judged_again(
+        self,
+        tx: Transaction,
+        row: stored.PaCase,
+        waiting: Sequence[Standing],
+        sent: Attachments,
+        now: dt.datetime,
+    ) -> list[Standing]:
+        if not waiting:
+            return []
+        read_again = casebook.read_again(tx, row).read
+        docket = Docket.of(evidence.joined(read_again, evidence.of_chain(tx, row.chain_id)))
+        judge = Judge(self.adjudicator, VERSIONS[row.version].name)
+        known = {line.item.sequence: line for line in waiting}
+        items = [item for item in docket.read.items if item["sequence"] in known]
+        settled = []
+        for judged in judge.lines(tx, docket, items, now):
+            before = known[judged.requested["sequence"]]
+            reached = self._reached(tx, judge, judged, before, row, sent, now)
+            line = Standing.judged(before.item.requested, reached, judged.judged, now, since=before)
+            casebook.settle(tx, row, line, self._answer(row, now), now)
+            casebook.tell(tx, row.id, line, casebook.RULES, now)
+            if isinstance(reached, InReview):
+                self.assign(tx, casebook.open_work_item(tx, row.id, line, reached, now))
+            settled.append(line)
+        notices.tell(tx, self.work, row, read_again, now)
+        return settled
+
+    def _reached(
+        self,
+        tx: Transaction,
+        judge: Judge,
+        judged: Line,
+        before: Standing,
+        row: stored.PaCase,
+        sent: Attachments,
+        now: dt.datetime,
+    ) -> Verdict:
+        asked = before.item.verdict
+        assert isinstance(asked, Asked), "only lines that wait for information are judged again"
+        if asked.review is not None:
+            return (
+                InReview("What the reviewer asked for has come.", asked.tracking, before.due)
+                if (sent.final)
+                else asked
+            )
+        reached = judge.verdict(tx, judged, row.id, row.client, now)
+        unread = any(content["resourceType"] in UNREADABLE for content in sent.contents)
+        if isinstance(reached, Asked) and unread and sent.final:
+            why = "A document came that a person must read; the rules still miss: "
+            return InReview(
+                why + ", ".join(ask.criterion for ask in reached.asks) + ".", asked.tracking, before.due
+            )
+        return reached
+
+    def _answer(self, row: stored.PaCase, now: dt.datetime) -> Any:
+        version = VERSIONS[row.version]
+        base = self.base(version.name)
+
+        def answer(case: Case) -> Resource:
+            return pas_response_bundle(version, case, base, now)
+
+        return answer
+
+
+def read(raw: bytes) -> Attachments:
+    """The Parameters of the operation. Raises InvalidJson, InvalidRequest."""
+    body = json.decode_object(raw)
+    if body.get("resourceType") != "Parameters":
+        raise InvalidRequest(Issue("structure", "Parameters", "The body is not Parameters."))
+    listed = [each for each in body.get("parameter") or [] if isinstance(each, dict)]
+    named = {str(each.get("name")): each for each in listed}
+    attachments = [each for each in listed if each.get("name") == "Attachment"]
+    issues = list(_faults(named, attachments))
+    if issues:
+        raise InvalidRequest(*issues)
+    return Attachments(
+        tracking=_text(named["TrackingId"]),
+        member=_text(named.get("MemberId", {})),
+        final=named.get("Final", {}).get("valueBoolean", True) is True,
+        contents=tuple(content for each in attachments for content in _contents(each)),
+    )
+
+
+def _faults(named: dict[str, Resource], attachments: Sequence[Resource]) -> Iterator[Issue]:
+    if not _text(named.get("TrackingId", {})):
+        yield Issue("required", "TrackingId", "TrackingId is missing: the number under which we asked.")
+    if _text(named.get("AttachTo", {})) != "preauthorization":
+        yield Issue("not-supported", "AttachTo", "Attachments are taken for preauthorization only.")
+    if not attachments:
+        yield Issue("required", "Attachment", "There is no Attachment. Add what was asked for.")
+    for index, attachment in enumerate(attachments):
+        if not list(_contents(attachment)):
+            yield Issue(
+                "required",
+                f"Attachment[{index}].Content",
+                "The Attachment has no resource in Content. Add it.",
+            )
+
+
+def _contents(attachment: Resource) -> Iterator[Resource]:
+    for part in attachment.get("part") or []:
+        content = part.get("resource") if isinstance(part, dict) and part.get("name") == "Content" else None
+        if not isinstance(content, dict):
+            continue
+        if content.get("resourceType") == "Bundle":
+            entries = [entry.get("resource") for entry in content.get("entry") or []]
+            yield from (one for one in entries if isinstance(one, dict) and one.get("resourceType"))
+        elif content.get("resourceType"):
+            yield content
+
+
+def _text(parameter: Resource) -> str:
+    """The value of a parameter that is an identifier, a code or a string."""
+    identifier, concept = parameter.get("valueIdentifier"), parameter.get("valueCodeableConcept")
+    if isinstance(identifier, dict):
+        return str(identifier.get("value") or "")
+    if isinstance(concept, dict):
+        return str(next((coding.get("code") for coding in concept.get("coding") or []), "") or "")
+    return str(next((parameter[name] for name in ("valueCode", "valueString") if parameter.get(name)), ""))
+
+
+def _line_of(tracking: str) -> int:
+    tail = tracking[casebook.CASE_ID_LENGTH + 1 :]
+    return int(tail) if tail.isdigit() else 0
+
+
+def _waits(line: Standing) -> bool:
+    return isinstance(line.item.verdict, Asked)
+
+
+def _told(line: Standing) -> Issue:
+    action = verdict.action(line.item.verdict)
+    still = isinstance(line.item.verdict, Asked)
+    words = "more is needed; the ClaimResponse says what" if still else f"now {action}"
+    return Issue("informational", diagnostics=f"Received. Item {line.item.sequence}: {words}.")

@@ -1,0 +1,62 @@
+"""Evidence that came after the request: kept with the case, and part of every later judgement in its chain.
+
+A request is kept as it came; what is attached to it later stands beside it, as something that happened to
+the line it was asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from server.fhir.references import Resolver, local_reference
+from server.pas.intake import Submission
+from server.store import Transaction, events
+
+Resource = dict[str, Any]
+
+ATTACHED = "attached"
+
+
+def keep(
+    tx: Transaction,
+    case_id: str,
+    sequence: int,
+    client: str,
+    resources: Iterable[Resource],
+    now: dt.datetime,
+) -> None:
+    """One event a resource."""
+    for resource in resources:
+        events.record(tx, case_id, sequence, ATTACHED, client or "client", now, resource=resource)
+
+
+def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
+    """What was attached to any version of a request, oldest first."""
+    return [event.detail["resource"] for event in events.of_chain(tx, chain_id, ATTACHED)]
+
+
+def joined(read: Submission, attached: Sequence[Resource]) -> Submission:
+    """The request as if it had come with these. What has the type and id of something in the request takes
+    its place, the later of two the earlier's; the Claim and its parties stay as they were."""
+    if not attached:
+        return read
+    parties = (read.claim, read.patient, read.insurer, read.provider, read.coverage)
+    fixed = {local_reference(party) for party in parties}
+    newest = {local_reference(one) or f"urn:uuid:{uuid4()}": one for one in attached}
+    added = {name: one for name, one in newest.items() if name not in fixed}
+    kept = [entry for entry in read.bundle["entry"] if local_reference(entry["resource"]) not in added]
+    own = read.resolver.entry_of(read.claim)
+    base = own.base if own else ""
+    entries = [
+        *kept,
+        *(
+            {"fullUrl": name if name.startswith("urn:") else f"{base}{name}", "resource": one}
+            for name, one in added.items()
+        ),
+    ]
+    bundle = {**read.bundle, "entry": entries}
+    return replace(read, bundle=bundle, resolver=Resolver.of_bundle(bundle))

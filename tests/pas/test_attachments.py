@@ -1,0 +1,211 @@
+"""What was asked for comes by itself, under our tracking number; in both guide versions."""
+
+from typing import Any
+
+import pytest
+
+from server.fhir import json
+from server.pas.terms import LOINC, concept
+from server.store import cases
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import FHIR, Answer, Payer
+
+Resource = dict[str, Any]
+
+
+def parameters(tracking: str, *contents: Resource, final: bool = True, **changed: Any) -> Resource:
+    named = {
+        "TrackingId": {
+            "valueIdentifier": {"system": "https://payer.example/pas-tracking", "value": tracking}
+        },
+        "AttachTo": {"valueCode": "preauthorization"},
+        "PayerId": {"valueIdentifier": {"value": "1234567893"}},
+        "MemberId": {"valueIdentifier": {"value": "M-ANNA"}},
+        "Final": {"valueBoolean": final},
+        **changed,
+    }
+    attachments = [
+        {
+            "name": "Attachment",
+            "part": [
+                {"name": "LineItem", "valueString": "1"},
+                {"name": "Code", "valueCodeableConcept": concept(LOINC, "11506-3")},
+                {"name": "Content", "resource": content},
+            ],
+        }
+        for content in contents
+    ]
+    listed = [{"name": name, **content} for name, content in named.items() if content]
+    return {"resourceType": "Parameters", "parameter": [*listed, *attachments]}
+
+
+def send(payer: Payer, body: Resource, status: int = 200) -> str:
+    answered = payer.http.post(f"{payer.base}/$submit-attachment", content=json.encode(body), headers=FHIR)
+    outcome = json.decode_object(answered.content)
+    assert answered.status_code == status, outcome
+    assert outcome["resourceType"] == "OperationOutcome"
+    return " ".join(issue["diagnostics"] for issue in outcome["issue"])
+
+
+def tracking(answer: Answer) -> str:
+    (asked,) = answer.of_type("CommunicationRequest")
+    return str(asked["identifier"][0]["value"])
+
+
+def after(payer: Payer) -> Answer:
+    (found,) = payer.inquire(a.inquiry())
+    return found
+
+
+def scan() -> Resource:
+    return {
+        "resourceType": "DocumentReference",
+        "id": "scan",
+        "status": "current",
+        "type": concept(LOINC, "11506-3"),
+        "subject": charts.ANNA,
+        "content": [{"attachment": {"contentType": "application/pdf", "data": "JVBERi0="}}],
+    }
+
+
+def test_the_filled_form_and_the_chart_settle_what_was_pended(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    told = send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
+    found = after(payer)
+
+    assert pended.action == "A4"
+    assert "now A1" in told
+    assert found.action == "A1"
+    assert found.url == pended.url
+    assert payer.read(pended.url)["preAuthRef"] == found.number
+
+
+def test_a_bundle_of_evidence_counts_as_its_entries(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    send(payer, parameters(tracking(pended), a.bundle(*charts.meets_every_criterion())))
+
+    assert after(payer).action == "A1"
+
+
+def test_where_more_is_missing_the_answer_says_what(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    told = send(payer, parameters(tracking(pended), charts.film()))
+    found = after(payer)
+
+    assert "more is needed" in told
+    assert found.action == "A4"
+    assert "IMG-XR" in pended.words
+    assert "IMG-XR" not in found.words
+    assert "CC-DUR" in found.words
+
+
+def test_pieces_may_come_one_after_the_other(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    *most, form = charts.meets_every_criterion()
+    send(payer, parameters(tracking(pended), *most, final=False))
+    send(payer, parameters(tracking(pended), form))
+
+    assert after(payer).action == "A1"
+
+
+def test_what_came_is_not_lost_when_the_request_is_updated(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    *most, form = charts.meets_every_criterion()
+    send(payer, parameters(tracking(pended), *most, final=False))
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    updated = payer.submit(a.request(form, claim=a.claim(related=related, id="pa-2")))
+
+    assert updated.action == "A1"
+
+
+def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    send(payer, parameters(tracking(pended), scan(), final=False))
+    waiting_still = payer.http.get("/review").json()["items"]
+    send(payer, parameters(tracking(pended), charts.film()))
+    send(payer, parameters(tracking(pended), scan()))
+    (item,) = payer.http.get("/review").json()["items"]
+    shown = payer.http.get(f"/review/{item['id']}").json()
+
+    assert waiting_still == []
+    assert after(payer).action == "A4"
+    assert "a person must read" in item["reason"]
+    assert "scan" in [event.get("resource", {}).get("id") for event in shown["history"]]
+
+
+def test_the_clock_is_not_set_back(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    with payer.app.state.services.store.reading() as tx:
+        (before,) = cases.items(tx, pended.response["id"])
+    send(payer, parameters(tracking(pended), charts.film()))
+    with payer.app.state.services.store.reading() as tx:
+        (now,) = cases.items(tx, pended.response["id"])
+
+    assert (now.received, now.due) == (before.received, before.due)
+
+
+def test_what_a_reviewer_asked_for_goes_back_to_the_reviewers(payer: Payer) -> None:
+    short = a.request(
+        charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination(), coverage=a.coverage("reviewed")
+    )
+    asked = payer.submit(short)
+    (item,) = payer.http.get("/review").json()["items"]
+    question = {
+        "revision": item["revision"],
+        "reviewer": {"name": "Dr Kim"},
+        "text": "The consultation.",
+        "documents": ["11488-4"],
+    }
+    payer.http.post(f"/review/{item['id']}/ask", json=question)
+    send(payer, parameters(f"{asked.response['id']}-1", scan()))
+    (again,) = payer.http.get("/review").json()["items"]
+
+    assert again["id"] == item["id"]
+    assert "reviewer asked for has come" in again["reason"]
+
+
+def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    number = tracking(pended)
+    send(payer, parameters(number, *charts.meets_every_criterion()))
+    told = send(payer, parameters(number, charts.film()))
+
+    assert "Nothing waits for it" in told
+    assert after(payer).action == "A1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"TrackingId": {"valueString": "nobody-asked"}}, 422, "tracking number"),
+        ({"TrackingId": {}}, 400, "TrackingId is missing"),
+        ({"AttachTo": {"valueCode": "claim"}}, 400, "preauthorization only"),
+        ({"MemberId": {"valueIdentifier": {"value": "M-OTHER"}}}, 422, "another member"),
+    ],
+)
+def test_what_cannot_be_attached_is_refused(payer: Payer, changed: Resource, status: int, words: str) -> None:
+    pended = payer.submit(a.request())
+    told = send(payer, parameters(tracking(pended), charts.film(), **changed), status)
+
+    assert words in told
+
+
+def test_an_attachment_must_have_content(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    empty = parameters(tracking(pended))
+    empty["parameter"].append({"name": "Attachment", "part": [{"name": "Code"}]})
+
+    assert "no resource in Content" in send(payer, empty, 400)
+
+
+def test_the_operation_is_where_the_request_for_information_says(payer: Payer) -> None:
+    """Task.input payer-url names the base; both bases take an attachment for either's case."""
+    pended = payer.submit(a.request())
+    (task,) = pended.of_type("Task")
+    url = next(part["valueUrl"] for part in task["input"] if "valueUrl" in part)
+    body = json.encode(parameters(tracking(pended), *charts.meets_every_criterion()))
+    answered = payer.http.post(f"{url}/$submit-attachment", content=body, headers=FHIR)
+
+    assert answered.status_code == 200
+    assert after(payer).action == "A1"
