@@ -1,6 +1,5 @@
 """`payer` drives the real application over HTTP, once per guide version."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +8,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from server.app import create_app
 from server.fhir import json
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
-from server.settings import Settings
-from server.store.tables import Table
+from tests.conftest import Payers, empty
 from tests.emitted import record
 from tests.pas import builders as a
 
@@ -121,23 +118,21 @@ def _action(item: Resource) -> str:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The application, started once; `payer` empties its database before each test."""
-    settings = Settings(
-        _env_file=None,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('pas')}/payer.db",
-        test_clock="2026-11-25T10:00:00Z",
-        public_base_url="http://payer.test",
-    )
-    with TestClient(create_app(settings), base_url="http://payer.test") as http:
-        yield http
+def running(payers: Payers) -> Payers:
+    """Under the name that other packages import."""
+    return payers
 
 
-@pytest.fixture(params=["2.0", "2.2"], ids=["2.0.1", "2.2.1"])
-def payer(request: pytest.FixtureRequest, running: TestClient) -> Payer:
-    app = running.app
+@pytest.fixture(
+    params=[("sqlite", "2.0"), ("sqlite", "2.2"), ("postgresql", "2.2")],
+    ids=["2.0.1", "2.2.1", "2.2.1-postgresql"],
+)
+def payer(request: pytest.FixtureRequest, running: Payers) -> Payer:
+    """On both bases, and on both kinds of database: those know no versions, so one of them is enough for the
+    second."""
+    kind, version = request.param
+    http = running(kind)
+    app = http.app
     assert isinstance(app, FastAPI)
-    with app.state.services.store.transaction() as tx:
-        for table in reversed(Table.metadata.sorted_tables):
-            tx.execute(table.delete())
-    return Payer(running, app, request.param)
+    empty(app.state.services.store)
+    return Payer(http, app, version)

