@@ -40,20 +40,25 @@ class Adjudicator:
         *,
         fhir_server: str | None = None,
         assertion_id: str | None = None,
+        hints: bool = True,
     ) -> Judged:
         """Decides one order line; reads the store and writes nothing.
 
         `order` follows the conventions of `server.policy.request`; `patient` is the beneficiary where it
         could be had; `chart` holds what was sent, prefetched or queried, sibling lines included.
         `fhir_server` names whose `Patient/1` this is where nothing better does; `assertion_id` is the
-        coverage-assertion-id the client quotes for this order.
+        coverage-assertion-id the client quotes for this order. Without `hints` there are no ways and no
+        advice in it (`server.policy.determine`).
         """
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member_key(coverage, patient, fhir_server)
         member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id))
         seen = _with_patient(chart, patient)
-        judge = determine if self.governs(order) else table.determine
-        return Judged(judge(order, member, seen, plan, now), member, plan, order, member.order_key)
+        if self.governs(order):
+            said = determine(order, member, seen, plan, now, hints=hints)
+        else:
+            said = table.determine(order, member, seen, plan, now)
+        return Judged(said, member, plan, order, member.order_key)
 
     def authorize(
         self,

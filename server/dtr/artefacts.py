@@ -1,7 +1,8 @@
 """Questionnaires, libraries and value sets as one guide version shows them, made once.
 
 A package's static part is encoded once for each form: it is most of the answer and never changes while the
-server runs. What is read or searched one by one is the very same resource.
+server runs. What is read or searched one by one is the very same resource, under the very same digest: its
+`meta.versionId` is the SHA-256 of everything else in it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import datetime as dt
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from server.dtr.form import CQF_LIBRARY, Form
@@ -53,8 +56,8 @@ class Artefacts:
         def entry(resource: Resource) -> Raw:
             kept = self._kept(resource["resourceType"])
             if resource["url"] not in kept:
-                kept[resource["url"]] = resource
-                entries[resource["url"]] = self._entry(resource)
+                kept[resource["url"]] = with_digest(resource)
+                entries[resource["url"]] = self._entry(kept[resource["url"]])
             return entries[resource["url"]]
 
         for neutral in catalog.questionnaires:
@@ -110,6 +113,21 @@ class Artefacts:
     def _entry(self, resource: Resource) -> Raw:
         url = f"{self._base}/{resource['resourceType']}/{resource['id']}"
         return Raw(json.encode({"fullUrl": url, "resource": resource}))
+
+
+def digest_of(resource: Resource) -> str:
+    """SHA-256, in hexadecimal, of a resource's JSON with sorted members and without `meta.versionId`."""
+    meta = {name: content for name, content in resource.get("meta", {}).items() if name != "versionId"}
+    told = {name: content for name, content in resource.items() if name != "meta"}
+    return sha256(_SORTED.encode({**told, **({"meta": meta} if meta else {})})).hexdigest()
+
+
+def with_digest(resource: Resource) -> Resource:
+    """The resource with its digest for a version: whoever holds two copies sees whether they differ."""
+    return {**resource, "meta": {**resource.get("meta", {}), "versionId": digest_of(resource)}}
+
+
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 def value_sets_of(library: Resource) -> Iterator[str]:

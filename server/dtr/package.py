@@ -130,6 +130,7 @@ class Packager:
             Chart(resources=asked.referenced),
             now,
             assertion_id=asked.context or None,
+            hints=False,
         )
         if not judged.member.known:
             raise NotFound(

@@ -180,4 +180,4 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
         found = next((resource for resource in held.values() if resource["id"] == resource_id), None)
         if found is None:
             raise NotFound(f"There is no {kind} with this id. GET {base}/{kind} lists all.")
-        return FhirResponse(found)
+        return FhirResponse(found, headers={"ETag": f'W/"{found["meta"]["versionId"]}"'})

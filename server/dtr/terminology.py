@@ -49,7 +49,8 @@ def expand(value_sets: Mapping[str, Resource], asked: Mapping[str, str]) -> Reso
         shown["offset"] = offset or 0
     if page:
         shown["contains"] = page
-    return {**held, "expansion": shown}
+    # `meta` has the digest of the whole set, which a page of it does not have.
+    return {**{name: content for name, content in held.items() if name != "meta"}, "expansion": shown}
 
 
 def _matches(code: Mapping[str, Any], text: str) -> bool:

@@ -27,8 +27,14 @@ DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 MOST_WHAT_IFS = 16
 
 
-def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime) -> Determination:
-    """What `plan` says of `order`. The order follows the conventions of `server.policy.request`."""
+def determine(
+    order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime, *, hints: bool = True
+) -> Determination:
+    """What `plan` says of `order`. The order follows the conventions of `server.policy.request`.
+
+    Without `hints` neither ways to approval nor advice are worked out, which is most of the time; what is
+    decided, and what is open, is the same.
+    """
     line = line_of(order)
     day_zero = first_day(order.get("authoredOn")) or now.date()
     planned = planned_day(order)
@@ -42,7 +48,7 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
         run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, now)
+    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, now, hints)
 
 
 def evaluated(
@@ -89,6 +95,7 @@ def _told(
     held: Authorization | None,
     chart: Chart,
     now: dt.datetime,
+    hints: bool,
 ) -> Determination:
     said = Decision(str(run["Decision"].value))
     gate = str(run["Gate"].value or "")
@@ -123,9 +130,11 @@ def _told(
         theme=theme,
         reason=reason_of(said, gate, criteria, policy, reserved, chart),
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
-        ways=_ways(run, policy) if said is Decision.MORE_INFO else (),
+        ways=_ways(run, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
-        advice=tuple(advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now))),
+        advice=tuple(advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now)))
+        if hints
+        else (),
         notes=tuple(chart.notes),
         recommended=said if reserved else None,
         authorization=held.number if held and said is Decision.APPROVE and gate in ("", "G-AUTH") else None,

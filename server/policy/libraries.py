@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Libraries:
         """Library, FHIR R4. KeyError where there is none of that name."""
         elm = self.elm[name]["library"]
         depends_on, needs = _depends_on(elm), _data_requirements(elm)
-        source, compiled = self._folder / f"{name}.cql", self._folder / "elm" / f"{name}.json"
+        source = self._folder / f"{name}.cql"
         return {
             "resourceType": "Library",
             "id": name,
@@ -70,12 +71,36 @@ class Libraries:
             # FHIR allows no empty list.
             **({"relatedArtifact": depends_on} if depends_on else {}),
             **({"dataRequirement": needs} if needs else {}),
-            "content": [_attached("text/cql", source), _attached("application/elm+json", compiled)],
+            "content": [
+                _attached("text/cql", source.read_bytes()),
+                _attached("application/elm+json", json.encode({"library": _bare(elm)})),
+            ],
         }
 
 
-def _attached(kind: str, path: Path) -> dict[str, str]:
-    return {"contentType": kind, "data": base64.b64encode(path.read_bytes()).decode()}
+def _attached(kind: str, content: bytes) -> dict[str, str]:
+    """Attachment; its hash is the SHA-1 that FHIR fixes."""
+    digest = hashlib.sha1(content, usedforsecurity=False).digest()
+    return {
+        "contentType": kind,
+        "data": base64.b64encode(content).decode(),
+        "hash": base64.b64encode(digest).decode(),
+    }
+
+
+def _bare(elm: Mapping[str, Any]) -> dict[str, Any]:
+    """ELM as it travels: it says which translator made it, and leaves out what only a tracer or debugger
+    reads (places in the source, types of results), two thirds of it."""
+    return {**_without(elm), "annotation": elm.get("annotation", [])}
+
+
+TRACES = frozenset({"annotation", "localId", "locator", "resultTypeName", "resultTypeSpecifier"})
+
+
+def _without(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _without(content) for name, content in node.items() if name not in TRACES}
+    return [_without(each) for each in node] if isinstance(node, list) else node
 
 
 def _included(elm: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,11 @@
 """Forms, libraries and value sets can be read and searched, and the base says what it does."""
 
+from base64 import b64decode
+from hashlib import sha1
+
 import pytest
 
+from server.dtr.artefacts import digest_of
 from server.fhir import json
 from server.store import questionnaire_errors
 from tests.crd.builders import shoulder
@@ -17,6 +21,27 @@ def test_what_a_package_names_by_address_is_there(dtr: Dtr) -> None:
         if not entry["fullUrl"].startswith("urn:"):
             path = entry["fullUrl"].split("/fhir/")[1]
             assert json.decode_object(dtr.get(path).content) == entry["resource"]
+
+
+def test_each_artefact_has_a_digest_in_the_package_and_on_its_own(dtr: Dtr) -> None:
+    for resource in dtr.package(shoulder()).resources:
+        if resource["resourceType"] in KINDS:
+            digest = resource["meta"]["versionId"]
+            assert digest == digest_of(resource)
+            read = dtr.get(f"{resource['resourceType']}/{resource['id']}")
+            assert read.headers["etag"] == f'W/"{digest}"'
+
+
+def test_a_digest_changes_with_any_part_of_what_it_stands_for(dtr: Dtr) -> None:
+    form = dtr.package(shoulder()).of_type("Questionnaire")[0]
+    assert digest_of({**form, "title": "Another"}) != digest_of(form)
+    assert digest_of(dict(reversed(form.items()))) == digest_of(form)
+
+
+def test_the_content_of_a_library_carries_its_own_hash(dtr: Dtr) -> None:
+    for library in dtr.package(shoulder()).libraries:
+        for content in library["content"]:
+            assert b64decode(content["hash"]) == sha1(b64decode(content["data"])).digest()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -103,6 +103,15 @@ def test_each_library_brings_cql_and_elm_under_one_name_and_version(package: Pac
         assert f"library {library['name']} version" in content["text/cql"].decode()
 
 
+def test_a_library_travels_without_what_only_a_debugger_reads(package: Package) -> None:
+    for library in package.libraries:
+        elm = elm_of(library)["library"]
+        assert elm["annotation"][0]["type"] == "CqlToElmInfo"
+        text = str({name: content for name, content in elm.items() if name != "annotation"})
+        assert "'localId'" not in text
+        assert "'resultTypeName'" not in text
+
+
 def test_a_librarys_dependencies_are_named_by_version_and_said_twice_as_sdc_wants(package: Package) -> None:
     held = {f"{library['url']}|{library['version']}" for library in package.libraries}
     for library in package.libraries:
