@@ -98,7 +98,7 @@ def test_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
 
 def test_a_question_is_prefilled_by_the_define_of_its_own_name(questions: list[Item]) -> None:
     prefilled = [question for question in questions if question.initial_expression]
-    assert len(prefilled) > (20 if any(question.link_id == "CC-DUR.start" for question in questions) else 0)
+    assert len(prefilled) > (15 if any(question.link_id == "CC-DUR.start" for question in questions) else 0)
     for question in prefilled:
         (expression,) = values(question.node, INITIAL_EXPRESSION)
         assert expression["language"] == "text/cql"
