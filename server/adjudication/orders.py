@@ -10,18 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.fhir.dates import first_day
+from server.fhir.systems import BILLED as BILLED
+from server.fhir.systems import CPT as CPT
 from server.policy.line import SIDE_BY_SITE
-
-CPT = "http://www.ama-assn.org/go/cpt"
-HCPCS = frozenset(
-    {
-        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
-        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
-        "https://bluebutton.cms.gov/resources/codesystem/hcpcs",
-        "urn:oid:2.16.840.1.113883.6.285",
-    }
-)
-BILLED = HCPCS | {CPT}
+from server.policy.line import planned_day as planned_day
 
 SIDE_BY_MODIFIER = {"RT": "RT", "LT": "LT", "50": "50"}
 
@@ -56,19 +48,6 @@ def side(order: Mapping[str, Any]) -> str | None:
         if str(coding.get("code")) in SIDE_BY_SITE
     }
     return _one(by_modifier) or _one(by_site)
-
-
-def planned_day(order: Mapping[str, Any]) -> dt.date | None:
-    """The day the service is planned for: `occurrence[x]` (a Period by its start, a Timing by its first
-    event)."""
-    period, timing = order.get("occurrencePeriod"), order.get("occurrenceTiming")
-    events = timing.get("event") if isinstance(timing, dict) else None
-    candidates = (
-        order.get("occurrenceDateTime"),
-        period.get("start") if isinstance(period, dict) else None,
-        events[0] if isinstance(events, list) and events else None,
-    )
-    return next((day for text in candidates if (day := first_day(text)) is not None), None)
 
 
 def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:

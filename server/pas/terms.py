@@ -4,6 +4,10 @@ The X12 lists are licensed: codes here are those that public examples show or th
 and their meanings are not vouched for by the list itself.
 """
 
+from server.fhir.systems import CPT as CPT
+from server.fhir.systems import HCPCS as HCPCS
+from server.fhir.systems import ICD as ICD
+
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
 X12 = "https://codesystem.x12.org/005010"
@@ -24,9 +28,6 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 LOINC = "http://loinc.org"
 LOINC_QUESTIONNAIRE = "102089-0"
 LOINC_PROGRESS_NOTE = "11506-3"
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-CPT = "http://www.ama-assn.org/go/cpt"
-HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 
 CLAIM_ENCOUNTER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Claim.encounter"
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"

@@ -15,15 +15,13 @@ from typing import Any
 
 import msgspec
 
+from server.fhir.systems import CPT, HCPCS, ICD
 from server.policy.request import Authorization, Resource
 
 Json = dict[str, Any]
 
 PAYER = "https://payer.example"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-CPT = "http://www.ama-assn.org/go/cpt"
-HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"

@@ -16,6 +16,7 @@ from typing import Any
 
 from server.elm import Engine
 from server.fhir import json
+from server.fhir.systems import CPT, ICD
 from server.policy.determination import Theme
 from server.policy.libraries import BASE, Libraries
 from server.policy.manifest import (
@@ -36,11 +37,19 @@ from server.policy.manifest import (
 )
 from server.policy.request import Resource
 
-__all__ = ["Catalog", "CatalogError", "CriterionText", "Indication", "Plan", "Policy", "Service"]
+__all__ = [
+    "CPT",
+    "ICD",
+    "Catalog",
+    "CatalogError",
+    "CriterionText",
+    "Indication",
+    "Plan",
+    "Policy",
+    "Service",
+]
 
 DEFAULT_PLAN = "evicore"
-CPT = "http://www.ama-assn.org/go/cpt"
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 PLAN_CLASS = "plan"
 SIDED = {"RT": "dx-right", "LT": "dx-left", "50": "dx-both"}
 """The value sets of diagnoses that name a side, by the side's modifier."""

@@ -38,6 +38,13 @@ def line_of(order: Resource) -> Line:
 
 
 def planned_day(order: Resource) -> dt.date | None:
-    """The day the service is planned for, where the order says one."""
-    period = order.get("occurrencePeriod") or {}
-    return first_day(order.get("occurrenceDateTime")) or first_day(period.get("start"))
+    """The day the service is planned for: `occurrence[x]` (a Period by its start, a Timing by its first
+    event)."""
+    period, timing = order.get("occurrencePeriod"), order.get("occurrenceTiming")
+    events = timing.get("event") if isinstance(timing, dict) else None
+    candidates = (
+        order.get("occurrenceDateTime"),
+        period.get("start") if isinstance(period, dict) else None,
+        events[0] if isinstance(events, list) and events else None,
+    )
+    return next((day for text in candidates if (day := first_day(text)) is not None), None)
