@@ -24,7 +24,7 @@ from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
 from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
-from server.work import Work
+from server.work import Work, apart
 
 NOT_RECEIVED = "0P"
 """Reason code (X12 886): the information asked for did not come; not verified against the licensed list."""
@@ -47,7 +47,7 @@ class Clock:
         with self.store.reading() as tx:
             due = [(item.case_id, item.sequence) for item in cases.due(tx, now)]
         for case_id, sequence in due:
-            with self.store.transaction() as tx:
+            with apart("decision clock", case=case_id), self.store.transaction() as tx:
                 self._expire(tx, case_id, sequence, now)
 
     def _expire(self, tx: Transaction, case_id: str, sequence: int, now: dt.datetime) -> None:

@@ -36,6 +36,11 @@ def by_id(tx: Transaction, subscription_id: str) -> Subscription | None:
     return tx.get(Subscription, subscription_id)
 
 
+def hold(tx: Transaction, subscription_id: str) -> Subscription | None:
+    """The subscription, for this transaction alone until it ends."""
+    return tx.get(Subscription, subscription_id, with_for_update=True)
+
+
 def of_client(tx: Transaction, client: str) -> Sequence[Subscription]:
     asked = select(Subscription).where(Subscription.client == client)
     return tx.scalars(asked.order_by(Subscription.created, Subscription.id)).all()
@@ -71,19 +76,32 @@ def remove(tx: Transaction, subscription: Subscription) -> None:
 
 
 def owe(tx: Transaction, subscription: Subscription, kind: Kind, now: datetime, focus: str = "") -> None:
-    """One more notice at the end of the line; events are numbered without a gap."""
+    """One more notice at the end of the line; events are numbered without a gap. Of two transactions that
+    come at once the second waits for the first, so that the line is in the order of the numbers."""
+    tx.flush()
+    tx.refresh(subscription, with_for_update=True)
     number = 0
     if kind == "event-notification":
-        tx.refresh(subscription, with_for_update=True)
         number = subscription.events = subscription.events + 1
     tx.add(Notice(subscription_id=subscription.id, kind=kind, number=number, focus=focus, at=now))
     tx.flush()
 
 
+def supersede(tx: Transaction, subscription: Subscription) -> None:
+    """Handshakes and signs of life that have not arrived are owed no more; events are."""
+    tx.execute(
+        delete(Notice).where(
+            Notice.subscription_id == subscription.id,
+            Notice.kind != "event-notification",
+            Notice.delivered.is_(None),
+        )
+    )
+
+
 def next_owed(tx: Transaction, subscription_id: str) -> Notice | None:
-    """The oldest notice that has not arrived."""
+    """The oldest notice that has not arrived; before a handshake nothing else goes out."""
     asked = select(Notice).where(Notice.subscription_id == subscription_id, Notice.delivered.is_(None))
-    return tx.scalars(asked.order_by(Notice.id).limit(1)).first()
+    return tx.scalars(asked.order_by(Notice.kind != "handshake", Notice.id).limit(1)).first()
 
 
 def owed_to(tx: Transaction, now: datetime) -> Sequence[str]:

@@ -5,6 +5,9 @@ the head of the line and is tried again after a pause that grows. The pause is t
 whoever comes earlier, for a new event or out of habit, finds it taken and goes away. After `PATIENCE`
 failures the subscription is in `error`; the line is kept and tried on, so an endpoint that comes back gets
 everything, and the subscription is active again.
+
+Leases, pauses and heartbeats are between machines and go by the wall's clock; what a notification tells, and
+when a subscription ends, by the server's.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from typing import Any
 import httpx
 import structlog
 
+from server.clock import wall
 from server.fhir import json
 from server.security.outbound import Outbound
 from server.store import Store, Transaction, subscriptions
 from server.store import tables as stored
 from server.subscriptions import resource, topic
 from server.subscriptions.notification import Event, Focus, Standing, notification
-from server.work import Work
+from server.work import Work, apart
 
 Resource = dict[str, Any]
 FocusOf = Callable[[str, str], Focus]
@@ -33,7 +37,8 @@ PAUSES = (2, 2, 2, 4, 4, 8, 8, 15, 15, 30, 60, 120, 300)
 """Seconds before the next try, by failures so far; the last one from there on."""
 
 PATIENCE = 6
-LEASE = dt.timedelta(seconds=60)
+MARGIN = dt.timedelta(seconds=5)
+"""How much longer a lease lasts than the subscriber may take: what our own side needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,94 +51,113 @@ class Delivery:
     clock: Callable[[], dt.datetime]
     base: Callable[[Any], str]
     focus: FocusOf
+    wall: Callable[[], dt.datetime] = wall
 
     def flush(self, subscription_id: str) -> None:
         """Delivers until nothing is owed or something does not arrive."""
         while (held := self._lease(subscription_id)) is not None:
-            pause: dt.timedelta | None = None
+            again: dt.datetime | None = None
             try:
-                while pause is None and (notice := self._head(subscription_id)) is not None:
-                    held, before = self.clock() + LEASE, held
+                while again is None and (owed := self._head(subscription_id)) is not None:
+                    subscription, notice = owed
+                    before, held = held, self._until(subscription)
                     with self.store.transaction() as tx:
                         if not subscriptions.renew(tx, subscription_id, before, held):
                             return
-                    pause = self._deliver(notice)
+                    again = self._deliver(subscription, notice)
             finally:
                 with self.store.transaction() as tx:
-                    rest = self.clock() + pause if pause else None
-                    subscriptions.release(tx, subscription_id, held, rest)
+                    subscriptions.release(tx, subscription_id, held, again)
             # What was added between the last look and the release had nobody who would take it.
-            if pause is not None or self._head(subscription_id) is None:
+            if again is not None or self._head(subscription_id) is None:
                 return
 
     def sweep(self) -> None:
-        """Wakes what is owed and nobody woke, ends what has ended, gives signs of life."""
-        now = self.clock()
+        """Ends what has ended, gives signs of life, wakes what is owed and nobody woke."""
+        with self.store.reading() as tx:
+            living = subscriptions.living(tx)
+        for subscription in living:
+            with apart("subscription", subscription=subscription.id):
+                if self._ended(subscription) or self._silent(subscription):
+                    self._look_after(subscription.id)
         with self.store.transaction() as tx:
-            for subscription in subscriptions.living(tx):
-                ended = resource.end(subscription.resource)
-                if ended is not None and ended <= now:
-                    subscription.status = "off"
-                elif subscription.status == "active" and self._silent(tx, subscription, now):
-                    subscriptions.owe(tx, subscription, "heartbeat", now)
-            for subscription_id in subscriptions.owed_to(tx, now):
-                topic.wake(tx, self.work, subscription_id)
+            for subscription_id in subscriptions.owed_to(tx, self.wall()):
+                topic.wake_later(tx, self.work, subscription_id)
+
+    def _look_after(self, subscription_id: str) -> None:
+        with self.store.transaction() as tx:
+            subscription = subscriptions.hold(tx, subscription_id)
+            if subscription is None or subscription.status == "off":
+                return
+            if self._ended(subscription):
+                subscription.status = "off"
+            elif self._silent(subscription) and subscriptions.next_owed(tx, subscription_id) is None:
+                # What is on its way already is a sign of life itself.
+                subscriptions.owe(tx, subscription, "heartbeat", self.clock())
+
+    def _ended(self, subscription: stored.Subscription) -> bool:
+        ended = resource.end(subscription.resource)
+        return ended is not None and ended <= self.clock()
+
+    def _silent(self, subscription: stored.Subscription) -> bool:
+        """Whether a sign of life is due."""
+        period, told = resource.heartbeat(subscription.resource), subscription.told
+        due = period is not None and told is not None and told + period <= self.wall()
+        return due and subscription.status == "active"
 
     def _lease(self, subscription_id: str) -> dt.datetime | None:
         """Until when it is ours; None where it is not to be had."""
-        now = self.clock()
+        now = self.wall()
         with self.store.transaction() as tx:
-            return now + LEASE if subscriptions.lease(tx, subscription_id, now, now + LEASE) else None
+            return now + MARGIN if subscriptions.lease(tx, subscription_id, now, now + MARGIN) else None
 
-    def _silent(self, tx: Transaction, subscription: stored.Subscription, now: dt.datetime) -> bool:
-        """Whether a sign of life is due. What is on its way already is one."""
-        period = resource.heartbeat(subscription.resource)
-        told = subscription.told
-        overdue = period is not None and told is not None and told + period <= now
-        return overdue and subscriptions.next_owed(tx, subscription.id) is None
+    def _until(self, subscription: stored.Subscription) -> dt.datetime:
+        return self.wall() + dt.timedelta(seconds=resource.timeout(subscription.resource)) + MARGIN
 
-    def _head(self, subscription_id: str) -> stored.Notice | None:
+    def _head(self, subscription_id: str) -> tuple[stored.Subscription, stored.Notice] | None:
+        """The subscription and what it is owed first."""
         with self.store.reading() as tx:
-            return subscriptions.next_owed(tx, subscription_id)
+            subscription = subscriptions.by_id(tx, subscription_id)
+            notice = subscriptions.next_owed(tx, subscription_id)
+        if subscription is None or notice is None or subscription.status == "off":
+            return None
+        return subscription, notice
 
-    def _deliver(self, notice: stored.Notice) -> dt.timedelta | None:
-        """None when it arrived, else how long to wait. Nothing is held in the database while the subscriber
+    def _deliver(self, subscription: stored.Subscription, notice: stored.Notice) -> dt.datetime | None:
+        """None when it arrived, else when to try again. Nothing is held in the database while the subscriber
         takes its time."""
-        with self.store.reading() as tx:
-            subscription = subscriptions.by_id(tx, notice.subscription_id)
-        if subscription is None or subscription.status == "off":
-            return dt.timedelta(0)
-        now = self.clock()
-        fault = self._send(subscription, self._bundle(subscription, notice, now))
-        with self.store.transaction() as tx:
-            pause = self._noted(tx, notice, fault, now)
+        fault = self._send(subscription, self._bundle(subscription, notice))
         if fault:
             structlog.get_logger().warning(
                 "notification", subscription=subscription.id, kind=notice.kind, fault=fault
             )
-        return pause
+        with self.store.transaction() as tx:
+            return self._noted(tx, subscription, notice.id, fault)
 
-    def _bundle(self, subscription: stored.Subscription, notice: stored.Notice, now: dt.datetime) -> Resource:
+    def _bundle(self, subscription: stored.Subscription, notice: stored.Notice) -> Resource:
         events = []
         if notice.kind == "event-notification":
             events = [Event(notice.number, notice.at, self.focus(notice.focus, subscription.version))]
         # A subscription that waits for its handshake, or is being tried again, says so of itself once only.
         status = "requested" if notice.kind == "handshake" else "active"
-        standing = standing_of(subscription, self.base, status=status, events=notice.number)
-        return notification(standing, notice.kind, events, now)
+        told = notice.number if events else subscription.events
+        return notification(
+            standing_of(subscription, self.base, status=status, events=told, fault=""),
+            notice.kind,
+            events,
+            self.clock(),
+        )
 
     def _send(self, subscription: stored.Subscription, bundle: Resource) -> str:
         """Empty where the subscriber took it, else why not, without its address."""
         channel = subscription.resource["channel"]
-        lines = (line.partition(":") for line in channel.get("header") or [])
-        headers = [(name.strip(), content.strip()) for name, _, content in lines]
         try:
             status = asyncio.run(
                 _post(
                     self.outbound,
                     channel["endpoint"],
                     json.encode(bundle),
-                    [*headers, ("Content-Type", channel["payload"])],
+                    [*resource.headers(subscription.resource), ("Content-Type", channel["payload"])],
                     resource.timeout(subscription.resource),
                 )
             )
@@ -142,26 +166,30 @@ class Delivery:
         return "" if 200 <= status < 300 else f"status {status}"
 
     def _noted(
-        self, tx: Transaction, seen: stored.Notice, fault: str, now: dt.datetime
-    ) -> dt.timedelta | None:
-        notice = tx.get(stored.Notice, seen.id)
-        subscription = tx.get(stored.Subscription, seen.subscription_id)
+        self, tx: Transaction, seen: stored.Subscription, notice_id: int, fault: str
+    ) -> dt.datetime | None:
+        subscription = subscriptions.hold(tx, seen.id)
+        notice = tx.get(stored.Notice, notice_id)
         if notice is None or subscription is None:
-            return dt.timedelta(0)
+            return None
         notice.attempts += 1
         if not fault:
-            notice.delivered = subscription.told = now
+            notice.delivered, subscription.told = self.clock(), self.wall()
             subscription.failures, subscription.fault = 0, ""
-            if subscription.status != "off":
-                subscription.status = "active"
+            # What still reached the old address of a changed subscription is no handshake with the new one.
+            if notice.kind == "handshake" or subscription.status == "error":
+                subscription.status = "active" if subscription.status != "off" else "off"
+            return None
+        if subscription.resource != seen.resource:
             return None
         subscription.failures += 1
         subscription.fault = fault
         if subscription.failures >= PATIENCE and subscription.status != "off":
             subscription.status = "error"
         pause = PAUSES[min(subscription.failures, len(PAUSES)) - 1]
-        topic.wake(tx, self.work, subscription.id, delay=pause)
-        return dt.timedelta(seconds=pause)
+        again = self.wall() + dt.timedelta(seconds=pause)
+        topic.wake_later(tx, self.work, subscription.id, delay=pause)
+        return again
 
 
 def standing_of(
@@ -169,20 +197,26 @@ def standing_of(
     base: Callable[[Any], str],
     status: str | None = None,
     events: int | None = None,
+    fault: str | None = None,
 ) -> Standing:
+    """How it stands, in its own words or those of one notification."""
     return Standing(
         url=f"{base(subscription.version)}/Subscription/{subscription.id}",
         status=status or subscription.status,
         events=subscription.events if events is None else events,
         content=resource.content(subscription.resource),
-        fault=subscription.fault,
+        fault=subscription.fault if fault is None else fault,
     )
 
 
 async def _post(
     outbound: Outbound, url: str, body: bytes, headers: list[tuple[str, str]], seconds: float
 ) -> int:
-    async with httpx.AsyncClient(
-        transport=outbound.transport(), timeout=seconds, follow_redirects=False
-    ) as http:
-        return (await http.post(url, content=body, headers=headers)).status_code
+    """The status, as soon as it is there: what a subscriber says beside it is not read, however much it
+    is."""
+    async with (
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(transport=outbound.transport(), timeout=seconds, follow_redirects=False) as http,
+        http.stream("POST", url, content=body, headers=headers) as answer,
+    ):
+        return answer.status_code

@@ -8,6 +8,7 @@ channel, a payload the version has not.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,11 @@ HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
 TIMEOUT = f"{BACKPORT}/backport-timeout"
 FILTER_NAMES = ("orgidentifier", "org-identifier")
 JSON_PAYLOADS = ("application/fhir+json", "application/json")
+
+OUR_HEADERS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection"})
+"""What says how a message is framed and whither it goes."""
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*")
 
 IDS, WHOLE = "id-only", "full-resource"
 
@@ -71,6 +77,12 @@ def timeout(resource: Resource) -> float:
     return min(float(seconds), 30.0) if seconds else 10.0
 
 
+def headers(resource: Resource) -> list[tuple[str, str]]:
+    """The subscriber's header lines, as name and value."""
+    lines = (line.partition(":") for line in resource["channel"].get("header") or [])
+    return [(name, content.strip()) for name, _, content in lines]
+
+
 def end(resource: Resource) -> dt.datetime | None:
     return moment(resource.get("end"))
 
@@ -96,11 +108,7 @@ def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[I
         )
     yield from _endpoint_faults(channel.get("endpoint"), outbound)
     yield from _filter_faults(resource)
-    yield from (
-        Issue("value", f"Subscription.channel.header[{index}]", "A header is a line `Name: value`.")
-        for index, line in enumerate(channel.get("header") or [])
-        if ":" not in line or "\n" in line or "\r" in line
-    )
+    yield from _header_faults(channel.get("header") or [])
 
 
 def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue]:
@@ -114,6 +122,15 @@ def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue
         yield Issue("value", "Subscription.channel.endpoint", f"We do not call this address: {refused}.")
     except (ValueError, httpx.InvalidURL):
         yield Issue("value", "Subscription.channel.endpoint", "This is no address. Send an absolute URL.")
+
+
+def _header_faults(lines: list[str]) -> Iterator[Issue]:
+    for index, line in enumerate(lines):
+        place = f"Subscription.channel.header[{index}]"
+        if not _HEADER.fullmatch(line):
+            yield Issue("value", place, "A header is a line `Name: value`, without control characters.")
+        elif line.partition(":")[0].lower() in OUR_HEADERS:
+            yield Issue("value", place, "This header is ours to say. Leave it out.")
 
 
 def _filter_faults(resource: Resource) -> Iterator[Issue]:

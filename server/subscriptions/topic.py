@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from server.store import Transaction, subscriptions
-from server.work import Work
+from server.work import AGAIN, Work
 
 FLUSH = "flush-subscription"
 
@@ -22,6 +22,12 @@ def result_available(
         wake(tx, work, subscription.id)
 
 
-def wake(tx: Transaction, work: Work, subscription_id: str, delay: float = 0.0) -> None:
+def wake(tx: Transaction, work: Work, subscription_id: str) -> None:
     """Has somebody deliver what the subscription is owed, once this transaction is committed."""
-    work.enqueue(tx, FLUSH, subscription_id, delay=delay)
+    work.enqueue(tx, FLUSH, subscription_id)
+
+
+def wake_later(tx: Transaction, work: Work, subscription_id: str, delay: float = 0.0) -> None:
+    """The same, behind those for whom there is news: many endpoints that do not answer hold up nobody
+    else."""
+    work.enqueue(tx, FLUSH, subscription_id, delay=delay, queue=AGAIN)

@@ -15,15 +15,20 @@ what is owed from then on. DBOS keeps its registry for the process: one `Work` a
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
 
 from server.store import Store, Transaction
 
 QUEUE = "work"
+AGAIN = "again"
+"""The queue of what was tried before and can wait for what is new."""
+
 SWEEP = "sweep"
 EVERY = "*/15 * * * * *"
 POLL = 0.2
@@ -40,11 +45,13 @@ class Work:
         self._client: DBOSClient | None = None
         self._launched = False
 
-    def enqueue(self, tx: Transaction, job: str, *arguments: str, delay: float = 0.0) -> None:
+    def enqueue(
+        self, tx: Transaction, job: str, *arguments: str, delay: float = 0.0, queue: str = QUEUE
+    ) -> None:
         """Has a job done after `tx` commits, `delay` seconds later; nothing if it rolls back."""
         client = self._connected(tx)
         if client is not None:
-            options: Any = {"workflow_name": job, "queue_name": QUEUE}
+            options: Any = {"workflow_name": job, "queue_name": queue}
             if delay > 0:
                 options["delay_seconds"] = delay
             client.enqueue_in_transaction(tx, options, *arguments)
@@ -69,11 +76,13 @@ class Work:
         @DBOS.workflow(name=SWEEP)
         def sweep(scheduled: dt.datetime, context: Any) -> None:
             for each in sweeps:
-                each()
+                with apart("sweep"):
+                    each()
 
         DBOS.launch()
         self._launched = True
-        DBOS.register_queue(QUEUE, polling_interval_sec=POLL, worker_concurrency=32)
+        for queue in (QUEUE, AGAIN):
+            DBOS.register_queue(queue, polling_interval_sec=POLL, worker_concurrency=32)
         DBOS.apply_schedules([{"schedule_name": SWEEP, "workflow_fn": sweep, "schedule": EVERY}])
 
     def close(self) -> None:
@@ -98,6 +107,16 @@ class Work:
         gets in while it writes."""
         schema = None if self._store.engine.dialect.name == "sqlite" else "dbos"
         return inspect(tx.connection()).has_table("workflow_status", schema=schema)
+
+
+@contextmanager
+def apart(what: str, **facts: str) -> Iterator[None]:
+    """What fails in this block is on record and keeps nothing else from its turn; it comes up again in the
+    next round."""
+    try:
+        yield
+    except Exception:
+        structlog.get_logger().error(what, exc_info=True, **facts)
 
 
 def _as_step(name: str, job: Job) -> Job:

@@ -1,0 +1,125 @@
+"""A subscriber's endpoint: a real HTTP server on loopback that keeps what it is sent.
+
+with Endpoint() as clinic:
+    clinic.url                    http://127.0.0.1:<port>/inbox
+    clinic.told                   [Told(headers, body), …] in order of arrival, refused ones too
+    clinic.answer = 503           from now on; "hang" never answers, "drip" never ends its answer
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from server.fhir import json
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One notification as it arrived."""
+
+    headers: dict[str, str]
+    body: Resource
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The parameters of its SubscriptionStatus by name; of a primitive its value."""
+        return parameters(self.body["entry"][0]["resource"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.status["type"])
+
+    @property
+    def event(self) -> dict[str, Any]:
+        return dict(self.status["notification-event"])
+
+    @property
+    def number(self) -> int:
+        return int(self.event["event-number"])
+
+
+def parameters(resource: Resource) -> dict[str, Any]:
+    """`{name: value}` of a Parameters resource, its parts in the same form."""
+    return {each["name"]: _content(each) for each in resource["parameter"]}
+
+
+def _content(parameter: Resource) -> Any:
+    if "part" in parameter:
+        return {part["name"]: _content(part) for part in parameter["part"]}
+    (found,) = [content for name, content in parameter.items() if name.startswith("value")]
+    return found["reference"] if isinstance(found, dict) and "reference" in found else found
+
+
+class Endpoint:
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.answer: int | str = 200
+        self.closing = threading.Event()
+        self.arrived = threading.Condition()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/inbox"
+
+    @property
+    def kinds(self) -> list[str]:
+        return [each.kind for each in self.told]
+
+    @property
+    def events(self) -> list[Told]:
+        return [each for each in self.told if each.kind == "event-notification"]
+
+    def wait_for(self, kind: str, seconds: float = 10.0) -> Told:
+        """The first notification of that kind, as soon as it arrives."""
+        with self.arrived:
+            there = self.arrived.wait_for(lambda: kind in self.kinds, seconds)
+        assert there, f"no {kind} within {seconds} s, only {self.kinds}"
+        return next(each for each in self.told if each.kind == kind)
+
+    def __enter__(self) -> Endpoint:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.decode_object(self.rfile.read(int(self.headers["Content-Length"])))
+            with endpoint.arrived:
+                endpoint.told.append(Told({name.lower(): text for name, text in self.headers.items()}, body))
+                endpoint.arrived.notify_all()
+            if endpoint.answer == "hang":
+                endpoint.closing.wait()
+                return
+            self.send_response(endpoint.answer if isinstance(endpoint.answer, int) else 200)
+            if endpoint.answer == "drip":
+                self.send_header("Content-Length", "1000000")
+                self.end_headers()
+                endpoint.closing.wait()
+                return
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet: the tests look at `told`."""
+
+    return Handler

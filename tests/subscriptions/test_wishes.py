@@ -1,0 +1,156 @@
+"""What a client may wish for, and what is refused with its place. No database has a say in this, so one is
+enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.security.outbound import Outbound
+from server.subscriptions.resource import headers, wish
+from tests.pas.conftest import FHIR, Payer
+from tests.pas.conftest import payer as payer
+from tests.pas.conftest import running as running
+from tests.subscriptions.builders import BACKPORT, content, filtered, subscription
+
+Resource = dict[str, Any]
+
+INBOX = "http://clinic.example/inbox"
+
+pytestmark = pytest.mark.parametrize(
+    "payer", [("sqlite", "2.0"), ("sqlite", "2.2")], ids=["2.0.1", "2.2.1"], indirect=True
+)
+
+
+def ask(payer: Payer, body: Resource) -> Any:
+    return payer.http.post(f"{payer.base}/Subscription", json=body, headers=FHIR)
+
+
+REFUSED: dict[str, tuple[Resource, str]] = {
+    "another topic": ({"criteria": "https://other.example/topic"}, "Subscription.criteria"),
+    "another filter": (
+        {"_criteria": filtered("patient=Patient/1")},
+        f"Subscription.criteria.extension('{BACKPORT}/backport-filter-criteria')",
+    ),
+    "no filter": (
+        {"_criteria": None},
+        f"Subscription.criteria.extension('{BACKPORT}/backport-filter-criteria')",
+    ),
+    "an empty filter": (
+        {"_criteria": filtered("orgIdentifier=")},
+        f"Subscription.criteria.extension('{BACKPORT}/backport-filter-criteria')",
+    ),
+    "another channel": ({"channel": {"type": "email"}}, "Subscription.channel.type"),
+    "another payload": ({"channel": {"payload": "application/fhir+xml"}}, "Subscription.channel.payload"),
+    "empty notifications": (
+        {"channel": {"_payload": content("empty")}},
+        f"Subscription.channel.payload.extension('{BACKPORT}/backport-payload-content')",
+    ),
+    "no endpoint": ({"channel": {"endpoint": None}}, "Subscription.channel.endpoint"),
+    "no address": ({"channel": {"endpoint": "http://[1::2/inbox"}}, "Subscription.channel.endpoint"),
+    "a password in it": ({"channel": {"endpoint": "http://a:b@c.example/"}}, "Subscription.channel.endpoint"),
+    "a file": ({"channel": {"endpoint": "file:///etc/passwd"}}, "Subscription.channel.endpoint"),
+    "no header line": ({"channel": {"header": ["Bearer x"]}}, "Subscription.channel.header[0]"),
+    "two lines in one": ({"channel": {"header": ["A: b\r\nC: d"]}}, "Subscription.channel.header[0]"),
+    "the host": ({"channel": {"header": ["A: b", "Host: inside"]}}, "Subscription.channel.header[1]"),
+    "the framing": (
+        {"channel": {"header": ["Transfer-Encoding: chunked"]}},
+        "Subscription.channel.header[0]",
+    ),
+}
+
+
+def without_nothing(element: Resource) -> Resource:
+    """Elements that are None are left out."""
+    return {
+        name: without_nothing(content) if isinstance(content, dict) else content
+        for name, content in element.items()
+        if content is not None
+    }
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_honoured_is_refused_with_its_place(payer: Payer, what: str) -> None:
+    changes, place = REFUSED[what]
+    body = without_nothing(subscription(payer.version, INBOX, **changes))
+    answered = ask(payer, body)
+
+    assert answered.status_code == 422, answered.text
+    assert place in [issue["expression"][0] for issue in answered.json()["issue"]]
+
+
+def test_ids_are_enough_in_2_0_only(payer: Payer) -> None:
+    """2.2.1 sends the whole Bundle, always."""
+    answered = ask(payer, subscription(payer.version, INBOX, channel={"_payload": content("id-only")}))
+
+    assert answered.status_code == (201 if payer.version == "2.0" else 422)
+
+
+def test_what_is_no_subscription_is_refused(payer: Payer) -> None:
+    assert ask(payer, {"resourceType": "Patient"}).status_code == 400
+    assert ask(payer, {"resourceType": "Subscription", "status": "requested"}).status_code == 400
+
+
+def test_production_calls_https_only(payer: Payer) -> None:
+    body = subscription(payer.version, INBOX)
+    with pytest.raises(Exception, match="not https"):
+        wish(body, payer.version, Outbound(lenient=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "organizations"),
+    [
+        ("orgIdentifier=1992999999", ("1992999999",)),
+        ("org-identifier=1992999999,1555555551", ("1992999999", "1555555551")),
+        (
+            "orgIdentifier=http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Fus-npi%7C1",
+            ("http://hl7.org/fhir/sid/us-npi|1",),
+        ),
+        ("ClaimResponse?orgIdentifier=1992999999", ("1992999999",)),
+    ],
+)
+def test_every_way_to_write_the_filter_is_understood(
+    payer: Payer, text: str, organizations: tuple[str, ...]
+) -> None:
+    body = subscription(payer.version, INBOX, _criteria=filtered(text))
+
+    assert wish(body, payer.version, Outbound(lenient=True)).organizations == organizations
+
+
+def test_the_answer_is_what_was_sent_with_an_id_and_status_requested(payer: Payer) -> None:
+    sent = subscription(payer.version, INBOX, status="active")
+    answered = ask(payer, sent)
+    made = answered.json()
+
+    assert answered.status_code == 201
+    assert answered.headers["location"].endswith(f"{payer.base}/Subscription/{made['id']}")
+    assert made == {**sent, "id": made["id"], "status": "requested"}
+
+
+def test_header_lines_keep_their_case_and_colons(payer: Payer) -> None:
+    body = subscription(payer.version, INBOX, channel={"header": ["X-Route: night: 2", "Empty:"]})
+
+    assert headers(body) == [("X-Route", "night: 2"), ("Empty", "")]
+
+
+def test_subscriptions_are_listed_by_status(payer: Payer) -> None:
+    ask(payer, subscription(payer.version, INBOX))
+    ask(payer, subscription(payer.version, INBOX, status="off"))
+    found = payer.http.get(f"{payer.base}/Subscription?status=off").json()
+    every = payer.http.get(f"{payer.base}/Subscription").json()
+
+    assert [entry["resource"]["status"] for entry in found["entry"]] == ["off"]
+    assert every["total"] == 2
+
+
+def test_one_that_is_not_there_is_404(payer: Payer) -> None:
+    for path in ("none", "none/$status", "none/$events"):
+        assert payer.http.get(f"{payer.base}/Subscription/{path}").status_code == 404
+
+
+def test_the_id_of_a_change_is_that_of_the_address(payer: Payer) -> None:
+    made = ask(payer, subscription(payer.version, INBOX)).json()
+    path = f"{payer.base}/Subscription/{made['id']}"
+
+    assert payer.http.put(path, json={**made, "id": "other"}, headers=FHIR).status_code == 400
