@@ -6,10 +6,12 @@
     /r2.2/…                  the same doors, the newer guides
     /health /metrics / …     server.web.routes
     /review…                 server.review.routes
+    /auth…                   server.security.routes
 
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
-(`capability(version)`), which `metadata` puts together. Middlewares, from the outside: request id and log,
+(`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
+is reached (`server.security.admission`). Middlewares, from the outside: request id and log,
 CORS, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
 
@@ -36,6 +38,8 @@ from server.metrics import Metrics
 from server.pas import notices
 from server.policy.catalog import Catalog
 from server.review import routes as review_routes
+from server.security import routes as security_routes
+from server.security.admission import Admission
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store
@@ -54,6 +58,7 @@ def the_catalog() -> Catalog:
 def create_app(settings: Settings) -> FastAPI:
     """The whole server over one database, migrated and ready. Raises when the database cannot be opened."""
     store, catalog = Store.open(settings.database_url), the_catalog()
+    clock = settings.clock()
     services = Services(
         settings=settings,
         store=store,
@@ -61,7 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
         work=Work(store),
         catalog=catalog,
         adjudicator=Adjudicator(catalog, store, settings),
-        clock=settings.clock(),
+        admission=Admission(settings, store, clock),
+        clock=clock,
     )
     app = FastAPI(
         title="Da Vinci payer",
@@ -87,12 +93,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))
+    app.include_router(security_routes.router(services.admission))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     for door, base in DOORS.items():
         if find_spec(f"server.{door}") and find_spec(f"server.{door}.routes"):
             routes = import_module(f"server.{door}.routes")
             for version in routes.VERSIONS:
-                app.include_router(routes.router(services, version), prefix=f"/r{version}{base}")
+                app.include_router(
+                    routes.router(services, version),
+                    prefix=f"/r{version}{base}",
+                    dependencies=[Depends(services.admission.fhir if base else services.admission.cds)],
+                )
     app.include_router(_metadata(services))
     return app
 

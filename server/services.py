@@ -12,6 +12,7 @@ from typing import Literal
 from server.adjudication.adjudicator import Adjudicator
 from server.metrics import Metrics
 from server.policy.catalog import Catalog
+from server.security.admission import Admission
 from server.settings import Settings
 from server.store import Store
 from server.work import Work
@@ -36,6 +37,7 @@ class Services:
     work: Work
     catalog: Catalog
     adjudicator: Adjudicator
+    admission: Admission
     clock: Callable[[], datetime]
 
     def base(self, version: Version) -> str:

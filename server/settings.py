@@ -6,15 +6,13 @@ relaxation of the laptop: plain http, self-made certificates, callers nobody che
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-from server.clock import SetClock, wall
 
 DATABASES = ("sqlite:///", "postgresql+psycopg://")
 
@@ -85,9 +83,7 @@ class Settings(BaseSettings):
         False, "Requests may ask for rare behaviour (failure, delay) that a tester must see."
     )
     test_clock: AwareDatetime | None = _for_tests(
-        None,
-        "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z, until POST /clock "
-        "moves it on.",
+        None, "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z."
     )
 
     @field_validator("static_tokens", mode="before")
@@ -146,7 +142,6 @@ class Settings(BaseSettings):
             "a self-made certificate (set TLS_CERT and TLS_KEY)": self.tls and self.tls_cert is None,
             "callers without registration (set CLIENTS_FILE)": self.clients_file is None,
             "unsigned CDS Hooks calls (set CDS_JWT=on)": self.cds_jwt == "off",
-            "callers nobody checks (CLIENTS_FILE and CDS_JWT have no effect in this version)": True,
         }
         return [relaxation for relaxation, on in found.items() if on]
 
@@ -164,7 +159,10 @@ class Settings(BaseSettings):
 
     def clock(self) -> Callable[[], datetime]:
         """The only clock of the server: gives aware datetimes in UTC."""
-        return wall if self.test_clock is None else SetClock(self.test_clock)
+        fixed = self.test_clock
+        if fixed is not None:
+            return lambda: fixed
+        return lambda: datetime.now(UTC)
 
 
 def _only_for_tests(extra: object) -> bool:

@@ -1,6 +1,7 @@
 """What the settings refuse."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -8,13 +9,37 @@ from pydantic import ValidationError
 from server.settings import Settings
 
 
-def test_production_does_not_start_while_nobody_checks_callers(tmp_path: Path) -> None:
+def production(tmp_path: Path, **changes: Any) -> Settings:
     clients = tmp_path / "clients.json"
     clients.write_text("[]")
-    with pytest.raises(ValidationError, match="callers nobody checks"):
-        Settings(
-            environment="production",
-            public_base_url="https://payer.example",
-            clients_file=clients,
-            cds_jwt="on",
-        )
+    strict = {
+        "environment": "production",
+        "public_base_url": "https://payer.example",
+        "clients_file": clients,
+        "cds_jwt": "on",
+    }
+    return Settings(_env_file=None, **{**strict, **changes})
+
+
+def test_production_starts_when_every_caller_is_checked(tmp_path: Path) -> None:
+    assert not production(tmp_path).development
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"clients_file": None}, "callers without registration"),
+        ({"cds_jwt": "off"}, "unsigned CDS Hooks calls"),
+        ({"public_base_url": "http://payer.example"}, "links over http"),
+        ({"tls": True}, "a self-made certificate"),
+        ({"static_tokens": "inferno"}, "STATIC_TOKENS"),
+        ({"demo_reviewer": 3}, "DEMO_REVIEWER"),
+        ({"test_behaviours": True}, "TEST_BEHAVIOURS"),
+        ({"test_clock": "2026-11-25T10:00:00Z"}, "TEST_CLOCK"),
+    ],
+)
+def test_production_refuses_every_relaxation_by_name(
+    tmp_path: Path, change: dict[str, Any], refusal: str
+) -> None:
+    with pytest.raises(ValidationError, match=refusal):
+        production(tmp_path, **change)

@@ -23,6 +23,7 @@ from server.fhir import json
 from server.fhir.errors import FhirError, NotFound, answered_as, operation_outcome
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import JsonResponse
+from server.security.caller import calling
 from server.services import Services
 from server.store import exchanges
 
@@ -47,7 +48,7 @@ def router(services: Services, version: str) -> APIRouter:
     async def call(service: str, request: Request, body: FhirBody) -> JsonResponse:
         started = services.clock()
         decoded = json.decode_object(body)
-        arrival = Arrival(request.state.request_id, "", started, decoded)
+        arrival = Arrival(request.state.request_id, calling().client, started, decoded)
         try:
             with answered_as(table.statuses):
                 hook = _hook(service)

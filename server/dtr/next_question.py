@@ -36,6 +36,7 @@ from server.policy.catalog import Policy
 from server.policy.determination import Decision
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
+from server.security.caller import visible
 from server.store import Transaction, assertions, cases
 from server.store import tables as stored
 
@@ -203,10 +204,12 @@ class Interviewer:
         context = named.get("value")
         if not isinstance(context, str):
             return None
-        told = assertions.by_id(tx, context)
+        told = visible(assertions.by_id(tx, context))
         if told is not None:
             return Known(told.order, told.coverage, told.id, pended=False)
         for line in cases.by_tracking_number(tx, context):
+            if visible(cases.by_id(tx, line.case_id)) is None:
+                return None
             return Known(line.order, coverage_of(line.determination.get("plan", "")), None, pended=True)
         return None
 

@@ -26,6 +26,7 @@ from server.fhir.dates import instant
 from server.fhir.errors import Issue, NotFound
 from server.fhir.references import Resolver, local_reference
 from server.policy.request import Chart
+from server.security.caller import visible
 from server.store import Transaction, assertions, cases
 
 Resource = dict[str, Any]
@@ -105,11 +106,11 @@ class Packager:
         """What the context was about; an order that came along is the newer word for it."""
         if not asked.context:
             return []
-        assertion = assertions.by_id(tx, asked.context)
+        assertion = visible(assertions.by_id(tx, asked.context))
         if assertion is not None:
             return [] if asked.orders else [assertion.order]
         lines = cases.by_tracking_number(tx, asked.context)
-        if lines:
+        if lines and visible(cases.by_id(tx, lines[0].case_id)):
             return [] if asked.orders else [line.order for line in lines]
         unknown = "This context is none of ours: send the coverage-assertion-id or tracking number we gave."
         if self._version.refuses_foreign or not asked.orders:

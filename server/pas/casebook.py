@@ -17,8 +17,10 @@ from server.adjudication.orders import service_code, side
 from server.pas import change, intake, verdict
 from server.pas.case import Case, Item
 from server.pas.information import TRACKING_SYSTEM
+from server.pas.inquiry import providers
 from server.pas.rejection import Rejection
 from server.pas.verdict import InReview, Span, Verdict
+from server.security.caller import calling
 from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
@@ -213,6 +215,7 @@ def grant(
 ) -> str:
     """The number of an authorization that a person grants: the one of the same order that is still good, else
     a new one."""
+    authorizations.alone(tx, row.member_key)
     held = authorizations.of_order(tx, row.member_key, line.order_key)
     if held is not None and held.cpt == code:
         return held.number
@@ -241,9 +244,12 @@ def grant(
 
 def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:
     """The case of a ClaimResponse, or of what was asked beside it, by the id that `response` and
-    `information` gave: the case's own, which the others lengthen."""
+    `information` gave: the case's own, which the others lengthen. None where it is not the caller's."""
     row = cases.by_id(tx, resource_id[:CASE_ID_LENGTH])
-    return read_again(tx, row) if row is not None else None
+    if row is None:
+        return None
+    case = read_again(tx, row)
+    return case if calling().sees(row.client, providers(case.read)) else None
 
 
 def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:

@@ -19,7 +19,7 @@ from server.fhir.errors import Issue, operation_outcome
 from server.pas import casebook
 from server.pas.case import Case, Item
 from server.pas.chart import local_chart
-from server.pas.inquiry import Inquiry
+from server.pas.inquiry import Inquiry, providers
 from server.pas.intake import Submission
 from server.pas.intake import read as read_request
 from server.pas.response import pas_inquiry_response_entries
@@ -27,7 +27,8 @@ from server.pas.terms import CPT, HCPCS
 from server.pas.verdict import OnFile, Span, number_of
 from server.pas.version import Version
 from server.policy.request import Authorization
-from server.store import Store, Transaction, cases, records
+from server.security.caller import calling
+from server.store import Store, Transaction, authorizations, cases, records
 
 Resource = dict[str, Any]
 
@@ -57,15 +58,22 @@ class Inquire:
     def _found(self, tx: Transaction, asked: Inquiry, now: dt.datetime) -> Iterator[Case]:
         member = _member(asked.read)
         rows = [(row, casebook.read_again(tx, row)) for row in cases.of_member(tx, member)]
-        concerned = [case for row, case in rows if asked.concerns(case, row.client)]
+        concerned = [
+            case
+            for row, case in rows
+            if asked.concerns(case, row.client) and calling().sees(row.client, providers(case.read))
+        ]
         # Its Claim.identifier may name a case or merely the inquiry itself: it narrows where it names one.
         named = [case for case in concerned if self.version.identifier_names and asked.names(case)]
         yield from (case for case in named or concerned if asked.matches(case))
         if not named:
             answered = {number_of(item.verdict) for _, case in rows for item in case.items}
+            foreign = {
+                row.number for row in authorizations.of_member(tx, member) if not calling().sees(row.client)
+            }
             for held in on_file(tx, member, records.of_member(tx, member)):
                 case = _case_on_file(held, asked.read, now)
-                if held.number not in answered and asked.matches(case):
+                if held.number not in answered | foreign and asked.matches(case):
                     yield case
 
 

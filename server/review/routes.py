@@ -1,24 +1,22 @@
 """`/review`: the reviewers' API. JSON in and out; errors are OperationOutcomes, as everywhere.
 
-Development lets anybody in, since everybody is a developer there, but refuses a token that is not valid;
-production asks for one.
+Whoever has the scope `payer/review` may come in; in development whoever sends no token as well.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
-from secrets import compare_digest
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.fhir.errors import InvalidRequest, Issue, Unauthorized
+from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.responses import JsonResponse
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
 from server.review.desk import Desk, Terms, Waiting, history
+from server.security.scopes import REVIEW
 from server.services import Services
 
 
@@ -77,7 +75,9 @@ class Question(Decision):
 
 def router(services: Services) -> APIRouter:
     desk = Desk(services)
-    routes = APIRouter(prefix="/review", tags=["review"], dependencies=[Depends(_admitted(services))])
+    routes = APIRouter(
+        prefix="/review", tags=["review"], dependencies=[Depends(services.admission.holding(REVIEW))]
+    )
 
     @routes.get("", summary="What waits for a reviewer")
     def queue() -> JsonResponse:
@@ -116,17 +116,3 @@ def router(services: Services) -> APIRouter:
 
 def _decided(waiting: Waiting) -> JsonResponse:
     return JsonResponse(waiting.summary)
-
-
-def _admitted(services: Services) -> Callable[[Request], None]:
-    def admitted(request: Request) -> None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if not token:
-            if services.settings.development:
-                return
-            raise Unauthorized("Reviewers must say who they are. Send a bearer token.")
-        valid = any(compare_digest(token, known) for known in services.settings.static_tokens)
-        if scheme.lower() != "bearer" or not valid:
-            raise Unauthorized("The token is not valid. Ask whoever runs this server for another.")
-
-    return admitted

@@ -346,3 +346,24 @@ class QuestionnaireError(Table):
     questionnaire: Mapped[str]
     content: Mapped[JsonObject]
     received: Mapped[datetime]
+
+
+class AccessToken(Table):
+    """A token that was issued to a client; of the token itself only its digest is kept."""
+
+    __tablename__ = "access_token"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    client: Mapped[str] = mapped_column(index=True)
+    scopes: Mapped[str]
+    issued: Mapped[datetime]
+    expires: Mapped[datetime] = mapped_column(index=True)
+
+
+class UsedAssertion(Table):
+    """A client assertion that was used, by the digest of issuer and `jti`, until it has expired anyway."""
+
+    __tablename__ = "used_assertion"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    expires: Mapped[datetime] = mapped_column(index=True)

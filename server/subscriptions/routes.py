@@ -16,9 +16,10 @@ from starlette.responses import Response
 from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.dates import instant
-from server.fhir.errors import InvalidRequest, Issue, NotFound
+from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
+from server.security.caller import calling
 from server.security.outbound import Outbound
 from server.services import Services, Version
 from server.store import Transaction, subscriptions
@@ -26,15 +27,12 @@ from server.store import tables as stored
 from server.subscriptions import topic
 from server.subscriptions.delivery import FocusOf, standing_of
 from server.subscriptions.notification import Event, notification, status_bundle
-from server.subscriptions.resource import BACKPORT, TOPIC, wish
+from server.subscriptions.resource import BACKPORT, FILTER, TOPIC, Wish, wish
 
 Resource = dict[str, Any]
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
-
-HANDSHAKE = 1.0
-"""Seconds between the answer and the handshake: a client must know the id that it is greeted under."""
 
 
 def capability(version: Version) -> Contribution:
@@ -70,39 +68,37 @@ def router(services: Services, version: Version) -> APIRouter:
 
     @routes.post("", summary="Subscribe to results", status_code=201, response_class=FhirResponse)
     def create(request: Request, body: FhirBody) -> FhirResponse:
-        """201 with status `requested`, the handshake follows; or with status `off`, and nothing does."""
-        wished = wish(json.decode_object(body), version, outbound)
+        """201 with status `requested`; the handshake follows."""
+        wished = _only_own(wish(json.decode_object(body), version, outbound))
         row = stored.Subscription(
             id=subscriptions.new_id(),
             client=caller(request),
             version=version,
-            status="off" if wished.off else "requested",
+            status="requested",
             resource={},
             created=services.clock(),
         )
         row.resource = {**wished.resource, "id": row.id}
         with services.store.transaction() as tx:
             subscriptions.keep(tx, row, wished.organizations)
-            if not wished.off:
-                _begin(tx, row)
+            _begin(tx, row)
         return FhirResponse(
             rendered(row), status_code=201, headers={"Location": f"{base}/Subscription/{row.id}"}
         )
 
     @routes.put("/{subscription_id}", summary="Change a subscription", response_class=FhirResponse)
     def update(request: Request, subscription_id: str, body: FhirBody) -> FhirResponse:
-        """Begins anew with a handshake, then what was owed before; or with status `off` stops."""
-        wished = wish(json.decode_object(body), version, outbound)
+        """Begins anew with a handshake, or with status `off` stops."""
+        wished = _only_own(wish(json.decode_object(body), version, outbound))
         if wished.resource.get("id") != subscription_id:
             place = "Subscription.id"
             raise InvalidRequest(Issue("value", place, "The id must be that of the address."))
         with services.store.transaction() as tx:
-            row = _own(tx, request, subscription_id, changing=True)
+            row = _own(tx, request, subscription_id)
             row.resource, row.version = wished.resource, version
             row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
             row.leased = None  # a changed address is tried at once, however long the old one was to wait
             subscriptions.keep(tx, row, wished.organizations)
-            subscriptions.supersede(tx, row)
             if not wished.off:
                 _begin(tx, row)
         return FhirResponse(rendered(row))
@@ -110,7 +106,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.delete("/{subscription_id}", summary="Unsubscribe", status_code=204)
     def delete(request: Request, subscription_id: str) -> Response:
         with services.store.transaction() as tx:
-            subscriptions.remove(tx, _own(tx, request, subscription_id, changing=True))
+            subscriptions.remove(tx, _own(tx, request, subscription_id))
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
@@ -172,14 +168,10 @@ def router(services: Services, version: Version) -> APIRouter:
 
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())
-        topic.wake_later(tx, services.work, row.id, delay=HANDSHAKE)
+        topic.wake(tx, services.work, row.id)
 
-    def _own(
-        tx: Transaction, request: Request, subscription_id: str, changing: bool = False
-    ) -> stored.Subscription:
-        row = (
-            subscriptions.hold(tx, subscription_id) if changing else subscriptions.by_id(tx, subscription_id)
-        )
+    def _own(tx: Transaction, request: Request, subscription_id: str) -> stored.Subscription:
+        row = subscriptions.by_id(tx, subscription_id)
         if row is None or row.client != caller(request):
             raise NotFound("There is no Subscription with this id, or it is another client's.")
         return row
@@ -195,6 +187,16 @@ def rendered(row: stored.Subscription) -> Resource:
     """The Subscription as sent, with its id and where it stands."""
     error = {"error": row.fault} if row.fault else {}
     return {**row.resource, "id": row.id, "status": row.status, **error}
+
+
+def _only_own(wished: Wish) -> Wish:
+    """Raises Forbidden where it filters by an organization that the caller does not speak for."""
+    if all(calling().speaks_for(organization) for organization in wished.organizations):
+        return wished
+    place = f"Subscription.criteria.extension('{FILTER}')"
+    raise Forbidden(
+        Issue("forbidden", place, "Subscribe for your own organizations only; they are in your registration.")
+    )
 
 
 def caller(request: Request) -> str:

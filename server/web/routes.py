@@ -1,6 +1,6 @@
 """`/` for people, `/health` and `/metrics` for whoever runs the server."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
 from starlette.responses import HTMLResponse, Response
@@ -8,6 +8,8 @@ from starlette.responses import HTMLResponse, Response
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
 from server.policy.catalog import CPT
+from server.security.caller import calling
+from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
 from server.store import assertions, authorizations
 from server.web import TEMPLATES
@@ -41,7 +43,7 @@ def router(services: Services) -> APIRouter:
             tx.execute(text("SELECT 1"))
         return JsonResponse({"status": "ok", "version": request.app.version, "database": "ok"})
 
-    @routes.get("/metrics", summary="Prometheus")
+    @routes.get("/metrics", summary="Prometheus", dependencies=[Depends(services.admission.holding(OPERATE))])
     def metrics() -> Response:
         return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -81,13 +83,17 @@ def router(services: Services) -> APIRouter:
             ]
         )
 
-    @routes.get("/why/{number}", summary="The determination behind an authorization or assertion")
+    @routes.get(
+        "/why/{number}",
+        summary="The determination behind an authorization or assertion",
+        dependencies=[Depends(services.admission.identified)],
+    )
     def why(number: str) -> Response:
         with services.store.reading() as tx:
             granted = authorizations.by_number(tx, number)
             asserted = None if granted else assertions.by_id(tx, number)
         found = granted or asserted
-        if found is None:
+        if found is None or not calling().sees(found.client):
             raise NotFound("There is no authorization or assertion of this number.")
         return JsonResponse(found.determination)
 

@@ -1,0 +1,171 @@
+"""The door-keeper: who makes a request, and whether they may make it.
+
+    routes.include_router(door, dependencies=[Depends(services.admission.fhir)])
+
+FHIR routes take the access tokens of the token endpoint, CDS Hooks routes the JWTs that the client signs for
+each call. What nobody said a scope for is not open (`scopes.needs`). In development a token is optional
+and static ones are valid; one that does not hold is refused there too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Coroutine
+from secrets import compare_digest
+from typing import Any
+
+import structlog
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from server.fhir.errors import Forbidden, Unauthorized
+from server.security import signed
+from server.security.caller import NOBODY, Caller, admit
+from server.security.clients import Registry
+from server.security.keys import KeyRing
+from server.security.outbound import Outbound
+from server.security.scopes import Scopes, needs
+from server.settings import Settings
+from server.store import Store, access
+from server.store.tables import AccessToken
+
+Dependency = Callable[[Request], Coroutine[Any, Any, None]]
+
+
+class Admission:
+    """One for the whole server; `dependencies` of routes are its bound methods."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], dt.datetime]) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.registry = Registry(settings.clients_file)
+        self.keys = KeyRing(Outbound.of(settings))
+
+    async def fhir(self, request: Request) -> None:
+        """Raises Unauthorized without a valid token, Forbidden where its scopes do not suffice."""
+        wanted = needs(request.method, below_base(request.url.path))
+        if not wanted:
+            return
+        caller = await self._bearer(request)
+        if caller is not NOBODY and not caller.scopes.allow(*wanted):
+            raise Forbidden(
+                f"The token does not cover this. It needs the scope {' or '.join(map(str, wanted))}.",
+                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+            )
+        self._admit(request, caller)
+
+    def holding(self, *scopes: str) -> Dependency:
+        """Only for callers with one of these scopes of the payer's own."""
+
+        async def holding(request: Request) -> None:
+            caller = await self._bearer(request)
+            if caller is not NOBODY and caller.scopes.words.isdisjoint(scopes):
+                raise Forbidden(
+                    f"The token does not cover this. It needs the scope {' or '.join(scopes)}.",
+                    headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+                )
+            self._admit(request, caller)
+
+        return holding
+
+    async def identified(self, request: Request) -> None:
+        """For any client; what it sees is the route's affair."""
+        self._admit(request, await self._bearer(request))
+
+    async def cds(self, request: Request) -> None:
+        """CDS Hooks: discovery is open; a call carries a JWT of a registered client where CDS_JWT is on.
+
+        Where it is off, the JWT of a client that nobody registered says nothing and is passed over; one of a
+        registered client must hold."""
+        if request.method == "GET":
+            return
+        token = bearer(request)
+        required = self.settings.cds_jwt == "on"
+        if not token and not required:
+            return
+        if not token:
+            raise Unauthorized("The call carries no token. Send Authorization: Bearer with a JWT you signed.")
+        if not required and self._static(token):
+            return
+        try:
+            sent = signed.read(token)
+            client = self.registry.by_issuer(sent.issuer)
+            if client is None and not required:
+                return
+            if client is None:
+                raise signed.Refused("its iss is not that of a registered client")
+            called = self.settings.base_url + request.url.path
+            proof = await signed.proved(sent, client, self.keys, [called], self.clock())
+            await self.spend(client.id, proof)
+        except signed.Refused as refused:
+            structlog.get_logger().warning("token refused", door="crd", why=str(refused))
+            raise _invalid(f"The token is not valid: {refused}.") from None
+        self._admit(request, self.registry.caller(client, client.granted))
+
+    async def spend(self, client: str, proof: signed.Proof) -> None:
+        """Raises signed.Refused where the token was used before."""
+
+        def spend() -> bool:
+            with self.store.transaction() as tx:
+                return access.use(tx, client, proof.jti, proof.expires, self.clock())
+
+        if not await run_in_threadpool(spend):
+            raise signed.Refused("its jti was used before")
+
+    async def _bearer(self, request: Request) -> Caller:
+        token = bearer(request)
+        if not token:
+            if self.settings.development:
+                return NOBODY
+            raise Unauthorized(
+                "Say who you are: send Authorization: Bearer with a token of the token endpoint."
+            )
+        if self._static(token):
+            return NOBODY
+        caller = await self._holder(token)
+        if caller is None:
+            structlog.get_logger().warning("token refused", why="unknown or expired")
+            raise _invalid("The token is unknown or has expired. Get another at the token endpoint.")
+        return caller
+
+    async def _holder(self, token: str) -> Caller | None:
+        operator = self.registry.by_token(token)
+        if operator is not None:
+            return self.registry.caller(operator, operator.granted)
+        found = await run_in_threadpool(self.issued, token)
+        client = self.registry.by_id(found.client) if found is not None else None
+        if found is None or client is None:
+            return None
+        return self.registry.caller(client, Scopes.of(found.scopes))
+
+    def issued(self, token: str) -> AccessToken | None:
+        """The record of a token that still holds."""
+        with self.store.reading() as tx:
+            return access.by_token(tx, token, self.clock())
+
+    def _static(self, token: str) -> bool:
+        return any(compare_digest(token.encode(), known.encode()) for known in self.settings.static_tokens)
+
+    def _admit(self, request: Request, caller: Caller) -> None:
+        request.state.client = caller.client
+        admit(caller)
+
+
+def bearer(request: Request) -> str:
+    """The bearer token of a request, empty without one. Raises Unauthorized for another scheme."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme and scheme.lower() != "bearer":
+        raise Unauthorized("This server takes bearer tokens only. Send Authorization: Bearer.")
+    if scheme and not token.strip():
+        raise _invalid("The Authorization header has no token. Send one, or leave the header out.")
+    return token.strip()
+
+
+def below_base(path: str) -> str:
+    """`Claim/$submit` of `/r2.0/fhir/Claim/$submit`."""
+    return path.partition("/fhir/")[2]
+
+
+def _invalid(words: str) -> Unauthorized:
+    return Unauthorized(words, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})

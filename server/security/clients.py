@@ -1,0 +1,158 @@
+"""The registered clients: a JSON file, read again when it changes.
+
+    [{"id": "harbour-ehr", "name": "Harbour Orthopaedics",
+      "organizations": ["http://hl7.org/fhir/sid/us-npi|1992999999"],
+      "scopes": ["system/Claim.cruds", "system/Questionnaire.rs"],
+      "jwks_uri": "https://ehr.example/jwks.json",
+      "cds_issuer": "https://ehr.example"},
+     {"id": "prometheus", "scopes": ["payer/operate"], "token_sha256": "5e88…"}]
+
+A client proves itself with a key of its key set (`jwks_uri`, or `jwks` in the file). Programs of the payer's
+own that cannot sign may have a long-lived token; the file holds its digest only, and it opens nothing of a
+FHIR base. A file that cannot be read any more leaves the clients as they were, and the log says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from server.security.caller import Caller
+from server.security.keys import public_keys
+from server.security.scopes import OWN, Scopes, known
+
+
+class Client(BaseModel):
+    """One registration. Unknown members are refused: a misspelt one would look like a lock."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    id: str = Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
+    name: str = ""
+    organizations: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    jwks_uri: str = Field("", pattern=r"^(https?://.+)?$")
+    jwks: dict[str, Any] | None = None
+    cds_issuer: str = ""
+    token_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    rate: int | None = Field(None, ge=1)
+
+    @field_validator("scopes", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return value.split() if isinstance(value, str) else value
+
+    @field_validator("scopes")
+    @classmethod
+    def _known_scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if strange := [word for word in value if not known(word)]:
+            raise ValueError(f"has scopes this server does not know: {', '.join(strange)}")
+        return value
+
+    @field_validator("organizations")
+    @classmethod
+    def _identifiers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("|" not in one for one in value):
+            raise ValueError("must be identifiers written system|value")
+        return value
+
+    @field_validator("jwks")
+    @classmethod
+    def _keys(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and not public_keys(value):
+            raise ValueError("has no public RSA (2048 bits or more) or P-384 key with a kid")
+        return value
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Client:
+        if sum((bool(self.jwks_uri), self.jwks is not None, bool(self.token_sha256))) != 1:
+            raise ValueError("needs exactly one of jwks_uri, jwks and token_sha256")
+        if self.token_sha256 and not set(self.scopes) <= OWN:
+            raise ValueError(f"has a token_sha256 and may have no scopes but {', '.join(sorted(OWN))}")
+        return self
+
+    @property
+    def granted(self) -> Scopes:
+        return Scopes.of(self.scopes)
+
+
+_CLIENTS = TypeAdapter(tuple[Client, ...])
+
+
+class Registry:
+    """The clients of a file; none without one. Shared by threads."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._clients: dict[str, Client] = {}
+        if path is not None:
+            self._stamp = _stamp(path)
+            self._clients = read(path)
+
+    def by_id(self, client_id: str) -> Client | None:
+        return self._current().get(client_id)
+
+    def by_issuer(self, issuer: str) -> Client | None:
+        """The client whose CDS Hooks calls come under this `iss`."""
+        return next((each for each in self._current().values() if issuer and each.cds_issuer == issuer), None)
+
+    def by_token(self, token: str) -> Client | None:
+        """The client of a long-lived token. Digests are compared: timing tells nothing about the token."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        return next((each for each in self._current().values() if each.token_sha256 == digest), None)
+
+    def caller(self, client: Client, scopes: Scopes) -> Caller:
+        mine = frozenset(client.organizations)
+        kin = {each.id for each in self._current().values() if mine.intersection(each.organizations)}
+        return Caller(client.id, mine, frozenset({client.id, *kin}), scopes.within(client.granted))
+
+    def _current(self) -> dict[str, Client]:
+        if self._path is None:
+            return self._clients
+        try:
+            stamp = _stamp(self._path)
+            if stamp != self._stamp:
+                with self._lock:
+                    self._stamp = stamp
+                    self._clients = read(self._path)
+                    structlog.get_logger().info("clients read again", clients=len(self._clients))
+        except (OSError, ValueError) as error:
+            structlog.get_logger().error(
+                "clients file unreadable, the clients stay as they were", exc_info=error
+            )
+        return self._clients
+
+
+def read(path: Path) -> dict[str, Client]:
+    """The clients by id. Raises OSError, and ValueError with a message that says which client and why."""
+    try:
+        clients = _CLIENTS.validate_json(path.read_bytes())
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        place = ".".join(str(step) for step in fault["loc"]) or "the file"
+        raise ValueError(f"CLIENTS_FILE: {place}: {fault['msg'].removeprefix('Value error, ')}") from None
+    for name in ("id", "cds_issuer", "token_sha256"):
+        given = [getattr(client, name) for client in clients if getattr(client, name)]
+        if len(given) != len(set(given)):
+            raise ValueError(f"CLIENTS_FILE: two clients have the same {name}")
+    return {client.id: client for client in clients}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size

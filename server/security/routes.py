@@ -1,0 +1,185 @@
+"""SMART Backend Services: how a client gets a token, and how it learns where.
+
+GET  /{version}/fhir/.well-known/smart-configuration
+POST /auth/token          client_credentials with a signed client assertion (private_key_jwt)
+POST /auth/introspect     for the payer's operators (RFC 7662)
+
+Errors of the token endpoint have the body of OAuth (RFC 6749, 5.2), not an OperationOutcome.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from typing import Any
+from urllib.parse import parse_qs
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from server.fhir.requests import read_limited
+from server.fhir.responses import JsonResponse
+from server.security import signed
+from server.security.admission import Admission
+from server.security.clients import Client
+from server.security.keys import FITTING
+from server.security.scopes import OPERATE, Scopes
+from server.services import GUIDES
+from server.store import access
+
+LIFETIME = dt.timedelta(seconds=300)
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MAX_BYTES = 40_000
+
+_FRESH = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class OAuthError(Exception):
+    """An error of the token endpoint, with its code and a sentence for the developer."""
+
+    def __init__(self, code: str, description: str) -> None:
+        self.code, self.description = code, description
+        super().__init__(code)
+
+    @property
+    def status(self) -> int:
+        return 401 if self.code == "invalid_client" else 400
+
+
+def smart_configuration(base_url: str) -> dict[str, Any]:
+    """`.well-known/smart-configuration` (SMART App Launch 2) of each FHIR base."""
+    return {
+        "token_endpoint": f"{base_url}/auth/token",
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(FITTING),
+        "grant_types_supported": ["client_credentials"],
+        "introspection_endpoint": f"{base_url}/auth/introspect",
+        "scopes_supported": [
+            "system/Claim.cruds",
+            "system/ClaimResponse.rs",
+            "system/Subscription.cruds",
+            "system/Questionnaire.rs",
+            "system/QuestionnaireResponse.c",
+            "system/Library.rs",
+            "system/ValueSet.rs",
+            "system/*.read",
+            "system/*.write",
+        ],
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+    }
+
+
+def router(admission: Admission) -> APIRouter:
+    routes = APIRouter(tags=["authorization"])
+    base_url = admission.settings.base_url
+    token_endpoint = f"{base_url}/auth/token"
+    configuration = smart_configuration(base_url)
+
+    def configured() -> JsonResponse:
+        return JsonResponse(configuration, headers={"Cache-Control": "public, max-age=3600"})
+
+    for version in GUIDES:
+        path = f"/r{version}/fhir/.well-known/smart-configuration"
+        routes.add_api_route(path, configured, summary="How to get a token")
+
+    @routes.post("/auth/token", summary="Get an access token")
+    async def token(request: Request) -> JsonResponse:
+        """For a client that signs an assertion with its key."""
+        try:
+            form = await _form(request)
+            client = await proven_client(form)
+            granted = _granted(form, client)
+            fresh = await run_in_threadpool(issue, client, granted)
+        except OAuthError as error:
+            return _refused(error)
+        structlog.get_logger().info("token issued", client=client.id)
+        body = {
+            "access_token": fresh,
+            "token_type": "bearer",
+            "expires_in": int(LIFETIME.total_seconds()),
+            "scope": str(granted),
+        }
+        return JsonResponse(body, headers=_FRESH)
+
+    async def proven_client(form: dict[str, str]) -> Client:
+        if form.get("grant_type") != "client_credentials":
+            raise OAuthError("unsupported_grant_type", "The grant_type must be client_credentials.")
+        if form.get("client_assertion_type") != ASSERTION:
+            raise OAuthError("invalid_request", f"The client_assertion_type must be {ASSERTION}.")
+        try:
+            sent = signed.read(form.get("client_assertion", ""))
+            client = admission.registry.by_id(sent.issuer)
+            if client is None or client.token_sha256 or sent.claims.get("sub") != client.id:
+                raise signed.Refused("its iss and sub must both be the id of a registered client")
+            proof = await signed.proved(sent, client, admission.keys, [token_endpoint], admission.clock())
+            await admission.spend(client.id, proof)
+        except signed.Refused as refused:
+            raise OAuthError("invalid_client", f"The client assertion is not valid: {refused}.") from None
+        return client
+
+    def issue(client: Client, granted: Scopes) -> str:
+        fresh, now = secrets.token_urlsafe(32), admission.clock()
+        with admission.store.transaction() as tx:
+            access.issue(tx, fresh, client.id, str(granted), now, now + LIFETIME)
+        return fresh
+
+    @routes.post(
+        "/auth/introspect",
+        summary="What a token is good for",
+        dependencies=[Depends(admission.holding(OPERATE))],
+    )
+    async def introspect(request: Request) -> JsonResponse:
+        """For operators: whose a token is, and for what."""
+        try:
+            form = await _form(request)
+        except OAuthError as error:
+            return _refused(error)
+        found = await run_in_threadpool(admission.issued, form.get("token", ""))
+        client = admission.registry.by_id(found.client) if found is not None else None
+        if found is None or client is None:
+            return JsonResponse({"active": False}, headers=_FRESH)
+        body = {
+            "active": True,
+            "client_id": found.client,
+            "sub": found.client,
+            "scope": str(Scopes.of(found.scopes).within(client.granted)),
+            "token_type": "bearer",
+            "iat": int(found.issued.timestamp()),
+            "exp": int(found.expires.timestamp()),
+        }
+        return JsonResponse(body, headers=_FRESH)
+
+    return routes
+
+
+def _refused(error: OAuthError) -> JsonResponse:
+    structlog.get_logger().warning("no token issued", error=error.code, why=error.description)
+    body = {"error": error.code, "error_description": error.description}
+    return JsonResponse(body, status_code=error.status, headers=_FRESH)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form. A field that comes twice is refused, as OAuth has it."""
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip()
+        != "application/x-www-form-urlencoded"
+    ):
+        raise OAuthError("invalid_request", "Send the fields as application/x-www-form-urlencoded.")
+    body = await read_limited(request, MAX_BYTES)
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=20, strict_parsing=True)
+    except ValueError:
+        raise OAuthError("invalid_request", "The body is no form.") from None
+    if any(len(values) > 1 for values in fields.values()):
+        raise OAuthError("invalid_request", "A field comes twice.")
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _granted(form: dict[str, str], client: Client) -> Scopes:
+    """What was asked for, as far as the client is registered for it; all of that where nothing was asked."""
+    asked = Scopes.of(form.get("scope", "")) if form.get("scope", "").strip() else client.granted
+    granted = asked.within(client.granted)
+    if not granted.words:
+        raise OAuthError("invalid_scope", "The client is registered for none of these scopes.")
+    return granted

@@ -1,0 +1,97 @@
+"""Clients that sign, for tests: a key each, and a key server on loopback that can rotate.
+
+ehr = Signer("harbour")
+ehr.assertion(aud="https://payer.test/auth/token", now=NOW)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from server.fhir import json
+
+Claims = dict[str, Any]
+
+
+class Signer:
+    """Signs as `issuer` with ES384, or RS384 where told."""
+
+    def __init__(self, issuer: str, algorithm: str = "ES384", kid: str = "k1") -> None:
+        self.issuer, self.algorithm, self.kid = issuer, algorithm, kid
+        self.key: ECKey | RSAKey = (
+            ECKey.generate_key("P-384") if algorithm == "ES384" else RSAKey.generate_key(2048)
+        )
+
+    @property
+    def jwk(self) -> Claims:
+        return {**self.key.as_dict(private=False), "kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+    @property
+    def jwks(self) -> Claims:
+        return {"keys": [self.jwk]}
+
+    def claims(self, aud: Any, now: dt.datetime, **changes: Any) -> Claims:
+        said = {
+            "iss": self.issuer,
+            "sub": self.issuer,
+            "aud": aud,
+            "iat": int(now.timestamp()),
+            "exp": int(now.timestamp()) + 240,
+            "jti": uuid4().hex,
+        }
+        return {name: value for name, value in {**said, **changes}.items() if value is not None}
+
+    def sign(self, claims: Claims, **header: Any) -> str:
+        told = {"alg": self.algorithm, "kid": self.kid, "typ": "JWT", **header}
+        told = {name: value for name, value in told.items() if value is not None}
+        return jwt.encode(told, claims, self.key, algorithms=[self.algorithm])
+
+    def assertion(self, aud: Any, now: dt.datetime, **changes: Any) -> str:
+        return self.sign(self.claims(aud, now, **changes))
+
+
+class KeyServer:
+    """Serves whatever `keys` is, and counts how often it was asked. `answers` may be another status."""
+
+    def __init__(self, keys: Claims) -> None:
+        self.keys, self.status, self.asked = keys, 200, 0
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.asked += 1
+                body = json.encode(owner.keys)
+                self.send_response(owner.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/jwks.json"
+
+    def __enter__(self) -> KeyServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,134 @@
+"""Two clinics at one payer: each sees its own, and nothing of the other's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.fhir import json
+from server.fhir.extensions import extension, value
+from server.pas.terms import COVERAGE_INFORMATION
+from tests.crd import builders as hook
+from tests.pas import builders as a
+from tests.security.conftest import BASE, Build, Town, clinic
+from tests.security.signing import Signer
+
+Resource = dict[str, Any]
+PAS = "/r2.0/fhir"
+
+
+@pytest.fixture
+def two(found_town: Build) -> Town:
+    return found_town()
+
+
+def submitted(town: Town, token: str) -> Resource:
+    answer = town.post(f"{PAS}/Claim/$submit", a.request(), token)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["entry"][0])
+
+
+def inquired(town: Town, token: str) -> list[str]:
+    """The numbers that an inquiry tells."""
+    answer = town.post(f"{PAS}/Claim/$inquire", a.inquiry(), token)
+    assert answer.status_code == 200, answer.text
+    resources = [entry["resource"] for entry in answer.json()["entry"]]
+    return [each["id"] for each in resources if each["resourceType"] == "ClaimResponse"]
+
+
+def test_an_inquiry_tells_the_sender_and_not_another_who_names_its_provider(two: Town) -> None:
+    response = submitted(two, two.token("harbour"))["resource"]
+
+    assert inquired(two, two.token("harbour")) == [response["id"]]
+    assert inquired(two, two.token("hillside")) == []
+
+
+def test_a_second_system_of_the_same_clinic_sees_its_cases(two: Town) -> None:
+    response = submitted(two, two.token("harbour"))["resource"]
+    portal = Signer("harbour-portal")
+    two.register(clinic(two.signers["harbour"], "1992999999"), clinic(portal, "1992999999"))
+    two.signers["harbour-portal"] = portal
+
+    assert inquired(two, two.token("harbour-portal")) == [response["id"]]
+
+
+def test_a_clinic_that_is_a_provider_of_the_case_sees_it_whoever_sent_it(two: Town) -> None:
+    house = Signer("clearinghouse")
+    two.register(clinic(house, "1003000126"), clinic(two.signers["harbour"], "1992999999"))
+    two.signers["clearinghouse"] = house
+    response = submitted(two, two.token("clearinghouse"))["resource"]
+
+    assert inquired(two, two.token("harbour")) == [response["id"]]
+
+
+def test_a_decision_is_read_again_by_its_client_alone(two: Town) -> None:
+    url = submitted(two, two.token("harbour"))["fullUrl"].removeprefix(BASE)
+
+    assert two.get(url, two.token("harbour")).status_code == 200
+    assert two.get(url, two.token("hillside")).status_code == 404
+
+
+def test_an_assertion_and_the_reasons_behind_it_are_its_clients(two: Town) -> None:
+    call = hook.sign(hook.shoulder(), sent=hook.prefetch())
+    url = f"{BASE}/r2.0/cds-services/order-sign"
+    signed = two.signers["harbour"].assertion(url, two.now[0], iss="https://harbour.example")
+    answer = two.post(
+        "/r2.0/cds-services/order-sign",
+        call,
+        Authorization=f"Bearer {signed}",
+        **{"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 200, answer.text
+    returned = [action["resource"] for action in answer.json()["systemActions"]]
+    order = next(each for each in returned if each["resourceType"] == "ServiceRequest")
+    information = extension(order, COVERAGE_INFORMATION)
+    assertion = value(extension(information, "coverage-assertion-id"))
+    ask = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "context", "valueString": assertion}],
+    }
+    package = f"{PAS}/Questionnaire/$questionnaire-package"
+
+    assert two.get(f"/why/{assertion}", two.token("harbour")).status_code == 200
+    assert two.get(f"/why/{assertion}", two.token("hillside")).status_code == 404
+    ours, theirs = (two.post(package, ask, two.token(name)) for name in ("harbour", "hillside"))
+    assert theirs.status_code == 404 or b"Anna" not in theirs.content
+    assert ours.status_code != 404
+
+
+def test_a_client_subscribes_for_its_own_organizations_only(two: Town) -> None:
+    wish = json.encode(subscription("1992999999"))
+
+    refused = two.post(f"{PAS}/Subscription", wish, two.token("hillside"))
+    assert refused.status_code == 403
+    assert refused.json()["issue"][0]["expression"]
+    made = two.post(f"{PAS}/Subscription", wish, two.token("harbour"))
+    assert made.status_code == 201, made.text
+    path = f"{PAS}/Subscription/{made.json()['id']}"
+    assert two.get(path, two.token("harbour")).status_code == 200
+    assert two.get(path, two.token("hillside")).status_code == 404
+    assert two.get(f"{PAS}/Subscription", two.token("hillside")).json()["total"] == 0
+
+
+def subscription(npi: str) -> Resource:
+    backport = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
+    return {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "Results of prior authorization",
+        "criteria": "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic",
+        "_criteria": {
+            "extension": [
+                {"url": f"{backport}/backport-filter-criteria", "valueString": f"orgIdentifier={npi}"}
+            ]
+        },
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": "https://ehr.example/notify",
+            "payload": "application/fhir+json",
+            "_payload": {
+                "extension": [{"url": f"{backport}/backport-payload-content", "valueCode": "id-only"}]
+            },
+        },
+    }
