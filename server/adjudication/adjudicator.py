@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.adjudication import table
-from server.adjudication.authorizations import SPAN, as_issued, day_of_service, good_for, on_file
+from server.adjudication.authorizations import SPAN, day_of_service, good_for, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.members import member_key, payors
 from server.adjudication.orders import day_zero, order_key, service_code, side
@@ -77,6 +77,7 @@ class Adjudicator:
         The file is read again here, in the writing transaction, so that two requests for one order end in
         one number.
         """
+        authorizations.alone(tx, judged.member.key)
         found = self._number_on_file(tx, judged, now)
         if found is not None:
             return found
@@ -114,12 +115,8 @@ class Adjudicator:
         if judged.determination.authorization:
             return judged.determination.authorization
         on = day_of_service(judged.order, day_zero(judged.order, now))
-        issued = (
-            as_issued(row)
-            for row in authorizations.of_member(tx, judged.member.key)
-            if row.status == "active"
-        )
-        good = (held for held in issued if good_for(held, judged.order, judged.order_key, on))
+        listed = on_file(tx, judged.member.key, judged.member.records)
+        good = (held for held in listed if good_for(held, judged.order, judged.order_key, on))
         return next((held.number for held in good), None)
 
     def _member(self, tx: Transaction, key: str, coverage: Resource, order: str) -> Member:

@@ -33,12 +33,15 @@ Resource = Mapping[str, Any]
 
 
 def on_file(tx: Transaction, member_key: str, records: Sequence[Resource]) -> list[Authorization]:
-    """Every authorization of the member that may still be good, newest first, those of old last."""
-    issued = [as_issued(row) for row in authorizations.of_member(tx, member_key) if row.status == "active"]
+    """Every authorization of the member that may still be good, newest first, those of old last. A bill among
+    the payer's records that quotes a number spends it."""
+    spent = set(_numbers_claimed(records))
+    rows = authorizations.of_member(tx, member_key)
+    issued = [as_issued(row, row.number in spent) for row in rows if row.status == "active"]
     return [*issued, *of_records(records)]
 
 
-def as_issued(row: stored.Authorization) -> Authorization:
+def as_issued(row: stored.Authorization, spent: bool = False) -> Authorization:
     """A stored authorization as the policy sees it."""
     return Authorization(
         number=row.number,
@@ -46,7 +49,7 @@ def as_issued(row: stored.Authorization) -> Authorization:
         side=row.side or None,
         start=row.span_start,
         end=row.span_end,
-        used=row.used >= row.units,
+        used=spent or row.used >= row.units,
         order_key=row.order_key,
     )
 

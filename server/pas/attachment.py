@@ -25,13 +25,12 @@ from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
 from server.pas import casebook, evidence, notices, verdict
-from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
-from server.pas.response import pas_response_bundle
 from server.pas.verdict import Asked, InReview, Verdict
 from server.pas.versions import VERSIONS
+from server.pas.wording import answer_of
 from server.store import Store, Transaction, cases
 from server.store import tables as stored
 from server.work import Work
@@ -118,7 +117,7 @@ class SubmitAttachment:
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
             line = Standing.judged(before.item.requested, reached, judged.judged, now, since=before)
-            casebook.settle(tx, row, line, self._answer(row, now), now)
+            casebook.settle(tx, row, line, answer_of(row, self.base, now), now)
             casebook.tell(tx, row.id, line, casebook.RULES, now)
             if isinstance(reached, InReview):
                 self.assign(tx, casebook.open_work_item(tx, row.id, line, reached, now))
@@ -152,15 +151,6 @@ class SubmitAttachment:
                 why + ", ".join(ask.criterion for ask in reached.asks) + ".", asked.tracking, before.due
             )
         return reached
-
-    def _answer(self, row: stored.PaCase, now: dt.datetime) -> Any:
-        version = VERSIONS[row.version]
-        base = self.base(version.name)
-
-        def answer(case: Case) -> Resource:
-            return pas_response_bundle(version, case, base, now)
-
-        return answer
 
 
 def read(raw: bytes) -> Attachments:

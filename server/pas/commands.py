@@ -1,6 +1,7 @@
 """`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
 
 import asyncio
+import datetime as dt
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from fastapi import FastAPI
 
 from server import logs
 from server.app import create_app
+from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
+from server.pas.usage import use
 
 app = typer.Typer(name="pas", help="Prior authorization requests.", no_args_is_help=True)
 
@@ -39,6 +42,31 @@ def try_request(
         typer.echo(line)
     if not answer.is_success:
         raise typer.Exit(1)
+
+
+@app.command("use")
+def use_authorization(
+    number: Annotated[str, typer.Argument(help="The authorization number.")],
+    units: Annotated[int, typer.Option(min=1, help="How many units were done.")] = 1,
+    on: Annotated[str, typer.Option(help="The day of service; today where left out.")] = "",
+) -> None:
+    """Record that the service was done: what is used up satisfies no further order."""
+    from server.cli import load_settings
+
+    services = create_app(load_settings()).state.services
+    now = services.clock()
+    try:
+        day = dt.date.fromisoformat(on) if on else now.date()
+    except ValueError:
+        typer.echo(f"--on {on}: expected a day such as 2026-11-25", err=True)
+        raise typer.Exit(2) from None
+    try:
+        with services.store.transaction() as tx:
+            row = use(tx, number, units, day, now)
+            typer.echo(f"{number}: {row.used} of {row.units} units used")
+    except FhirError as refused:
+        typer.echo(refused, err=True)
+        raise typer.Exit(1) from None
 
 
 async def _rehearsed(application: FastAPI, version: str, request: bytes) -> httpx.Response:

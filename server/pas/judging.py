@@ -12,9 +12,10 @@ from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
 from server.adjudication.orders import service_code
 from server.fhir.extensions import extension, value
-from server.pas import change, decision, lines
+from server.pas import change, decision, lines, prolonging
 from server.pas.chart import LocalChart, local_chart
 from server.pas.intake import Submission
+from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
 from server.pas.verdict import Certifiable, Certified, Span, Verdict
 from server.policy.request import Chart
@@ -112,6 +113,8 @@ class Judge:
     def verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
         """The verdict, with a number where one is due, granted in `tx`."""
         said = line.judged.determination
+        if prolonging.extends(line.requested):
+            return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
             return decision.verdict_without_number(said, tracking(case_id, line.requested), now)
         number = self.adjudicator.authorize(
@@ -144,9 +147,11 @@ class Judge:
         return Line(sent, judged, quoted)
 
 
-def rehearsed(line: Line, case_id: str, now: dt.datetime) -> Verdict:
+def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
     """The verdict as it would be; no number is granted."""
     said = line.judged.determination
+    if prolonging.extends(line.requested):
+        return Extension(line.requested, line.judged).rehearsed(tx, now)
     if decision.needs_number(said):
         return Certifiable(decision.span_of(said), decision.units_of(said))
     return decision.verdict_without_number(said, tracking(case_id, line.requested), now)

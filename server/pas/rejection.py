@@ -62,6 +62,17 @@ def unknown_claim() -> Rejection:
     )
 
 
+def unknown_number(index: int) -> Rejection:
+    return Rejection(
+        code="AA",
+        follow_up="C",
+        element="2000F-REF",
+        path=f"Claim.item[{index}]",
+        text="The authorization number that is to be extended or renewed is none of this member's. Check the "
+        "number and send again.",
+    )
+
+
 def stale() -> Rejection:
     return Rejection(
         code="33",

@@ -22,6 +22,7 @@ from server.pas.change import Change
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge
 from server.pas.marks import cancelled, changed
+from server.pas.prolonging import extends
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.verdict import Cancelled, Denied
@@ -118,7 +119,8 @@ class Revision:
                     standing[sequence] = self._cancelled(tx, line, line.item.requested, now)
                     fresh.append(sequence)
         for item in to_judge:
-            self._give_up(tx, known.get(item["sequence"]))
+            if not extends(item):
+                self._give_up(tx, known.get(item["sequence"]))
         for judged in self.judge.lines(tx, self.docket, to_judge, now):
             sequence = judged.requested["sequence"]
             reached = self.judge.verdict(tx, judged, case_id, client, now)

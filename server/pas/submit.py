@@ -21,6 +21,7 @@ from server.pas.change import change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
 from server.pas.judging import Docket, Judge, Line, rehearsed
+from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
@@ -74,7 +75,8 @@ class Submit:
         docket = Docket.of(read_request(raw, self.version.submit_demands))
         judged, rejections = self._judged(docket, now)
         case_id = cases.new_id()
-        items = [Item(line.requested, rehearsed(line, case_id, now)) for line in judged]
+        with self.store.reading() as tx:
+            items = [Item(line.requested, rehearsed(tx, line, case_id, now)) for line in judged]
         read = docket.read
         case = Case(case_id, read, tuple(items), now, rejections, request=read.claim_url, dry=True)
         return pas_response_bundle(self.version, case, self.base, now)
@@ -94,12 +96,15 @@ class Submit:
         if docket.of_another:
             return [], (rejection.other_beneficiary(),)
         unnamed = docket.unnamed
-        items = [item for place, item in enumerate(docket.read.items) if place not in unnamed]
         with self.store.reading() as tx:
+            unknown = unknown_numbers(tx, docket.member_key, docket.read.items)
+            left_out = {*unnamed, *unknown}
+            items = [item for place, item in enumerate(docket.read.items) if place not in left_out]
             judged = self.judge.lines(tx, docket, items, now)
         if any(not line.judged.member.known for line in judged):
             return [], (rejection.member_not_found(),)
-        return judged, tuple(rejection.no_service(place) for place in unnamed)
+        nameless = [rejection.no_service(place) for place in unnamed]
+        return judged, (*nameless, *(rejection.unknown_number(place) for place in unknown))
 
     def _decided(
         self,

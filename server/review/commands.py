@@ -20,13 +20,17 @@ from rich.table import Table
 
 from server.app import create_app
 from server.fhir.errors import FhirError
+from server.pas import verdict
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
+from server.review.appeals import Appeals
 from server.review.desk import Desk, Terms, Waiting, history
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
 ItemId = Annotated[str, typer.Argument(help="Id of the work item, as `review list` shows it.")]
+CaseId = Annotated[str, typer.Argument(help="Id of the ClaimResponse.")]
+Sequence = Annotated[int, typer.Option(help="Sequence of the item.")]
 By = Annotated[str, typer.Option("--by", help="Name of the reviewer who decides.")]
 Npi = Annotated[str, typer.Option(help="National provider identifier of the reviewer.")]
 Specialty = Annotated[str, typer.Option(help="NUCC taxonomy code of the reviewer.")]
@@ -158,6 +162,35 @@ def ask(
     """Ask the provider; the line stays pended and its clock runs on."""
     review, documents = Review(by, npi, specialty), tuple(document or ())
     _decide(item, revision, lambda desk, seen: desk.ask(item, seen, review, text, documents))
+
+
+@app.command()
+def appeal(
+    case: CaseId,
+    item: Sequence = 1,
+    by: Annotated[str, typer.Option(help="Who appeals: provider or member.")] = "provider",
+) -> None:
+    """Record that a denial is contested; it stands until `outcome` says otherwise."""
+    with _refusals():
+        Appeals(_desk().services).receive(case, item, by)
+    typer.echo(f"{case} item {item}: appeal received")
+
+
+@app.command()
+def outcome(
+    case: CaseId,
+    by: By,
+    why: Annotated[str, typer.Option(help="The reason, for the record.")],
+    overturned: Annotated[bool, typer.Option("--overturned/--upheld", help="Does the denial fall?")],
+    item: Sequence = 1,
+    npi: Npi = "",
+) -> None:
+    """Decide an appeal: overturned, the line is authorized and the provider is told."""
+    with _refusals():
+        appeals = Appeals(_desk().services)
+        line = appeals.decide(case, item, Review(by, npi), overturned=overturned, why=why)
+    number = verdict.number_of(line.item.verdict) or ""
+    typer.echo(f"{case} item {item}: {verdict.action(line.item.verdict)} {number}".rstrip())
 
 
 def _decide(item: str, revision: int, decision: Callable[[Desk, int], Waiting]) -> None:

@@ -15,13 +15,11 @@ from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import casebook, notices, verdict
-from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
 from server.pas.judging import tracking
-from server.pas.response import pas_response_bundle
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Span, Verdict
-from server.pas.versions import VERSIONS
+from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
 from server.services import Services
 from server.store import Transaction, cases, events, work_items
@@ -98,10 +96,10 @@ class Desk:
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
             line = waiting.line
-            span, units = _span(line, terms), terms.units or _units(line)
+            span, units = span_of(line, terms), terms.units or units_of(line)
             code = terms.code or line.cpt
             number = casebook.grant(tx, waiting.case, line, code, span, units, now)
-            if code == line.cpt and units == _units(line):
+            if code == line.cpt and units == units_of(line):
                 return Certified(number, now.date(), span, units, review)
             return Modified(number, now.date(), span, code, units, terms.why, review)
 
@@ -149,17 +147,12 @@ class Desk:
             waiting = self._waiting(tx, item)
             line = waiting.line.now(reached(tx, waiting, now), now)
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
-            casebook.settle(tx, waiting.case, line, self._answer(waiting.case, now), now)
+            answer = answer_of(waiting.case, self.services.fhir_base, now)
+            casebook.settle(tx, waiting.case, line, answer, now)
             casebook.tell(tx, waiting.case.id, line, review.actor, now)
             read = casebook.read_again(tx, waiting.case).read
             notices.tell(tx, self.services.work, waiting.case, read, now)
             return replace(waiting, line=line)
-
-    def _answer(self, row: stored.PaCase, now: dt.datetime) -> Callable[[Case], Resource]:
-        """The response Bundle of the case in the words of the base it came to."""
-        version = VERSIONS[row.version]
-        base = self.services.fhir_base(version.name)
-        return lambda case: pas_response_bundle(version, case, base, now)
 
     def _found(self, tx: Transaction, item_id: str) -> stored.WorkItem:
         item = work_items.by_id(tx, item_id)
@@ -186,7 +179,7 @@ def history(tx: Transaction, case_id: str) -> list[Resource]:
     ]
 
 
-def _span(line: Standing, terms: Terms) -> Span:
+def span_of(line: Standing, terms: Terms) -> Span:
     said = line.determination
     planned = dt.date.fromisoformat(said["planned"] or said["day_zero"])
     start = terms.start or planned
@@ -196,7 +189,7 @@ def _span(line: Standing, terms: Terms) -> Span:
     return Span(start, end)
 
 
-def _units(line: Standing) -> Decimal:
+def units_of(line: Standing) -> Decimal:
     return Decimal(str(line.determination["units"]))
 
 

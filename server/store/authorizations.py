@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from server.store import Transaction
 from server.store.tables import Authorization
@@ -19,6 +19,14 @@ def new_number() -> str:
     return "PA" + base64.b32encode(secrets.token_bytes(10)).decode()
 
 
+def alone(tx: Transaction, member_key: str) -> None:
+    """From here to the end of the transaction nobody else looks for, or grants, an authorization of this
+    member: two requests for one order at the same moment end in one number. On SQLite nobody else writes
+    anyway."""
+    if tx.get_bind().dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(member_key, 0))))
+
+
 def issue(tx: Transaction, authorization: Authorization) -> None:
     tx.add(authorization)
     tx.flush()
@@ -26,6 +34,11 @@ def issue(tx: Transaction, authorization: Authorization) -> None:
 
 def by_number(tx: Transaction, number: str) -> Authorization | None:
     return tx.get(Authorization, number)
+
+
+def hold(tx: Transaction, number: str) -> Authorization | None:
+    """The authorization, for this transaction alone until it ends; None where it was not issued here."""
+    return tx.get(Authorization, number, with_for_update=True)
 
 
 def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization | None:

@@ -32,6 +32,16 @@ def of_chain(tx: Transaction, chain_id: str, kind: str) -> Sequence[PaEvent]:
     return tx.scalars(asked.order_by(PaEvent.id)).all()
 
 
+def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:
+    """Events of a kind in any case of a member, oldest first."""
+    asked = (
+        select(PaEvent)
+        .join(PaCase, PaCase.id == PaEvent.case_id)
+        .where(PaCase.member_key == member_key, PaEvent.kind == kind)
+    )
+    return tx.scalars(asked.order_by(PaEvent.id)).all()
+
+
 def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:
     """Events of these kinds in [start, end), oldest first."""
     asked = select(PaEvent).where(PaEvent.kind.in_(kinds), PaEvent.at >= start, PaEvent.at < end)

@@ -1,0 +1,123 @@
+"""Extensions and renewals: a request about an authorization that there is already (X12 1322, `4` and `R`).
+
+An extension keeps the number and adds 30 days, once, while the authorization is valid and nothing was done
+on it yet (policy source, section 10); it asks for no new evidence. The case that the authorization came from
+tells of the new span as well. A renewal is judged like a first request: what it quotes is told as the
+previous authorization. Both must quote a number that is this member's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from server.adjudication.authorizations import on_file
+from server.adjudication.judged import Judged
+from server.adjudication.orders import service_code, side
+from server.pas import verdict
+from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
+from server.pas.verdict import Certifiable, Certified, Denied, Modified, Span
+from server.policy.denial import Denial, Finding
+from server.policy.request import Authorization
+from server.store import Transaction, authorizations, cases, events, records
+from server.store import tables as stored
+
+Resource = dict[str, Any]
+
+LONGER = dt.timedelta(days=30)
+EXTENDED = "extended"
+GUIDELINE = "Plan rules: an authorization is extended once, by 30 days, while it is valid and unused"
+REMEDY = "Ask for a renewal (certification type R) with the findings as they are now."
+
+
+def extends(item: Resource) -> bool:
+    return certification(item) == EXTENSION
+
+
+def _tell_its_case(tx: Transaction, row: stored.Authorization, span: Span) -> None:
+    for line in cases.items(tx, row.case_id) if row.case_id else ():
+        reached = verdict.from_json(line.verdict)
+        if line.authorization_number == row.number and isinstance(reached, Certified | Modified):
+            line.verdict = verdict.to_json(msgspec.structs.replace(reached, span=span))
+    tx.flush()
+
+
+def unknown_numbers(tx: Transaction, member_key: str, items: list[Resource]) -> list[int]:
+    """Positions of the items that ask for an extension or renewal of no authorization of this member."""
+    asking = [place for place, item in enumerate(items) if certification(item) in (EXTENSION, RENEWAL)]
+    if not asking:
+        return []
+    known = {row.number for row in authorizations.of_member(tx, member_key)}
+    known |= {held.number for held in on_file(tx, member_key, records.of_member(tx, member_key))}
+    return [place for place in asking if quoted_number(items[place]) not in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension that is asked for: the line as judged, and the number it quotes."""
+
+    requested: Resource
+    judged: Judged
+
+    @property
+    def number(self) -> str:
+        return quoted_number(self.requested) or ""
+
+    def verdict(self, tx: Transaction, case_id: str, now: dt.datetime) -> Certified | Denied:
+        """Prolongs the authorization in `tx`, or says why not."""
+        row = authorizations.hold(tx, self.number)
+        against = next(self._against(tx, now), None)
+        if row is None or against is not None:
+            return self._denied(against or "it was not issued here")
+        row.span_end = row.span_end + LONGER
+        span = Span(row.span_start, row.span_end)
+        _tell_its_case(tx, row, span)
+        events.record(
+            tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
+        )
+        return Certified(row.number, row.created.date(), span, Decimal(row.units))
+
+    def rehearsed(self, tx: Transaction, now: dt.datetime) -> Certifiable | Denied:
+        """The verdict as it would be."""
+        against = next(self._against(tx, now), None)
+        held = self._held(tx)
+        if held is None or against is not None:
+            return self._denied(against or "it was not issued here")
+        return Certifiable(Span(held.start, held.end + LONGER), Decimal(self.judged.determination.units))
+
+    def _against(self, tx: Transaction, now: dt.datetime) -> Iterator[str]:
+        """What speaks against it, the plainest first."""
+        held = self._held(tx)
+        if held is None:
+            yield "it is cancelled"
+            return
+        if (held.code, held.side) != (service_code(self.judged.order), side(self.judged.order)):
+            yield "it is for another service or side"
+        if held.used:
+            yield "the service was done on it"
+        if held.end < now.date():
+            yield f"it ended on {held.end.isoformat()}"
+        told = events.of_member(tx, self.judged.member.key, EXTENDED)
+        if any(event.detail["number"] == self.number for event in told):
+            yield "it was extended before"
+
+    def _held(self, tx: Transaction) -> Authorization | None:
+        member = self.judged.member
+        found = on_file(tx, member.key, member.records)
+        return next((held for held in found if held.number == self.number), None)
+
+    def _denied(self, against: str) -> Denied:
+        finding = Finding(
+            criterion="EXT",
+            title="The authorization can be extended",
+            found=f"Authorization {self.number} cannot be extended: {against}.",
+            guideline=GUIDELINE,
+            looked_at=f"authorization {self.number} and what was done on it",
+            remedy=REMEDY,
+        )
+        return Denied(Denial("", (finding,), self.judged.determination.appeal, administrative=True))

@@ -1,0 +1,232 @@
+"""What happens to an authorization after it was granted, and to a denial: in both guide versions."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.usage import use
+from server.store import authorizations, events, records
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+
+Resource = dict[str, Any]
+
+
+def quoting(number: str, certification: str, **changes: Any) -> Resource:
+    """An item about an authorization that there is already."""
+    trace, kind, _, service = a.item()["extension"]
+    certified = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, certification),
+    }
+    quoted = {"url": extension_url("authorizationNumber"), "valueString": number}
+    return a.item(**{"extension": [trace, kind, certified, service, quoted], **changes})
+
+
+def granted(payer: Payer) -> Answer:
+    return payer.submit(a.request(*charts.meets_every_criterion()))
+
+
+def later(payer: Payer, item: Resource, *chart: Resource, **headers: str) -> Answer:
+    """Another request of the same clinic, a day later."""
+    claim = a.claim(item, id="pa-9", created="2026-11-26", identifier=[{"system": a.HOST, "value": "PA-9"}])
+    return payer.submit(a.request(*chart, claim=claim), **headers)
+
+
+def period_end(answer: Answer) -> str:
+    return str(answer.response["preAuthPeriod"]["end"])
+
+
+def test_an_extension_keeps_the_number_and_adds_thirty_days_without_new_evidence(payer: Payer) -> None:
+    first = granted(payer)
+    extended = later(payer, quoting(first.number, "4"))
+
+    assert period_end(first) == "2027-01-30"
+    assert extended.action == "A1"
+    assert extended.number == first.number
+    assert period_end(extended) == "2027-03-01"
+
+
+def test_the_case_of_an_extended_authorization_tells_the_new_span_too(payer: Payer) -> None:
+    first = granted(payer)
+    later(payer, quoting(first.number, "4"))
+
+    assert payer.read(first.url)["preAuthPeriod"]["end"] == "2027-03-01"
+    assert {period_end(found) for found in payer.inquire(a.inquiry())} == {"2027-03-01"}
+
+
+def test_an_extension_is_granted_once(payer: Payer) -> None:
+    first = granted(payer)
+    later(payer, quoting(first.number, "4"))
+    again = later(payer, quoting(first.number, "4", servicedDate="2027-02-20"))
+
+    assert again.action == "A3"
+    for owed in ("extended before", "Guideline:", "renewal", "Appeal:"):
+        assert owed in again.words
+
+
+def test_what_was_used_is_not_extended(payer: Payer) -> None:
+    first = granted(payer)
+    with payer.app.state.services.store.transaction() as tx:
+        use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
+    denied = later(payer, quoting(first.number, "4"))
+
+    assert denied.action == "A3"
+    assert "was done on it" in denied.words
+
+
+def test_another_side_is_no_extension(payer: Payer) -> None:
+    first = granted(payer)
+    left = quoting(first.number, "4", modifier=[concept(a.CPT, "LT")])
+
+    assert "another service or side" in later(payer, left).words
+
+
+@pytest.mark.parametrize("certification", ["4", "R"])
+def test_a_number_that_is_nobodys_cannot_be_extended_or_renewed(payer: Payer, certification: str) -> None:
+    answer = later(payer, quoting("PANOBODY", certification), *charts.meets_every_criterion())
+
+    assert answer.response["outcome"] == "error"
+    assert answer.response["error"][0]["code"]["coding"][0]["code"] == "AA"
+
+
+def test_an_extension_is_rehearsed_without_being_granted(payer: Payer) -> None:
+    first = granted(payer)
+    tried = later(payer, quoting(first.number, "4"), **{"X-Dry-Run": "true"})
+
+    assert tried.action == "A1"
+    assert period_end(tried) == "2027-03-01"
+    assert payer.read(first.url)["preAuthPeriod"]["end"] == "2027-01-30"
+
+
+def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> None:
+    first = granted(payer)
+    with payer.app.state.services.store.transaction() as tx:
+        use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
+    bare = later(payer, quoting(first.number, "R", servicedDate="2026-12-20"))
+    renewed = later(
+        payer,
+        quoting(first.number, "R", servicedDate="2026-12-21"),
+        *charts.meets_every_criterion(),
+    )
+
+    assert bare.action == "A4"
+    assert renewed.action == "A1"
+    assert renewed.number != first.number
+    quoted = [e for e in renewed.items[0]["extension"] if e["url"] == extension_url("authorizationNumber")]
+    assert quoted[0]["valueString"] == first.number
+
+
+def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
+    first = granted(payer)
+    with payer.app.state.services.store.transaction() as tx:
+        use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
+    again = payer.submit(
+        a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(servicedDate="2026-12-15")))
+    )
+
+    assert again.action == "A1"
+    assert again.number != first.number
+
+
+def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> None:
+    first = granted(payer)
+    bill = {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "bill",
+        "insurance": [{"focal": True, "preAuthRef": [first.number]}],
+    }
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, bill, "member:M-ANNA", services.clock())
+    again = payer.submit(
+        a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(servicedDate="2026-12-15")))
+    )
+
+    assert again.number != first.number
+
+
+def test_use_is_recorded_by_command_and_on_record(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = granted(payer)
+    told = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
+    too_much = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
+    outside = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2027-12-01")
+
+    assert told.output == f"{first.number}: 1 of 1 units used\n"
+    assert too_much.exit_code == outside.exit_code == 1
+    assert kinds(payer, first) == ["decided", "used"]
+
+
+def test_a_study_done_before_it_was_asked_for_is_denied_unless_it_was_urgent(payer: Payer) -> None:
+    chart = charts.meets_every_criterion()
+    done = a.claim(a.item(servicedDate="2026-11-19"))
+    late = payer.submit(a.request(*chart, claim=done, order=a.order(authoredOn="2026-11-20")))
+    urgent = payer.submit(
+        a.request(*chart, claim=done, order=a.order(authoredOn="2026-11-20", priority="urgent"))
+    )
+
+    assert late.action == "A3"
+    assert "after the service was done" in late.words
+    assert urgent.action == "A1"
+
+
+def test_an_appeal_that_succeeds_authorizes_what_was_denied(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = payer.submit(a.request(charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()))
+    case = denied.response["id"]
+    received = run(payer, monkeypatch, "review", "appeal", case)
+    standing = payer.read(denied.url)
+    decided = run(
+        payer, monkeypatch, "review", "outcome", case, "--by", "Dr Kim", "--why", "New film", "--overturned"
+    )
+    (found,) = payer.inquire(a.inquiry())
+
+    assert denied.action == "A3"
+    assert received.exit_code == 0, received.output
+    assert Answer({"entry": [{"resource": standing}]}).action == "A3"
+    assert decided.exit_code == 0, decided.output
+    assert found.action == "A1"
+    assert found.number in decided.output
+    with payer.app.state.services.store.reading() as tx:
+        assert authorizations.by_number(tx, found.number) is not None
+    assert kinds(payer, denied) == ["decided", "appealed", "appeal-decided", "decided"]
+
+
+def test_an_appeal_that_fails_leaves_the_denial_and_the_record(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = payer.submit(a.request(coverage=a.coverage(period={"end": "2026-06-30"})))
+    case = denied.response["id"]
+    early = run(payer, monkeypatch, "review", "outcome", case, "--by", "K", "--why", "x", "--upheld")
+    run(payer, monkeypatch, "review", "appeal", case, "--by", "member")
+    twice = run(payer, monkeypatch, "review", "appeal", case)
+    run(payer, monkeypatch, "review", "outcome", case, "--by", "K", "--why", "x", "--upheld")
+
+    assert early.exit_code == twice.exit_code == 1
+    assert Answer({"entry": [{"resource": payer.read(denied.url)}]}).action == "A3"
+    assert kinds(payer, denied) == ["decided", "appealed", "appeal-decided"]
+
+
+def test_only_a_denial_can_be_appealed(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = run(payer, monkeypatch, "review", "appeal", granted(payer).response["id"])
+
+    assert refused.exit_code == 1
+    assert "Only a denial" in refused.output
+
+
+def kinds(payer: Payer, answer: Answer) -> list[str]:
+    with payer.app.state.services.store.reading() as tx:
+        return [event.kind for event in events.of_case(tx, answer.response["id"])]
+
+
+def run(payer: Payer, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    store = payer.app.state.services.store
+    monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("TEST_CLOCK", "2026-11-25T10:00:00Z")
+    return CliRunner().invoke(app, list(arguments))
