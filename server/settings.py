@@ -6,13 +6,15 @@ relaxation of the laptop: plain http, self-made certificates, callers nobody che
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from server.clock import SetClock, wall
 
 DATABASES = ("sqlite:///", "postgresql+psycopg://")
 
@@ -83,7 +85,9 @@ class Settings(BaseSettings):
         False, "Requests may ask for rare behaviour (failure, delay) that a tester must see."
     )
     test_clock: AwareDatetime | None = _for_tests(
-        None, "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z."
+        None,
+        "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z, until POST /clock "
+        "moves it on.",
     )
 
     @field_validator("static_tokens", mode="before")
@@ -159,10 +163,7 @@ class Settings(BaseSettings):
 
     def clock(self) -> Callable[[], datetime]:
         """The only clock of the server: gives aware datetimes in UTC."""
-        fixed = self.test_clock
-        if fixed is not None:
-            return lambda: fixed
-        return lambda: datetime.now(UTC)
+        return wall if self.test_clock is None else SetClock(self.test_clock)
 
 
 def _only_for_tests(extra: object) -> bool:

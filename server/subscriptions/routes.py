@@ -34,6 +34,9 @@ Resource = dict[str, Any]
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 
+HANDSHAKE = 1.0
+"""Seconds between the answer and the handshake: a client must know the id that it is greeted under."""
+
 
 def capability(version: Version) -> Contribution:
     """What this door adds to the CapabilityStatement of the base."""
@@ -68,37 +71,39 @@ def router(services: Services, version: Version) -> APIRouter:
 
     @routes.post("", summary="Subscribe to results", status_code=201, response_class=FhirResponse)
     def create(request: Request, body: FhirBody) -> FhirResponse:
-        """201 with status `requested`; the handshake follows."""
+        """201 with status `requested`, the handshake follows; or with status `off`, and nothing does."""
         wished = _only_own(wish(json.decode_object(body), version, outbound))
         row = stored.Subscription(
             id=subscriptions.new_id(),
             client=caller(request),
             version=version,
-            status="requested",
+            status="off" if wished.off else "requested",
             resource={},
             created=services.clock(),
         )
         row.resource = {**wished.resource, "id": row.id}
         with services.store.transaction() as tx:
             subscriptions.keep(tx, row, wished.organizations)
-            _begin(tx, row)
+            if not wished.off:
+                _begin(tx, row)
         return FhirResponse(
             rendered(row), status_code=201, headers={"Location": f"{base}/Subscription/{row.id}"}
         )
 
     @routes.put("/{subscription_id}", summary="Change a subscription", response_class=FhirResponse)
     def update(request: Request, subscription_id: str, body: FhirBody) -> FhirResponse:
-        """Begins anew with a handshake, or with status `off` stops."""
+        """Begins anew with a handshake, then what was owed before; or with status `off` stops."""
         wished = _only_own(wish(json.decode_object(body), version, outbound))
         if wished.resource.get("id") != subscription_id:
             place = "Subscription.id"
             raise InvalidRequest(Issue("value", place, "The id must be that of the address."))
         with services.store.transaction() as tx:
-            row = _own(tx, request, subscription_id)
+            row = _own(tx, request, subscription_id, changing=True)
             row.resource, row.version = wished.resource, version
             row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
             row.leased = None  # a changed address is tried at once, however long the old one was to wait
             subscriptions.keep(tx, row, wished.organizations)
+            subscriptions.supersede(tx, row)
             if not wished.off:
                 _begin(tx, row)
         return FhirResponse(rendered(row))
@@ -106,7 +111,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.delete("/{subscription_id}", summary="Unsubscribe", status_code=204)
     def delete(request: Request, subscription_id: str) -> Response:
         with services.store.transaction() as tx:
-            subscriptions.remove(tx, _own(tx, request, subscription_id))
+            subscriptions.remove(tx, _own(tx, request, subscription_id, changing=True))
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
@@ -168,10 +173,14 @@ def router(services: Services, version: Version) -> APIRouter:
 
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())
-        topic.wake(tx, services.work, row.id)
+        topic.wake_later(tx, services.work, row.id, delay=HANDSHAKE)
 
-    def _own(tx: Transaction, request: Request, subscription_id: str) -> stored.Subscription:
-        row = subscriptions.by_id(tx, subscription_id)
+    def _own(
+        tx: Transaction, request: Request, subscription_id: str, changing: bool = False
+    ) -> stored.Subscription:
+        row = (
+            subscriptions.hold(tx, subscription_id) if changing else subscriptions.by_id(tx, subscription_id)
+        )
         if row is None or row.client != caller(request):
             raise NotFound("There is no Subscription with this id, or it is another client's.")
         return row
