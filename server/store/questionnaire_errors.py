@@ -13,5 +13,8 @@ def keep(tx: Transaction, error: QuestionnaireError) -> None:
     tx.flush()
 
 
-def newest(tx: Transaction, limit: int = 100) -> Sequence[QuestionnaireError]:
-    return tx.scalars(select(QuestionnaireError).order_by(QuestionnaireError.id.desc()).limit(limit)).all()
+def newest(tx: Transaction, limit: int = 100, questionnaire: str = "") -> Sequence[QuestionnaireError]:
+    """The newest first; where `questionnaire` is given, those whose canonical has that text in it."""
+    named = QuestionnaireError.questionnaire.contains(questionnaire, autoescape=True)
+    asked = select(QuestionnaireError).where(named).order_by(QuestionnaireError.id.desc())
+    return tx.scalars(asked.limit(limit)).all()
