@@ -1,0 +1,206 @@
+"""Cases put to the CRD door: each becomes an order-sign call with its whole chart prefetched, over HTTP on
+both bases, each with a clean store, and the answer is compared with what the case expects
+(`davinci-payer policy test --door crd`).
+
+Like `commands`, this stands above the application.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import delete
+
+from server import logs
+from server.adjudication.members import member_key
+from server.app import create_app
+from server.crd.coverage_information import COVERAGE_INFORMATION
+from server.fhir import json
+from server.fhir.extensions import extension, value, values
+from server.policy.cases import Case, Expected
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision
+from server.services import GUIDES
+from server.settings import Settings
+from server.store import Store, assertions, records
+from server.store.tables import Table
+
+Resource = dict[str, Any]
+
+EHR = "https://ehr.example/fhir"
+JSON = {"Content-Type": "application/json"}
+
+
+def door(catalog: Catalog) -> CrdDoor:
+    """The way to put a case to this door; the application's own log is not wanted here."""
+    logs.configure(io.StringIO())
+    return CrdDoor(catalog)
+
+
+class CrdDoor:
+    """`differences` plays a case on r2.0 and on r2.2. Cases of one day share an application; its store is
+    emptied before each."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._folder = tempfile.TemporaryDirectory()
+        self._apps: dict[dt.datetime, FastAPI] = {}
+
+    def differences(self, case: Case, expected: Expected) -> Sequence[str]:
+        return [
+            f"r{version}: {difference}"
+            for version in GUIDES
+            for difference in self._differences_on(version, case, expected)
+        ]
+
+    def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
+        app = self._app(case.now)
+        store: Store = app.state.services.store
+        _empty(store)
+        load(store, case)
+        answered = TestClient(app).post(
+            f"/r{version}/cds-services/order-sign", content=json.encode(call_of(case)), headers=JSON
+        )
+        body = json.decode_object(answered.content)
+        if answered.status_code != 200:
+            yield f"status {answered.status_code}: {body}"
+            return
+        yield from self._compared(store, body, case, expected)
+
+    def _app(self, now: dt.datetime) -> FastAPI:
+        if now not in self._apps:
+            database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
+            settings = Settings(
+                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
+                database_url=f"sqlite:///{database}",
+                test_clock=now,
+            )
+            self._apps[now] = create_app(settings)
+        return self._apps[now]
+
+    def _compared(self, store: Store, body: Resource, case: Case, expected: Expected) -> Iterator[str]:
+        information = information_of(body, case.order)
+        if information is None:
+            yield "the order came back without coverage information"
+            return
+        told = Told(information)
+        yield from told.otherwise_than(expected)
+        with store.reading() as tx:
+            kept = assertions.by_id(tx, told.assertion_id)
+            if kept is None:
+                yield "the assertion is not kept"
+                return
+            yield from _kept_otherwise(kept.determination, expected)
+
+
+class Told:
+    """What coverage information says."""
+
+    def __init__(self, information: Resource) -> None:
+        def one(url: str) -> Any:
+            return value(extension(information, url))
+
+        self.covered = one("covered")
+        self.authorization = one("pa-needed")
+        self.document = one("doc-needed")
+        self.number = one("satisfied-pa-id")
+        self.assertion_id = str(one("coverage-assertion-id"))
+        self.forms = values(information, "questionnaire")
+        self.words = " ".join(str(reason.get("text", "")) for reason in values(information, "reason"))
+
+    def otherwise_than(self, expected: Expected) -> Iterator[str]:
+        match expected.decision:
+            case Decision.APPROVE if expected.pa_needed:
+                if (self.authorization, bool(self.number)) != ("satisfied", True):
+                    yield f"pa-needed {self.authorization} with number {self.number}: {self.words}"
+            case Decision.APPROVE:
+                if self.authorization not in ("no-auth", "satisfied"):
+                    yield f"pa-needed {self.authorization}, expected no-auth or satisfied: {self.words}"
+            case Decision.MORE_INFO:
+                if self.authorization != "auth-needed" or self.document is None or not self.forms:
+                    yield f"pa-needed {self.authorization}, doc-needed {self.document}: {self.words}"
+            case Decision.DENY | Decision.PEND:
+                if self.covered == "not-covered":
+                    if self.authorization is not None or expected.unmet != ("G-COV",):
+                        yield f"not covered: {self.words}"
+                elif (self.authorization, self.document, self.forms) != ("auth-needed", None, []):
+                    yield f"pa-needed {self.authorization}, doc-needed {self.document}: {self.words}"
+
+
+def _kept_otherwise(kept: Resource, expected: Expected) -> Iterator[str]:
+    """The determination behind the answer; where a person denies, what the rules recommend counts."""
+    wanted = expected.decision
+    decision = kept["recommended"] if kept["recommended"] == wanted else kept["decision"]
+    for name, found, hoped in (
+        ("decision", decision, wanted),
+        ("unmet", sorted(kept["unmet"]), sorted(expected.unmet)),
+        ("unknown", sorted(kept["unknown"]), sorted(expected.unknown)),
+        ("theme", kept["theme"], expected.denial_theme),
+    ):
+        if found != hoped:
+            yield f"{name}: {found}, expected {hoped}"
+
+
+def information_of(body: Resource, order: Any) -> Resource | None:
+    """The coverage information that a response puts on an order."""
+    for action in body["systemActions"]:
+        resource = action["resource"]
+        if (resource["resourceType"], resource["id"]) == (order["resourceType"], order["id"]):
+            return extension(resource, COVERAGE_INFORMATION)
+    return None
+
+
+def _empty(store: Store) -> None:
+    with store.transaction() as tx:
+        for table in reversed(Table.metadata.sorted_tables):
+            tx.execute(delete(table))
+
+
+def load(store: Store, case: Case) -> None:
+    """The payer's own records of the case."""
+    key = member_key(case.coverage, case.patient)
+    with store.transaction() as tx:
+        for record in case.records:
+            of_all = record["resourceType"] == "Location"
+            records.put(tx, dict(record), None if of_all else key, case.now)
+
+
+def call_of(case: Case) -> Resource:
+    """The order-sign call an EHR would make, with everything it has on the patient."""
+    by_type: dict[str, list[Resource]] = {}
+    for resource in (*case.parties, *case.clinical):
+        if resource["resourceType"] != "Patient":
+            by_type.setdefault(resource["resourceType"], []).append(dict(resource))
+    return {
+        "hook": "order-sign",
+        "hookInstance": str(uuid4()),
+        "context": {
+            "userId": case.order["requester"]["reference"],
+            "patientId": case.patient["id"],
+            "draftOrders": _bundle("collection", [case.order, *case.siblings]),
+        },
+        "prefetch": {
+            "patient": case.patient,
+            "coverage": _bundle("searchset", [case.coverage]),
+            **{kind: _bundle("searchset", found) for kind, found in by_type.items()},
+        },
+    }
+
+
+def _bundle(kind: str, resources: Sequence[Any]) -> Resource:
+    return {
+        "resourceType": "Bundle",
+        "type": kind,
+        "entry": [
+            {"fullUrl": f"{EHR}/{resource['resourceType']}/{resource['id']}", "resource": resource}
+            for resource in resources
+        ],
+    }
