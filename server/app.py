@@ -28,6 +28,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from server import logs, web
+from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import Unavailable
@@ -59,6 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The whole server over one database, migrated and ready. Raises when the database cannot be opened."""
     store, catalog = Store.open(settings.database_url), the_catalog()
     clock = settings.clock()
+    if settings.members_file:
+        loading.load_file(store, settings.members_file, clock())
     services = Services(
         settings=settings,
         store=store,

@@ -21,6 +21,7 @@ from rich.table import Table
 import server
 from server import background, logs, tls
 from server.app import create_app
+from server.fhir.errors import FhirError
 from server.services import GUIDES
 from server.settings import Settings
 
@@ -48,7 +49,12 @@ def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
     settings = load_settings()
     logs.configure()
-    application = create_app(settings)
+    try:
+        application = create_app(settings)
+    except FhirError as refused:
+        for issue in refused.issues:
+            typer.echo(f"MEMBERS_FILE: {', '.join(issue.expressions)}: {issue.diagnostics}", err=True)
+        raise typer.Exit(2) from None
     config = uvicorn.Config(
         application,
         host=settings.host,

@@ -9,6 +9,7 @@ from typing import Any
 from server.adjudication import table
 from server.adjudication.authorizations import SPAN, day_of_service, good_for, on_file
 from server.adjudication.judged import Judged
+from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, payors
 from server.adjudication.orders import day_zero, order_key, service_code, side
 from server.policy.catalog import Catalog
@@ -128,7 +129,7 @@ class Adjudicator:
             key=key,
             coverage=self._coverage_of_record(own, coverage),
             known=known,
-            records=[*own, *records.of_kind(tx, "Location")],
+            records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
             order_key=order,
         )

@@ -180,11 +180,10 @@ class Plan:
     catalog: Catalog = field(repr=False, compare=False)
 
     def parameters(self, policy: Policy) -> dict[str, Any]:
-        """What the policy's CQL is told of this plan."""
+        """What the policy's CQL is told of this plan; whom it exempts depends on the day, too."""
         return {
             **self.benefit_manager.parameters(policy),
             "paNeeded": self.imaging_needs_authorization,
-            "goldCards": list(self.gold_cards),
         }
 
 

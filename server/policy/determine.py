@@ -15,15 +15,15 @@ from server.fhir.dates import first_day
 from server.policy.advice import advice_on
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
+from server.policy.exemptions import gold_cards
 from server.policy.line import line_of, planned_day
+from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.words import criterion_of, reason_of
 
 SPAN = dt.timedelta(days=60)
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
-PAYER_ONLY = frozenset({"Claim", "ExplanationOfBenefit", "ClaimResponse"})
-DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 MOST_WHAT_IFS = 16
 
 
@@ -63,9 +63,13 @@ def evaluated(
     """The policy's defines for this order, evaluated as they are asked for; `held` is on file already."""
     return plan.catalog.engine.evaluate(
         policy.library,
-        data=[*_readable(chart), *member.records],
+        data=readable(order, chart, member),
         parameters={
             **plan.parameters(policy),
+            "goldCards": [
+                *plan.gold_cards,
+                *gold_cards(member.records, first_day(order.get("authoredOn")) or now.date()),
+            ],
             "Order": order,
             "Coverage": member.coverage,
             "memberKnown": member.known,
@@ -226,15 +230,6 @@ def _unlocated(line: Line, day_zero: dt.date, planned: dt.date | None, plan: Pla
         appeal=plan.appeal,
         title="MRI of a limb",
     )
-
-
-def _readable(chart: Chart) -> Iterator[Resource]:
-    """What a client may say: everything but what only the payer's own records can prove."""
-    for resource in chart.resources:
-        kind = resource.get("resourceType")
-        distance = any(e.get("url") == DISTANCE for e in resource.get("extension") or [])
-        if kind not in PAYER_ONLY and not (kind == "Location" and distance):
-            yield resource
 
 
 def _authorization(member: Member, line: Line, on: dt.date) -> Authorization | None:

@@ -20,6 +20,7 @@ class Libraries:
     def __init__(self, folder: Path, publisher: str) -> None:
         self._folder = folder
         self._publisher = publisher
+        self._made: dict[str, dict[str, Any]] = {}
         self.elm: Mapping[str, dict[str, Any]] = {
             path.stem: json.decode_object(path.read_bytes()) for path in sorted(folder.glob("elm/*.json"))
         }
@@ -45,7 +46,12 @@ class Libraries:
         return found
 
     def fhir(self, name: str) -> dict[str, Any]:
-        """Library, FHIR R4. KeyError where there is none of that name."""
+        """Library, FHIR R4, made when it is first asked for. KeyError where there is none of that name."""
+        if name not in self._made:
+            self._made[name] = self._fhir(name)
+        return self._made[name]
+
+    def _fhir(self, name: str) -> dict[str, Any]:
         elm = self.elm[name]["library"]
         depends_on, needs = _depends_on(elm), _data_requirements(elm)
         source = self._folder / f"{name}.cql"

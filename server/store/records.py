@@ -39,11 +39,10 @@ def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, A
     return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
 
 
-def of_kind(tx: Transaction, kind: str) -> list[dict[str, Any]]:
-    """Every resource of a kind: network locations, gold cards, members."""
-    return _resources(
-        tx.scalars(select(PayerRecord).where(PayerRecord.kind == kind).order_by(PayerRecord.id)).all()
-    )
+def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
+    """Every resource of these kinds: network locations, gold cards, members."""
+    asked = select(PayerRecord).where(PayerRecord.kind.in_(kinds))
+    return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
 
 
 def _resources(rows: Sequence[PayerRecord]) -> list[dict[str, Any]]:

@@ -1,0 +1,37 @@
+"""`davinci-payer load FILE…`: the payer's own records, into the store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.adjudication import loading
+from server.fhir.errors import FhirError
+from server.store import Store
+
+app = typer.Typer()
+
+
+@app.command()
+def load(
+    files: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="FHIR Bundles or ndjson files.")
+    ],
+) -> None:
+    """Load members, claims history, authorizations of old, network locations and gold cards; a file is loaded
+    whole or not at all, and may be loaded again."""
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import load_settings
+
+    settings = load_settings()
+    store = Store.open(settings.database_url)
+    try:
+        for file in files:
+            loaded = loading.load_file(store, file, settings.clock()())
+            typer.echo(f"{file.name}: " + ", ".join(f"{many} {kind}" for kind, many in loaded.items()))
+    except FhirError as error:
+        for issue in error.issues:
+            typer.echo(f"{file.name}: {', '.join(issue.expressions)}: {issue.diagnostics}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        store.close()

@@ -1,0 +1,56 @@
+"""What the rules may read: of the chart what is the patient's, of the payer's records what proves a thing.
+
+A chart may hold more than was asked for: another patient's report, a subscriber's Patient beside the
+child's, an ExplanationOfBenefit the sender wrote. Another patient's data never decides, and what only the
+payer can prove comes from the payer's records alone. Those name the patient by ids of the payer's own; only
+what is this member's is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from server.fhir.references import type_and_id
+from server.policy.request import Chart, Member, Resource
+
+PAYER_ONLY = frozenset({"Claim", "ExplanationOfBenefit", "ClaimResponse"})
+ENROLMENT = frozenset({"Patient", "Coverage", "Group"})
+DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
+_SUBJECTS = ("subject", "patient", "individual")
+
+
+def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
+    """The data of one evaluation: the order's patient, what is known of them, and the payer's records."""
+    named = type_and_id(order.get("subject"))
+    patient = named[1] if named and named[0] == "Patient" else ""
+    own = [resource for resource in chart.resources if _is_clients(resource) and _is_of(resource, patient)]
+    proven = [record for record in member.records if record.get("resourceType") not in ENROLMENT]
+    return [*_one_patient(own), *proven]
+
+
+def _is_clients(resource: Resource) -> bool:
+    distance = any(each.get("url") == DISTANCE for each in resource.get("extension") or [])
+    return resource.get("resourceType") not in PAYER_ONLY and not distance
+
+
+def _is_of(resource: Resource, patient: str) -> bool:
+    """Whatever names no patient, or names one in a way that tells nothing, counts as the patient's."""
+    if not patient:
+        return True
+    if resource.get("resourceType") == "Patient":
+        return resource.get("id") in (patient, None)
+    subjects = (type_and_id(resource.get(name)) for name in _SUBJECTS if isinstance(resource.get(name), dict))
+    return all(subject[1] == patient for subject in subjects if subject and subject[0] == "Patient")
+
+
+def _one_patient(resources: list[Resource]) -> Iterator[Resource]:
+    """Where the order does not say whose it is and several people are there, nobody's age and sex count."""
+    people = [resource for resource in resources if resource.get("resourceType") == "Patient"]
+    alike = all(person == people[0] for person in people)
+    seen = False
+    for resource in resources:
+        if resource.get("resourceType") != "Patient":
+            yield resource
+        elif alike and not seen:
+            seen = True
+            yield resource

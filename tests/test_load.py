@@ -1,0 +1,240 @@
+"""The payer loads its own records, and every door knows them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from server.app import create_app
+from server.cli import app
+from server.fhir import json
+from server.settings import Settings
+from tests.crd import builders as ehr
+from tests.crd.conftest import Crd
+
+Resource = dict[str, Any]
+
+MEMBER = {
+    "resourceType": "Patient",
+    "id": "p-1",
+    "name": [{"family": "Berg", "given": ["Anna"]}],
+}
+ENROLLED = ehr.coverage("M-1", id="c-1", beneficiary={"reference": "Patient/p-1"})
+EARLIER = {
+    "resourceType": "ClaimResponse",
+    "id": "a-1",
+    "status": "active",
+    "type": ehr.concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+    "use": "preauthorization",
+    "patient": {"reference": "Patient/p-1"},
+    "created": "2026-11-01",
+    "insurer": {"display": "The payer that was"},
+    "outcome": "complete",
+    "preAuthRef": "OLD-7",
+    "preAuthPeriod": {"start": "2026-11-01", "end": "2026-12-31"},
+    "addItem": [
+        {
+            "productOrService": ehr.concept(ehr.CPT, "73221"),
+            "modifier": [ehr.concept(ehr.CPT, "RT")],
+            "adjudication": [
+                {"category": ehr.concept("http://terminology.hl7.org/CodeSystem/adjudication", "submitted")}
+            ],
+        }
+    ],
+}
+
+
+def gold_cards(*holders: Resource) -> Resource:
+    return {
+        "resourceType": "Group",
+        "id": "gold",
+        "type": "practitioner",
+        "actual": True,
+        "name": "Exempt from prior authorization of imaging",
+        "member": list(holders),
+    }
+
+
+def holder(npi: str, **member: Any) -> Resource:
+    identifier = {"system": "http://hl7.org/fhir/sid/us-npi", "value": npi}
+    return {"entity": {"identifier": identifier}, **member}
+
+
+class Payer:
+    """A server over one database, which `davinci-payer load` fills from outside."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self._settings = {
+            "database_url": f"sqlite:///{folder / 'payer.db'}",
+            "test_clock": f"{ehr.DAY.isoformat()}T12:00:00Z",
+        }
+        for name, value in self._settings.items():
+            monkeypatch.setenv(name.upper(), value)
+        self._clients: dict[str, TestClient] = {}
+
+    def load(self, *resources: Resource, lines: bool = False) -> Any:
+        file = self.folder / "records.json"
+        bundle = {"resourceType": "Bundle", "type": "collection"}
+        entries = [{"resource": resource} for resource in resources]
+        whole = json.encode({**bundle, "entry": entries})
+        file.write_bytes(b"\n".join(map(json.encode, resources)) + b"\n" if lines else whole)
+        return CliRunner().invoke(app, ["load", str(file)])
+
+    def ask(self, order: Resource, insurance: Resource, **settings: Any) -> Resource:
+        """What CRD says of the order on r2.2."""
+        http = self.http(**settings)
+        sent = ehr.prefetch([], insurance)
+        return Crd(http, "2.2", http.app)(ehr.sign(order, sent=sent)).information  # type: ignore[arg-type]
+
+    def http(self, **settings: Any) -> TestClient:
+        if str(settings) not in self._clients:
+            application = create_app(Settings(_env_file=None, **self._settings, **settings))
+            self._clients[str(settings)] = TestClient(application)
+        return self._clients[str(settings)]
+
+    def unknown(self, order: Resource, insurance: Resource) -> list[str]:
+        """Criteria of which the payer knows too little."""
+        assertion = self.ask(order, insurance)["coverage-assertion-id"]
+        return list(self.http().get(f"/why/{assertion}").json()["unknown"])
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.app.state.services.store.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def payer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Payer]:
+    payer = Payer(tmp_path, monkeypatch)
+    yield payer
+    payer.close()
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["a Bundle", "ndjson"])
+def test_an_authorization_of_old_satisfies_the_order(payer: Payer, lines: bool) -> None:
+    done = payer.load(EARLIER, MEMBER, ENROLLED, lines=lines)
+    assert done.exit_code == 0, done.output
+    assert "1 ClaimResponse, 1 Coverage, 1 Patient" in done.output
+    said = payer.ask(ehr.shoulder(), ehr.coverage("M-1"))
+    assert (said["pa-needed"], said["satisfied-pa-id"]) == ("satisfied", "OLD-7")
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-2"))["pa-needed"] == "auth-needed"
+
+
+def test_a_bill_that_quotes_it_has_spent_it(payer: Payer) -> None:
+    bill = {
+        "resourceType": "Claim",
+        "id": "bill",
+        "status": "active",
+        "type": ehr.concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+        "use": "claim",
+        "patient": {"reference": "Patient/p-1"},
+        "created": "2026-11-10",
+        "provider": {"display": "Imaging centre"},
+        "priority": ehr.concept("http://terminology.hl7.org/CodeSystem/processpriority", "normal"),
+        "insurance": [
+            {
+                "sequence": 1,
+                "focal": True,
+                "coverage": {"reference": "Coverage/c-1"},
+                "preAuthRef": ["OLD-7"],
+            }
+        ],
+    }
+    payer.load(MEMBER, ENROLLED, EARLIER)
+    assert payer.load(bill).exit_code == 0, "its Coverage was loaded earlier"
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "auth-needed"
+
+
+def test_bills_prove_the_therapy_that_the_chart_leaves_out(payer: Payer) -> None:
+    def billed(number: int, before: int) -> Resource:
+        return {
+            "resourceType": "ExplanationOfBenefit",
+            "id": f"bill-{number}",
+            "status": "active",
+            "type": ehr.concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+            "use": "claim",
+            "patient": {"reference": "Patient/p-1"},
+            "created": ehr.day(before),
+            "insurer": {"display": "Example Health Plan"},
+            "provider": {"display": "Hand clinic"},
+            "outcome": "complete",
+            "insurance": [{"focal": True, "coverage": {"reference": "Coverage/c-1"}}],
+            "item": [
+                {
+                    "sequence": 1,
+                    "productOrService": ehr.concept(ehr.CPT, "97110"),
+                    "servicedDate": ehr.day(before),
+                }
+            ],
+        }
+
+    bills = [billed(number, before) for number, before in enumerate(range(63, 6, -7))]
+    assert "CC-DUR" in payer.unknown(ehr.shoulder(), ehr.coverage("M-1"))
+    assert payer.load(MEMBER, ENROLLED, *bills).exit_code == 0
+    assert "CC-DUR" not in payer.unknown(ehr.shoulder(), ehr.coverage("M-1"))
+    assert "CC-DUR" in payer.unknown(ehr.shoulder(), ehr.coverage("M-2"))
+
+
+def test_a_file_loaded_again_replaces_what_it_brought(payer: Payer) -> None:
+    payer.load(MEMBER, ENROLLED, EARLIER)
+    payer.load({**EARLIER, "preAuthRef": "OLD-8"})
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["satisfied-pa-id"] == "OLD-8"
+
+
+def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
+    payer.load(MEMBER, ENROLLED)
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
+    stranger = payer.ask(ehr.shoulder(), ehr.coverage("M-2"), membership="registry")
+    assert stranger["covered"] == "not-covered"
+
+
+def test_members_come_by_setting_too(payer: Payer) -> None:
+    file = payer.folder / "members.ndjson"
+    file.write_bytes(b"\n".join(map(json.encode, [MEMBER, ENROLLED])))
+    settings = {"membership": "registry", "members_file": file}
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), **settings)["covered"] == "covered"
+
+
+@pytest.mark.parametrize(
+    ("listed", "needed"),
+    [
+        ([holder("1457362880")], "no-auth"),
+        ([holder("1457362880", period={"end": "2026-11-19"})], "auth-needed"),
+        ([holder("1457362880", inactive=True)], "auth-needed"),
+        ([holder("1234567893")], "auth-needed"),
+        ([], "auth-needed"),
+    ],
+    ids=["on the list", "until yesterday", "taken off", "another clinician", "an empty list"],
+)
+def test_a_gold_card_exempts_its_holder_while_it_holds(
+    payer: Payer, listed: list[Resource], needed: str
+) -> None:
+    assert payer.load(gold_cards(*listed)).exit_code == 0
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == needed
+
+
+def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
+    refused = payer.load(MEMBER, ENROLLED, {**EARLIER, "patient": {"reference": "Patient/other"}})
+    assert refused.exit_code == 1
+    assert "Bundle.entry[2].resource" in refused.output
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "not-covered"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b'{"resourceType":"Patient","id":"a"}\n{"resourceType":', "line 2"),
+        (b'{"resourceType":"Patient","id":"a","name":"Berg"}', "Patient.name"),
+        (b'{"resourceType":"Patient"}', "Patient.id"),
+        (b"members", "not valid JSON"),
+    ],
+)
+def test_a_file_that_is_no_fhir_is_refused_with_the_place(payer: Payer, text: bytes, told: str) -> None:
+    file = payer.folder / "records.json"
+    file.write_bytes(text)
+    refused = CliRunner().invoke(app, ["load", str(file)])
+    assert refused.exit_code == 1
+    assert told in refused.output
