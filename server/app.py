@@ -12,7 +12,7 @@ A door's `routes` module says which versions it speaks (`VERSIONS`) and builds i
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
 is reached (`server.security.admission`). Middlewares, from the outside: request id and log,
-CORS, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+CORS, limits, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ from importlib.util import find_spec
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -41,6 +42,7 @@ from server.policy.catalog import Catalog
 from server.review import routes as review_routes
 from server.security import routes as security_routes
 from server.security.admission import Admission
+from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store
@@ -86,6 +88,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)
     answer_errors(app)
     app.add_exception_handler(OperationalError, _database_unavailable)
+    app.add_exception_handler(PoolTimeout, _database_unavailable)
+    app.add_middleware(
+        Limits,
+        most_bytes=settings.max_body_bytes,
+        seconds=settings.body_seconds,
+        most_running=settings.max_running,
+    )
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

@@ -7,6 +7,7 @@ relaxation of the laptop: plain http, self-made certificates, callers nobody che
 
 from collections.abc import Callable
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -70,6 +71,21 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         50_000_000, ge=1_000, description="A larger request is answered 413. PAS bundles carry attachments."
     )
+    body_seconds: float = Field(30, gt=0, description="A body that takes longer to arrive is answered 408.")
+    max_running: int = Field(
+        500, ge=1, description="Requests at work at a time; one more is answered 503 and told to come again."
+    )
+    rate_limit: int = Field(
+        1200,
+        ge=0,
+        description="Requests a minute of one client (its registration may say another number), and of one "
+        "address that does not say who it is; more is answered 429. 0: no limit.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto "
+        "are believed. Links never follow a header: they begin with PUBLIC_BASE_URL.",
+    )
     unversioned_libraries: bool = Field(
         True,
         description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR "
@@ -90,7 +106,7 @@ class Settings(BaseSettings):
         "moves it on.",
     )
 
-    @field_validator("static_tokens", mode="before")
+    @field_validator("static_tokens", "trusted_proxies", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -108,6 +124,13 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if not value.startswith(DATABASES) or ":memory:" in value:
             raise ValueError(f"must begin with {' or '.join(DATABASES)} and name a database that lasts")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ip_network(text)
         return value
 
     @field_validator("members_file", "fhir_packages", "clients_file", "tls_cert", "tls_key")

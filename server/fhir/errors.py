@@ -8,6 +8,7 @@
     ├── NotFound                    404  not-found
     ├── MethodNotAllowed            405  not-supported
     ├── NotAcceptable               406  not-supported
+    ├── TimedOut                    408  timeout
     ├── Conflict                    409  conflict
     ├── Gone                        410  deleted
     ├── PreconditionFailed          412  processing     data the answer needs could not be had
@@ -119,6 +120,11 @@ class MethodNotAllowed(FhirError):
 class NotAcceptable(FhirError):
     status = 406
     code = "not-supported"
+
+
+class TimedOut(FhirError):
+    status = 408
+    code = "timeout"
 
 
 class Conflict(FhirError):

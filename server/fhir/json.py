@@ -16,6 +16,9 @@ from server.fhir.errors import InvalidJson, Issue
 MAX_DEPTH = 100
 """Levels of objects and arrays; a questionnaire with forty nested groups needs ninety."""
 
+MAX_LENGTH = 10_000
+"""Elements of one array in a request; no chart and no claim has that many."""
+
 MAX_EXPONENT = 400
 """Beyond the range of a double; a larger one costs memory when it is turned into an integer and means
 nothing."""
@@ -48,6 +51,14 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
+def refuse_long(raw: bytes) -> None:
+    """Raises InvalidJson where an array of a request has more than MAX_LENGTH elements."""
+    # An array of n elements takes n - 1 commas: few commas prove that none is too long.
+    if raw.count(b",") >= MAX_LENGTH and _longest(decode(raw)) > MAX_LENGTH:
+        problem = f"An array has more than {MAX_LENGTH} elements. Send less at a time."
+        raise InvalidJson(Issue("too-costly", diagnostics=problem))
+
+
 def encode(value: Any) -> bytes:
     """Compact JSON; a Decimal becomes a number with its digits, a date an ISO string."""
     return _ENCODER.encode(value)
@@ -74,6 +85,15 @@ def _refuse_depth(value: Any) -> None:
         ]
     if level:
         raise _too_deep()
+
+
+def _longest(value: Any) -> int:
+    """The length of the longest array; the depth was checked before."""
+    if isinstance(value, dict):
+        return max(map(_longest, value.values()), default=0)
+    if isinstance(value, list):
+        return max(len(value), max(map(_longest, value), default=0))
+    return 0
 
 
 def _refuse_duplicates(raw: bytes, value: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from server.fhir import json
 from server.fhir.errors import Issue, NotAcceptable, TooLarge, UnsupportedMediaType
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
@@ -40,9 +41,11 @@ def accepts_json(accept: str) -> bool:
 
 
 async def fhir_body(request: Request) -> bytes:
-    """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, TooLarge."""
+    """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, TooLarge, InvalidJson."""
     _refuse_foreign_content(request)
-    return await read_limited(request, request.app.state.services.settings.max_body_bytes)
+    body = await read_limited(request, request.app.state.services.settings.max_body_bytes)
+    json.refuse_long(body)
+    return body
 
 
 FhirBody = Annotated[bytes, Depends(fhir_body)]

@@ -23,6 +23,7 @@ from server.security import signed
 from server.security.caller import NOBODY, Caller, admit
 from server.security.clients import Registry
 from server.security.keys import KeyRing
+from server.security.limits import Rates
 from server.security.outbound import Outbound
 from server.security.scopes import Scopes, needs
 from server.settings import Settings
@@ -41,6 +42,7 @@ class Admission:
         self.clock = clock
         self.registry = Registry(settings.clients_file)
         self.keys = KeyRing(Outbound.of(settings))
+        self.rates = Rates()
 
     async def fhir(self, request: Request) -> None:
         """Raises Unauthorized without a valid token, Forbidden where its scopes do not suffice."""
@@ -85,6 +87,7 @@ class Admission:
         if not token and not required:
             return
         if not token:
+            self.failed(request)
             raise Unauthorized("The call carries no token. Send Authorization: Bearer with a JWT you signed.")
         if not required and self._static(token):
             return
@@ -99,9 +102,21 @@ class Admission:
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())
             await self.spend(client.id, proof)
         except signed.Refused as refused:
+            self.failed(request)
             structlog.get_logger().warning("token refused", door="crd", why=str(refused))
             raise _invalid(f"The token is not valid: {refused}.") from None
         self._admit(request, self.registry.caller(client, client.granted))
+
+    def failed(self, request: Request) -> None:
+        """Counts against the address of a request that proves nothing. Raises TooManyRequests."""
+        if not self.settings.development:
+            self.rates.take(f"address {_address(request)}", self.settings.rate_limit)
+
+    def paced(self, client: str) -> None:
+        """Counts a request of a client. Raises TooManyRequests."""
+        registered = self.registry.by_id(client)
+        a_minute = registered.rate if registered is not None else None
+        self.rates.take(f"client {client}", a_minute or self.settings.rate_limit)
 
     async def spend(self, client: str, proof: signed.Proof) -> None:
         """Raises signed.Refused where the token was used before."""
@@ -118,6 +133,7 @@ class Admission:
         if not token:
             if self.settings.development:
                 return NOBODY
+            self.failed(request)
             raise Unauthorized(
                 "Say who you are: send Authorization: Bearer with a token of the token endpoint."
             )
@@ -125,6 +141,7 @@ class Admission:
             return NOBODY
         caller = await self._holder(token)
         if caller is None:
+            self.failed(request)
             structlog.get_logger().warning("token refused", why="unknown or expired")
             raise _invalid("The token is unknown or has expired. Get another at the token endpoint.")
         return caller
@@ -148,6 +165,8 @@ class Admission:
         return any(compare_digest(token.encode(), known.encode()) for known in self.settings.static_tokens)
 
     def _admit(self, request: Request, caller: Caller) -> None:
+        if caller.client:
+            self.paced(caller.client)
         request.state.client = caller.client
         admit(caller)
 
@@ -160,6 +179,10 @@ def bearer(request: Request) -> str:
     if scheme and not token.strip():
         raise _invalid("The Authorization header has no token. Send one, or leave the header out.")
     return token.strip()
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 def below_base(path: str) -> str:

@@ -89,9 +89,11 @@ def router(admission: Admission) -> APIRouter:
         try:
             form = await _form(request)
             client = await proven_client(form)
+            admission.paced(client.id)
             granted = _granted(form, client)
             fresh = await run_in_threadpool(issue, client, granted)
         except OAuthError as error:
+            admission.failed(request)
             return _refused(error)
         structlog.get_logger().info("token issued", client=client.id)
         body = {

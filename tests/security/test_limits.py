@@ -1,0 +1,178 @@
+"""How much is too much: bodies, time, work under way, calls a minute, and a database that cannot write."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from starlette.types import Message, Receive, Scope, Send
+
+from server.fhir import json
+from server.fhir.errors import InvalidJson, TooManyRequests
+from server.security.limits import Limits, Rates
+from tests.pas import builders as a
+from tests.security.conftest import Build, Town
+
+SUBMIT = "/r2.0/fhir/Claim/$submit"
+
+
+@pytest.fixture(scope="module")
+def laptop(found_town: Build) -> Town:
+    return found_town(environment="development", cds_jwt="off", max_body_bytes=60_000)
+
+
+@pytest.mark.parametrize(
+    "path", [SUBMIT, "/r2.2/cds-services/order-sign", "/auth/token", "/review/1/approve"]
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_on_every_route(laptop: Town, path: str, chunked: bool) -> None:
+    body = b'{"a":"' + b"x" * 70_000 + b'"}'
+    content = iter([body[:30_000], body[30_000:]]) if chunked else body
+    kind = "application/x-www-form-urlencoded" if path.startswith("/auth") else "application/json"
+    answer = laptop.http.post(path, content=content, headers={"Content-Type": kind})
+
+    assert answer.status_code == 413
+    assert answer.json()["issue"][0]["code"] == "too-long"
+    assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_a_compressed_body_never_swells_here(laptop: Town, encoding: str) -> None:
+    answer = laptop.post(SUBMIT, b"\x1f\x8b" + b"\0" * 100, **{"Content-Encoding": encoding})
+    assert answer.status_code == 415
+
+
+def test_deep_nesting_and_endless_arrays_are_refused(found_town: Build) -> None:
+    town = found_town(environment="development", cds_jwt="off")
+    deep = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
+    entries = {"resourceType": "Bundle", "type": "collection", "entry": [{}] * 10_001}
+
+    for body in (deep, json.encode(entries)):
+        answer = town.post(SUBMIT, body)
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["code"] == "too-costly"
+    json.refuse_long(json.encode({"entry": [1] * 10_000}))
+    with pytest.raises(InvalidJson, match="10000"):
+        json.refuse_long(json.encode({"entry": [[1] * 10_001]}))
+
+
+async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app({"type": "http", "path": "/x", "method": "POST", "headers": [], **scope}, receive, send)
+    return sent
+
+
+def test_a_body_that_drips_is_given_up() -> None:
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    async def drips() -> Message:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    limited = Limits(reads, most_bytes=1000, seconds=0.05, most_running=1)
+    assert asyncio.run(answered(limited, drips))[0]["status"] == 408
+
+
+def test_one_request_too_many_is_told_to_come_again_and_health_is_answered() -> None:
+    async def story() -> list[int]:
+        gate = asyncio.Event()
+
+        async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["path"] != "/health":
+                await gate.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        limited = Limits(waits, most_bytes=10, seconds=1, most_running=2)
+        first = [asyncio.create_task(answered(limited, nothing)) for _ in range(2)]
+        await asyncio.sleep(0)
+        third = await answered(limited, nothing)
+        health = await answered(limited, nothing, path="/health")
+        gate.set()
+        later = [await task for task in first] + [await answered(limited, nothing)]
+        assert (b"retry-after", b"1") in third[0]["headers"]
+        return [messages[0]["status"] for messages in (third, health, *later)]
+
+    assert asyncio.run(story()) == [503, 200, 200, 200, 200]
+
+
+def test_a_bucket_empties_and_fills_again() -> None:
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    for _ in range(60):
+        rates.take("harbour", 60)
+    with pytest.raises(TooManyRequests) as refused:
+        rates.take("harbour", 60)
+    assert refused.value.headers["Retry-After"] == "1"
+    rates.take("hillside", 60)
+    now[0] = 1.0
+    rates.take("harbour", 60)
+
+
+def test_a_client_that_asks_too_often_waits_and_another_does_not(found_town: Build) -> None:
+    town = found_town(rate_limit=5)
+    busy, calm = town.token("harbour"), town.token("hillside")
+    statuses = [town.get("/r2.0/fhir/Questionnaire", busy).status_code for _ in range(6)]
+    refused = town.get("/r2.0/fhir/Questionnaire", busy)
+
+    assert statuses[:4] == [200] * 4
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+    assert refused.json()["issue"][0]["code"] == "throttled"
+    assert town.get("/r2.0/fhir/Questionnaire", calm).status_code == 200
+
+
+def test_guessing_tokens_is_slow(found_town: Build) -> None:
+    town = found_town(rate_limit=5)
+    statuses = [town.get("/r2.0/fhir/Questionnaire", "guess").status_code for _ in range(7)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert town.get("/health").status_code == 200
+
+
+def test_a_full_disk_is_a_clear_error_and_nothing_half_is_left(found_town: Build) -> None:
+    town = found_town(environment="development", cds_jwt="off")
+    store = town.app.state.services.store
+
+    def shrink(connection: sqlite3.Connection, record: object = None) -> None:
+        connection.execute("PRAGMA max_page_count=1")
+
+    store.engine.dispose()
+    event.listen(store.engine, "connect", shrink)
+    full = town.post(SUBMIT, a.request())
+    event.remove(store.engine, "connect", shrink)
+    store.engine.dispose()
+
+    assert full.status_code == 503
+    assert full.headers["retry-after"]
+    assert full.json()["issue"][0]["code"] == "transient"
+    assert town.post(SUBMIT, a.request()).json()["entry"][0]["resource"]["outcome"]
+
+
+def test_a_locked_database_is_a_clear_error_and_passes(found_town: Build) -> None:
+    town = found_town(environment="development", cds_jwt="off")
+    store = town.app.state.services.store
+
+    def impatient(connection: sqlite3.Connection, record: object = None) -> None:
+        connection.execute("PRAGMA busy_timeout=1")
+
+    store.engine.dispose()
+    event.listen(store.engine, "connect", impatient)
+    other = sqlite3.connect(store.engine.url.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert town.post(SUBMIT, a.request()).status_code == 503
+    other.execute("ROLLBACK")
+    other.close()
+    assert town.post(SUBMIT, a.request()).status_code == 200
