@@ -12,7 +12,8 @@ the policy knows; not the store.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -28,6 +29,10 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite lets one write at a time, and has the others look again after longer and longer naps.
+        self._turn: AbstractContextManager[object] = (
+            Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        )
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -42,19 +47,26 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Read and write. On SQLite writers queue up here, so what was read cannot change before it is
-        acted on."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        acted on; on PostgreSQL whoever acts on a row holds it first (`cases.hold`, `subscriptions.hold`,
+        `authorizations.alone`)."""
+        with self._turn, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Read only, from one consistent state."""
-        engine = self.engine.execution_options(sqlite_begin="BEGIN")
+        engine = self.engine.execution_options(**_READING[self.engine.dialect.name])
         with Session(engine, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+_READING: dict[str, dict[str, Any]] = {
+    "sqlite": {"sqlite_begin": "BEGIN"},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 
 
 def _speak_sqlite(engine: Engine) -> None:

@@ -1,0 +1,273 @@
+"""What the store promises, on either kind of database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from server.store import Store, authorizations, cases, repeats, subscriptions, work_items
+from server.store import tables as stored
+from server.store.tables import Table
+from tests.conftest import DATABASES, NewDatabase, empty
+
+NOW = dt.datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def opened(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Store]:
+    store = Store.open(new_database(request.param))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(opened: Store) -> Store:
+    empty(opened)
+    return opened
+
+
+def case(case_id: str = "c", **changes: Any) -> stored.PaCase:
+    return stored.PaCase(
+        **{
+            "id": case_id,
+            "chain_id": case_id,
+            "version": "2.2",
+            "client": "",
+            "member_key": "anna",
+            "status": "open",
+            "request": b"{}",
+            "rejections": [],
+            "response": {},
+            "created": NOW,
+            "updated": NOW,
+            **changes,
+        }
+    )
+
+
+def name() -> stored.PaIdentifier:
+    return stored.PaIdentifier(case_id="c", system="s", value="v", kind="claim")
+
+
+def authorization(number: str, **changes: Any) -> stored.Authorization:
+    return stored.Authorization(
+        **{
+            "number": number,
+            "version": "2.2",
+            "client": "",
+            "member_key": "anna",
+            "order_key": "order",
+            "cpt": "73221",
+            "side": "RT",
+            "status": "active",
+            "span_start": NOW.date(),
+            "span_end": NOW.date(),
+            "units": 1,
+            "used": 0,
+            "door": "pas",
+            "order": {},
+            "determination": {},
+            "created": NOW,
+            **changes,
+        }
+    )
+
+
+def work_item(**changes: Any) -> stored.WorkItem:
+    return stored.WorkItem(
+        **{
+            "id": "w",
+            "case_id": "c",
+            "sequence": 1,
+            "recommendation": "review",
+            "reason": "",
+            "due": NOW,
+            "status": "open",
+            "created": NOW,
+            **changes,
+        }
+    )
+
+
+def subscribed(store: Store, own_id: str = "s") -> None:
+    row = stored.Subscription(id=own_id, client="", version="2.2", status="active", resource={}, created=NOW)
+    with store.transaction() as tx:
+        subscriptions.keep(tx, row, ["clinic"])
+
+
+def at_once(*jobs: Any) -> list[Any]:
+    """Begun at the same moment, each in a thread; what each gave, or what it raised."""
+    ready = Barrier(len(jobs))
+
+    def begun(job: Any) -> Any:
+        ready.wait()
+        try:
+            return job()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        return list(threads.map(begun, jobs))
+
+
+def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
+    kept = inspect(store.engine)
+
+    for table in Table.metadata.sorted_tables:
+        columns = {column["name"]: column["nullable"] for column in kept.get_columns(table.name)}
+        assert columns == {column.name: column.nullable for column in table.columns}, table.name
+
+
+def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
+    with store.transaction() as tx:
+        cases.keep(tx, case(response={"value": Decimal("1.00"), "name": "Zoë"}))
+    with store.reading() as tx:
+        row = cases.by_id(tx, "c")
+
+    assert row is not None
+    assert row.created == NOW
+    assert str(row.response["value"]) == "1.00"
+    assert row.response["name"] == "Zoë"
+
+
+def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
+    with pytest.raises(IntegrityError), store.transaction() as tx:
+        cases.keep(tx, case(), [], [name(), name()])
+    with store.reading() as tx:
+        assert cases.by_id(tx, "c") is None
+
+
+def test_a_number_is_given_once(store: Store) -> None:
+    with store.transaction() as tx:
+        authorizations.issue(tx, authorization("PA1"))
+    with pytest.raises(IntegrityError), store.transaction() as tx:
+        authorizations.issue(tx, authorization("PA1", member_key="berta"))
+
+
+def test_what_is_read_is_one_state_whatever_is_written_meanwhile(store: Store) -> None:
+    with store.transaction() as tx:
+        cases.keep(tx, case("c1"))
+    with store.reading() as reader:
+        before = len(cases.of_member(reader, "anna"))
+        with store.transaction() as tx:
+            cases.keep(tx, case("c2"))
+        assert len(cases.of_member(reader, "anna")) == before
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_who_only_reads_writes_nothing(store: Store) -> None:
+    with pytest.raises(DBAPIError), store.reading() as tx:
+        cases.keep(tx, case())
+
+
+def test_two_requests_for_one_order_end_in_one_number(store: Store) -> None:
+    def granting(number: str) -> Any:
+        def grant() -> str:
+            with store.transaction() as tx:
+                authorizations.alone(tx, "anna")
+                held = authorizations.of_order(tx, "anna", "order")
+                if held is None:
+                    authorizations.issue(tx, authorization(number))
+                return held.number if held else number
+
+        return grant
+
+    assert len(set(at_once(*(granting(f"PA{number}") for number in range(6))))) == 1
+
+
+def test_the_same_bytes_at_once_are_one_case(store: Store) -> None:
+    def sending(case_id: str) -> Any:
+        def send() -> str:
+            with store.transaction() as tx:
+                return repeats.claim(tx, "", "2.2", "digest", case_id, NOW, since=NOW)
+
+        return send
+
+    assert len(set(at_once(*(sending(f"c{number}") for number in range(6))))) == 1
+
+
+def test_of_two_changes_that_cross_one_takes_the_place(store: Store) -> None:
+    with store.transaction() as tx:
+        cases.keep(tx, case())
+
+    def changing(by: str) -> Any:
+        def change() -> bool:
+            with store.transaction() as tx:
+                found = cases.by_id(tx, "c")
+                assert found is not None
+                return cases.replace(tx, found, by, LATER)
+
+        return change
+
+    assert sorted(at_once(*(changing(f"c{number}") for number in range(4)))) == [False, False, False, True]
+
+
+def test_of_two_reviewers_one_takes_the_work_item(store: Store) -> None:
+    with store.transaction() as tx:
+        cases.keep(tx, case())
+        work_items.add(tx, work_item())
+
+    def taking() -> bool:
+        with store.transaction() as tx:
+            cases.hold(tx, "c")
+            return work_items.take(tx, "w", 1) is not None
+
+    assert sorted(at_once(taking, taking, taking)) == [False, False, True]
+
+
+def test_events_are_numbered_without_a_gap_and_lie_in_the_order_of_their_numbers(store: Store) -> None:
+    subscribed(store)
+
+    def telling() -> None:
+        for _ in range(5):
+            with store.transaction() as tx:
+                for each in subscriptions.concerned(tx, "", ["clinic"]):
+                    subscriptions.owe(tx, each, "event-notification", NOW, "c")
+
+    at_once(telling, telling, telling)
+    with store.reading() as tx:
+        line = tx.scalars(text("SELECT number FROM notice ORDER BY id")).all()
+
+    assert line == list(range(1, 16))
+
+
+def test_decisions_about_the_same_subscribers_never_wait_for_each_other(store: Store) -> None:
+    for number in range(5):
+        subscribed(store, f"s{number}")
+
+    def telling() -> int:
+        with store.transaction() as tx:
+            found = subscriptions.concerned(tx, "", ["clinic"])
+            for each in found:
+                subscriptions.owe(tx, each, "event-notification", NOW, "c")
+            return len(found)
+
+    assert at_once(*[telling] * 6) == [5] * 6
+
+
+def test_one_lease_at_a_time(store: Store) -> None:
+    subscribed(store)
+
+    def leasing() -> bool:
+        with store.transaction() as tx:
+            return subscriptions.lease(tx, "s", NOW, LATER)
+
+    assert sorted(at_once(*[leasing] * 5)) == [False] * 4 + [True]
+
+
+def test_two_processes_that_start_together_migrate_once(new_database: NewDatabase) -> None:
+    url = new_database("postgresql")
+    first, second = at_once(lambda: Store.open(url), lambda: Store.open(url))
+
+    for store in (first, second):
+        assert isinstance(store, Store), store
+        store.close()
