@@ -1,0 +1,65 @@
+"""Cases as data, each run through the rules alone: decision, what is unmet and unknown, and the theme are
+exactly those the case expects.
+
+`tests/vignettes` holds the project's own; `EXAMPLE_CASES` names a file of others in the same format.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.policy.cases import Vignette, case_of, differences, read
+from server.policy.catalog import Catalog
+from server.policy.commands import judged
+
+OWN = Path(__file__).parents[1] / "vignettes"
+DAY_ZERO = dt.date(2026, 6, 15)
+
+
+def files() -> Iterator[Path]:
+    yield from sorted(OWN.glob("*.json"))
+    examples = Path(os.environ.get("EXAMPLE_CASES", ""))
+    if examples.is_file():
+        yield examples
+
+
+CASES = [
+    pytest.param(vignette, id=f"{path.stem}:{vignette.id}") for path in files() for vignette in read(path)
+]
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.load()
+
+
+@pytest.mark.parametrize("vignette", CASES)
+def test_case(vignette: Vignette, catalog: Catalog) -> None:
+    if vignette.region not in {policy.region for policy in catalog.policies}:
+        pytest.xfail(f"no policy of region {vignette.region} is in force")
+    said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog)
+    assert differences(vignette.expected, said) == (), f"{vignette.why}\n{said.reason}"
+
+
+def test_the_example_cases_are_there() -> None:
+    examples = os.environ.get("EXAMPLE_CASES", "")
+    if not Path(examples).is_file():
+        reason = "EXAMPLE_CASES names no file of cases"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    assert read(Path(examples))
+
+
+def own() -> list[Vignette]:
+    return [vignette for path in sorted(OWN.glob("*.json")) for vignette in read(path)]
+
+
+def test_own_cases_have_each_an_id_and_a_sentence() -> None:
+    cases = own()
+    assert [name for name, count in Counter(case.id for case in cases).items() if count > 1] == []
+    assert [case.id for case in cases if not case.why.endswith(".")] == []
