@@ -28,9 +28,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from server import logs, web
+from server import background, logs, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
+from server.clock import SetClock
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import Unavailable
 from server.fhir.handlers import answer_errors
@@ -46,6 +47,7 @@ from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store
+from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.work import Work
 
@@ -105,6 +107,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))
+    if isinstance(services.clock, SetClock):
+        app.include_router(clock_routes.router(services.clock, background.sweeps(services)))
     app.include_router(security_routes.router(services.admission))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     for door, base in DOORS.items():

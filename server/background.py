@@ -7,9 +7,10 @@ Only a process that serves does work; an application made for a test or a comman
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from socket import gethostname
 
 from server.pas import notices
 from server.pas.clock import Clock
@@ -43,15 +44,21 @@ def clock(services: Services) -> Clock:
     )
 
 
+def sweeps(services: Services) -> list[Callable[[], None]]:
+    """What is looked after again and again: first what falls due, then who is to be told of it."""
+    return [clock(services).sweep, delivery(services).sweep]
+
+
 @contextmanager
 def running(services: Services) -> Iterator[None]:
-    """Works until the block ends. The address that is listened on names this process: it is the same after a
-    restart and no other's."""
-    sender, decisions = delivery(services), clock(services)
+    """Works until the block ends. Machine and address name this process: the same after a restart, and no
+    other's, containers that all listen on the same address included. What one that never comes back had
+    begun, the sweeps of the others find (the demo reviewer's turn excepted)."""
+    settings = services.settings
     services.work.launch(
-        jobs={FLUSH: sender.flush, DEMO: partial(demo.decide, services)},
-        sweeps=[sender.sweep, decisions.sweep],
-        executor=f"{services.settings.host}:{services.settings.port}",
+        jobs={FLUSH: delivery(services).flush, DEMO: partial(demo.decide, services)},
+        sweeps=sweeps(services),
+        executor=f"{gethostname()}:{settings.host}:{settings.port}",
     )
     try:
         yield

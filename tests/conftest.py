@@ -37,15 +37,23 @@ def payers(new_database: NewDatabase) -> Iterator[Payers]:
 
         @cache
         def on(kind: str) -> TestClient:
-            settings = Settings(
-                _env_file=None,
-                database_url=new_database(kind),
-                test_clock="2026-11-25T10:00:00Z",
-                public_base_url="http://payer.test",
-            )
-            return running.enter_context(TestClient(create_app(settings), base_url="http://payer.test"))
+            return running.enter_context(started(new_database(kind)))
 
         yield on
+
+
+def started(database: str, **settings: Any) -> TestClient:
+    """The application on that database, at ten in the morning of a day in November."""
+    given = Settings(
+        _env_file=None,
+        **{
+            "database_url": database,
+            "test_clock": "2026-11-25T10:00:00Z",
+            "public_base_url": "http://payer.test",
+            **settings,
+        },
+    )
+    return TestClient(create_app(given), base_url="http://payer.test")
 
 
 def empty(store: Store) -> None:

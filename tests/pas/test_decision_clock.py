@@ -1,0 +1,184 @@
+"""The decision clock of pended lines: what happens when the time is up."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from server import background
+from server.clock import SetClock
+from server.pas.clock import CLOCK, Clock
+from server.store import events, subscriptions
+from server.store import tables as stored
+from tests.conftest import NewDatabase, started
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import FHIR, Answer, Payer
+from tests.subscriptions.builders import subscription
+
+Resource = dict[str, Any]
+
+WEEK = dt.timedelta(days=7)
+
+
+def clock(payer: Payer, passed: dt.timedelta) -> Clock:
+    """The decision clock as it stands so much later."""
+    services = payer.app.state.services
+    return background.clock(replace(services, clock=SetClock(services.clock() + passed)))
+
+
+def after(payer: Payer) -> Answer:
+    (found,) = payer.inquire(a.inquiry())
+    return found
+
+
+def history(payer: Payer, answer: Answer) -> list[tuple[str, int, str]]:
+    with payer.app.state.services.store.reading() as tx:
+        told = events.of_case(tx, answer.response["id"])
+    return [(event.kind, event.sequence, event.actor) for event in told]
+
+
+def in_review(*items: Resource) -> Resource:
+    return a.request(
+        charts.answers(**charts.SHORT_TRIAL),
+        *charts.film_and_examination(),
+        coverage=a.coverage("reviewed"),
+        claim=a.claim(*items),
+    )
+
+
+def test_information_that_never_came_is_a_denial_that_says_what_was_missing(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    clock(payer, WEEK).sweep()
+    found = after(payer)
+
+    assert pended.action == "A4"
+    assert found.action == "A3"
+    for owed in ("IMG-XR", "was asked for and had not come by 2026-12-02", "Guideline:", "Appeal:"):
+        assert owed in found.words
+    assert history(payer, pended)[-1] == ("decided", 1, CLOCK)
+
+
+def test_until_it_is_due_nothing_happens(payer: Payer) -> None:
+    payer.submit(a.request())
+    clock(payer, WEEK - dt.timedelta(seconds=1)).sweep()
+
+    assert after(payer).action == "A4"
+
+
+def test_an_expedited_request_is_due_in_three_days(payer: Payer) -> None:
+    stat = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
+    payer.submit(a.request(claim=a.claim(priority=stat)))
+    clock(payer, dt.timedelta(hours=71)).sweep()
+    assert after(payer).action == "A4"
+
+    clock(payer, dt.timedelta(hours=72)).sweep()
+    assert after(payer).action == "A3"
+
+
+def test_where_only_people_may_deny_it_goes_to_them_with_that_recommendation(payer: Payer) -> None:
+    payer.submit(a.request(coverage=a.coverage("reviewed")))
+    assert payer.http.get("/review").json()["items"] == []
+
+    clock(payer, WEEK).sweep()
+    (waiting,) = payer.http.get("/review").json()["items"]
+
+    assert after(payer).action == "A4"
+    assert waiting["recommendation"] == "deny"
+
+
+def test_what_waits_for_a_person_is_overdue_and_never_decided_by_the_clock(payer: Payer) -> None:
+    pended = payer.submit(in_review())
+    clock(payer, WEEK).sweep()
+    clock(payer, 2 * WEEK).sweep()
+
+    assert after(payer).action == "A4"
+    assert history(payer, pended) == [("pended", 1, "rules"), ("overdue", 1, CLOCK)]
+
+
+def test_every_line_that_is_overdue_is_on_record(payer: Payer) -> None:
+    left = a.item(2, modifier=[a.concept(a.CPT, "LT")])
+    pended = payer.submit(in_review(a.item(1), left))
+    clock(payer, WEEK).sweep()
+    overdue = [line for kind, line, _ in history(payer, pended) if kind == "overdue"]
+
+    assert pended.actions == ["A4", "A4"]
+    assert overdue == [1, 2]
+
+
+def test_what_was_decided_in_time_is_left_alone(payer: Payer) -> None:
+    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    clock(payer, WEEK).sweep()
+
+    assert after(payer).number == granted.number
+    assert [kind for kind, _, _ in history(payer, granted)] == ["decided"]
+
+
+def test_a_request_that_was_changed_is_not_decided_in_its_old_form(payer: Payer) -> None:
+    first = payer.submit(a.request())
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    better = a.claim(related=related, id="pa-2")
+    payer.submit(a.request(*charts.meets_every_criterion(), claim=better))
+    clock(payer, WEEK).sweep()
+
+    assert after(payer).action == "A1"
+    assert [kind for kind, _, _ in history(payer, first)] == ["pended"]
+
+
+def test_one_case_that_cannot_be_decided_keeps_no_other_from_its_turn(payer: Payer) -> None:
+    """A row of an older release, or one that somebody mended by hand."""
+    broken = payer.submit(a.request())
+    payer.submit(a.request(coverage=a.coverage(subscriberId="M-BERTA")))
+    with payer.app.state.services.store.transaction() as tx:
+        row = tx.get_one(stored.PaItem, (broken.response["id"], 1))
+        row.determination = {}
+    clock(payer, WEEK).sweep()
+    with payer.app.state.services.store.reading() as tx:
+        undecided = [item.case_id for item in tx.query(stored.PaItem) if item.decided is None]
+
+    assert undecided == [broken.response["id"]]
+
+
+def test_two_processes_that_sweep_at_once_decide_once(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    due = clock(payer, WEEK)
+    due.sweep()
+    with due.store.transaction() as tx:
+        due._expire(tx, pended.response["id"], 1, due.now())
+
+    assert [kind for kind, _, _ in history(payer, pended)] == ["pended", "decided"]
+
+
+def test_whoever_subscribed_is_owed_the_outcome(payer: Payer) -> None:
+    wish = subscription(payer.version, "http://127.0.0.1:9/inbox")
+    made = payer.http.post(f"{payer.base}/Subscription", json=wish, headers=FHIR).json()
+    pended = payer.submit(a.request())
+    clock(payer, WEEK).sweep()
+    with payer.app.state.services.store.reading() as tx:
+        (owed,) = subscriptions.events(tx, made["id"], 1, None)
+
+    assert owed.focus == pended.response["id"]
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.2"], ids=["2.0.1", "2.2.1"])
+def test_a_tester_jumps_seven_days(new_database: NewDatabase, version: str) -> None:
+    with started(new_database("sqlite")) as http:
+        payer = Payer(http, http.app, version)  # type: ignore[arg-type]  # starlette's client has any ASGI app
+        payer.submit(a.request())
+        moved = http.post("/clock", json={"days": 7})
+        found = after(payer)
+
+        assert moved.json() == {"now": "2026-12-02T10:00:00+00:00"}
+        assert http.get("/clock").json() == moved.json()
+        assert found.action == "A3"
+        assert found.response["created"].startswith("2026-12-02")
+        assert http.post("/clock", json={"days": -1}).status_code == 400
+
+
+def test_there_is_no_clock_to_move_where_time_is_real(new_database: NewDatabase) -> None:
+    with started(new_database("sqlite"), test_clock=None) as http:
+        assert http.get("/clock").status_code == 404
+        assert http.post("/clock", json={"days": 7}).status_code == 404
