@@ -12,7 +12,8 @@ A door's `routes` module says which versions it speaks (`VERSIONS`) and builds i
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
 is reached (`server.security.admission`). Middlewares, from the outside: request id and log,
-CORS, limits, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+CORS, limits, audit trail, then the
+routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ from starlette.staticfiles import StaticFiles
 from server import background, logs, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
+from server.audit.trail import Audited
 from server.clock import SetClock
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import Unavailable
@@ -51,7 +53,7 @@ from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.work import Work
 
-DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir", "subscriptions": "/fhir"}
+DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir", "subscriptions": "/fhir", "audit": "/fhir"}
 
 
 @cache
@@ -91,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.add_exception_handler(OperationalError, _database_unavailable)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
+    app.add_middleware(Audited, store=store, clock=clock)
     app.add_middleware(
         Limits,
         most_bytes=settings.max_body_bytes,

@@ -84,7 +84,7 @@ def read_next_question(body: Mapping[str, Any]) -> Resource:
         )
     if not isinstance(found, dict) or found.get("resourceType") != "QuestionnaireResponse":
         text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
-        raise InvalidRequest(Issue("structure", str(body.get("resourceType", "")) or "Resource", text))
+        raise InvalidRequest(Issue("structure", "QuestionnaireResponse", text))
     return found
 
 

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 REVIEW, OPERATE, AUDIT = "payer/review", "payer/operate", "payer/audit"
 OWN = frozenset({REVIEW, OPERATE, AUDIT})
 
+OWN_KINDS = {"AuditEvent": AUDIT}
+"""Types that only a scope of the payer's own opens."""
+
 _SYSTEM = re.compile(r"system/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 
@@ -28,7 +31,7 @@ class Need:
     interaction: str
 
     def __str__(self) -> str:
-        return f"system/{self.kind}.{self.interaction}"
+        return OWN_KINDS.get(self.kind) or f"system/{self.kind}.{self.interaction}"
 
 
 OPERATIONS: Mapping[str, tuple[Need, ...]] = {
@@ -110,6 +113,8 @@ def _parts(word: str) -> tuple[str, str] | None:
 
 
 def _meets(word: str, need: Need) -> bool:
+    if need.kind in OWN_KINDS:
+        return word == OWN_KINDS[need.kind]
     parts = _parts(word)
     if parts is None or need.interaction not in parts[1]:
         return False

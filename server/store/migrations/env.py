@@ -5,6 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy.types import TypeDecorator
 
+from server.store.ledger import Ledger
 from server.store.tables import Table
 
 
@@ -15,7 +16,7 @@ def plain_type(kind: str, item: Any, autogen_context: object) -> str | Literal[F
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
+    target_metadata=[Table.metadata, Ledger.metadata],
     transactional_ddl=True,
     render_item=plain_type,
 )

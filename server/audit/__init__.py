@@ -1,0 +1,1 @@
+"""Who saw what of which patient, and when: written before the answer leaves, told as AuditEvent."""

@@ -1,0 +1,132 @@
+"""AuditEvent (R4) of one access, and what a search for accesses may ask."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from server.fhir.dates import instant, moment
+from server.fhir.errors import InvalidRequest, Issue
+from server.store import ledger
+
+Resource = dict[str, Any]
+
+TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+RESTFUL = "http://hl7.org/fhir/restful-interaction"
+ENTITY_TYPES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
+PATIENT, CASE = "patient", "case"
+
+ACTIONS = {"POST": "E", "GET": "R", "HEAD": "R", "PUT": "U", "PATCH": "U", "DELETE": "D"}
+INTERACTIONS = {"E": "operation", "R": "read", "U": "update", "D": "delete"}
+
+PARAMETERS = {
+    "_id": "token",
+    "date": "date",
+    "agent": "token",
+    "patient": "token",
+    "entity": "token",
+    "action": "token",
+    "outcome": "token",
+    "_count": "number",
+}
+"""Search parameters. `patient` is the member's key or its last part, `entity` a case, assertion or
+authorization by its id, or a request by its X-Request-ID."""
+
+OUTCOMES = {"0": (0, 399), "4": (400, 499), "8": (500, 599)}
+"""Ranges of HTTP status by outcome."""
+
+
+def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Resource:
+    """AuditEvent of one access."""
+    action = ACTIONS.get(access.method, "E")
+    who = {"identifier": {"value": access.client}} if access.client else {"display": "nobody in particular"}
+    network = {"network": {"address": access.address, "type": "2"}} if access.address else {}
+    return {
+        "resourceType": "AuditEvent",
+        "id": str(access.id),
+        "type": {"system": TYPES, "code": "rest"},
+        "subtype": [{"system": RESTFUL, "code": INTERACTIONS[action]}],
+        "action": action,
+        "recorded": instant(access.at),
+        "outcome": outcome(access.status),
+        "outcomeDesc": f"HTTP {access.status}",
+        "agent": [{"who": who, "requestor": True, **network}],
+        "source": {"observer": {"display": "davinci-payer"}},
+        "entity": [
+            *(_entity(subject) for subject in subjects),
+            {
+                "what": {"identifier": {"value": access.request_id or "none"}},
+                "description": f"{access.method} {access.route}",
+            },
+        ],
+    }
+
+
+def outcome(status: int) -> str:
+    """0 success, 4 the caller's mistake, 8 ours."""
+    return "0" if status < 400 else "4" if status < 500 else "8"
+
+
+def _entity(subject: ledger.Subject) -> Resource:
+    is_patient = subject.kind == PATIENT
+    return {
+        "what": {"identifier": {"value": subject.name}},
+        "type": {"system": ENTITY_TYPES, "code": "1" if is_patient else "2"},
+        "role": {"system": ROLES, "code": "1" if is_patient else "4"},
+        "description": subject.kind,
+    }
+
+
+def criteria(asked: Sequence[tuple[str, str]]) -> list[Any]:
+    """The conditions of a search. Raises InvalidRequest for what cannot be searched by."""
+    return [condition for name, text in asked if name != "_count" for condition in _conditions(name, text)]
+
+
+def _conditions(name: str, text: str) -> Iterator[Any]:
+    access = ledger.Access
+    value = text.rpartition("|")[2]
+    match name:
+        case "_id" if text.isdigit() and len(text) < 18:
+            yield access.id == int(text)
+        case "date":
+            yield _dated(text)
+        case "agent":
+            yield access.client == value
+        case "patient":
+            yield ledger.touching(PATIENT, text) | ledger.touching(PATIENT, f"member:{value}")
+        case "entity":
+            kinds = ("case", "assertion", "authorization")
+            condition = access.request_id == value
+            for kind in kinds:
+                condition |= ledger.touching(kind, value)
+            yield condition
+        case "action" if text in INTERACTIONS:
+            yield access.method.in_([method for method, action in ACTIONS.items() if action == text])
+        case "outcome" if text in OUTCOMES:
+            yield access.status.between(*OUTCOMES[text])
+        case _:
+            raise InvalidRequest(
+                Issue("invalid", f"http.query.{name}" if name in PARAMETERS else "AuditEvent", _USAGE)
+            )
+
+
+_USAGE = f"Search by {', '.join(PARAMETERS)}; dates as ge2026-01-31 or lt2026-02-01T08:00:00Z."
+_COMPARED: Mapping[str, str] = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+
+def _dated(text: str) -> Any:
+    prefix, day = (text[:2], text[2:]) if text[:2] in _COMPARED or text[:2] == "eq" else ("eq", text)
+    start = moment(day) if "T" in day else moment(f"{day}T00:00:00Z")
+    if start is None:
+        raise InvalidRequest(Issue("invalid", "http.query.date", _USAGE))
+    end = start + (dt.timedelta(seconds=1) if "T" in day else dt.timedelta(days=1))
+    at = ledger.Access.at
+    return {
+        "ge": at >= start,
+        "gt": at >= end,
+        "le": at < end,
+        "lt": at < start,
+        "eq": (at >= start) & (at < end),
+    }[prefix]

@@ -1,0 +1,148 @@
+"""Every access to what is known of patients is on record before its answer leaves.
+
+`Audited` is a middleware: it sees who was admitted, which route answered with which status, and what the
+store was asked for meanwhile (`store.touched`). Refused accesses are on record as well. Without a record
+there is no answer: where the trail cannot be written the caller gets 503. Requests that end together share
+one transaction, so the trail costs little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.fhir.errors import Unavailable
+from server.fhir.responses import error_response
+from server.store import Store, ledger
+from server.store.touched import Touched, watching
+
+PUBLIC_KINDS = frozenset(
+    {"metadata", ".well-known", "Questionnaire", "Library", "ValueSet", "OperationDefinition", "Endpoint"}
+)
+"""First steps of a FHIR path whose reading tells of no patient."""
+
+
+def tells_of_patients(method: str, path: str) -> bool:
+    """Whether a request of this kind is an access to be recorded."""
+    _, fhir, below = path.partition("/fhir/")
+    if fhir:
+        step = below.partition("/")[0]
+        return not (step in PUBLIC_KINDS and (method == "GET" or below.endswith("$expand")))
+    if "/cds-services/" in path:
+        return method == "POST"
+    return path.startswith(("/review", "/why/"))
+
+
+@dataclass(slots=True)
+class _Entry:
+    access: ledger.Access
+    touched: Touched
+    written: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class Trail:
+    """Appends to the ledger, together with whatever else waits to be written."""
+
+    store: Store
+    _waiting: list[_Entry] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def record(self, access: ledger.Access, touched: Touched) -> None:
+        """Returns when it is on disk. Raises SQLAlchemyError where it cannot be written."""
+        entry = _Entry(access, touched, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        async with self._turn:
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._write_all(batch)
+        await entry.written
+
+    async def _write_all(self, batch: list[_Entry]) -> None:
+        try:
+            await run_in_threadpool(self._write, batch)
+        except BaseException as error:
+            for entry in batch:
+                entry.written.set_exception(error)
+                entry.written.exception()  # whoever stopped waiting does not ask any more
+            if not isinstance(error, SQLAlchemyError):
+                raise
+            return
+        for entry in batch:
+            entry.written.set_result(None)
+
+    def _write(self, batch: list[_Entry]) -> None:
+        with self.store.transaction() as tx:
+            for entry in batch:
+                ledger.record(tx, entry.access, entry.touched)
+
+
+class Audited:
+    """The middleware."""
+
+    def __init__(self, app: ASGIApp, store: Store, clock: Callable[[], dt.datetime]) -> None:
+        self.app = app
+        self.trail = Trail(store)
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not tells_of_patients(scope["method"], scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        recorded = failed = False
+        with watching() as touched:
+
+            async def on_record(message: Message) -> None:
+                nonlocal recorded, failed
+                if message["type"] == "http.response.start" and not recorded:
+                    recorded = True
+                    failed = not await self._recorded(scope, message["status"], touched)
+                    if failed:
+                        await error_response(_NO_RECORD)(scope, receive, send)
+                if not failed:
+                    await send(message)
+
+            try:
+                await self.app(scope, receive, on_record)
+            except Exception:
+                if not recorded:
+                    await self._recorded(scope, 500, touched)
+                raise
+
+    async def _recorded(self, scope: Scope, status: int, touched: Touched) -> bool:
+        state, peer = scope.get("state", {}), scope.get("client")
+        access = ledger.Access(
+            at=self.clock(),
+            client=str(state.get("client", "")),
+            address=str(peer[0]) if peer else "",
+            method=scope["method"],
+            route=_route(scope),
+            status=status,
+            request_id=str(state.get("request_id", "")),
+        )
+        try:
+            await self.trail.record(access, touched)
+        except SQLAlchemyError as error:
+            structlog.get_logger().error("audit trail not written", exc_info=error)
+            return False
+        return True
+
+
+_NO_RECORD = Unavailable(
+    "The audit trail could not be written, so nothing is told. Send the request again.",
+    headers={"Retry-After": "5"},
+)
+
+
+def _route(scope: Scope) -> str:
+    """The route, not the path: ids in it may tell. A path that led nowhere is told as such."""
+    base = scope["path"].partition("/")[2].partition("/")[0]
+    route = str(getattr(scope.get("route"), "path", "-"))
+    return route if route.startswith(f"/{base}") or not base.startswith("r") else f"/{base}{route}"

@@ -1,0 +1,86 @@
+"""The audit trail in the store: written once, never changed, never taken away.
+
+The database itself refuses changes (triggers of the migration), so these tables stand apart from the others:
+who empties those does not reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, String, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
+
+from server.store import Transaction
+from server.store.tables import Instant
+
+
+class Ledger(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=False):
+    """Constructors take every column by name, as with the other tables."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant, str: String}
+
+
+class Access(Ledger):
+    """One access to what is known of patients: who, what, when, outcome."""
+
+    __tablename__ = "audit_access"
+    __table_args__ = (Index("audit_access_client", "client", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    at: Mapped[datetime] = mapped_column(index=True)
+    client: Mapped[str]
+    address: Mapped[str]
+    method: Mapped[str]
+    route: Mapped[str]
+    status: Mapped[int]
+    request_id: Mapped[str]
+
+
+class Subject(Ledger):
+    """Something that an access touched: a patient by the member's key, a case, an assertion, an
+    authorization."""
+
+    __tablename__ = "audit_subject"
+    __table_args__ = (Index("audit_subject_name", "kind", "name"),)
+
+    access_id: Mapped[int] = mapped_column(ForeignKey("audit_access.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
+def record(tx: Transaction, access: Access, subjects: Iterable[tuple[str, str]]) -> None:
+    tx.add(access)
+    tx.flush()
+    tx.add_all(Subject(access_id=access.id, kind=kind, name=name) for kind, name in sorted(set(subjects)))
+    tx.flush()
+
+
+def by_id(tx: Transaction, access_id: int) -> Access | None:
+    return tx.get(Access, access_id)
+
+
+def subjects(tx: Transaction, access_ids: Sequence[int]) -> Sequence[Subject]:
+    return tx.scalars(
+        select(Subject)
+        .where(Subject.access_id.in_(access_ids))
+        .order_by(Subject.access_id, Subject.kind, Subject.name)
+    ).all()
+
+
+def search(
+    tx: Transaction, criteria: Sequence[Any], before: int | None, most: int
+) -> tuple[int, Sequence[Access]]:
+    """How many accesses meet the criteria (SQL expressions over Access), and the newest of them older than
+    the one of id `before`."""
+    total = tx.scalar(select(func.count()).select_from(Access).where(*criteria)) or 0
+    older = [Access.id < before] if before is not None else []
+    found = select(Access).where(*criteria, *older).order_by(Access.id.desc()).limit(most)
+    return total, tx.scalars(found).all()
+
+
+def touching(kind: str, name: str) -> Any:
+    """The criterion that an access touched this."""
+    return Access.id.in_(select(Subject.access_id).where(Subject.kind == kind, Subject.name == name))

@@ -1,0 +1,166 @@
+"""Every access to what is known of patients is on record: who, what, when, how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import DatabaseError
+
+from server.audit.trail import Trail, tells_of_patients
+from server.fhir.structure import faults
+from server.store import Store, ledger
+from tests.conftest import NewDatabase
+from tests.pas import builders as a
+from tests.security.conftest import AUDITOR, REVIEWER, Build, Town, found_town  # noqa: F401
+
+SUBMIT = "/r2.0/fhir/Claim/$submit"
+NOW = dt.datetime(2026, 11, 25, 10, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def town(found_town: Build) -> Town:  # noqa: F811
+    return found_town()
+
+
+def told(town: Town, query: str = "", version: str = "2.0") -> list[dict[str, Any]]:
+    answer = town.get(f"/r{version}/fhir/AuditEvent{query}", AUDITOR)
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"] for entry in answer.json().get("entry", [])]
+
+
+def named(entry: dict[str, Any], kind: str) -> list[str]:
+    return [
+        each["what"]["identifier"]["value"] for each in entry["entity"] if each.get("description") == kind
+    ]
+
+
+def test_a_decision_is_on_record_with_client_patient_and_case(town: Town) -> None:
+    answer = town.post(SUBMIT, a.request(), town.token("harbour"), **{"X-Request-ID": "first-call"})
+    assert answer.status_code == 200
+    (entry,) = told(town, "?entity=first-call")
+
+    assert not faults(entry, "AuditEvent")
+    assert entry["agent"][0]["who"]["identifier"]["value"] == "harbour"
+    assert (entry["action"], entry["outcome"]) == ("E", "0")
+    assert named(entry, "patient") == ["member:M-ANNA"]
+    assert len(named(entry, "case")) == 1
+    assert "Claim/$submit" in entry["entity"][-1]["description"]
+
+
+def test_a_refused_access_is_on_record_too(town: Town) -> None:
+    assert town.get("/r2.0/fhir/ClaimResponse/x", **{"X-Request-ID": "no-token"}).status_code == 401
+    (entry,) = told(town, "?entity=no-token&outcome=4")
+    assert entry["agent"][0]["who"] == {"display": "nobody in particular"}
+
+
+def test_reviewers_and_auditors_leave_traces_as_well(town: Town) -> None:
+    town.get("/review", REVIEWER)
+    told(town)
+    agents = {entry["agent"][0]["who"].get("identifier", {}).get("value") for entry in told(town)}
+    assert {"nurse", "auditor"} <= agents
+
+
+def test_the_trail_is_searched_by_patient_agent_date_and_outcome(town: Town) -> None:
+    town.post(SUBMIT, a.request(), town.token("harbour"))
+
+    assert told(town, "?patient=M-ANNA&agent=harbour&date=2026-11-25&action=E&outcome=0")
+    assert told(town, "?date=ge2026-11-25&date=lt2026-11-26")
+    assert not told(town, "?patient=M-BERT")
+    assert not told(town, "?agent=hillside")
+    assert not told(town, "?date=gt2026-11-25")
+    assert town.get("/r2.0/fhir/AuditEvent?date=yesterday", AUDITOR).status_code == 400
+    assert town.get("/r2.0/fhir/AuditEvent?name=Roth", AUDITOR).status_code == 400
+
+
+def test_pages_lead_through_the_whole_trail(town: Town) -> None:
+    for _ in range(3):
+        town.get("/review", REVIEWER)
+    seen, path = [], "/r2.0/fhir/AuditEvent?agent=nurse&_count=2"
+    while path:
+        page = town.get(path, AUDITOR).json()
+        seen += [entry["resource"]["id"] for entry in page.get("entry", [])]
+        following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+        path = following[0].partition("payer.test")[2] if following else ""
+
+    assert len(seen) == len(set(seen)) == page["total"]
+    assert seen == sorted(seen, key=int, reverse=True)
+
+
+def test_only_who_audits_reads_the_trail(town: Town) -> None:
+    for token in (town.token("harbour"), REVIEWER):
+        assert town.get("/r2.0/fhir/AuditEvent", token).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "recorded"),
+    [
+        ("POST", "/r2.0/fhir/Claim/$submit", True),
+        ("GET", "/r2.2/fhir/ClaimResponse/1", True),
+        ("POST", "/r2.2/fhir/Questionnaire/$questionnaire-package", True),
+        ("GET", "/r2.2/fhir/Questionnaire/mri-knee", False),
+        ("POST", "/r2.2/fhir/ValueSet/$expand", False),
+        ("GET", "/r2.0/fhir/metadata", False),
+        ("POST", "/r2.0/cds-services/order-sign", True),
+        ("GET", "/r2.0/cds-services", False),
+        ("GET", "/why/1", True),
+        ("GET", "/health", False),
+    ],
+)
+def test_what_is_an_access(method: str, path: str, recorded: bool) -> None:
+    assert tells_of_patients(method, path) is recorded
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[Store]:
+    opened = Store.open(new_database(request.param))
+    yield opened
+    opened.close()
+
+
+def access(**changes: Any) -> ledger.Access:
+    usual = {"at": NOW, "client": "c", "address": "", "method": "GET", "route": "/x", "status": 200}
+    return ledger.Access(**{**usual, "request_id": "r", **changes})
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_access SET client = 'nobody'", "DELETE FROM audit_subject"])
+def test_the_database_refuses_to_change_the_trail(store: Store, change: str) -> None:
+    with store.transaction() as tx:
+        ledger.record(tx, access(), [("patient", "member:M-1")])
+    with pytest.raises(DatabaseError, match="append only"), store.transaction() as tx:
+        tx.execute(text(change))
+
+
+def test_requests_that_end_together_are_written_together(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/payer.db")
+    commits: list[int] = []
+    event.listen(store.engine, "commit", lambda connection: commits.append(1))
+
+    async def story() -> None:
+        trail = Trail(store)
+        await asyncio.gather(*(trail.record(access(client=str(n)), {("case", str(n))}) for n in range(50)))
+
+    asyncio.run(story())
+    with store.reading() as tx:
+        total, _ = ledger.search(tx, [], None, 1)
+    assert total == 50
+    assert len(commits) < 10
+    store.close()
+
+
+def test_without_a_record_there_is_no_answer(found_town: Build) -> None:  # noqa: F811
+    town = found_town(environment="development", cds_jwt="off")
+    answer = town.post(SUBMIT, a.request()).json()
+    with town.app.state.services.store.transaction() as tx:
+        tx.execute(text("DROP TABLE audit_subject"))
+    response = answer["entry"][0]["fullUrl"].partition("payer.test")[2]
+    refused = town.get(response)
+
+    assert refused.status_code == 503
+    assert "Roth" not in refused.text
+    assert refused.headers["retry-after"]
