@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
-from server.crd import agenda, insurance, prospect
+from server.crd import agenda, forms, insurance, prospect
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import completed
@@ -118,7 +118,7 @@ class Desk:
         with self.services.store.reading() as tx:
             answers = [answer for focus in asked for answer in self._answers(tx, hearing, focus)]
         corrections = list(insurance.corrections(_told(answers)))
-        drawn = [*self._cards(answers), *self._insurance_cards(hearing, corrections)]
+        drawn = [*self._cards(hearing, answers), *self._insurance_cards(hearing, corrections)]
         chosen = deck.dealt(drawn, call.configuration)
         with self.services.store.transaction() as tx:
             answers = [self._kept(tx, hearing, answer) for answer in answers]
@@ -227,11 +227,15 @@ class Desk:
             saying = coverage_unreadable(COVERAGE_UNREADABLE)
             yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 
-    def _cards(self, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
+    def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
         base, source = self.services.base(self.version.name), self._source()
         for answer in answers:
             if answer.judged is not None:
                 yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, source, base)
+                for form in forms.wanted(answer.judged, hearing.sight.record):
+                    patient = hearing.call.patient_id
+                    task = forms.task(self.version, form, answer.focus, answer.coverage, patient, hearing.now)
+                    yield forms.drawn(form, task, answer.focus.reference, source)
             if answer.outlook is not None:
                 would, about = answer.outlook, answer.focus.reference
                 yield from prospect.drawn(would.judged, about, would.assertion_id, source, base)

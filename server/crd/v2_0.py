@@ -57,6 +57,10 @@ def _measured(requests: list[Element]) -> Element:
     }
 
 
+def _temp(code: str, display: str) -> Element:
+    return {"coding": [{"system": TEMP, "code": code, "display": display}]}
+
+
 V2_0 = Version(
     name="2.0",
     requested=frozenset({"2.0"}),
@@ -101,5 +105,12 @@ V2_0 = Version(
     service_extension={},
     on_appointment=True,
     one_coverage=False,
+    # The profile wants to know what becomes of the answered form.
+    form_inputs=(
+        {
+            "type": _temp("after-completion-action", "After-completion action"),
+            "valueCodeableConcept": _temp("initial-claim-include", "Include in initial claim"),
+        },
+    ),
     measured=_measured,
 )

@@ -256,5 +256,6 @@ V2_2 = Version(
     service_extension={"davinci-crd.version": ["2.2"]},
     on_appointment=False,
     one_coverage=True,
+    form_inputs=(),
     measured=lambda requests: {"request": requests},
 )

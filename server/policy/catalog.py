@@ -9,7 +9,7 @@ refused at load, naming the file; at run time nothing can be "not found". The fi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from server.policy.manifest import (
     Cell,
     CriteriaFile,
     CriterionEntry,
+    FormsFile,
     GuidelineEntry,
     GuidelinesFile,
     ManagerFile,
@@ -187,6 +188,19 @@ class Plan:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class PlanForm:
+    """A form that the payer asks for beside an order's documentation, where one of `diagnoses` is the
+    reason; `title` is the form's own."""
+
+    canonical: str
+    title: str
+    topic: str
+    summary: str
+    detail: str
+    diagnoses: frozenset[tuple[str, str]]
+
+
 class Catalog:
     """All of it. `Catalog.load()` reads the data that comes with the server."""
 
@@ -211,6 +225,7 @@ class Catalog:
             side: self._members(data, value_set) for side, value_set in SIDED.items()
         }
         self.denial_codes: Mapping[str, str] = criteria.denial_codes
+        self.forms: tuple[PlanForm, ...] = tuple(self._forms(data / "forms.yaml"))
         self.policies: tuple[Policy, ...] = tuple(
             self._policy(path, written, criteria, guidelines)
             for path in sorted(data.glob("policies/mri-*.yaml"))
@@ -352,6 +367,20 @@ class Catalog:
             },
             themes=themes,
         )
+
+    def _forms(self, path: Path) -> Iterator[PlanForm]:
+        for entry in read(path, FormsFile).forms:
+            form = self.questionnaire(entry.questionnaire)
+            if form is None:
+                raise CatalogError(f"{path.name}: there is no form {entry.questionnaire} in questionnaires")
+            yield PlanForm(
+                canonical=entry.questionnaire,
+                title=form["title"],
+                topic=entry.topic,
+                summary=entry.summary,
+                detail=entry.detail,
+                diagnoses=self._members(path, entry.diagnoses),
+            )
 
     def _members(self, path: Path, name: str) -> frozenset[tuple[str, str]]:
         value_set = self._value_sets.get(f"{BASE}/ValueSet/{name}")

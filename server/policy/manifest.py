@@ -207,6 +207,22 @@ class PayerFile(Written, frozen=True):
     address: dict[str, Any]
 
 
+class FormEntry(Written, frozen=True):
+    """A form that is asked for where a diagnosis is of a value set, and the card that asks for it."""
+
+    questionnaire: str
+    diagnoses: str
+    topic: str
+    summary: str
+    detail: str
+
+
+class FormsFile(Written, frozen=True):
+    """forms.yaml: forms beside the documentation of an order."""
+
+    forms: tuple[FormEntry, ...]
+
+
 def read(path: Path, kind: type[F]) -> F:
     """The file as its type. Raises CatalogError naming the file and the field."""
     try:

@@ -37,8 +37,35 @@ def held(response: dict[str, Any], version: str = "2.0") -> dict[str, Any]:
         for information in informations:
             keeps_the_rules(information)
     for resource in _resources(response):
-        record({"2.0": "crd-2.0.1", "2.2": "crd-2.2.1"}[version], resource)
+        record({"2.0": "crd-2.0.1", "2.2": "crd-2.2.1"}[version], profiled(resource, version))
     return response
+
+
+CRD = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition"
+NEEDED = {
+    "ServiceRequest": {"code", "subject", "authoredOn", "requester"},
+    "DeviceRequest": {"codeCodeableConcept", "subject", "authoredOn", "requester"},
+    "NutritionOrder": {"patient", "dateTime", "orderer"},
+    "Appointment": {"start", "end", "requestedPeriod"},
+    "Encounter": {"class", "type", "subject"},
+    "Coverage": {"beneficiary", "relationship", "payor"},
+    "Task": {"for", "input"},
+}
+"""What a profile of the guide asks of a client: an order sent without it cannot come back with it."""
+
+NAMES = {"Task": "profile-taskquestionnaire"}
+
+
+def profiled(resource: dict[str, Any], version: str) -> dict[str, Any]:
+    """The resource with the profile of the guide that it has to meet; without one where the client's own
+    part of it falls short of the profile."""
+    kind = resource["resourceType"]
+    met = kind in NEEDED and NEEDED[kind] <= resource.keys()
+    draft = resource.get("status") in ("draft", "proposed") or kind in ("Coverage", "Encounter", "Task")
+    if not met or not (draft or version == "2.2") or (version == "2.2" and kind == "Appointment"):
+        return resource
+    name = NAMES.get(kind, f"profile-{kind.lower()}")
+    return {**resource, "meta": {**resource.get("meta", {}), "profile": [f"{CRD}/{name}"]}}
 
 
 def coverage_informations(resource: dict[str, Any]) -> list[Information]:

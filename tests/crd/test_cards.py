@@ -9,7 +9,8 @@ from tests.crd import builders as ehr
 from tests.crd.conftest import Answered, Crd
 
 Card = dict[str, Any]
-INJURED = "S83.511A"
+INJURED = "S43.421A"
+ACCIDENT = "https://payer.example/Questionnaire/accident"
 
 
 def card_of(answer: Answered, topic: str, words: str = "") -> Card:
@@ -189,6 +190,53 @@ def test_insurance_can_be_switched_off(crd: Crd) -> None:
     off = {"extension": {"davinci-crd.configuration": {"insurance": False}}}
     answer = crd({**ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], insurance)), **off})
     assert all(action["resource"]["resourceType"] != "Coverage" for action in answer.body["systemActions"])
+
+
+# ---- Request form completion
+
+
+def test_an_injury_asks_how_it_happened(crd: Crd) -> None:
+    order = ehr.mri("73221", INJURED, side="RT")
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "insurance", "injury")
+    task = only_action(card)["resource"]
+    assert (task["status"], task["intent"]) == ("ready", "order")
+    assert task["code"]["coding"][0]["code"] == "complete-questionnaire"
+    assert task["basedOn"] == [ehr.ref(order)]
+    assert task["for"] == ehr.ref(ehr.PATIENT)
+    assert task["requester"] == ehr.ref(ehr.PAYOR)
+    asked = task["input"][0]
+    assert asked["type"]["text"] == "questionnaire"
+    assert asked["valueCanonical"] == "https://payer.example/Questionnaire/accident"
+    kinds = [entry["type"]["coding"][0]["code"] for entry in task["input"]]
+    after = {"2.0": ["after-completion-action"], "2.2": []}[crd.version]
+    assert kinds == ["questionnaire", *after]
+    assert "focus" not in task
+
+
+def test_the_form_that_is_asked_for_can_be_had(crd: Crd) -> None:
+    found = crd.http.get(f"/r{crd.version}/fhir/Questionnaire", params={"url": f"{ACCIDENT}"})
+    (entry,) = found.json()["entry"]
+    assert entry["resource"]["url"] == ACCIDENT
+
+
+def test_an_answered_form_is_not_asked_for_again(crd: Crd) -> None:
+    answered = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "told",
+        "status": "completed",
+        "questionnaire": f"{ACCIDENT}|1.0.0",
+        "subject": ehr.ref(ehr.PATIENT),
+    }
+    order = ehr.mri("73221", INJURED, side="RT")
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([answered])))
+    assert "insurance" not in {card["source"]["topic"]["code"] for card in answer.cards}
+
+
+@pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
+def test_the_front_desk_is_asked_as_well(crd: Crd, hook: str) -> None:
+    visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, INJURED)]}
+    card = card_of(crd(ehr.encounter_call(hook, visit)), "insurance", "injury")
+    assert only_action(card)["resource"]["encounter"] == ehr.ref(visit)
 
 
 # ---- a visit whose complaint may lead to imaging
