@@ -1,15 +1,140 @@
-"""A serving process works in the background, and stops when it is told to."""
+"""A serving process works in the background: the whole loop, from a pend to the news of its outcome."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from fastapi.testclient import TestClient
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from starlette.testclient import TestClient
 
 from server import background
-from server.app import create_app
-from server.settings import Settings
+from server.pas.handover import DEMO, assign_of
+from server.pas.submit import Caller, Submit
+from server.pas.verdict import Review
+from server.pas.versions import VERSIONS
+from server.review import demo
+from server.review.desk import Desk, Terms
+from server.store import Store, Transaction, cases, events
+from server.store import tables as stored
+from tests.conftest import DATABASES, NewDatabase, started
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import FHIR, Answer, Payer
+from tests.serving import Serving
+from tests.subscriptions.builders import subscription
+from tests.subscriptions.endpoint import Endpoint
+
+Resource = dict[str, Any]
 
 
-def test_a_server_starts_its_work_answers_and_stops(tmp_path: Path) -> None:
-    app = create_app(Settings(database_url=f"sqlite:///{tmp_path / 'payer.db'}"))
-    with background.running(app.state.services), TestClient(app) as http:
-        assert http.get("/health").status_code == 200
+def waits_for_a_person(member: str = "M-ANNA", name: str = "PA-1") -> Resource:
+    return a.request(
+        charts.answers(**charts.SHORT_TRIAL),
+        *charts.film_and_examination(),
+        coverage=a.coverage("reviewed", subscriberId=member),
+        claim=a.claim(identifier=[{"system": "https://ehr.example/pa", "value": name}]),
+    )
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def serving(request: pytest.FixtureRequest, new_database: NewDatabase) -> Iterator[TestClient]:
+    """A whole server: it answers, works, and has a reviewer who takes a second."""
+    with started(new_database(request.param), demo_reviewer=1) as http:
+        services = http.app.state.services  # type: ignore[attr-defined]  # starlette's client has any ASGI app
+        with background.running(services):
+            yield http
+
+
+def test_a_tester_alone_sees_the_whole_loop(serving: TestClient) -> None:
+    """Pended, decided as the rules recommend, told, and found again."""
+    payer = Payer(serving, serving.app, "2.2")  # type: ignore[arg-type]
+    with Endpoint() as clinic:
+        wish = subscription("2.2", clinic.url)
+        serving.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR)
+        clinic.wait_for("handshake")
+        pended = payer.submit(waits_for_a_person())
+        told = clinic.wait_for("event-notification")
+    (found,) = payer.inquire(a.inquiry())
+
+    assert pended.action == "A4"
+    assert Answer(told.body["entry"][1]["resource"]).action == "A3"
+    assert found.action == "A3"
+    assert "CC-DUR" in found.words
+    with serving.app.state.services.store.reading() as tx:  # type: ignore[attr-defined]
+        actors = [event.actor for event in events.of_case(tx, pended.response["id"])]
+    assert actors == ["rules", "reviewer Demo reviewer"]
+
+
+def test_what_is_rolled_back_with_a_decision_is_done_by_nobody(serving: TestClient) -> None:
+    """A pend whose transaction fails at its very end is no pend, and no reviewer decides it."""
+    services = serving.app.state.services  # type: ignore[attr-defined]
+    assign = assign_of(services)
+
+    def fails_after(tx: Transaction, item: stored.WorkItem) -> None:
+        assign(tx, item)
+        assert demo_reviews(tx) == before + 1
+        raise OSError("the disk is full")
+
+    submit = Submit(
+        VERSIONS["2.2"], services.fhir_base("2.2"), services.store, services.adjudicator, fails_after
+    )
+    with services.store.reading() as tx:
+        before = demo_reviews(tx)
+    with pytest.raises(OSError, match="the disk is full"):
+        submit.answer(a.raw(waits_for_a_person("M-BERTA")), Caller(), services.clock())
+
+    with services.store.reading() as tx:
+        assert demo_reviews(tx) == before
+        assert cases.of_member(tx, "M-BERTA") == []
+
+
+def demo_reviews(tx: Transaction) -> int:
+    """How many turns of the demo reviewer there are, whatever became of them."""
+    place = "workflow_status" if tx.get_bind().dialect.name == "sqlite" else "dbos.workflow_status"
+    return int(tx.scalar(text(f"SELECT count(*) FROM {place} WHERE name = :job"), {"job": DEMO}) or 0)
+
+
+def test_a_person_is_quicker_than_the_demo_reviewer(serving: TestClient) -> None:
+    """Its turn comes, and it finds nothing left to do."""
+    services = serving.app.state.services  # type: ignore[attr-defined]
+    payer = Payer(serving, serving.app, "2.2")  # type: ignore[arg-type]
+    pended = payer.submit(waits_for_a_person("M-CLARA"))
+    (waiting,) = [each for each in Desk(services).queue() if each.case.id == pended.response["id"]]
+    Desk(services).approve(waiting.item.id, waiting.item.revision, Review(name="Dr Kim"), Terms())
+    demo.decide(services, waiting.item.id)
+
+    with services.store.reading() as tx:
+        actors = [event.actor for event in events.of_case(tx, pended.response["id"])]
+    assert actors == ["rules", "reviewer Dr Kim"]
+
+
+def test_two_processes_on_one_database_share_the_work_and_double_nothing(new_database: NewDatabase) -> None:
+    """Requests go to either, a reviewer of either decides, and one clinic hears of each result once."""
+    url, count = new_database("postgresql"), 12
+    with (
+        Endpoint() as clinic,
+        Serving(database_url=url, demo_reviewer="1") as one,
+        Serving(database_url=url, demo_reviewer="1") as other,
+    ):
+        one.ready()
+        other.ready()
+        wish = subscription("2.2", clinic.url)
+        one.http.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
+        clinic.wait_for("handshake", 30)
+        for number in range(count):
+            server = one if number % 2 else other
+            body = a.raw(waits_for_a_person(f"M-{number}", f"PA-{number}"))
+            server.http.post("/r2.2/fhir/Claim/$submit", content=body, headers=FHIR).raise_for_status()
+        clinic.wait_until(lambda: len(clinic.events) >= count, 60)
+    store = Store.open(url)
+    with store.reading() as tx:
+        decided = tx.scalars(select(stored.PaEvent).where(stored.PaEvent.kind == "decided")).all()
+        done = text("SELECT count(DISTINCT executor_id) FROM dbos.workflow_status WHERE status = 'SUCCESS'")
+        workers = tx.scalar(done)
+    store.close()
+
+    assert [told.number for told in clinic.events] == list(range(1, count + 1))
+    assert len({event.case_id for event in decided}) == len(decided) == count
+    assert workers == 2

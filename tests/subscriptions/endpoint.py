@@ -9,6 +9,7 @@ with Endpoint() as clinic:
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -78,12 +79,16 @@ class Endpoint:
     def events(self) -> list[Told]:
         return [each for each in self.told if each.kind == "event-notification"]
 
-    def wait_for(self, kind: str, seconds: float = 10.0) -> Told:
+    def wait_for(self, kind: str, seconds: float = 30.0) -> Told:
         """The first notification of that kind, as soon as it arrives."""
-        with self.arrived:
-            there = self.arrived.wait_for(lambda: kind in self.kinds, seconds)
-        assert there, f"no {kind} within {seconds} s, only {self.kinds}"
+        self.wait_until(lambda: kind in self.kinds, seconds)
         return next(each for each in self.told if each.kind == kind)
+
+    def wait_until(self, come_true: Callable[[], bool], seconds: float) -> None:
+        """Looks with every notification that arrives."""
+        with self.arrived:
+            there = self.arrived.wait_for(come_true, seconds)
+        assert there, f"not within {seconds} s: only {self.kinds}"
 
     def __enter__(self) -> Endpoint:
         self._thread.start()

@@ -1,0 +1,71 @@
+"""Durable work on either kind of database: it exists once its transaction commits, and outlives processes."""
+
+from __future__ import annotations
+
+from threading import Condition
+
+import pytest
+
+from server.store import Store
+from server.work import Work
+from tests.conftest import DATABASES, NewDatabase
+
+
+class Seen:
+    """What a job was told, as it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._news = Condition()
+
+    def job(self, argument: str) -> None:
+        with self._news:
+            self.told.append(argument)
+            self._news.notify_all()
+
+    def wait_for(self, *arguments: str) -> None:
+        with self._news:
+            there = self._news.wait_for(lambda: set(arguments) <= set(self.told), timeout=30)
+        assert there, f"of {arguments} only {self.told}"
+
+
+def launch(work: Work, seen: Seen) -> None:
+    work.launch({"note": seen.job}, sweeps=[], executor="here")
+
+
+@pytest.mark.parametrize("kind", DATABASES)
+def test_work_lives_and_dies_with_the_transaction_and_outlives_the_process(
+    new_database: NewDatabase, kind: str
+) -> None:
+    store, seen = Store.open(new_database(kind)), Seen()
+    work = Work(store)
+    with store.transaction() as tx:
+        work.enqueue(tx, "note", "before anybody ever worked here")
+    launch(work, seen)
+    try:
+        with store.transaction() as tx:
+            work.enqueue(tx, "note", "committed")
+        with pytest.raises(ZeroDivisionError), store.transaction() as tx:
+            work.enqueue(tx, "note", str(1 // len(rolled_back(work, tx))))
+        with store.transaction() as tx:
+            work.enqueue(tx, "note", "committed later")
+        seen.wait_for("committed", "committed later")
+        with store.transaction() as tx:
+            work.enqueue(tx, "note", "left undone", delay=0.5)
+    finally:
+        work.close()
+    assert sorted(seen.told) == ["committed", "committed later"]
+
+    again = Work(store)
+    launch(again, seen)
+    try:
+        seen.wait_for("left undone")
+    finally:
+        again.close()
+        store.close()
+    assert sorted(seen.told) == ["committed", "committed later", "left undone"]
+
+
+def rolled_back(work: Work, tx: object) -> list[str]:
+    work.enqueue(tx, "note", "rolled back")  # type: ignore[arg-type]
+    return []
