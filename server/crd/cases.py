@@ -16,10 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from sqlalchemy import delete
 
-from server import logs
+from server import inside, logs
 from server.adjudication.members import member_key
 from server.app import create_app
 from server.crd.coverage_information import COVERAGE_INFORMATION
@@ -66,9 +65,8 @@ class CrdDoor:
         store: Store = app.state.services.store
         _empty(store)
         load(store, case)
-        answered = TestClient(app).post(
-            f"/r{version}/cds-services/order-sign", content=json.encode(call_of(case)), headers=JSON
-        )
+        call = json.encode(call_of(case))
+        answered = inside.post(app, f"/r{version}/cds-services/order-sign", call, JSON)
         body = json.decode_object(answered.content)
         if answered.status_code != 200:
             yield f"status {answered.status_code}: {body}"

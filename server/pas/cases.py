@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi.testclient import TestClient
-
-from server import logs
+from server import inside, logs
 from server.adjudication.members import member_key
 from server.app import create_app
 from server.fhir import json
@@ -62,10 +60,10 @@ class PasDoor:
             )
             app = create_app(settings)
             load(app.state.services.store, case)
-            with TestClient(app) as http:
-                answered = http.post(
-                    f"/r{version}/fhir/Claim/$submit", content=json.encode(request_of(case)), headers=FHIR
-                )
+            answered = inside.post(
+                app, f"/r{version}/fhir/Claim/$submit", json.encode(request_of(case)), FHIR
+            )
+            app.state.services.store.close()
         body = json.decode_object(answered.content)
         if answered.status_code != 200:
             yield f"status {answered.status_code}: {body}"

@@ -1,17 +1,14 @@
 """`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
 
-import asyncio
 import datetime as dt
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
-from fastapi import FastAPI
 
-from server import logs
+from server import inside, logs
 from server.app import create_app
 from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
@@ -36,7 +33,12 @@ def try_request(
     from server.cli import load_settings
 
     logs.configure(io.StringIO())
-    answer = asyncio.run(_rehearsed(create_app(load_settings()), version, file.read_bytes()))
+    answer = inside.post(
+        create_app(load_settings()),
+        f"/r{version}/fhir/Claim/$submit",
+        file.read_bytes(),
+        {"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
+    )
     body = answer.json()
     for line in told(body) if answer.is_success else refused(body):
         typer.echo(line)
@@ -67,16 +69,6 @@ def use_authorization(
     except FhirError as refused:
         typer.echo(refused, err=True)
         raise typer.Exit(1) from None
-
-
-async def _rehearsed(application: FastAPI, version: str, request: bytes) -> httpx.Response:
-    inside = httpx.ASGITransport(app=application)
-    async with httpx.AsyncClient(transport=inside, base_url="http://payer") as http:
-        return await http.post(
-            f"/r{version}/fhir/Claim/$submit",
-            content=request,
-            headers={"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
-        )
 
 
 def told(bundle: dict[str, Any]) -> Iterator[str]:

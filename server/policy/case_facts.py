@@ -202,22 +202,20 @@ def apply(fact: Fact, draft: Draft) -> None:
     kind = KINDS.get((fact.type, fact.system)) or ELEMENTS.get((fact.type, fact.system, fact.code))
     if kind is None:
         raise UnknownFact(f"no {fact.type} of system {fact.system} with code {fact.code} in the format")
-    given = msgspec.structs.replace(fact, value=dated(fact.value, draft))
+    given = msgspec.structs.replace(fact, value=dated(fact.value, draft.day_zero))
     became = kind(given, draft)
     if fact.patch:
-        merge(became, dated(fact.patch, draft))
+        merge(became, dated(fact.patch, draft.day_zero))
 
 
-def dated(value: Any, draft: Draft) -> Any:
-    """The value with each "D-41" in it as a date."""
-    if isinstance(value, str) and (found := re.fullmatch(r"D-(\d+)", value)):
-        return draft.day(int(found[1]))
-    if isinstance(value, str) and (found := re.fullmatch(r"D\+(\d+)", value)):
-        return draft.day(-int(found[1]))
+def dated(value: Any, day_zero: dt.date) -> Any:
+    """The value with each "D-41" in it as the date 41 days before day zero, each "D+7" as the one after."""
+    if isinstance(value, str) and (found := re.fullmatch(r"D([-+]\d+)", value)):
+        return (day_zero + dt.timedelta(days=int(found[1]))).isoformat()
     if isinstance(value, list):
-        return [dated(one, draft) for one in value]
+        return [dated(one, day_zero) for one in value]
     if isinstance(value, dict):
-        return {key: dated(one, draft) for key, one in value.items()}
+        return {key: dated(one, day_zero) for key, one in value.items()}
     return value
 
 

@@ -1,0 +1,108 @@
+"""`davinci-payer demo`: one MRI order after another through all three doors."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import httpx
+import typer
+from rich.console import Console
+
+from server import inside, logs
+from server.app import create_app, the_catalog
+from server.demo.ehr import Ehr, Refused
+from server.demo.stories import Story, laid_out, play, stories
+from server.demo.tell import tell
+from server.pas.cases import Told
+from server.services import GUIDES
+from server.settings import Settings
+
+app = typer.Typer()
+
+NAMES = ", ".join(story.case.id for story in stories())
+
+PATIENCE = 30.0
+"""Seconds to wait for an answer; the probe whether a server runs waits one."""
+
+
+@app.command()
+def demo(
+    version: Annotated[str, typer.Option(help="The base to speak to: 2.0 or 2.2.")] = "2.0",
+    story: Annotated[
+        str, typer.Option(help="Only this one: " + ", ".join(s.case.id for s in stories()))
+    ] = "",
+    token: Annotated[str, typer.Option(help="Bearer token, where the server asks for one.")] = "",
+) -> None:
+    """Play orders through CRD, DTR and PAS, against the running server or, if none runs, one inside."""
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import load_settings
+
+    if version not in GUIDES:
+        typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
+        raise typer.Exit(2)
+    chosen = [each for each in stories() if story in ("", each.case.id)]
+    if not chosen:
+        typer.echo(f"there is no story {story}: {NAMES}", err=True)
+        raise typer.Exit(2)
+    try:
+        asyncio.run(_played(chosen, version, token, load_settings()))
+    except (Refused, httpx.TransportError) as error:
+        typer.echo(f"The server did not play along: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _played(chosen: list[Story], version: str, token: str, settings: Settings) -> None:
+    out = Console(width=None if sys.stdout.isatty() else 140)
+    run, now, payer = uuid4().hex[:8], settings.clock()(), the_catalog().payer
+    async with _server(settings, token) as http:
+        where = (
+            http.base_url if str(http.base_url) != inside.BASE else "a server inside, nothing of it is kept"
+        )
+        out.print(f"Against {where}, base r{version}\n")
+        for number, story in enumerate(chosen, start=1):
+            out.rule(f"[bold]{number}. {story.title}", align="left")
+            played = await play(story, laid_out(story, now.date(), payer, run), Ehr(http, version))
+            tell(played, await _why(http, played.decided), out)
+
+
+async def _why(http: httpx.AsyncClient, decided: dict[str, Any] | None) -> dict[str, Any] | None:
+    number = Told(decided).response.get("preAuthRef") if decided else None
+    answered = await http.get(f"/why/{number}") if number else None
+    return answered.json() if answered is not None and answered.is_success else None
+
+
+@asynccontextmanager
+async def _server(settings: Settings, token: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The running server, or an application over a database that ends with it."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    # What runs on this machine with a certificate of its own is spoken to as it is.
+    own_certificate = settings.tls and settings.tls_cert is None
+    async with httpx.AsyncClient(
+        base_url=settings.base_url, headers=headers, timeout=PATIENCE, verify=not own_certificate
+    ) as http:
+        if await _answers(http):
+            yield http
+            return
+    with tempfile.TemporaryDirectory() as folder:
+        logs.configure(io.StringIO())
+        application = create_app(
+            settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
+        )
+        async with inside.client(application, headers) as http:
+            yield http
+        application.state.services.store.close()
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/health", timeout=1.0)).is_success
+    except httpx.TransportError:
+        return False
