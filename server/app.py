@@ -53,7 +53,14 @@ from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.work import Work
 
-DOORS = {"crd": "", "dtr": "/fhir", "pas": "/fhir", "subscriptions": "/fhir", "audit": "/fhir"}
+DOORS = {
+    "crd": "",
+    "dtr": "/fhir",
+    "pas": "/fhir",
+    "subscriptions": "/fhir",
+    "audit": "/fhir",
+    "directory": "/fhir",
+}
 
 
 @cache
@@ -140,7 +147,9 @@ def _metadata(services: Services) -> APIRouter:
             for module in [import_module(f"server.{door}.routes")]
             if version in module.VERSIONS
         ]
-        statement = capability_statement(services.fhir_base(version), software, parts)
+        statement = capability_statement(
+            services.fhir_base(version), software, parts, f"{services.settings.base_url}/auth/token"
+        )
 
         @routes.get(f"/r{version}/fhir/metadata", summary="What this base does", response_class=FhirResponse)
         def capabilities() -> FhirResponse:

@@ -16,6 +16,9 @@ from server.fhir.responses import FHIR_JSON
 
 Resource = dict[str, Any]
 
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
@@ -38,12 +41,14 @@ class Software:
     released: dt.datetime = field(default_factory=lambda: dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
 
 
-def capability_statement(base: str, software: Software, parts: Iterable[Contribution]) -> Resource:
+def capability_statement(
+    base: str, software: Software, parts: Iterable[Contribution], token_endpoint: str
+) -> Resource:
     """CapabilityStatement (R4) of the running server at `base`."""
     contributed = list(parts)
     rest: Resource = {
         "mode": "server",
-        "security": {"cors": True},
+        "security": security(token_endpoint),
         "resource": _joined(resource for part in contributed for resource in part.resources),
     }
     operations = [dict(operation) for part in contributed for operation in part.operations]
@@ -67,6 +72,15 @@ def capability_statement(base: str, software: Software, parts: Iterable[Contribu
     }
     # FHIR allows no empty list.
     return {name: content for name, content in statement.items() if content != []}
+
+
+def security(token_endpoint: str) -> Resource:
+    """SMART on FHIR, for systems: where a token is to be had."""
+    return {
+        "extension": [{"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token_endpoint}]}],
+        "cors": True,
+        "service": [{"coding": [{"system": SECURITY_SERVICES, "code": "SMART-on-FHIR"}]}],
+    }
 
 
 def _joined(resources: Iterable[Mapping[str, Any]]) -> list[Resource]:

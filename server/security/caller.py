@@ -25,6 +25,7 @@ class Caller:
     organizations: frozenset[str] = frozenset()
     kin: frozenset[str] = frozenset()
     scopes: Scopes = field(default_factory=lambda: Scopes(frozenset()))
+    endpoints: tuple[str, ...] = ()
 
     def sees(self, owner: str, parties: Iterable[str] = ()) -> bool:
         """Whether something that `owner` sent, and that concerns `parties`, may be told to this caller."""
@@ -37,6 +38,12 @@ class Caller:
         if not self.client:
             return True
         return any(organization in (known, known.rpartition("|")[2]) for known in self.organizations)
+
+    def reached_at(self, url: str) -> bool:
+        """Whether the address is one of the caller's registered endpoints, or lies below one."""
+        if not self.client:
+            return True
+        return any(url == known or url.startswith(known.rstrip("/") + "/") for known in self.endpoints)
 
 
 NOBODY = Caller()

@@ -3,13 +3,15 @@
     [{"id": "harbour-ehr", "name": "Harbour Orthopaedics",
       "organizations": ["http://hl7.org/fhir/sid/us-npi|1992999999"],
       "scopes": ["system/Claim.cruds", "system/Questionnaire.rs"],
+      "endpoints": ["https://ehr.example/notifications"],
       "jwks_uri": "https://ehr.example/jwks.json",
       "cds_issuer": "https://ehr.example"},
      {"id": "prometheus", "scopes": ["payer/operate"], "token_sha256": "5e88…"}]
 
-A client proves itself with a key of its key set (`jwks_uri`, or `jwks` in the file). Programs of the payer's
-own that cannot sign may have a long-lived token; the file holds its digest only, and it opens nothing of a
-FHIR base. A file that cannot be read any more leaves the clients as they were, and the log says so.
+Notifications go to the `endpoints` of a client only, and to what lies below them. A client proves itself
+with a key of its key set (`jwks_uri`, or `jwks` in the file). Programs of the payer's own that cannot
+sign may have a long-lived token; the file holds its digest only, and it opens nothing of a FHIR base. A
+file that cannot be read any more leaves the clients as they were, and the log says so.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Client(BaseModel):
     jwks_uri: str = Field("", pattern=r"^(https?://.+)?$")
     jwks: dict[str, Any] | None = None
     cds_issuer: str = ""
+    endpoints: tuple[str, ...] = ()
     token_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     rate: int | None = Field(None, ge=1)
 
@@ -119,7 +122,8 @@ class Registry:
     def caller(self, client: Client, scopes: Scopes) -> Caller:
         mine = frozenset(client.organizations)
         kin = {each.id for each in self._current().values() if mine.intersection(each.organizations)}
-        return Caller(client.id, mine, frozenset({client.id, *kin}), scopes.within(client.granted))
+        own = frozenset({client.id, *kin})
+        return Caller(client.id, mine, own, scopes.within(client.granted), client.endpoints)
 
     def _current(self) -> dict[str, Client]:
         if self._path is None:

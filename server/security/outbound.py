@@ -5,7 +5,8 @@
 
 A request goes out only over https and only to public addresses, unless the server runs in development. The
 address is checked at the moment of connecting, on the very IP number that is connected to, so a name that
-resolves differently the second time gains nothing. Redirects are the caller's affair and followed nowhere.
+resolves differently the second time gains nothing. Answers are taken uncompressed and up to `MOST_BYTES`, so
+none can swell. Redirects are the caller's affair and followed nowhere; how long to wait is, too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ import httpcore
 import httpx
 
 from server.settings import Settings
+
+MOST_BYTES = 25_000_000
+"""Of one answer, whoever reads it."""
+
+WEB_PORTS = frozenset({80, 443})
+"""The ports below 1024 that are called; the others belong to services that are not of the web."""
 
 
 class Refused(httpx.TransportError):
@@ -47,6 +54,12 @@ class Outbound:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused("it is not an http or https address")
+        try:
+            port = parts.port
+        except ValueError:
+            raise Refused("its port is none") from None
+        if port is not None and port < 1024 and port not in WEB_PORTS:
+            raise Refused("its port is not one of the web's")
         if parts.username or parts.password:
             raise Refused("it carries a user name or password")
         if parts.scheme == "http" and not self.lenient:
@@ -64,6 +77,9 @@ class Outbound:
     def transport(self) -> httpx.AsyncBaseTransport:
         """A transport for one httpx client; connections end with it."""
         return _Transport(self)
+
+
+_PLAIN = (b"Accept-Encoding", b"identity")
 
 
 class _Transport(httpx.AsyncBaseTransport):
@@ -85,7 +101,10 @@ class _Transport(httpx.AsyncBaseTransport):
         asked = httpcore.Request(
             request.method,
             url,
-            headers=request.headers.raw,
+            headers=[
+                *(pair for pair in request.headers.raw if pair[0].lower() != b"accept-encoding"),
+                _PLAIN,
+            ],
             content=request.stream,
             extensions=request.extensions,
         )
@@ -95,6 +114,11 @@ class _Transport(httpx.AsyncBaseTransport):
             raise httpx.TimeoutException(str(error), request=request) from error
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise httpx.NetworkError(str(error), request=request) from error
+        if any(
+            name.lower() == b"content-encoding" and value != b"identity" for name, value in answered.headers
+        ):
+            await answered.aclose()
+            raise Refused("its answer is compressed, though we asked for a plain one")
         return httpx.Response(
             answered.status,
             headers=answered.headers,
@@ -114,8 +138,12 @@ class _Stream(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> Any:
+        arrived = 0
         try:
             async for part in self._answered.aiter_stream():
+                arrived += len(part)
+                if arrived > MOST_BYTES:
+                    raise Refused("its answer is too large")
                 yield part
         except httpcore.TimeoutException as error:
             raise httpx.TimeoutException(str(error), request=self._request) from error

@@ -47,7 +47,7 @@ OPERATIONS: Mapping[str, tuple[Need, ...]] = {
 }
 """Any one of the needs suffices."""
 
-ANYONE = frozenset({"metadata", ".well-known", "OperationDefinition"})
+ANYONE = frozenset({"metadata", ".well-known", "OperationDefinition", "Endpoint"})
 """First steps of a path that need no token: they tell how to get one, and what there is."""
 
 _INTERACTIONS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}

@@ -199,13 +199,16 @@ def rendered(row: stored.Subscription) -> Resource:
 
 
 def _only_own(wished: Wish) -> Wish:
-    """Raises Forbidden where it filters by an organization that the caller does not speak for."""
-    if all(calling().speaks_for(organization) for organization in wished.organizations):
-        return wished
-    place = f"Subscription.criteria.extension('{FILTER}')"
-    raise Forbidden(
-        Issue("forbidden", place, "Subscribe for your own organizations only; they are in your registration.")
-    )
+    """Raises Forbidden where it filters by an organization that the caller does not speak for, or wants to be
+    told where the caller is not registered to be."""
+    if not all(calling().speaks_for(organization) for organization in wished.organizations):
+        place = f"Subscription.criteria.extension('{FILTER}')"
+        words = "Subscribe for your own organizations only; they are in your registration."
+        raise Forbidden(Issue("forbidden", place, words))
+    if not calling().reached_at(str(wished.resource["channel"]["endpoint"])):
+        words = "Notifications go to registered endpoints only. Have this one registered."
+        raise Forbidden(Issue("forbidden", "Subscription.channel.endpoint", words))
+    return wished
 
 
 def caller(request: Request) -> str:

@@ -76,6 +76,7 @@ def clinic(signer: Signer, npi: str, **changes: Any) -> dict[str, Any]:
         "organizations": [f"{NPI}|{npi}"],
         "scopes": EVERYTHING,
         "jwks": signer.jwks,
+        "endpoints": ["https://ehr.example/notify"],
         "cds_issuer": f"https://{signer.issuer}.example",
     }
     return {name: value for name, value in {**told, **changes}.items() if value is not None}

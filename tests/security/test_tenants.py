@@ -111,6 +111,15 @@ def test_a_client_subscribes_for_its_own_organizations_only(two: Town) -> None:
     assert two.get(f"{PAS}/Subscription", two.token("hillside")).json()["total"] == 0
 
 
+def test_notifications_go_to_registered_endpoints_only(two: Town) -> None:
+    wish = subscription("1992999999")
+    wish["channel"]["endpoint"] = "https://ehr.example/notify-me-elsewhere"
+    refused = two.post(f"{PAS}/Subscription", json.encode(wish), two.token("harbour"))
+
+    assert refused.status_code == 403
+    assert refused.json()["issue"][0]["expression"] == ["Subscription.channel.endpoint"]
+
+
 def subscription(npi: str) -> Resource:
     backport = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
     return {

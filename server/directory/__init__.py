@@ -1,0 +1,1 @@
+"""Where this payer answers, as Endpoint resources."""

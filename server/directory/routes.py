@@ -1,0 +1,115 @@
+"""`Endpoint`: the addresses of this payer, for directories and for clients that look before they call.
+
+GET /Endpoint         the FHIR base and the CDS Hooks base of this version
+GET /Endpoint/{id}
+
+Open to anyone: an address is no secret, and a client needs it before it has a token.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends
+
+from server.fhir.capability import Contribution
+from server.fhir.errors import NotFound
+from server.fhir.requests import wants_json
+from server.fhir.responses import FHIR_JSON, FhirResponse
+from server.services import GUIDES, Services, Version
+
+VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
+
+CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
+DISCOVERY = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-endpoint-discovery"
+PAYLOAD = "http://terminology.hl7.org/CodeSystem/endpoint-payload-type"
+NPI = "http://hl7.org/fhir/sid/us-npi"
+PAYER_NPI = "1234567893"
+
+SUNSET = {
+    "2.0": "CRD, DTR and PAS 2.0.1 are spoken here until 2027-12-31; certified systems use the releases at "
+    "/r2.2 from 2028-01-01.",
+}
+"""What the documentation of a base says about its end (45 CFR 170.215 as amended by HTI-4)."""
+
+
+def capability(version: Version) -> Contribution:
+    """What this door adds to the CapabilityStatement of the base."""
+    documentation = {"documentation": SUNSET[version]} if version in SUNSET else {}
+    return Contribution(
+        resources=[
+            {
+                "type": "Endpoint",
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                **documentation,
+            }
+        ]
+    )
+
+
+class Connection(NamedTuple):
+    """A kind of connection, as a code."""
+
+    system: str
+    code: str
+
+
+def endpoint(
+    version: Version, own_id: str, name: str, connection: Connection, mime: str, address: str
+) -> Any:
+    """Endpoint (R4) of one address."""
+    guides = ", ".join(f"{guide} {number}" for guide, number in GUIDES[version].items())
+    return {
+        "resourceType": "Endpoint",
+        "id": own_id,
+        "status": "active",
+        "connectionType": {"system": connection.system, "code": connection.code},
+        "name": f"{name}: {guides}",
+        "managingOrganization": {"identifier": {"system": NPI, "value": PAYER_NPI}},
+        "payloadType": [{"coding": [{"system": PAYLOAD, "code": "any"}]}],
+        "payloadMimeType": [mime],
+        "address": address,
+    }
+
+
+def router(services: Services, version: Version) -> APIRouter:
+    base = services.fhir_base(version)
+    held = {
+        each["id"]: each
+        for each in (
+            endpoint(version, "fhir", "FHIR base", Connection(CONNECTION, "hl7-fhir-rest"), FHIR_JSON, base),
+            endpoint(
+                version,
+                "cds-hooks",
+                "CDS Hooks",
+                Connection(DISCOVERY, "davinci_crd_hook_endpoint"),
+                "application/json",
+                f"{services.base(version)}/cds-services",
+            ),
+        )
+    }
+    routes = APIRouter(prefix="/Endpoint", tags=["directory"], dependencies=[Depends(wants_json)])
+
+    @routes.get("", summary="The addresses of this payer", response_class=FhirResponse)
+    def search() -> FhirResponse:
+        return FhirResponse(
+            {
+                "resourceType": "Bundle",
+                "id": str(uuid4()),
+                "type": "searchset",
+                "total": len(held),
+                "entry": [
+                    {"fullUrl": f"{base}/Endpoint/{key}", "resource": each, "search": {"mode": "match"}}
+                    for key, each in held.items()
+                ],
+            }
+        )
+
+    @routes.get("/{endpoint_id}", summary="One address of this payer", response_class=FhirResponse)
+    def read(endpoint_id: str) -> FhirResponse:
+        if endpoint_id not in held:
+            raise NotFound(f"There is no Endpoint with this id. GET {base}/Endpoint lists all.")
+        return FhirResponse(held[endpoint_id])
+
+    return routes

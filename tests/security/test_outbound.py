@@ -1,0 +1,132 @@
+"""Whom this server calls, and what it takes from them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from server.security import outbound
+from server.security.outbound import Outbound, Refused
+
+STRICT, LENIENT = Outbound(lenient=False), Outbound(lenient=True)
+
+
+@contextmanager
+def answering(body: bytes, **headers: str) -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback, and the Accept-Encoding headers it got."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Accept-Encoding", ""))
+            self.send_response(302 if "Location" in headers else 200)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def fetched(guard: Outbound, url: str) -> httpx.Response:
+    async def fetch() -> httpx.Response:
+        async with httpx.AsyncClient(transport=guard.transport(), timeout=2) as http:
+            return await http.get(url)
+
+    return asyncio.run(fetch())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://ehr.example/",
+        "gopher://ehr.example/",
+        "https://user:secret@ehr.example/",
+        "https://ehr.example:22/",
+        "https://ehr.example:25/",
+        "https://ehr.example:99999/",
+        "https://",
+        "http://ehr.example/",
+    ],
+)
+def test_what_is_no_web_address_is_not_called(url: str) -> None:
+    with pytest.raises(Refused):
+        STRICT.check_url(url)
+
+
+INSIDE = """
+127.0.0.1 10.0.0.1 192.168.1.1 172.16.0.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1
+::1 fe80::1 fc00::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1
+"""
+
+
+@pytest.mark.parametrize("number", INSIDE.split())
+def test_no_number_inside_the_house_is_called_in_production(number: str) -> None:
+    with pytest.raises(Refused):
+        STRICT.check_ip(number)
+
+
+def test_a_name_that_changes_its_mind_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is on the number that is connected to: there is no second look-up to answer otherwise."""
+    looked: list[str] = []
+
+    async def rebinding(host: str, port: int, **kinds: Any) -> list[Any]:
+        looked.append(host)
+        number = "93.184.215.14" if len(looked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, port))]
+
+    connected: list[str] = []
+
+    async def connect(self: Any, host: str, port: int, *rest: Any) -> Any:
+        connected.append(host)
+        raise outbound.httpcore.ConnectError("unreachable here")
+
+    monkeypatch.setattr(outbound.anyio, "getaddrinfo", rebinding)
+    monkeypatch.setattr(outbound.httpcore.AnyIOBackend, "connect_tcp", connect)
+    with pytest.raises(httpx.NetworkError):
+        fetched(STRICT, "https://rebind.example/")
+    with pytest.raises(Refused):
+        fetched(STRICT, "https://rebind.example/")
+    assert connected == ["93.184.215.14"]
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with answering(b"", Location="http://169.254.169.254/") as (url, _):
+        assert fetched(LENIENT, url).status_code == 302
+
+
+def test_a_compressed_answer_never_swells_here() -> None:
+    bomb = gzip.compress(b"0" * 1_000_000)
+    with answering(bomb, Content_Encoding="gzip") as (url, asked), pytest.raises(Refused, match="compressed"):
+        fetched(LENIENT, url)
+    assert asked == ["identity"]
+
+
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "MOST_BYTES", 1000)
+    with answering(b"x" * 5000) as (url, _), pytest.raises(Refused, match="too large"):
+        fetched(LENIENT, url)
+    with answering(b"x" * 500) as (url, _):
+        assert fetched(LENIENT, url).content == b"x" * 500
