@@ -270,7 +270,8 @@ class Catalog:
         """The policy in force on that day which governs the order.
 
         By code; where policies share it, by body site, then by the first diagnosis that belongs to one of
-        them, then by a policy that takes what is left. None where nothing tells, or no policy has the code.
+        them alone, then by the first that belongs to any, then by a policy that takes what is left. None
+        where nothing tells, or no policy has the code.
         """
         code = _code(order)
         candidates = [p for p in self.policies if code in p.codes and p.in_force(on)]
@@ -278,9 +279,11 @@ class Catalog:
         sites = set(_codings(order.get("bodySite") or []))
         by_site = (p for p in candidates if sites & p.sites)
         diagnoses = _codings(order.get("reasonCode") or [])
-        by_diagnosis = (p for one in diagnoses for p in candidates if one in p.diagnoses)
+        fitting = [[p for p in candidates if one in p.diagnoses] for one in diagnoses]
+        alone = (those[0] for those in fitting if len(those) == 1)
+        among = (p for those in fitting for p in those)
         left = (p for p in candidates if p.fallback)
-        return next((p for ways in (own, by_site, by_diagnosis, left) for p in ways), None)
+        return next((p for ways in (own, by_site, alone, among, left) for p in ways), None)
 
     def service(self, plan: Plan, code: str) -> Service:
         """The coverage table's line for a code; a code without a line is covered without authorization."""
