@@ -76,7 +76,7 @@ class Adjudicator:
         """The authorization number of an approved line: the one on file, else a new one stored in `tx`.
 
         The file is read again here, in the writing transaction, so that two requests for one order end in
-        one number.
+        one number. An assertion id that another payer gave is not kept.
         """
         authorizations.alone(tx, judged.member.key)
         found = self._number_on_file(tx, judged, now)
@@ -98,7 +98,7 @@ class Adjudicator:
             units=said.units,
             used=0,
             door=door,
-            assertion_id=assertion_id,
+            assertion_id=assertion_id if assertion_id and assertions.by_id(tx, assertion_id) else None,
             case_id=case_id,
             order=dict(judged.order),
             determination=said.to_json(),

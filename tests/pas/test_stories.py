@@ -119,3 +119,12 @@ def test_both_bases_tell_of_the_same_cases(payer: Payer) -> None:
     (found,) = elsewhere.inquire(a.inquiry())
 
     assert found.number == granted.number
+
+
+def test_an_assertion_id_that_is_not_ours_is_no_reason_to_fail(payer: Payer) -> None:
+    """The order was asserted about elsewhere, or the assertion is long gone."""
+    order = a.order(extension=[a.coverage_information("of-another-payer")])
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), order=order))
+
+    assert answer.action == "A1"
+    assert payer.inquire(a.inquiry())[0].number == answer.number
