@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check conformance elm
+.PHONY: help install run test check conformance crash elm
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ check: .venv/developer  ## Format, lint, types, arrows
 
 conformance: .venv/developer  ## What the tests make the server emit, held to the official validator
 	$(BIN)/python -m tests.conformance
+
+crash: .venv/developer  ## Kill the server a hundred times on each database, then balance the books
+	$(BIN)/python -W ignore -m tests.crash
 
 elm:  ## Translate cql/*.cql (needs Node)
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
