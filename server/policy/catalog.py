@@ -270,8 +270,7 @@ class Catalog:
         """The policy in force on that day which governs the order.
 
         By code; where policies share it, by body site, then by the first diagnosis that belongs to one of
-        them alone, then by the first that belongs to any, then by a policy that takes what is left. None
-        where nothing tells, or no policy has the code.
+        them, then by a policy that takes what is left. None where nothing tells, or no policy has the code.
         """
         code = _code(order)
         candidates = [p for p in self.policies if code in p.codes and p.in_force(on)]

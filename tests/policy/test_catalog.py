@@ -80,6 +80,11 @@ def test_the_first_diagnosis_that_belongs_to_a_region_decides(catalog: Catalog) 
     assert governs(catalog, "73221", "M54.16", "M75.111") == "SH"
 
 
+def test_a_diagnosis_that_several_regions_share_tells_less_than_one_of_one_region(catalog: Catalog) -> None:
+    assert governs(catalog, "73221", "R22.31", "M25.511") == "SH"
+    assert governs(catalog, "73221", "R22.31") is not None
+
+
 def test_a_limb_code_without_site_and_diagnosis_has_no_policy_yet(catalog: Catalog) -> None:
     assert governs(catalog, "73221") is None
     assert governs(catalog, "73221", "M54.16") is None
