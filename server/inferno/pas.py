@@ -1,0 +1,354 @@
+"""Presets for the PAS server suites 2.0.1 and 2.2.1.
+
+The server must be started with `DEMO_REVIEWER=60`: a pend that nobody reviews cannot be shown to end. Each
+payload is a case of the policy that comes out as its comment says. What only a person can cause (a
+modification, a document that is asked for, a diagnosis or a provider that a reviewer names) no payload brings
+about: decide one of the pended lines with `davinci-payer review` while the kit waits. The element
+`ClaimResponse.request` with a reason for its absence comes with authorizations that no Claim asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from server.fhir import json
+from server.inferno.pas_dialects import V2_0, V2_2
+from server.inferno.pas_full import full_request, mri
+from server.inferno.pas_request import (
+    HOST,
+    LUMBAR,
+    SHOULDER,
+    TERMINOLOGY,
+    Dialect,
+    Request,
+    Study,
+    bundle,
+    item_extensions,
+)
+from server.inferno.preset import Input, Preset
+from server.pas.marks import INFO_CANCELLED
+from server.pas.terms import CERTIFICATION, CPT, X12, concept, extension_url, profile
+
+Resource = dict[str, Any]
+
+TOPIC = "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
+PAYLOAD = "payload"
+
+
+def presets(base: str, day: dt.date) -> Sequence[Preset]:
+    return (
+        Preset(
+            "pas_server_v201",
+            "Da Vinci payer, PAS 2.0.1",
+            "davinci_pas_server_suite_v201",
+            (*_server(f"{base}/r2.0/fhir"), *_v2_0(day)),
+        ),
+        Preset(
+            "pas_server_v221",
+            "Da Vinci payer, PAS 2.2.1",
+            "davinci_pas_server_suite_v221",
+            (*_server(f"{base}/r2.2/fhir"), *_v2_2(day)),
+        ),
+    )
+
+
+def _server(base: str) -> Iterator[Input]:
+    yield Input("server_endpoint", "Server endpoint", base, comment="The server's FHIR base of this version.")
+    yield Input(
+        "access_token",
+        "Notification access token",
+        "preset-notifications",
+        comment="What our notifications must carry; the kit tells its sessions apart by it.",
+    )
+
+
+def _v2_0(day: dt.date) -> Iterator[Input]:
+    yield _subscription(subscription("Subscription/id-only", "id-only", "orgIdentifier=1992999999"))
+    yield from _decisions(V2_0, day)
+    yield Input.payload(
+        f"pended_pa_inquire_request_{PAYLOAD}",
+        "Inquiry after the pended request",
+        inquiry(pended(V2_0, day)),
+        "Finds the pended request, and after the review its decision.",
+    )
+    yield from _must_support(V2_0, day)
+
+
+def _v2_2(day: dt.date) -> Iterator[Input]:
+    yield _subscription(subscription("Subscription/full", "full-resource", "org-identifier=1992999999"))
+    yield from _decisions(V2_2, day)
+    yield from _must_support(V2_2, day)
+    yield from _updates(day)
+
+
+def _subscription(resource: Resource) -> Input:
+    return Input.payload(
+        "subscription_resource",
+        "Subscription",
+        resource,
+        "Tells of results for the clinic that sends the payloads; the kit fills in its own endpoint.",
+    )
+
+
+def _decisions(dialect: Dialect, day: dt.date) -> Iterator[Input]:
+    yield _submission(
+        "approval_pa",
+        "Request that is approved",
+        simple(approved("APPROVE", dialect, day)),
+        "A1: six weeks of physiotherapy without success, a film, an examination, a score.",
+    )
+    yield _submission(
+        "denial_pa",
+        "Request that is denied",
+        simple(denied(dialect, day)),
+        "A3: the form attests four weeks of physiotherapy where the plan asks for six (CC-DUR).",
+    )
+    yield _submission(
+        "pended_pa",
+        "Request that is pended",
+        simple(pended(dialect, day)),
+        "A4: a reason outside the list is given, which a person must read (REV-OTHER); the demo reviewer "
+        "approves it after DEMO_REVIEWER seconds.",
+    )
+
+
+def _must_support(dialect: Dialect, day: dt.date) -> Iterator[Input]:
+    full = approved("FULL", dialect, day)
+    yield _submission(
+        "must_support_pa",
+        "Requests that say everything",
+        [full_request(full), simple(asking(dialect, day)), unnamed(dialect, day)],
+        "A1 of a request with every element; A4 of one without a form, which is asked for with "
+        "CommunicationRequest and Task; an error of one that names no service.",
+    )
+    yield Input.payload(
+        f"must_support_pa_inquire_request_{PAYLOAD}",
+        "Inquiries that say everything",
+        [full_inquiry(full), inquiry(asking(dialect, day)), inquiry(denied(dialect, day))],
+        "Find the requests above; the first names every element that an inquiry may.",
+    )
+
+
+def _updates(day: dt.date) -> Iterator[Input]:
+    for name, payload, comment in update_chain(V2_2, day):
+        yield Input.payload(f"claim_update_{name}_submit_{PAYLOAD}", f"Update: {name}", payload, comment)
+
+
+def _submission(name: str, title: str, content: Resource | list[Resource], comment: str) -> Input:
+    return Input.payload(f"{name}_submit_request_{PAYLOAD}", title, content, comment)
+
+
+def treated(day: dt.date, weeks: int) -> dict[str, Any]:
+    """The shoulder form of somebody who had so many weeks of physiotherapy."""
+    yesterday = day - dt.timedelta(days=1)
+    return {
+        "SH-IMM": "none",
+        "CC-DUR.start": yesterday - dt.timedelta(weeks=weeks),
+        "CC-DUR.end": yesterday,
+        "IMG-XR": "normal",
+        "IMG-XR.date": day - dt.timedelta(days=40),
+        "CC-DUR.modalities": "pt",
+        "CC-OUT": "no-change",
+        "CC-REEVAL": True,
+        "CC-REEVAL.date": yesterday,
+        "EXM": "yes",
+        "EXM.hawkins": "positive",
+        "FUN.quickdash": 30,
+    }
+
+
+def approved(name: str, dialect: Dialect, day: dt.date) -> Request:
+    return _request(name, dialect, day, SHOULDER, treated(day, 7))
+
+
+def denied(dialect: Dialect, day: dt.date) -> Request:
+    return _request("DENY", dialect, day, SHOULDER, treated(day, 4))
+
+
+def pended(dialect: Dialect, day: dt.date) -> Request:
+    answers = {
+        "LS-IMM": "other",
+        "LS-IMM.text": "text: A device in the spine was recalled by its maker.",
+        "CC-DUR.none": True,
+    }
+    return _request("PEND", dialect, day, LUMBAR, answers)
+
+
+def asking(dialect: Dialect, day: dt.date) -> Request:
+    return _request("ASK", dialect, day, SHOULDER, {})
+
+
+def _request(name: str, dialect: Dialect, day: dt.date, study: Study, answers: dict[str, Any]) -> Request:
+    return Request(dialect, f"KIT-{dialect.name.replace('.', '')}-{name}", day, study, answers)
+
+
+def simple(request: Request) -> Resource:
+    return request.bundle(request.claim())
+
+
+def unnamed(dialect: Dialect, day: dt.date) -> Resource:
+    """An item that names no service: neither a code of its own nor an order."""
+    request = _request("ERROR", dialect, day, SHOULDER, {})
+    nothing = concept(f"{TERMINOLOGY}/data-absent-reason", "not-applicable")
+    item = request.item(1, extension=item_extensions(request.member, 1, "I"), productOrService=nothing)
+    del item["modifier"]
+    claim = request.claim(item)
+    return bundle("pas-request-bundle", request.member, day, [claim, *request.parties])
+
+
+def inquiry(request: Request) -> Resource:
+    """profile-pas-inquiry-request-bundle after everything of the member."""
+    item = {
+        "sequence": 1,
+        "productOrService": concept(f"{TERMINOLOGY}/data-absent-reason", "not-applicable"),
+    }
+    claim = request.claim(item, identifier=_own_name(request))
+    return _inquiry(request, claim)
+
+
+def full_inquiry(request: Request) -> Resource:
+    """The same, naming every element that an inquiry may; each is what the request had, or its answer."""
+    asked = mri(request)
+    left_out = ("epsdtIndicator", "revenueUnitRateLimit", "nursingHome", "requestedService")
+    kept = [one for one in asked["extension"] if not any(name in one["url"] for name in left_out)]
+    planned = request.planned
+    end = (dt.date.fromisoformat(planned) + dt.timedelta(days=60)).isoformat()
+    item = {
+        **asked,
+        "extension": [
+            *kept,
+            {
+                "url": extension_url("itemCertificationIssueDate"),
+                "valuePeriod": {"start": request.day.isoformat(), "end": end},
+            },
+            {"url": extension_url("itemCertificationEffectiveDate"), "valueDate": planned},
+            {"url": extension_url("itemCertificationExpirationDate"), "valueDate": end},
+            {
+                "url": extension_url("reviewActionCode"),
+                "valueCodeableConcept": concept(f"{X12}/306", "A1"),
+            },
+        ],
+    }
+    for name in ("unitPrice", "informationSequence"):
+        del item[name]
+    certification = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, "I"),
+    }
+    sent = full_request(request)["entry"][0]["resource"]
+    claim = {
+        **sent,
+        "extension": [*request.dialect.claim, certification],
+        "identifier": _own_name(request),
+        "billablePeriod": {"start": planned, "end": end},
+        "item": [item],
+    }
+    return _inquiry(request, claim)
+
+
+def _inquiry(request: Request, claim: Resource) -> Resource:
+    information = [piece for piece in claim.get("supportingInfo", []) if "valueReference" not in piece]
+    told = {name: content for name, content in claim.items() if name != "supportingInfo"}
+    told |= {"supportingInfo": information} if information else {}
+    told |= {"id": "inquiry", "meta": {"profile": [profile("claim-inquiry")]}}
+    return bundle(
+        "pas-inquiry-request-bundle", f"{request.member}-INQUIRY", request.day, [told, *request.parties]
+    )
+
+
+def _own_name(request: Request) -> list[Resource]:
+    return [{"system": f"{HOST}/inquiry", "value": f"Q-{request.member}", **request.dialect.identifier}]
+
+
+def update_chain(dialect: Dialect, day: dt.date) -> Iterator[tuple[str, Resource, str]]:
+    """A request, and three changes of it, each naming the one before."""
+    request = approved("UPDATE", dialect, day)
+    mri_line = request.item(1)
+    film = {**request.item(2), "productOrService": concept(CPT, "73030")}
+    initial = request.claim(mri_line)
+    yield "initial", request.bundle(initial), "A1: the case of the approval, to be changed below."
+    added = _changed(film, "added")
+    second = _update(request, "claim-2", initial, mri_line, added)
+    yield "add_item", request.bundle(second, initial), "A1 and A1: a film is added to the MRI."
+    moved = {**mri_line, "servicedDate": (day + dt.timedelta(days=21)).isoformat()}
+    third = _update(request, "claim-3", second, _changed(moved, "changed"), _cancelled(added))
+    yield (
+        "modify_cancel",
+        request.bundle(third, _alone(second)),
+        "A1 and C: the MRI moves by a week under a new number, the film is cancelled.",
+    )
+    everything = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, "3"),
+    }
+    last = _update(request, "claim-4", third, _cancelled(moved), _cancelled(added))
+    last["extension"] = [*last["extension"], everything]
+    yield "cancel_all", request.bundle(last, _alone(third)), "C and C: all of it is cancelled."
+
+
+def _update(request: Request, name: str, prior: Resource, *items: Resource) -> Resource:
+    """profile-claim-update."""
+    relationship = concept(f"{TERMINOLOGY}/ex-relatedclaimrelationship", "prior")
+    return request.claim(
+        *items,
+        id=name,
+        meta={"profile": [profile("claim-update")]},
+        related=[{"claim": {"reference": f"Claim/{prior['id']}"}, "relationship": relationship}],
+    )
+
+
+def _alone(claim: Resource) -> Resource:
+    """The prior Claim without its own prior one, which must not come along."""
+    return {name: content for name, content in claim.items() if name != "related"} | {
+        "meta": {"profile": [profile("claim")]}
+    }
+
+
+def _changed(item: Resource, mark: str) -> Resource:
+    others = [one for one in item["extension"] if one["url"] != extension_url("infoChanged")]
+    return {**item, "extension": [*others, {"url": extension_url("infoChanged"), "valueCode": mark}]}
+
+
+def _cancelled(item: Resource) -> Resource:
+    """Withdrawn: the flag, the certification type, and the mark of a change."""
+    withdrawn = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, "3"),
+    }
+    changed = _changed(item, "changed")
+    extensions = [withdrawn if one["url"] == withdrawn["url"] else one for one in changed["extension"]]
+    flag = {"url": INFO_CANCELLED, "valueBoolean": True}
+    return {**changed, "modifierExtension": [flag], "extension": extensions}
+
+
+def subscription(name: str, content: str, criteria: str) -> Resource:
+    """R4 backport Subscription to the topic of PAS."""
+    return {
+        "resourceType": "Subscription",
+        "id": name.rpartition("/")[2],
+        "meta": {"profile": [f"{BACKPORT}/backport-subscription"]},
+        "status": "requested",
+        "reason": "Results of prior authorization requests",
+        "criteria": TOPIC,
+        "_criteria": {
+            "extension": [{"url": f"{BACKPORT}/backport-filter-criteria", "valueString": criteria}]
+        },
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": "https://ehr.example/notifications",
+            "payload": "application/fhir+json",
+            "_payload": {
+                "extension": [{"url": f"{BACKPORT}/backport-payload-content", "valueCode": content}]
+            },
+            "header": ["Authorization: Bearer preset-notifications"],
+        },
+    }
+
+
+def payloads(preset: Preset, name: str) -> list[Resource]:
+    """The resources of one input, one by one."""
+    content = json.decode(preset.value(name).encode())
+    return content if isinstance(content, list) else [content]

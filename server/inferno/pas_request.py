@@ -1,0 +1,418 @@
+"""Requests of a clinic to this payer, as its EHR would send them: the parties, the order, a filled form.
+
+Every payload has a member of its own and the same clinic. What differs between guide versions is a `Dialect`.
+Addresses have no port, references are relative to the entries' common base, and every resource names its
+profile: the kit resolves and validates by these.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.fhir.dates import instant
+from server.pas.terms import (
+    COVERAGE_INFORMATION,
+    CPT,
+    ICD,
+    IDENTIFIER_TYPE,
+    NPI,
+    PAS_CODES,
+    PROCESS_PRIORITY,
+    X12,
+    concept,
+    extension_url,
+    profile,
+)
+
+Resource = dict[str, Any]
+
+HOST = "https://ehr.example/fhir"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+PLACE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+NUCC = "http://nucc.org/provider-taxonomy"
+SNOMED = "http://snomed.info/sct"
+EIN = "http://terminology.hl7.org/NamingSystem/USEIN"
+MEMBER_SYSTEM = "https://payer.example/member-id"
+FORMS = "https://payer.example/Questionnaire"
+ANSWERS = "https://payer.example/CodeSystem/mri-answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a request has in one guide version and not in the other.
+
+    revenue       code system of revenue codes
+    identifier    further elements of Claim.identifier
+    claim         extensions of every Claim
+    document      extensions of supporting information that points to a document
+    payer         further identifiers of the payer
+    quantity      the unit of a quantity
+    """
+
+    name: str
+    revenue: str
+    identifier: Resource
+    claim: Sequence[Resource]
+    document: Sequence[Resource]
+    payer: Sequence[Resource]
+    quantity: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is asked for: CPT, side or none, diagnosis, and the region's form."""
+
+    cpt: str
+    side: str
+    diagnosis: str
+    form: str
+
+
+SHOULDER = Study("73221", "RT", "M75.111", "mri-shoulder")
+LUMBAR = Study("72148", "", "M54.16", "mri-lumbar-spine")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: whose, when, for what, and the answers of the form that come with it."""
+
+    dialect: Dialect
+    member: str
+    day: dt.date
+    study: Study
+    answers: Mapping[str, Any]
+
+    @property
+    def planned(self) -> str:
+        return (self.day + dt.timedelta(days=14)).isoformat()
+
+    def bundle(self, claim: Resource, *besides: Resource) -> Resource:
+        """profile-pas-request-bundle, the Claim first."""
+        chart = [self.form] if self.answers else []
+        return bundle(
+            "pas-request-bundle", self.member, self.day, [claim, *self.parties, self.order, *chart, *besides]
+        )
+
+    @property
+    def parties(self) -> list[Resource]:
+        return [
+            patient(self.member),
+            coverage(self.member, self.day),
+            payer(self.dialect.payer),
+            clinic(),
+            clinician(),
+            role(),
+        ]
+
+    @property
+    def order(self) -> Resource:
+        """profile-servicerequest."""
+        return {
+            "resourceType": "ServiceRequest",
+            "id": "order",
+            "meta": {"profile": [profile("servicerequest")]},
+            "extension": [_coverage_information(self.day)],
+            "status": "active",
+            "intent": "order",
+            "code": concept(CPT, self.study.cpt),
+            "quantityQuantity": {"value": 1, **self.dialect.quantity},
+            "subject": {"reference": "Patient/patient"},
+            "occurrenceTiming": {"repeat": {"count": 1}},
+            "authoredOn": self.day.isoformat(),
+            "requester": {"reference": "Practitioner/clinician"},
+        }
+
+    @property
+    def form(self) -> Resource:
+        """The filled form, in the order of its answers."""
+        return {
+            "resourceType": "QuestionnaireResponse",
+            "id": "form",
+            "meta": {"profile": ["http://hl7.org/fhir/StructureDefinition/QuestionnaireResponse"]},
+            "questionnaire": f"{FORMS}/{self.study.form}",
+            "status": "completed",
+            "subject": {"reference": "Patient/patient"},
+            "authored": instant(dt.datetime.combine(self.day, dt.time(9), dt.UTC)),
+            "item": [
+                {"linkId": name, "answer": [_answer(content)]} for name, content in self.answers.items()
+            ],
+        }
+
+    def claim(self, *items: Resource, **elements: Any) -> Resource:
+        """profile-claim; elements named here are added, or take the place of its own."""
+        information = [self.documented(1, "form")] if self.answers else []
+        return {
+            "resourceType": "Claim",
+            "id": "claim",
+            "meta": {"profile": [profile("claim")]},
+            "extension": list(self.dialect.claim),
+            "identifier": [
+                {"system": f"{HOST}/claim", "value": f"PA-{self.member}", **self.dialect.identifier}
+            ],
+            "status": "active",
+            "type": concept(f"{TERMINOLOGY}/claim-type", "professional"),
+            "use": "preauthorization",
+            "patient": {"reference": "Patient/patient"},
+            "created": self.day.isoformat(),
+            "insurer": {"reference": "Organization/payer"},
+            "provider": {"reference": "Organization/clinic"},
+            "priority": concept(PROCESS_PRIORITY, "normal"),
+            "careTeam": [care_team(1, "PractitionerRole/role", overall=True)],
+            **({"supportingInfo": information} if information else {}),
+            "diagnosis": [diagnosis(1, self.study.diagnosis, "principal")],
+            "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/coverage"}}],
+            "item": list(items) or [self.item(1)],
+            **elements,
+        }
+
+    def item(self, sequence: int, *extensions: Resource, **elements: Any) -> Resource:
+        """Claim.item, asking for the study for the first time."""
+        own = item_extensions(self.member, sequence, "I")
+        service = {
+            "url": extension_url("requestedService"),
+            "valueReference": {"reference": "ServiceRequest/order"},
+        }
+        return {
+            "extension": [*own, service, *extensions],
+            "sequence": sequence,
+            "diagnosisSequence": [1],
+            "category": concept(f"{X12}/1365", "62"),
+            "productOrService": concept(CPT, self.study.cpt),
+            **({"modifier": [concept(CPT, self.study.side)]} if self.study.side else {}),
+            "servicedDate": self.planned,
+            "locationCodeableConcept": concept(PLACE, "11"),
+            "quantity": {"value": 1, **self.dialect.quantity},
+            **elements,
+        }
+
+    def documented(self, sequence: int, document: str) -> Resource:
+        """Claim.supportingInfo that points to the filled form."""
+        return {
+            **({"extension": list(self.dialect.document)} if self.dialect.document else {}),
+            "sequence": sequence,
+            "category": concept(PAS_CODES, "additionalInformation"),
+            "valueReference": {"reference": f"QuestionnaireResponse/{document}"},
+        }
+
+
+def bundle(profile_name: str, name: str, day: dt.date, resources: Iterable[Resource]) -> Resource:
+    return {
+        "resourceType": "Bundle",
+        "id": name.lower(),
+        "meta": {"profile": [profile(profile_name)]},
+        "identifier": {"system": f"{HOST}/bundle", "value": name},
+        "type": "collection",
+        "timestamp": instant(dt.datetime.combine(day, dt.time(10), dt.UTC)),
+        "entry": [
+            {"fullUrl": f"{HOST}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources
+        ],
+    }
+
+
+def item_extensions(member: str, sequence: int, certification: str) -> list[Resource]:
+    return [
+        {
+            "url": extension_url("itemTraceNumber"),
+            "valueIdentifier": {"system": f"{HOST}/trace", "value": f"{member}-{sequence}"},
+        },
+        {
+            "url": extension_url("serviceItemRequestType"),
+            "valueCodeableConcept": concept(f"{X12}/1525", "HS"),
+        },
+        {
+            "url": extension_url("certificationType"),
+            "valueCodeableConcept": concept(f"{X12}/1322", certification),
+        },
+    ]
+
+
+def diagnosis(sequence: int, code: str, kind: str) -> Resource:
+    return {
+        "sequence": sequence,
+        "diagnosisCodeableConcept": concept(ICD, code),
+        "type": [concept(PAS_CODES, kind)],
+    }
+
+
+def care_team(sequence: int, provider: str, *, overall: bool) -> Resource:
+    """Claim.careTeam, of the whole Claim or of an item."""
+    return {
+        "extension": [{"url": extension_url("careTeamClaimScope"), "valueBoolean": overall}],
+        "sequence": sequence,
+        "provider": {"reference": provider},
+        "role": concept(f"{TERMINOLOGY}/claimcareteamrole", "primary"),
+        "qualification": concept(NUCC, "207X00000X"),
+    }
+
+
+def patient(member: str) -> Resource:
+    """profile-beneficiary, which is the subscriber as well."""
+    return {
+        "resourceType": "Patient",
+        "id": "patient",
+        "meta": {"profile": [profile("beneficiary")]},
+        "identifier": [{"type": concept(IDENTIFIER_TYPE, "MB"), "system": MEMBER_SYSTEM, "value": member}],
+        "name": [{"family": "Sample", "given": ["Robin"], "prefix": ["Dr."], "suffix": ["Jr."]}],
+        "telecom": [{"system": "phone", "value": "1-217-555-0140", "use": "home"}],
+        "gender": "female",
+        "birthDate": "1974-03-02",
+        "address": [
+            {
+                "line": ["12 Orchard Road"],
+                "city": "Springfield",
+                "district": "Sangamon",
+                "state": "IL",
+                "postalCode": "62701",
+                "period": {"start": "2015-05-01"},
+            }
+        ],
+        "multipleBirthInteger": 1,
+        "communication": [{"language": concept("urn:ietf:bcp:47", "en-US")}],
+    }
+
+
+def coverage(member: str, day: dt.date) -> Resource:
+    """profile-coverage."""
+    return {
+        "resourceType": "Coverage",
+        "id": "coverage",
+        "meta": {"profile": [profile("coverage")]},
+        "identifier": [{"type": concept(IDENTIFIER_TYPE, "MB"), "system": MEMBER_SYSTEM, "value": member}],
+        "status": "active",
+        "type": concept(f"{TERMINOLOGY}/v3-ActCode", "HMO"),
+        "subscriber": {"reference": "Patient/patient"},
+        "subscriberId": member,
+        "beneficiary": {"reference": "Patient/patient"},
+        "relationship": {
+            "coding": [
+                {"system": f"{TERMINOLOGY}/subscriber-relationship", "code": "self"},
+                {"system": f"{X12}/1069", "code": "18"},
+            ]
+        },
+        "period": {
+            "start": (day - dt.timedelta(days=365)).isoformat(),
+            "end": (day + dt.timedelta(days=365)).isoformat(),
+        },
+        "payor": [{"reference": "Organization/payer"}],
+        "class": [
+            {"type": concept(f"{TERMINOLOGY}/coverage-class", "group"), "value": "G-100", "name": "Staff"},
+            {
+                "type": concept(f"{TERMINOLOGY}/coverage-class", "plan"),
+                "value": "evicore",
+                "name": "Standard",
+            },
+        ],
+    }
+
+
+def payer(besides: Sequence[Resource]) -> Resource:
+    """profile-insurer."""
+    identifiers = [
+        {"system": NPI, "value": "1234567893"},
+        {"system": EIN, "value": "12-3456789"},
+        *besides,
+    ]
+    return _organization("payer", "insurer", "PR", "Example Health", identifiers)
+
+
+def clinic() -> Resource:
+    """profile-requestor."""
+    identifiers = [
+        {"system": NPI, "value": "1992999999"},
+        {"system": EIN, "value": "98-7654321"},
+    ]
+    return _organization("clinic", "requestor", "1P", "Harbour Clinic", identifiers)
+
+
+def _organization(name: str, kind: str, code: str, title: str, identifiers: list[Resource]) -> Resource:
+    return {
+        "resourceType": "Organization",
+        "id": name,
+        "meta": {"profile": [profile(kind)]},
+        "identifier": identifiers,
+        "active": True,
+        "type": [concept(f"{X12}/98", code)],
+        "name": title,
+        "telecom": [{"system": "phone", "value": "1-800-555-0101"}],
+        "address": [
+            {
+                "line": ["2 Quay"],
+                "city": "Springfield",
+                "state": "IL",
+                "postalCode": "62701",
+                "country": "US",
+            }
+        ],
+        "contact": [
+            {
+                "name": {"family": "Desk", "text": "Authorizations desk"},
+                "telecom": [{"system": "phone", "value": "1-800-555-0102"}],
+            }
+        ],
+    }
+
+
+def clinician() -> Resource:
+    """profile-practitioner."""
+    return {
+        "resourceType": "Practitioner",
+        "id": "clinician",
+        "meta": {"profile": [profile("practitioner")]},
+        "identifier": [{"system": NPI, "value": "1457362880"}],
+        "name": [{"family": "Lund", "given": ["Kai"]}],
+        "telecom": [{"system": "phone", "value": "1-800-555-0103"}],
+        "address": [
+            {
+                "line": ["2 Quay"],
+                "city": "Springfield",
+                "state": "IL",
+                "postalCode": "62701",
+                "country": "US",
+            }
+        ],
+    }
+
+
+def role() -> Resource:
+    """profile-practitionerrole."""
+    return {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "meta": {"profile": [profile("practitionerrole")]},
+        "practitioner": {"reference": "Practitioner/clinician"},
+        "organization": {"reference": "Organization/clinic"},
+        "code": [concept(NUCC, "207X00000X")],
+        "specialty": [concept(NUCC, "207X00000X")],
+        "location": [{"display": "Harbour Clinic, first floor"}],
+        "telecom": [{"system": "phone", "value": "1-800-555-0103"}],
+        "endpoint": [{"display": "Harbour Clinic, direct messages"}],
+    }
+
+
+def _coverage_information(day: dt.date) -> Resource:
+    """What CRD of another day left on the order."""
+    return {
+        "url": COVERAGE_INFORMATION,
+        "extension": [
+            {"url": "coverage", "valueReference": {"reference": "Coverage/coverage"}},
+            {"url": "covered", "valueCode": "covered"},
+            {"url": "pa-needed", "valueCode": "auth-needed"},
+            {"url": "date", "valueDate": day.isoformat()},
+            {"url": "coverage-assertion-id", "valueString": "told-elsewhere"},
+        ],
+    }
+
+
+def _answer(content: Any) -> Resource:
+    if isinstance(content, bool):
+        return {"valueBoolean": content}
+    if isinstance(content, int):
+        return {"valueDecimal": content}
+    if isinstance(content, dt.date):
+        return {"valueDate": content.isoformat()}
+    if content.startswith("text:"):
+        return {"valueString": content.removeprefix("text:").strip()}
+    return {"valueCoding": {"system": ANSWERS, "code": content}}
