@@ -6,7 +6,8 @@ The static part of a package is not kept again and again: `url|version` fixes it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from server.dtr.version import Version
@@ -31,8 +32,10 @@ def exchange(
     context: str = "",
     sent: Sequence[str] = (),
     issues: Sequence[Issue] = (),
+    measures: Mapping[str, Any] = MappingProxyType({}),
 ) -> stored.Exchange:
-    """The row to keep. `sent` are the canonicals of the forms in the answer."""
+    """The row to keep. `sent` are the canonicals of the forms in the answer; `measures` what the guide's
+    metrics want besides (`server.dtr.measures`)."""
     said: dict[str, Any] = {"questionnaires": list(sent)}
     if issues:
         said["outcome"] = operation_outcome(list(issues))
@@ -51,6 +54,7 @@ def exchange(
             "context": context,
             "questionnaires": list(sent),
             "issues": [issue.code for issue in issues],
+            **measures,
         },
         request=body,
         response=json.encode(said),

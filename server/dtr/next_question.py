@@ -25,6 +25,7 @@ from server.dtr.coverage_information import coverage_information, replaced
 from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
 from server.dtr.form import Answers, Form, answer_value
 from server.dtr.interview import ISSUE, Interview, Node
+from server.dtr.measures import coverage_measure, form_measure, ordered
 from server.dtr.response import DTR, answers_of
 from server.dtr.validation import faults
 from server.dtr.version import Version
@@ -102,6 +103,15 @@ class Interviewer:
     def canonicals(self) -> tuple[str, ...]:
         """The adaptive forms there are."""
         return tuple(form.canonical for form in self._adaptive)
+
+    def measures(self, outcome: Outcome, answer: Resource) -> Resource:
+        """What the guide's metrics want to know of a call that was answered so."""
+        coverage = coverage_measure(answer) if outcome.judged is not None else None
+        return {
+            "orders": ordered([outcome.judged.order]) if outcome.judged is not None else [],
+            "forms": [form_measure(name, adaptive=True, populated=False) for name in self.canonicals],
+            **({"coverage": coverage} if coverage else {}),
+        }
 
     def answer(self, tx: Transaction, response: Resource, now: dt.datetime) -> Outcome:
         """The response with what is asked next, or completed. Raises InvalidRequest, NotFound."""
@@ -199,10 +209,8 @@ class Interviewer:
 
     def _known(self, tx: Transaction, response: Resource) -> Known | None:
         """What stands behind the response's context; None where it has none, or none of ours."""
-        identifier = response.get("identifier")
-        named = identifier if isinstance(identifier, dict) and identifier.get("system") == CONTEXT else {}
-        context = named.get("value")
-        if not isinstance(context, str):
+        context = context_of(response)
+        if not context:
             return None
         told = visible(assertions.by_id(tx, context))
         if told is not None:
@@ -265,6 +273,13 @@ class Interviewer:
         asked = [*sent.get("item", []), *contained.get("item", [])]
         form = {**contained, "id": sent["id"], **({"item": asked} if asked else {})}
         return {**response, "contained": [form], "authored": instant(now)}
+
+
+def context_of(response: Resource) -> str:
+    """The context by which a response was begun; empty where it was begun without one."""
+    identifier = response.get("identifier")
+    named = identifier if isinstance(identifier, dict) and identifier.get("system") == CONTEXT else {}
+    return str(named.get("value") or "")
 
 
 def _contained(response: Resource) -> Resource:

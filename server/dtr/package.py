@@ -17,10 +17,11 @@ from uuid import uuid4
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.dtr.artefacts import Artefacts, Package
+from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
 from server.dtr.populate import populate
 from server.dtr.request import PackageRequest
-from server.dtr.response import DTR, answered_items, blank_items
+from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant
 from server.fhir.errors import Issue, NotFound
@@ -47,11 +48,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body to send, and what it contains by canonical."""
+    """The body to send, what it contains by canonical, and what the guide's metrics want to know of it."""
 
     body: Any
     sent: tuple[str, ...]
     issues: tuple[Issue, ...]
+    measures: Resource
 
 
 class Packager:
@@ -72,7 +74,27 @@ class Packager:
         if not bundles and not issues:
             issues.append(Issue("informational", (), "No form is needed.", "information"))
         body = self._version.package(bundles, issues)
-        return Answer(body, tuple(choice.package.form.canonical for choice in current), tuple(issues))
+        sent = tuple(choice.package.form.canonical for choice in current)
+        return Answer(body, sent, tuple(issues), self._measures(tx, asked, current, bundles))
+
+    def _measures(
+        self, tx: Transaction, asked: PackageRequest, choices: Sequence[Choice], bundles: Sequence[Resource]
+    ) -> Resource:
+        orders = [order for choice in choices for order in choice.orders] or list(asked.orders)
+        return {
+            "launch": _launch(tx, asked),
+            "orders": ordered(orders),
+            "provider": provider(orders, asked.referenced),
+            "purposes": sorted({_purpose(choice) for choice in choices}),
+            "forms": [
+                form_measure(
+                    choice.package.form.canonical,
+                    adaptive=choice.package.form.adaptive,
+                    populated=bool(answers_of(bundle["entry"][1]["resource"])),
+                )
+                for choice, bundle in zip(choices, bundles, strict=True)
+            ],
+        }
 
     def _named(self, asked: PackageRequest, now: dt.datetime, issues: list[Issue]) -> list[Choice]:
         """The forms the client names, each once; one we do not have, or not any more, is remarked on."""
@@ -192,13 +214,12 @@ class Packager:
         return {**made, **identifier}
 
     def _draft(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Draft:
-        needs_authorization = not choice.judged or any(j.determination.pa_needed for j in choice.judged)
         return Draft(
             form=choice.package.form,
             subject=_subject(choice),
             coverage=_reference(choice.coverage),
             orders=[reference for order in choice.orders if (reference := _reference(order))],
-            purpose="withpa" if needs_authorization else "retain-doc",
+            purpose=_purpose(choice),
             items=self._known(choice, asked, now) or blank_items(choice.package.form),
             now=now,
         )
@@ -217,6 +238,23 @@ class Packager:
         engine = self._adjudicator.catalog.engine
         filled = populate(form, {}, engine, chart, now, self._version.from_server)
         return answered_items(form, filled.answers)
+
+
+def _purpose(choice: Choice) -> str:
+    """What the answers are for (DocReason)."""
+    needs_authorization = not choice.judged or any(each.determination.pa_needed for each in choice.judged)
+    return "withpa" if needs_authorization else "retain-doc"
+
+
+def _launch(tx: Transaction, asked: PackageRequest) -> str:
+    """By which way the client came (metric-launchmode): again, after CRD, after a pend, or by itself."""
+    if asked.changed_since is not None:
+        return "relaunch"
+    if asked.context and assertions.by_id(tx, asked.context) is not None:
+        return "crdlaunch"
+    if asked.context and cases.by_tracking_number(tx, asked.context):
+        return "cdexlaunch"
+    return "salaunch"
 
 
 def _subject(choice: Choice) -> Resource | None:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from server.dtr.artefacts import Artefacts
 from server.dtr.complaints import read_complaints
 from server.dtr.exchange import exchange
-from server.dtr.next_question import Interviewer, read_next_question
+from server.dtr.next_question import Interviewer, context_of, read_next_question
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
 from server.dtr.search import search_parameters, searchset
@@ -90,7 +90,16 @@ def router(services: Services, version: Name) -> APIRouter:
         except FhirError as error:
             record(request, PACKAGE, body, started, status=error.status, issues=error.issues)
             raise
-        record(request, PACKAGE, body, started, context=asked.context, sent=answer.sent, issues=answer.issues)
+        record(
+            request,
+            PACKAGE,
+            body,
+            started,
+            context=asked.context,
+            sent=answer.sent,
+            issues=answer.issues,
+            measures=answer.measures,
+        )
         return FhirResponse(answer.body)
 
     def record(request: Request, operation: str, body: bytes, started: dt.datetime, **said: Any) -> None:
@@ -135,7 +144,15 @@ def router(services: Services, version: Name) -> APIRouter:
             raise
         # Of an interview nothing is kept but its end (DTR: no answers on the way).
         kept = body if outcome.judged is not None else b""
-        record(request, NEXT, kept, started, sent=interviewer.canonicals)
+        record(
+            request,
+            NEXT,
+            kept,
+            started,
+            context=context_of(sent),
+            sent=interviewer.canonicals,
+            measures=interviewer.measures(outcome, answer),
+        )
         return FhirResponse(answer)
 
     @routes.post(f"/Questionnaire/{COMPLAINT}", summary="Report errors of a form", status_code=204)

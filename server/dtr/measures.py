@@ -1,0 +1,62 @@
+"""What DTRMetricData (DTR 2.0.1, 2.2.0) wants to know of a call, in the words of that model.
+
+Kept in the exchange's summary when the call is answered; `davinci-payer report metrics` puts the calls of a
+session together. Nothing of an answer or of the patient is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from server.dtr.coverage_information import COVERAGE_INFORMATION
+from server.fhir.references import Resolver
+
+Resource = dict[str, Any]
+
+NPI = "http://hl7.org/fhir/sid/us-npi"
+COVERAGE = {
+    "covered": "covered",
+    "pa-needed": "paNeeded",
+    "coverage-assertion-id": "assertionId",
+    "satisfied-pa-id": "satisfiedId",
+}
+"""Parts of the coverage-information extension, and what the model calls them."""
+
+
+def form_measure(canonical: str, *, adaptive: bool, populated: bool) -> Resource:
+    """`populated`: the payer answered something of it beforehand."""
+    return {"reference": canonical, "adaptive": adaptive, "populated": populated}
+
+
+def ordered(orders: Iterable[Mapping[str, Any]]) -> list[Resource]:
+    """What was ordered: codes alone, since a text may say anything."""
+    return [
+        {"coding": [{"system": coding.get("system", ""), "code": coding.get("code", "")}]}
+        for order in orders
+        if isinstance(code := order.get("code"), Mapping)
+        for coding in (code.get("coding") or [])[:1]
+    ]
+
+
+def provider(orders: Iterable[Resource], referenced: Iterable[Resource]) -> str:
+    """NPI of whoever ordered, where it was sent."""
+    resolver = Resolver.of(list(referenced))
+    for order in orders:
+        requester = resolver.resolve(order.get("requester")) or {}
+        for identifier in requester.get("identifier") or []:
+            if identifier.get("system") == NPI:
+                return str(identifier.get("value", ""))
+    return ""
+
+
+def coverage_measure(response: Resource) -> Resource | None:
+    """DTRMetricData.coverageInfo of a completed adaptive form."""
+    for extension in response.get("extension", []):
+        if extension.get("url") == COVERAGE_INFORMATION:
+            return {
+                COVERAGE[part["url"]]: part.get("valueCode") or part.get("valueString")
+                for part in extension["extension"]
+                if part["url"] in COVERAGE
+            }
+    return None

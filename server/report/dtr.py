@@ -1,0 +1,124 @@
+"""DTRMetricData of the exchanges this payer kept: `davinci-payer report metrics --guide dtr`.
+
+One record a session: it begins with `$questionnaire-package`, and the `$next-question` calls of the same
+client in the same context belong to it. The logical model is the guides' own (DTR 2.0.1 and 2.2.0,
+informative in both), filled in as far as a payer can see: what the user does in the app is the app's to
+report.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from server.fhir.dates import instant
+from server.services import Services
+from server.store import exchanges, questionnaire_errors
+from server.store.tables import Exchange, QuestionnaireError
+
+Record = dict[str, Any]
+Session = list[Exchange]
+
+ACTIONS = {"$questionnaire-package": "qpackage", "$next-question": "nextq"}
+NPI = "http://hl7.org/fhir/sid/us-npi"
+CLIENTS = "https://payer.example/client"
+NO_ORDER = {"text": "No order was sent."}
+MOST_REPORTS = 10_000
+
+
+def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterator[Record]:
+    with services.store.reading() as tx:
+        calls = exchanges.between(tx, "dtr", start, end)
+        reports = [
+            report
+            for report in questionnaire_errors.newest(tx, MOST_REPORTS)
+            if start <= report.received < end
+        ]
+        payer = services.catalog.payer["identifier"][0]
+        for session in sessions(calls):
+            yield dtr_metric_data(session, reports, payer)
+
+
+def sessions(calls: Sequence[Exchange]) -> list[Session]:
+    """The calls, oldest first, by session."""
+    found: list[Session] = []
+    current: dict[tuple[str, str, str], Session] = {}
+    for call in calls:
+        key = (call.version, call.client, call.instance)
+        if ACTIONS[call.operation] == "qpackage" or key not in current:
+            current[key] = []
+            found.append(current[key])
+        current[key].append(call)
+    return found
+
+
+def dtr_metric_data(session: Session, reports: Sequence[QuestionnaireError], payer: Record) -> Record:
+    """DTRMetricData, DTR 2.0.1 and 2.2.0. 2.0.1 wants provider and group; where no practitioner was sent, the
+    client stands for both."""
+    told = [call.summary for call in session]
+    client = {"system": CLIENTS, "value": session[0].client or "unregistered"}
+    npi = next((each["provider"] for each in told if each.get("provider")), "")
+    contexts = dict.fromkeys(each["context"] for each in told if each.get("context"))
+    purposes = dict.fromkeys(purpose for each in told for purpose in each.get("purposes", []))
+    launch = next((each["launch"] for each in told if each.get("launch")), "")
+    orders = [order for each in told for order in each.get("orders", [])]
+    forms = {form["reference"]: form for each in reversed(told) for form in each.get("forms", [])}
+    coverage = [each["coverage"] for each in told if each.get("coverage")]
+    return {
+        "source": "payer-src",
+        "providerId": {"system": NPI, "value": npi} if npi else client,
+        "groupId": client,
+        "payerId": payer,
+        **({"assertionId": list(contexts)} if contexts else {}),
+        **({"docReason": list(purposes)} if purposes else {}),
+        **({"launchMode": launch} if launch else {}),
+        "orderItem": _once(orders) or [NO_ORDER],
+        "action": [action(call) for call in session],
+        **({"questionnaire": [_form(each, session, reports) for each in forms.values()]} if forms else {}),
+        **({"coverageInfo": coverage} if coverage else {}),
+    }
+
+
+def action(call: Exchange) -> Record:
+    """DTRMetricData.action. A form under way is told by the canonical of the adaptive form it comes from."""
+    forms = call.summary.get("questionnaires", [])
+    issues = call.summary.get("issues", [])
+    return {
+        "actionDetail": ACTIONS[call.operation],
+        "requestTime": instant(call.started),
+        "responseTime": instant(_answered(call)),
+        "httpResponse": call.status,
+        **({"questionnaire": forms[0]} if forms else {}),
+        **({"issue": [{"code": code} for code in issues]} if issues else {}),
+    }
+
+
+def _form(form: Record, session: Session, reports: Sequence[QuestionnaireError]) -> Record:
+    """DTRMetricData.questionnaire. The payer sees time pass only between its answers and the next call."""
+    seconds = int((session[-1].started - _answered(session[0])).total_seconds())
+    failures = [
+        issue.get("code", "processing")
+        for report in reports
+        if report.questionnaire == form["reference"]
+        and report.client == session[0].client
+        and report.received >= session[0].started
+        for issue in report.content.get("issue", [])
+    ]
+    return {
+        **form,
+        **({"failure": [_issue_type(code) for code in dict.fromkeys(failures)]} if failures else {}),
+        "elapsedTime": str(dt.timedelta(seconds=max(0, min(seconds, 86_399)))).zfill(8),
+    }
+
+
+def _issue_type(code: str) -> Record:
+    return {"coding": [{"system": "http://hl7.org/fhir/issue-type", "code": code}]}
+
+
+def _answered(call: Exchange) -> dt.datetime:
+    return call.started + dt.timedelta(milliseconds=call.milliseconds)
+
+
+def _once(listed: Sequence[Record]) -> list[Record]:
+    return [each for place, each in enumerate(listed) if each not in listed[:place]]
