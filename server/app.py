@@ -60,6 +60,7 @@ DOORS = {
     "subscriptions": "/fhir",
     "audit": "/fhir",
     "directory": "/fhir",
+    "validation": "/fhir",
 }
 
 

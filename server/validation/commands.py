@@ -1,0 +1,100 @@
+"""`davinci-payer validate FILE…`, `davinci-payer ig install|list`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from server.fhir import json
+from server.fhir.errors import FhirError
+from server.services import GUIDES
+from server.settings import Settings
+from server.validation.guides import Lazily
+from server.validation.packages import Package, found_in
+from server.validation.routes import outcome
+
+app = typer.Typer()
+packages = typer.Typer(no_args_is_help=True, help="FHIR packages whose profiles are checked.")
+app.add_typer(packages, name="ig")
+
+COLOURS = {"fatal": "red", "error": "red", "warning": "yellow", "information": "dim"}
+
+
+def _settings() -> Settings:
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import load_settings
+
+    return load_settings()
+
+
+def _folder(settings: Settings) -> Path:
+    if settings.fhir_packages is None:
+        typer.echo("Set FHIR_PACKAGES to the folder that holds the packages.", err=True)
+        raise typer.Exit(2)
+    return settings.fhir_packages
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Resources as JSON, or folders of them.")],
+    version: Annotated[str, typer.Option(help="2.0 or 2.2: whose guides count.")] = "2.0",
+    profile: Annotated[list[str] | None, typer.Option(help="A profile besides those claimed.")] = None,
+) -> None:
+    """Say what is wrong with resources; exits 1 when something is."""
+    known = next((each for each in GUIDES if each == version), None)
+    if known is None:
+        typer.echo(f"There is no version {version}: 2.0 or 2.2.", err=True)
+        raise typer.Exit(2)
+    validator, console, wrong = Lazily(_settings().fhir_packages).of(known), Console(), 0
+    listed = [file for path in files for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    for file in listed:
+        try:
+            issues = outcome(validator, json.decode_object(file.read_bytes()), profile or [])
+        except (FhirError, OSError) as error:
+            typer.echo(f"{file}: {error}", err=True)
+            wrong += 1
+            continue
+        wrong += any(issue.severity in ("error", "fatal") for issue in issues)
+        console.print(f"[bold]{file.name}[/bold]")
+        for issue in issues:
+            place = ", ".join(issue.expressions)
+            console.print(f"  [{COLOURS[issue.severity]}]{issue.severity}[/]  {place}", highlight=False)
+            console.print(f"      {issue.diagnostics}", highlight=False, markup=False)
+    console.print(f"{wrong} of {len(listed)} with errors")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@packages.command("list")
+def list_packages() -> None:
+    """The packages that are installed."""
+    table = Table("Package", "Version", "Definitions")
+    for package in found_in(_folder(_settings())):
+        table.add_row(package.name, package.version, str(len(package.definitions)))
+    Console().print(table)
+
+
+@packages.command("install")
+def install(
+    source: Annotated[Path, typer.Argument(help="A package (.tgz), or a folder of packages.")],
+) -> None:
+    """Put packages into FHIR_PACKAGES; each is read first, so that none is installed broken."""
+    folder = _folder(_settings())
+    listed = sorted(source.glob("*.tgz")) if source.is_dir() else [source]
+    for path in listed:
+        try:
+            package = Package.read(path)
+        except (OSError, ValueError) as error:
+            typer.echo(f"{path}: {error}", err=True)
+            raise typer.Exit(1) from None
+        target = folder / f"{package.name}-{package.version}.tgz"
+        if not target.exists() or not target.samefile(path):
+            shutil.copyfile(path, target)
+        typer.echo(f"{package.name} {package.version}: {len(package.definitions)} definitions")
+    if not listed:
+        typer.echo(f"{source} holds no packages (.tgz).", err=True)
+        raise typer.Exit(1)

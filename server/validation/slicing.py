@@ -1,0 +1,246 @@
+"""Which slice a value belongs to: discriminators, compiled to tests (FHIR R4, profiling, 5.1.0.7).
+
+A discriminator that cannot be decided here (it needs something outside of what is checked) makes its slicing
+unchecked; nobody is told that a slice is missing then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from server.validation.finding import Run
+from server.validation.snapshot import Node, fits, fixed
+from server.validation.terminology import Codes
+
+EXTENSION = re.compile(r"(modifierExtension|extension)\('([^']+)'\)")
+
+
+class Occurrence(NamedTuple):
+    """A value of an element: its JSON, the object beside a primitive, its type, its place."""
+
+    value: Any
+    sibling: Any
+    kind: str
+    path: str
+
+
+Belongs = Callable[[Occurrence, Run], bool]
+
+
+class Library(Protocol):
+    """What slicing asks of the compiler."""
+
+    def node_of(self, url: str) -> Node | None:
+        """The tree of a profile or type."""
+
+    def codes_of(self, canonical: str) -> Codes | None: ...
+
+    def conforms(self, occurrence: Occurrence, profile: str, run: Run) -> bool: ...
+
+
+def belongs(node: Node, own: Node, library: Library) -> Belongs | None:
+    """The test of one slice of `node`; None where a discriminator cannot be decided."""
+    tests: list[Belongs] = []
+    for discriminator in node.element["slicing"].get("discriminator", []):
+        test = _test(discriminator["type"], discriminator["path"], own, library)
+        if test is None:
+            return None
+        tests.append(test)
+    if not tests:
+        return None
+    return lambda occurrence, run: all(test(occurrence, run) for test in tests)
+
+
+def _test(kind: str, path: str, own: Node, library: Library) -> Belongs | None:
+    steps = _steps(path)
+    if steps is None:
+        return None
+    if kind == "exists":
+        found = _node_at(own, steps, library)
+        if found is None:
+            return None
+        wanted = found.maximum > 0
+        return lambda occurrence, run: (next(_values(occurrence, steps, run), None) is not None) is wanted
+    if kind == "type":
+        found = _node_at(own, steps, library)
+        types = frozenset(map(_plain, found.types)) if found else frozenset()
+        if not types or types & {"Resource", "DomainResource", "Element"}:
+            return None
+        return lambda occurrence, run: any(each.kind in types for each in _values(occurrence, steps, run))
+    if kind == "profile":
+        found = _node_at(own, steps, library)
+        profiles = list(found.profiles) if found else []
+        if found is not None and steps and steps[-1] == "resolve()":
+            profiles = _targets(found)
+        if not profiles:
+            return None
+        return lambda occurrence, run: any(
+            library.conforms(each, profile, run)
+            for each in _values(occurrence, steps, run)
+            for profile in profiles
+        )
+    return _by_value(steps, own, library)
+
+
+def _by_value(steps: list[str], own: Node, library: Library) -> Belongs | None:
+    found = _node_at(own, steps, library)
+    if found is None:
+        return None
+    wanted = _wanted(found, library)
+    if not wanted:
+        return None
+    return lambda occurrence, run: any(
+        all(test(each.value) for test in wanted) for each in _values(occurrence, steps, run)
+    )
+
+
+def _wanted(node: Node, library: Library) -> list[Callable[[Any], bool]]:
+    """What a slice fixes at its discriminator: a value, a pattern, a required binding, or such things
+    further in."""
+    said = fixed(node.element)
+    if said is not None:
+        kind, pattern = said
+        if kind == "fixed":
+            return [lambda value: bool(value == pattern)]
+        return [lambda value: fits(value, pattern)]
+    binding = node.element.get("binding", {})
+    if binding.get("strength") == "required" and "valueSet" in binding:
+        codes = library.codes_of(binding["valueSet"])
+        if codes is None:
+            return []
+        return [lambda value: any(pair in codes for pair in pairs(value, codes))]
+    tests: list[Callable[[Any], bool]] = []
+    for name, child in node.children.items():
+        for inner in (child, *child.slices.values()):
+            tests += [_within(name, test) for test in _wanted(inner, library)]
+    return tests
+
+
+def _within(name: str, test: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def inner(value: Any) -> bool:
+        content = value.get(name) if isinstance(value, dict) else None
+        return any(
+            test(each) for each in (content if isinstance(content, list) else [content]) if each is not None
+        )
+
+    return inner
+
+
+def pairs(value: Any, codes: Codes) -> Iterator[tuple[str, str]]:
+    """The (system, code) of a code, Coding, CodeableConcept or Quantity; a bare code takes the systems of
+    the value set."""
+    if isinstance(value, str):
+        yield from ((system, code) for system, code in codes if code == value)
+    elif isinstance(value, dict):
+        listed = value.get("coding") if "coding" in value else [value]
+        for coding in listed if isinstance(listed, list) else []:
+            if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+                yield str(coding.get("system", "")), coding["code"]
+
+
+def _steps(path: str) -> list[str] | None:
+    """`$this` is no step; a cast says nothing about JSON."""
+    text = re.sub(r"\.ofType\(\w+\)|\s+as\s+\w+", "", path)
+    text = EXTENSION.sub(lambda found: f"{found[1]}({found[2].replace('.', chr(0))})", text)
+    steps = [step.replace("\0", ".") for step in text.split(".") if step not in ("$this", "")]
+    known = re.compile(r"\w+|resolve\(\)|(modifierExtension|extension)\(.+\)")
+    return steps if all(known.fullmatch(step) for step in steps) else None
+
+
+def _node_at(own: Node, steps: list[str], library: Library) -> Node | None:
+    """What a slice says about the element that its discriminator names."""
+    node: Node | None = own
+    for number, step in enumerate(steps):
+        if node is None:
+            return None
+        if step == "resolve()":
+            if number == len(steps) - 1:
+                return node
+            node = next(iter(_roots(_targets(node), library)), None)
+            continue
+        node = _child(node, step, library)
+    return node
+
+
+def _child(node: Node, step: str, library: Library) -> Node | None:
+    holders = [node, *_roots(node.profiles, library)]
+    if not node.children and not node.profiles:
+        holders += _roots([_definition(kind) for kind in node.types[:1]], library)
+    if "(" in step:
+        name, _, url = step[:-1].partition("(")
+        for holder in holders:
+            for own in holder.children[name].slices.values() if name in holder.children else ():
+                if url in own.profiles or _fixed_url(own) == url:
+                    return own
+        return None
+    for holder in holders:
+        for name in (step, f"{step}[x]"):
+            if name in holder.children:
+                return holder.children[name]
+    return None
+
+
+def _fixed_url(node: Node) -> str:
+    said = fixed(node.children["url"].element) if "url" in node.children else None
+    return str(said[1]) if said else ""
+
+
+def _roots(urls: list[str], library: Library) -> list[Node]:
+    return [node for url in urls if (node := library.node_of(url)) is not None]
+
+
+def _definition(kind: str) -> str:
+    return f"http://hl7.org/fhir/StructureDefinition/{_plain(kind)}"
+
+
+def _targets(node: Node) -> list[str]:
+    return [url for each in node.element.get("type", []) for url in each.get("targetProfile", [])]
+
+
+def _plain(kind: str) -> str:
+    return "string" if kind.startswith("http://hl7.org/fhirpath/") else kind
+
+
+def _values(occurrence: Occurrence, steps: list[str], run: Run) -> Iterator[Occurrence]:
+    """The values at a path below an occurrence."""
+    if not steps:
+        value = occurrence.value
+        kind = value.get("resourceType", occurrence.kind) if isinstance(value, dict) else occurrence.kind
+        yield occurrence._replace(kind=kind)
+        return
+    step, rest = steps[0], steps[1:]
+    for found in _stepped(occurrence, step, run):
+        yield from _values(found, rest, run)
+
+
+def _stepped(occurrence: Occurrence, step: str, run: Run) -> Iterator[Occurrence]:
+    value = occurrence.value
+    if not isinstance(value, dict):
+        return
+    if step == "resolve()":
+        reference = value.get("reference")
+        place = run.target(reference) if isinstance(reference, str) else None
+        if place is not None:
+            yield Occurrence(place.resource, None, str(place.resource.get("resourceType")), place.path)
+        return
+    if "(" in step:
+        name, _, url = step[:-1].partition("(")
+        listed = value.get(name)
+        for each in listed if isinstance(listed, list) else []:
+            if isinstance(each, dict) and each.get("url") == url:
+                yield Occurrence(each, None, "Extension", occurrence.path)
+        return
+    for key, content in value.items():
+        if key == step or (
+            key.startswith(step) and key[len(step) : len(step) + 1].isupper() and step == "value"
+        ):
+            kind = key[len(step) :] or ""
+            for each in content if isinstance(content, list) else [content]:
+                yield Occurrence(
+                    each, None, kind[:1].lower() + kind[1:] if kind in _LOWER else kind, occurrence.path
+                )
+
+
+_LOWER = frozenset({"String", "Boolean", "Code", "Integer", "Decimal", "Date", "DateTime", "Uri", "Instant"})

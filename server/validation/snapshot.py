@@ -1,0 +1,104 @@
+"""A StructureDefinition's snapshot as a tree: elements, their children, and their slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Element = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Node:
+    """One element. `name` is its last step, `[x]` included; `slices` are its slices by name."""
+
+    name: str
+    element: Element
+    children: dict[str, Node] = field(default_factory=dict)
+    slices: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def types(self) -> list[str]:
+        return [str(each.get("code", "")) for each in self.element.get("type", [])]
+
+    @property
+    def profiles(self) -> list[str]:
+        return [url for each in self.element.get("type", []) for url in each.get("profile", [])]
+
+    @property
+    def minimum(self) -> int:
+        return int(self.element.get("min", 0))
+
+    @property
+    def maximum(self) -> float:
+        text = str(self.element.get("max", "*"))
+        return float("inf") if text == "*" else int(text)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is an array in JSON: that is the base's affair, whatever a profile allows."""
+        return str(self.element.get("base", {}).get("max", self.element.get("max"))) not in ("0", "1")
+
+    @property
+    def choice(self) -> bool:
+        return self.name.endswith("[x]")
+
+
+def tree(definition: dict[str, Any]) -> Node:
+    """Raises ValueError for a definition without snapshot."""
+    elements = definition.get("snapshot", {}).get("element")
+    if not elements:
+        raise ValueError(f"{definition.get('url')} has no snapshot")
+    root = Node(elements[0]["path"], elements[0])
+    for element in elements[1:]:
+        _placed(root, element)
+    return root
+
+
+def _placed(root: Node, element: Element) -> None:
+    steps = element["id"].split(".")[1:]
+    holder = root
+    for step in steps[:-1]:
+        holder = _step(holder, step)
+    name, _, slice_name = steps[-1].partition(":")
+    if slice_name:
+        base = holder.children.get(name)
+        if base is None:
+            base = holder.children[name] = Node(name, {"path": element["path"], "type": []})
+        base.slices[slice_name] = Node(name, element)
+    else:
+        known = holder.children.get(name)
+        if known is None:
+            holder.children[name] = Node(name, element)
+
+
+def _step(holder: Node, step: str) -> Node:
+    name, _, slice_name = step.partition(":")
+    child = holder.children.get(name)
+    if child is None:
+        child = holder.children[name] = Node(name, {"path": name, "type": []})
+    if slice_name:
+        return child.slices.setdefault(slice_name, Node(name, {"path": name, "type": []}))
+    return child
+
+
+def fixed(element: Element) -> tuple[str, Any] | None:
+    """("fixed" | "pattern", value) of an element that has either."""
+    for key, value in element.items():
+        for kind in ("fixed", "pattern"):
+            if key.startswith(kind) and key[len(kind) : len(kind) + 1].isupper():
+                return kind, value
+    return None
+
+
+def fits(value: Any, pattern: Any) -> bool:
+    """Whether a value has everything that the pattern has."""
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(
+            key in value and fits(value[key], wanted) for key, wanted in pattern.items()
+        )
+    if isinstance(pattern, list):
+        return isinstance(value, list) and all(
+            any(fits(each, wanted) for each in value) for wanted in pattern
+        )
+    return type(value) is type(pattern) and bool(value == pattern)

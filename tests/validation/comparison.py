@@ -1,0 +1,220 @@
+"""Our validator beside the official one: over the guides' published examples, and over mutants of them.
+
+    python -m tests.validation.comparison [--mutants 500] [--seed 1] [--write docs/validation.md]
+
+Needs FHIR_PACKAGES (a folder of packages) and HL7_VALIDATE (the official validator as a command). Codes of
+systems that nobody has here (CPT, X12, SNOMED CT …) are not counted on either side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from server.fhir import json
+from server.validation.packages import for_guides, found_in
+from server.validation.validator import Validator
+from tests.validation.mutants import KINDS, mutants
+
+Resource = dict[str, Any]
+
+GUIDES: Mapping[str, tuple[str, dict[str, str]]] = {
+    "pas-2.0.1": ("hl7.fhir.us.davinci-pas-2.0.1", {"CRD": "2.0.1", "DTR": "2.0.1", "PAS": "2.0.1"}),
+    "pas-2.2.1": ("hl7.fhir.us.davinci-pas-2.2.1", {"CRD": "2.2.1", "DTR": "2.2.0", "PAS": "2.2.1"}),
+    "crd-2.0.1": ("hl7.fhir.us.davinci-crd-2.0.1", {"CRD": "2.0.1", "DTR": "2.0.1", "PAS": "2.0.1"}),
+    "dtr-2.0.1": ("hl7.fhir.us.davinci-dtr-2.0.1", {"CRD": "2.0.1", "DTR": "2.0.1", "PAS": "2.0.1"}),
+}
+"""The groups of the official validator: the package with the examples, and what they may see."""
+
+LARGEST = 60_000
+"""Bytes of an example; larger ones are lists of codes."""
+
+
+@dataclass
+class Tally:
+    """How often both said the same: an error, or none."""
+
+    both: int = 0
+    neither: int = 0
+    missed: list[str] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
+
+    def count(self, official: bool, ours: bool, name: str) -> None:
+        if official and ours:
+            self.both += 1
+        elif official:
+            self.missed.append(name)
+        elif ours:
+            self.alone.append(name)
+        else:
+            self.neither += 1
+
+    @property
+    def total(self) -> int:
+        return self.both + self.neither + len(self.missed) + len(self.alone)
+
+    @property
+    def agreed(self) -> int:
+        return self.both + self.neither
+
+
+def examples_of(folder: Path, package: str) -> dict[str, Resource]:
+    """The published examples by file name."""
+    found = {}
+    with tarfile.open(folder / f"{package}.tgz") as archive:
+        for member in archive:
+            if "/example" in member.name and member.name.endswith(".json") and member.size < LARGEST:
+                file = archive.extractfile(member)
+                raw = file.read() if file is not None else b"{}"
+                resource = json.decode(raw)
+                if isinstance(resource.get("resourceType"), str) and resource["resourceType"] in _ACTED_UPON:
+                    found[member.name.rpartition("/")[2]] = resource
+    return found
+
+
+_ACTED_UPON = frozenset(
+    [
+        "Bundle",
+        "Claim",
+        "ClaimResponse",
+        "Coverage",
+        "Patient",
+        "Practitioner",
+        "PractitionerRole",
+        "Organization",
+        "Location",
+        "Encounter",
+        "ServiceRequest",
+        "DeviceRequest",
+        "MedicationRequest",
+        "NutritionOrder",
+        "CommunicationRequest",
+        "Task",
+        "Questionnaire",
+        "QuestionnaireResponse",
+        "Parameters",
+        "Appointment",
+        "Condition",
+        "Observation",
+    ]
+)
+
+
+def official(group: str, resources: Mapping[str, Resource], command: str) -> dict[str, list[str]]:
+    """The official validator's errors by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for number, (name, resource) in enumerate(resources.items()):
+            file = Path(folder) / f"{number:05d}.json"
+            file.write_bytes(json.encode(resource))
+            files[str(file)] = name
+        result = Path(folder) / "result"
+        subprocess.run(
+            [command, group, *sorted(files), "--json", str(result), "--timeout", "3000"],
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+        told = json.decode(result.read_bytes())
+    names = list(resources)
+    errors: dict[str, list[str]] = {}
+    outcomes = [entry["resource"] for entry in told["entry"]] if "entry" in told else [told]
+    for outcome in outcomes:
+        file = next(each["valueString"] for each in outcome["extension"] if each["url"].endswith("-file"))
+        errors[names[int(Path(file).stem)]] = [
+            f"{(issue.get('expression') or [''])[0]}: {issue['details']['text']}"
+            for issue in outcome.get("issue", [])
+            if issue["severity"] in ("error", "fatal") and not _OUT_OF_REACH.search(issue["details"]["text"])
+        ]
+    return errors
+
+
+_OUT_OF_REACH = re.compile(
+    r"code ?system .* (could not be found|is unknown)|terminology server", re.IGNORECASE
+)
+
+
+def compared(
+    folder: Path, command: str, count: int, seed: int
+) -> tuple[dict[str, Tally], dict[str, Tally], Any]:
+    """Tallies over examples by guide, over mutants by kind, and by what the official one calls the missed."""
+    available = found_in(folder)
+    over_examples = {group: Tally() for group in GUIDES}
+    over_mutants = {kind: Tally() for kind in KINDS}
+    missed: Counter[str] = Counter()
+    for number, (group, (package, guides)) in enumerate(GUIDES.items()):
+        validator = Validator(for_guides(available, guides))
+        examples = examples_of(folder, package)
+        drawn = list(mutants(examples, count // len(GUIDES), seed + number))
+        named = {f"mutant {place}": mutant for place, mutant in enumerate(drawn)}
+        everything = {**examples, **{name: mutant.resource for name, mutant in named.items()}}
+        theirs = official(group, everything, command)
+        for name, resource in everything.items():
+            ours = [
+                finding for finding in validator.check(resource) if finding.severity in ("error", "fatal")
+            ]
+            told = theirs[name]
+            mutant = named.get(name)
+            tally = over_examples[group] if mutant is None else over_mutants[mutant.kind]
+            label = name if mutant is None else f"{mutant.origin}: {mutant.path}"
+            tally.count(bool(told), bool(ours), label)
+            if told and not ours:
+                missed[re.sub(r"'[^']*'|\d+", "…", told[0].partition(": ")[2])[:90]] += 1
+            if bool(told) != bool(ours):
+                print(group, label, mutant and mutant.kind, told[:1], [tuple(each) for each in ours[:1]])
+    return over_examples, over_mutants, missed
+
+
+def page(over_examples: Mapping[str, Tally], over_mutants: Mapping[str, Tally], missed: Counter[str]) -> str:
+    """The tables in Markdown."""
+
+    def rows(tallies: Mapping[str, Tally]) -> str:
+        return "\n".join(
+            f"| {name} | {tally.total} | {tally.both} | {tally.neither} | {len(tally.missed)} | "
+            f"{len(tally.alone)} | {tally.agreed / max(tally.total, 1):.1%} |"
+            for name, tally in tallies.items()
+        )
+
+    total = sum(tally.total for tally in over_mutants.values())
+    agreed = sum(tally.agreed for tally in over_mutants.values())
+    head = "| | resources | both find errors | neither does | only the official one | only ours | agreement |"
+    line = "|---|---|---|---|---|---|---|"
+    kinds = "\n".join(f"- {words} ({count})" for words, count in missed.most_common()) or "Nothing."
+    return (
+        "# The validator beside the official one\n\n"
+        "Remade by `make validation`. Errors are compared, not warnings: does each find one?\n\n"
+        f"## Published examples\n\n{head}\n{line}\n{rows(over_examples)}\n\n"
+        f"## Mutants: {agreed} of {total} ({agreed / max(total, 1):.1%})\n\n"
+        f"{head}\n{line}\n{rows(over_mutants)}\n\n"
+        f"## What is missed, in the official validator's words\n\n{kinds}\n"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path)
+    asked = parser.parse_args()
+    folder, command = os.environ.get("FHIR_PACKAGES"), os.environ.get("HL7_VALIDATE")
+    if not folder or not command:
+        print("Set FHIR_PACKAGES and HL7_VALIDATE.", file=sys.stderr)
+        return 2
+    told = page(*compared(Path(folder), command, asked.mutants, asked.seed))
+    print(told)
+    if asked.write:
+        asked.write.write_text(told, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
