@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from server.dtr.form import CQF_LIBRARY, QUESTIONNAIRE_ADAPTIVE, Form, define_of
+from server.dtr.form import CORE, CQF_LIBRARY, QUESTIONNAIRE_ADAPTIVE, Form, define_of
 from server.fhir import json
 from server.fhir.canonical import canonical
 
 Resource = dict[str, Any]
 
 ELM_JSON = "application/elm+json"
+SUPPORT_LINK = f"{CORE}/questionnaire-supportLink"
+SUPPORT_HYPERLINK = f"{CORE}/questionnaire-supportHyperlink"
+LINK_LABEL = "Clinical guideline"
 
 
 def with_library_references(form: Resource, reference: Callable[[str], str]) -> Resource:
@@ -55,6 +58,57 @@ def with_compiled_expressions(form: Resource, url: str, language: str) -> Resour
         return {**expression, "extension": extension, "language": language}
 
     return {**form, "item": [_with_expressions(item, compiled) for item in form.get("item", [])]}
+
+
+def with_labelled_links(form: Resource) -> Resource:
+    """Beside each link to a guideline (supportLink) the same with a label (supportHyperlink), which took its
+    place; renderers that know only the former still show it."""
+
+    def labelled(item: Resource) -> Resource:
+        links = [
+            {
+                "url": SUPPORT_HYPERLINK,
+                "extension": [
+                    {"url": "label", "valueString": LINK_LABEL},
+                    {"url": "link", "valueUri": found["valueUri"]},
+                ],
+            }
+            for found in item.get("extension", [])
+            if found["url"] == SUPPORT_LINK
+        ]
+        return {**item, "extension": [*item["extension"], *links]} if links else item
+
+    return {**form, "item": _each(form.get("item", []), labelled)}
+
+
+def with_plain_conditions(form: Resource) -> Resource:
+    """The form with "is not true" of a yes-or-no question said as "has no answer, or no". To R4 it is the
+    same; but some renderers and validators take "is not" of a question without answer for false."""
+
+    def plain(item: Resource) -> Resource:
+        conditions = item.get("enableWhen", [])
+        if len(conditions) != 1 or conditions[0]["operator"] != "!=" or "answerBoolean" not in conditions[0]:
+            return item
+        asked, refused = conditions[0]["question"], conditions[0]["answerBoolean"]
+        return {
+            **item,
+            "enableWhen": [
+                {"question": asked, "operator": "exists", "answerBoolean": False},
+                {"question": asked, "operator": "=", "answerBoolean": not refused},
+            ],
+            "enableBehavior": "any",
+        }
+
+    return {**form, "item": _each(form.get("item", []), plain)}
+
+
+def _each(items: list[Resource], change: Callable[[Resource], Resource]) -> list[Resource]:
+    """Every item, however deep, changed."""
+    return [
+        {**changed, **({"item": _each(item["item"], change)} if "item" in item else {})}
+        for item in items
+        for changed in [change(item)]
+    ]
 
 
 def expression_elm(expression: Resource, versions: Mapping[str, str | None]) -> Resource:

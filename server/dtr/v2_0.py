@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.render import at_base, derived, narrative, with_library_references
+from server.dtr.render import (
+    at_base,
+    derived,
+    narrative,
+    with_library_references,
+    with_plain_conditions,
+)
 from server.dtr.response import DTR
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.canonical import canonical
@@ -27,7 +33,7 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
     The guide wants compiled ELM beside inline logic. Our expressions hold none: they name a define, and its
     ELM is in the library that travels with the form.
     """
-    named = with_library_references(form, reference)
+    named = with_library_references(with_plain_conditions(form), reference)
     return {
         "resourceType": "Questionnaire",
         "id": named["id"],

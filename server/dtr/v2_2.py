@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.render import at_base, derived, with_compiled_expressions, with_library_references
+from server.dtr.render import (
+    at_base,
+    derived,
+    with_compiled_expressions,
+    with_labelled_links,
+    with_library_references,
+    with_plain_conditions,
+)
 from server.dtr.response import DTR
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.dates import instant
@@ -31,7 +38,7 @@ def library_reference(library: str, without_version: bool) -> str:
 def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Resource:
     """dtr-std-questionnaire, 2.2.0: expressions are identifiers of defines, with their ELM beside them; what
     kind of form it is and how long it takes is said in extensions."""
-    compiled = with_compiled_expressions(form, f"{DTR}/alternativeExpression", "text/cql-identifier")
+    compiled = _items(form)
     named = with_library_references(compiled, reference)
     return {
         "resourceType": "Questionnaire",
@@ -40,6 +47,12 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
         **{name: content for name, content in named.items() if name not in ("resourceType", "id")},
         "extension": [VERSION_ALGORITHM, *named["extension"], *ABOUT_THE_FORM],
     }
+
+
+def _items(form: Resource) -> Resource:
+    """The form with its items in the guide's words."""
+    shown = with_plain_conditions(with_labelled_links(form))
+    return with_compiled_expressions(shown, f"{DTR}/alternativeExpression", "text/cql-identifier")
 
 
 def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
@@ -54,7 +67,7 @@ def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], st
 
 def dtr_questionnaire_adapt(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
     """dtr-questionnaire-adapt, 2.2.0: has a url and may have conditions."""
-    compiled = with_compiled_expressions(form, f"{DTR}/alternativeExpression", "text/cql-identifier")
+    compiled = _items(form)
     named = derived(at_base(with_library_references(compiled, reference), base))
     return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt"]}, "url": form["url"]}
 
