@@ -187,11 +187,11 @@ def _site(advice: Advice, focus: Focus, judged: Judged) -> Element:
 
 
 def _additional_orders(advice: Advice, focus: Focus, judged: Judged) -> Element:
-    """Additional orders: create actions only."""
-    if not advice.better:
+    """Additional orders: create actions only. Where nobody orders yet, as at a booking, it is said only."""
+    if not advice.better or not {"subject", "requester", "authoredOn"} <= focus.line.keys():
         return {}
     orders = [(code, title_of(judged, code)) for code in advice.better]
-    creates = [create(beside(focus.resource, code, title), f"Orders {title}.") for code, title in orders]
+    creates = [create(beside(focus.line, code, title), f"Orders {title}.") for code, title in orders]
     label = f"Order {' and '.join(title[:1].lower() + title[1:] for _, title in orders)}"
     return {"suggestions": [suggestion(label, *creates)], "selectionBehavior": "at-most-one"}
 

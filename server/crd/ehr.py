@@ -16,7 +16,7 @@ import structlog
 
 from server.crd.intake import Access, Call
 from server.crd.sight import CHART, Prefetch
-from server.fhir.client import Client, Failed, Found, Outcome
+from server.fhir.client import Client, Failed, Found, Outcome, Withheld
 from server.fhir.references import Resolver, reference_text, type_and_id
 from server.security.outbound import Outbound
 
@@ -165,6 +165,7 @@ def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
         held=prefetch.held | held,
         failed=(prefetch.failed | failed) - held - prefetch.held,
         queried=(*prefetch.queried, *found),
+        rejected=prefetch.rejected or Withheld(401) in outcomes.values(),
     )
 
 

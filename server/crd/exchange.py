@@ -70,12 +70,18 @@ def summary_of_call(call: Call, seen: Prefetch, people: Element, requests: list[
     queried = Counter(_kinds(seen.queried))
     return {
         "hook": call.hook.name,
-        "token": "used" if call.access and call.access.token else "not-used",
+        "token": _token_use(call, seen),
         **people,
         "prefetched": dict(Counter(_kinds(seen.resources)) - queried),
         "queried": dict(queried),
         "requests": requests,
     }
+
+
+def _token_use(call: Call, seen: Prefetch) -> str:
+    if seen.rejected:
+        return "rejected"
+    return "used" if call.access and call.access.token else "not-used"
 
 
 def people(user: str, resolver: Resolver) -> Element:

@@ -75,9 +75,17 @@ def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
     appointment itself names."""
     line = order or {
         **_line(appointment, "Appointment", _appointment_service(appointment)),
+        **_booked_for(appointment),
         "reasonCode": appointment.get("reasonCode", []),
     }
     return {**line, "occurrenceDateTime": appointment["start"]} if "start" in appointment else line
+
+
+def _booked_for(appointment: Resource) -> Resource:
+    """The patient, who is one of those that take part."""
+    actors = (each.get("actor", {}) for each in appointment.get("participant", []))
+    patients = [actor for actor in actors if str(actor.get("reference", "")).startswith("Patient/")]
+    return {"subject": patients[0]} if patients else {}
 
 
 def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:

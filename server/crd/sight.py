@@ -45,12 +45,13 @@ _NAMED_TYPES = (*CHART, "Coverage", "Patient", "Practitioner", "PractitionerRole
 @dataclass(frozen=True, slots=True)
 class Prefetch:
     """`held` are the types that came or are known to be empty, `failed` those whose fetch failed; `queried`
-    are the resources that had to be asked for."""
+    are the resources that had to be asked for; `rejected` says that the EHR took the token for none."""
 
     resources: tuple[Resource, ...] = ()
     held: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     queried: tuple[Resource, ...] = ()
+    rejected: bool = False
 
     def unseen(self) -> list[str]:
         """Parts of the record that nobody fetched."""

@@ -58,7 +58,6 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
 def beside(order: Element, code: str, title: str) -> Element:
     """A draft ServiceRequest for another service of the same patient, by the same clinician, for the same
     reason. Where on the body the imaging is to be done says nothing about a blood test."""
-    renamed = {"patient": "subject", "orderer": "requester", "prescriber": "requester"}
     copied = ("subject", "encounter", "authoredOn", "requester", "reasonCode", "reasonReference", "insurance")
     return {
         "resourceType": "ServiceRequest",
@@ -66,7 +65,6 @@ def beside(order: Element, code: str, title: str) -> Element:
         "status": "draft",
         "intent": "order",
         "code": _concept(code, title),
-        **{new: order[old] for old, new in renamed.items() if old in order},
         **{name: order[name] for name in copied if name in order},
     }
 

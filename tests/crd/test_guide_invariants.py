@@ -4,12 +4,9 @@ Read from the published packages (FHIR_PACKAGES); without them the same rules ho
 """
 
 import datetime as dt
-import os
 import re
-import tarfile
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import fhirpathpy
@@ -25,10 +22,8 @@ from server.crd.v2_2 import V2_2
 from server.crd.version import Version
 from server.fhir import json
 from server.policy.determination import Decision
+from tests.crd.guide import definition
 from tests.crd.test_coverage_information import determination, judged, missing_film
-
-PACKAGES = Path(os.environ.get("FHIR_PACKAGES", Path(__file__).parents[3] / "shared" / "igs"))
-DEFINITION = "package/StructureDefinition-ext-coverage-information.json"
 
 NOT_EVALUATED = {"crd-ci-q7": "memberOf needs a terminology server; a text is always given"}
 BROKEN_BY_THE_GUIDE = {("2.0", "not-covered", "crd-ci-q2")}
@@ -55,19 +50,9 @@ def sayings() -> dict[str, Saying]:
 @cache
 def invariants(version: str) -> dict[str, Any]:
     """Key to compiled expression, of every rule the guide adds to the extension."""
-    pattern = {"2.0": "hl7.fhir.us.davinci-crd-2.0.1.tgz", "2.2": "hl7.fhir.us.davinci-crd-2.2*.tgz"}[version]
-    package = next(iter(sorted(PACKAGES.glob(pattern))), None)
-    if package is None:
-        if os.environ.get("CI"):
-            pytest.fail("FHIR_PACKAGES lacks the CRD package")
-        pytest.skip("FHIR_PACKAGES lacks the CRD package")
-    with tarfile.open(package) as archive:
-        member = archive.extractfile(DEFINITION)
-        assert member is not None
-        definition = json.decode_object(member.read())
     return {
         rule["key"]: fhirpathpy.compile(as_boolean(rule["expression"]), models["r4"])
-        for element in definition["snapshot"]["element"]
+        for element in definition(version, "ext-coverage-information")["snapshot"]["element"]
         for rule in element.get("constraint", [])
         if rule["key"].startswith("crd-") and rule["key"] not in NOT_EVALUATED
     }
