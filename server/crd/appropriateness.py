@@ -3,9 +3,12 @@ evidence and what is missing.
 
     GET /appropriateness/launch?iss=…&launch=…     begins the EHR launch (PKCE, no secret)
     GET /appropriateness/                          where the EHR comes back to; shows the determination
+    GET /appropriateness/criteria/{assertion id}   what it shows, as JSON
 
-The order is known by its assertion id, which travels as the link's app context; an EHR registers the client
-`davinci-payer-appropriateness` with this redirect address. What is shown is read from `/why/{assertion id}`.
+The order is known by its assertion id, which travels as the link's app context and comes back with the EHR's
+token; an EHR registers the client `davinci-payer-appropriateness` with this redirect address. The browser
+has no token of ours: the id opens the criteria to whoever quotes it, so it is a random UUID, and what it
+opens names no patient.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
 from server.fhir import json
+from server.fhir.errors import NotFound
+from server.fhir.responses import JsonResponse
+from server.store import Store, assertions
 
 PREFIX = "/appropriateness"
 LABEL = "Compare this order with the imaging criteria"
 
 
-def router() -> APIRouter:
+def router(store: Store) -> APIRouter:
     """The pages, to be mounted beside the CDS services."""
     pages = files("server.crd") / "pages"
     launch, shown, script = (
@@ -42,7 +48,31 @@ def router() -> APIRouter:
     def act() -> Response:
         return Response(script, media_type="text/javascript")
 
+    @routes.get("/criteria/{assertion_id}")
+    def criteria(assertion_id: str) -> JsonResponse:
+        with store.reading() as tx:
+            kept = assertions.by_id(tx, assertion_id)
+        if kept is None:
+            raise NotFound("The plan does not know this order.")
+        return JsonResponse(_shown(kept.determination), headers={"Cache-Control": "no-store"})
+
     return routes
+
+
+def _shown(said: dict[str, Any]) -> dict[str, Any]:
+    """What the page needs of a determination."""
+    shown = ("title", "value", "sentence", "would_satisfy", "guideline", "in_the_way")
+    return {
+        "title": said["title"],
+        "reason": said["reason"],
+        "criteria": [
+            {
+                **{name: criterion[name] for name in shown},
+                "evidence": [each["summary"] for each in criterion["evidence"]],
+            }
+            for criterion in said["criteria"]
+        ],
+    }
 
 
 def link(base: str, assertion_id: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ async function show(asked) {
   if (!assertion) throw new Error("The EHR did not say which order this is about.");
   render(
     await answered(
-      await fetch(new URL(`../../why/${encodeURIComponent(assertion)}`, location.href)),
+      await fetch(new URL(`criteria/${encodeURIComponent(assertion)}`, location.href)),
       "The plan does not know this order.",
     ),
   );
@@ -79,14 +79,22 @@ function cell(text) {
   return element;
 }
 
-function render(answer) {
-  const determination = answer.determination ?? answer;
-  document.getElementById("reason").textContent = determination.reason;
+function render(order) {
+  document.getElementById("title").textContent = order.title;
+  document.getElementById("reason").textContent = order.reason;
+  const openFirst = [...order.criteria].sort((a, b) => Number(b.in_the_way) - Number(a.in_the_way));
   document.getElementById("criteria").replaceChildren(
-    ...determination.criteria.map((criterion) => {
+    ...openFirst.map((criterion) => {
       const row = document.createElement("tr");
-      const found = [criterion.sentence, ...criterion.evidence.map((piece) => piece.summary)].join(" ");
-      row.append(cell(criterion.title), cell(criterion.value), cell(found), cell(criterion.would_satisfy));
+      const found = [criterion.sentence, ...criterion.evidence].join(" ");
+      const missing = criterion.in_the_way ? criterion.would_satisfy : "";
+      row.append(
+        cell(criterion.title),
+        cell(criterion.value.replace("-", " ")),
+        cell(found),
+        cell(missing),
+        cell(criterion.guideline),
+      );
       return row;
     }),
   );
