@@ -206,6 +206,9 @@ class Catalog:
 
     def __init__(self, root: Path) -> None:
         data = root / "cql"
+        self.root = root
+        self.value_sets_named: set[str] = set()
+        """Canonicals of the value sets that the data themselves name, not a library."""
         self.payer = _payer(read(data / "payer.yaml", PayerFile))
         self._libraries = Libraries(data, self.payer["name"])
         self._value_sets = _by_url(data.glob("valuesets/*.json"))
@@ -298,6 +301,16 @@ class Catalog:
                 return form
         return None
 
+    @property
+    def libraries(self) -> Mapping[str, Mapping[str, Any]]:
+        """The compiled libraries (ELM) by name."""
+        return self._libraries.elm
+
+    @property
+    def value_sets(self) -> Mapping[str, dict[str, Any]]:
+        """The expanded value sets by canonical."""
+        return self._value_sets
+
     def value_set(self, url: str) -> dict[str, Any]:
         """The expanded ValueSet of a canonical. KeyError where there is none."""
         return self._value_sets[url.partition("|")[0]]
@@ -385,7 +398,9 @@ class Catalog:
             )
 
     def _members(self, path: Path, name: str) -> frozenset[tuple[str, str]]:
-        value_set = self._value_sets.get(f"{BASE}/ValueSet/{name}")
+        url = f"{BASE}/ValueSet/{name}"
+        self.value_sets_named.add(url)
+        value_set = self._value_sets.get(url)
         if value_set is None:
             raise CatalogError(f"{path.name}: cql/valuesets has no {name}.json")
         return frozenset((c["system"], c["code"]) for c in value_set["expansion"]["contains"])

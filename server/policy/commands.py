@@ -23,6 +23,7 @@ from server.policy.cases import Case, CaseError, Expected, Vignette, case_of, di
 from server.policy.catalog import Catalog, CatalogError, Policy
 from server.policy.determination import Determination, Met
 from server.policy.determine import determine, evaluated
+from server.policy.difference import State, changes
 from server.policy.faults import faults
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
@@ -49,7 +50,7 @@ class Core:
         self._catalog = catalog
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
-        return differences(expected, judged(case, self._catalog))
+        return differences(expected, judged(case, self._catalog, hints=False))
 
 
 @app.callback()
@@ -102,10 +103,14 @@ def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a 
 
 
 @app.command()
-def check() -> None:
+def check(
+    root: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Folder of policy data; ours without.")
+    ] = None,
+) -> None:
     """Load all policy data and say what does not fit together."""
     try:
-        catalog = Catalog.load()
+        catalog = Catalog.load(root)
     except CatalogError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -127,12 +132,11 @@ def run_cases(
     """Run each case against a clean store and compare the outcome with what it expects."""
     catalog = _catalog()
     doors = _doors(door, catalog)
-    regions = [name.strip().upper() for name in region.split(",") if name.strip()]
-    vignettes = [v for file in files for v in of_regions(_read(file), regions)]
+    vignettes = [v for file in files for v in of_regions(_read(file), _regions(region))]
     day_zero = _day(day)
     table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
     good = 0
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with _progress() as bar:
         for vignette in bar.track(vignettes, description="Cases"):
             for name, way in doors.items():
                 found = _tried(way, vignette, day_zero, catalog)
@@ -148,6 +152,39 @@ def run_cases(
     typer.echo(f"{good} of {total} cases as expected")
     if good < total:
         raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="A folder of policy data, or a date: ours as in force then.")],
+    new: Annotated[str, typer.Argument(help="The same, to compare it with.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="Files of cases, JSON.")
+    ] = None,
+    region: Annotated[str, typer.Option(help="Only these regions: SH,LS.")] = "",
+    day: Day = DAY_ZERO,
+) -> None:
+    """All cases under two states of the policies: whose outcome changes.
+
+    Without files the project's own cases are taken.
+    """
+    vignettes = [v for file in files or _own_cases() for v in of_regions(_read(file), _regions(region))]
+    try:
+        before, after = State.of(old, _day(day)), State.of(new, _day(day))
+    except (CatalogError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    table = Table("Case", "Before", "After", "What the case is about")
+    changed = 0
+    with _progress() as bar:
+        compared = changes(before, after, vignettes)
+        for change in bar.track(compared, total=len(vignettes), description="Cases"):
+            if change is not None:
+                changed += 1
+                table.add_row(change.vignette.id, str(change.before), str(change.after), change.vignette.why)
+    if changed:
+        console().print(table)
+    typer.echo(f"{changed} of {len(vignettes)} cases come out otherwise")
 
 
 @app.command()
@@ -179,14 +216,31 @@ def explain(
         out.print(f"[red]{difference}[/red]")
 
 
-def judged(case: Case, catalog: Catalog) -> Determination:
+def judged(case: Case, catalog: Catalog, *, hints: bool = True) -> Determination:
     """What the rules say of a case."""
-    return determine(case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
+    return determine(case.order, case.member, case.chart, catalog.plan(case.plan), case.now, hints=hints)
 
 
 def console() -> Console:
     """Wide where nobody watches, so that a log has whole lines."""
     return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _progress() -> Progress:
+    """On the terminal only; a log has no use for it."""
+    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def _regions(named: str) -> list[str]:
+    return [name.strip().upper() for name in named.split(",") if name.strip()]
+
+
+def _own_cases() -> list[Path]:
+    found = sorted((Path(__file__).parents[2] / "tests" / "vignettes").glob("*.json"))
+    if not found:
+        typer.echo("name the files of cases: this installation carries none", err=True)
+        raise typer.Exit(2)
+    return found
 
 
 def _criteria(said: Determination) -> Table:

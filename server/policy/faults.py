@@ -1,17 +1,22 @@
 """What is wrong with policy data that loads and evaluates all the same.
 
-`Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a question, a
-question that no form asks, a denial theme without a code, codes of two policies that nothing tells apart.
-Each fault is one sentence that names the policy and what to mend.
+`Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
+guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
+indication that no rule tests, codes that no list has, value sets that nothing reads, codes of two policies
+that nothing tells apart. Each fault is one sentence that names the policy and what to mend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from server.policy.catalog import Catalog, Policy
+from server.policy.usage import texts, value_sets_read
 
 ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
@@ -25,7 +30,12 @@ def faults(catalog: Catalog) -> Iterator[str]:
     """Every fault of all policies, in order of the policies."""
     for policy in catalog.policies:
         yield from _criteria(policy, catalog)
+        yield from _indications(policy, catalog)
         yield from _form(policy, catalog)
+        yield from _codes(policy, catalog)
+    yield from _undefined(catalog)
+    yield from _own_codes(catalog)
+    yield from _unread_value_sets(catalog)
     yield from _overlaps(catalog)
 
 
@@ -39,6 +49,8 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
         if criterion.id in policy.themes and not criterion.guideline:
             yield f"{policy.id}: {criterion.id} names no guideline"
         if criterion.id not in defines:
+            if criterion.id.startswith(f"{policy.region}-"):
+                yield f"{policy.id}: {policy.library} has no define {criterion.id}"
             continue
         if criterion.id not in policy.themes and not criterion.id.startswith("G-"):
             yield f"{policy.id}: {criterion.id} has no place in theme-order"
@@ -49,6 +61,14 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
         settled_elsewhere = internal or criterion.id in CORRECTED_ON_THE_ORDER | OF_THE_REGION
         if not criterion.questions and not settled_elsewhere:
             yield f"{policy.id}: nothing asks for {criterion.id}"
+
+
+def _indications(policy: Policy, catalog: Catalog) -> Iterator[str]:
+    """Indications of the manifest that the rules never name, so that no chart could show them."""
+    named = texts(catalog.libraries[policy.prefill])
+    for code in policy.indications:
+        if code not in named:
+            yield f"{policy.id}: {policy.prefill} never tests the indication {code}"
 
 
 def _form(policy: Policy, catalog: Catalog) -> Iterator[str]:
@@ -62,6 +82,57 @@ def _form(policy: Policy, catalog: Catalog) -> Iterator[str]:
         for question in criterion.questions:
             if criterion.id in defines and question not in asked:
                 yield f"{policy.id}: the form does not ask {question}, which settles {criterion.id}"
+
+
+def _codes(policy: Policy, catalog: Catalog) -> Iterator[str]:
+    """Billed codes that services.yaml, the list of what needs authorization, does not have."""
+    for code in (*policy.services, *policy.film.split()):
+        if code not in catalog.services:
+            yield f"{policy.id}: {code} is not in the list of services"
+
+
+def _undefined(catalog: Catalog) -> Iterator[str]:
+    """Shared criteria that no policy defines, and what advice orders that is no service."""
+    defined = {name for policy in catalog.policies for name in catalog.engine.defines(policy.library)}
+    shared = set.intersection(*(set(policy.criteria) for policy in catalog.policies))
+    for name in sorted(shared - defined):
+        yield f"criteria: no policy defines {name}"
+    for name, note in catalog.advice.notes.items():
+        for code in note.orders:
+            if code not in catalog.services:
+                yield f"advice: {name} orders {code}, which is not in the list of services"
+
+
+def _own_codes(catalog: Catalog) -> Iterator[str]:
+    """Codes of our own systems, in value sets and forms, that the code system does not have."""
+    known = {
+        url: {each["code"] for each in system["concept"]} for url, system in catalog.code_systems.items()
+    }
+    for resource in (*catalog.value_sets.values(), *catalog.questionnaires):
+        for system, code in _codings(resource):
+            if system in known and code not in known[system]:
+                yield f"{resource['id']}: {code} is no code of {system}"
+
+
+def _unread_value_sets(catalog: Catalog) -> Iterator[str]:
+    """Value sets that no library, policy or form reads, and that are no part of one that is."""
+    sources = catalog.root / "cql" / "valuesets" / "source"
+    if not sources.is_dir():
+        return  # An installed server carries the sets, not the lists that say which are made of others.
+    read = value_sets_read(catalog.libraries.values()) | catalog.value_sets_named
+    read |= {url for form in catalog.questionnaires for url in _answer_sets(form)}
+    parts = set(_parts(sources))
+    for url, value_set in catalog.value_sets.items():
+        if url not in read and value_set["id"] not in parts:
+            yield f"valuesets/{value_set['id']}.json: nothing reads it"
+
+
+def _parts(sources: Path) -> Iterator[str]:
+    """Names of the value sets that others are made of."""
+    for path in sorted(sources.glob("*.yaml")):
+        for made in yaml.safe_load(path.read_text(encoding="utf-8")).values():
+            for part in (*made.get("include", ()), *made.get("except", ())):
+                yield from str(part.get("set", "")).split()
 
 
 def _overlaps(catalog: Catalog) -> Iterator[str]:
@@ -81,3 +152,21 @@ def _link_ids(node: Mapping[str, Any]) -> Iterator[str]:
     for item in node.get("item", ()):
         yield item["linkId"]
         yield from _link_ids(item)
+
+
+def _answer_sets(node: Mapping[str, Any]) -> Iterator[str]:
+    for item in node.get("item", ()):
+        if "answerValueSet" in item:
+            yield str(item["answerValueSet"]).partition("|")[0]
+        yield from _answer_sets(item)
+
+
+def _codings(node: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        if isinstance(node.get("system"), str) and isinstance(node.get("code"), str):
+            yield node["system"], node["code"]
+        for part in node.values():
+            yield from _codings(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from _codings(part)

@@ -41,9 +41,7 @@ def catalog() -> Catalog:
 
 @pytest.mark.parametrize("vignette", CASES)
 def test_case(vignette: Vignette, catalog: Catalog) -> None:
-    if vignette.region not in {policy.region for policy in catalog.policies}:
-        pytest.xfail(f"no policy of region {vignette.region} is in force")
-    said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog)
+    said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog, hints=False)
     assert differences(vignette.expected, said) == (), f"{vignette.why}\n{said.reason}"
 
 

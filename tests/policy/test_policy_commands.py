@@ -1,0 +1,187 @@
+"""`davinci-payer policy …` as a medical director's staff use it: check what is written, compare states."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from server.policy.commands import app
+
+ROOT = Path(__file__).parents[2]
+CASE = {
+    "id": "back",
+    "region": "LS",
+    "cpt": "72148",
+    "icd10": ["M54.16"],
+    "age": 50,
+    "sex": "F",
+    "rbm": "evicore",
+    "facts": [
+        {"type": "Procedure", "code": "97110", "system": "cpt", "date": 40},
+        {"type": "Procedure", "code": "97110", "system": "cpt", "date": 20},
+        {"type": "Procedure", "code": "97110", "system": "cpt", "date": 0},
+        {"type": "Encounter", "code": "99213", "system": "cpt", "date": 0},
+        {"type": "Observation", "code": "slr-positive", "system": "exam", "date": 0, "value": "positive"},
+        {"type": "Observation", "code": "97909-6", "system": "loinc", "date": 0, "value": 40},
+        {"type": "QuestionnaireResponse", "code": "CC-OUT", "system": "linkId", "date": 0, "value": "worse"},
+        {"type": "QuestionnaireResponse", "code": "LS-IMM", "system": "linkId", "date": 0, "value": "none"},
+    ],
+    "expected": {"decision": "more-info", "unknown": ["CC-DUR"], "denial_theme": "D1"},
+    "why": "Two days short of six weeks.",
+}
+
+WORDS = {"title": "Toes", "met": "Ten.", "not-met": "Nine.", "unknown": "Not counted.", "satisfy": "Ten."}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A copy of the policy data to change; value sets and translations, which are many, are linked."""
+    for name in ("policies", "plans", "benefit-managers", "codesystems"):
+        shutil.copytree(ROOT / "cql" / name, tmp_path / "cql" / name)
+    for path in (ROOT / "cql").glob("*.*"):
+        shutil.copy(path, tmp_path / "cql")
+    (tmp_path / "cql" / "valuesets").mkdir()
+    for path in (ROOT / "cql" / "valuesets").iterdir():
+        (tmp_path / "cql" / "valuesets" / path.name).symlink_to(path)
+    (tmp_path / "cql" / "elm").symlink_to(ROOT / "cql" / "elm")
+    shutil.copytree(ROOT / "questionnaires", tmp_path / "questionnaires")
+    return tmp_path
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"meta": {}, "vignettes": [CASE, {**CASE, "id": "neck", "region": "CS"}]}))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def change(path: Path, how: Callable[[Any], None]) -> None:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    how(content)
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_our_own_policies_have_no_faults() -> None:
+    checked = run("check")
+    assert checked.exit_code == 0, checked.output
+    assert "10 policies, 5 plans, 0 faults" in checked.output
+
+
+def test_check_names_what_would_work_badly(data: Path) -> None:
+    def criteria(content: Any) -> None:
+        shared = content["criteria"]
+        del shared["EXM"]["questions"]
+        del shared["FUN"]["theme"]
+        shared["RAT-OT"]["questions"] = ["RAT-OT.colour"]
+        shared["TOES"] = {
+            "title": "Toes",
+            "met": "Ten.",
+            "not-met": "Nine.",
+            "unknown": "?",
+            "satisfy": "Ten.",
+        }
+        del content["denial-codes"]["D3"]
+
+    def shoulder(content: Any) -> None:
+        content["services"][0] = "73299"
+        content["criteria"]["SH-TOES"] = {
+            "title": "T",
+            "met": "a",
+            "not-met": "b",
+            "unknown": "c",
+            "satisfy": "d",
+        }
+
+    change(data / "cql/policies/criteria.yaml", criteria)
+    change(data / "cql/policies/mri-shoulder.yaml", shoulder)
+    change(
+        data / "cql/policies/advice.yaml",
+        lambda content: content["notes"]["ADV-PT"].update(orders=["97999"]),
+    )
+    change(
+        data / "cql/policies/mri-knee.yaml",
+        lambda content: content["indications"].update({"SH-IMM.1": "OURS"}),
+    )
+    unread = json.loads((data / "cql/valuesets/fever.json").read_text(encoding="utf-8"))
+    unread.update(id="toes", url="https://payer.example/ValueSet/toes")
+    unread["expansion"]["contains"].append(
+        {"system": "https://payer.example/CodeSystem/mri-answer", "code": "toes"}
+    )
+    (data / "cql/valuesets/toes.json").write_text(json.dumps(unread), encoding="utf-8")
+
+    checked = run("check", data)
+    assert checked.exit_code == 1
+    for fault in (
+        "mri-shoulder: nothing asks for EXM",
+        "mri-shoulder: FUN has no denial theme",
+        "mri-shoulder: the form does not ask RAT-OT.colour, which settles RAT-OT",
+        "mri-shoulder: theme D3 of SOS-SITE has no reason code",
+        "mri-shoulder: 73299 is not in the list of services",
+        "mri-shoulder: MRIShoulder has no define SH-TOES",
+        "mri-knee: MRIKneePrefill never tests the indication SH-IMM.1",
+        "criteria: no policy defines TOES",
+        "advice: ADV-PT orders 97999, which is not in the list of services",
+        "valuesets/toes.json: nothing reads it",
+        "toes: toes is no code of https://payer.example/CodeSystem/mri-answer",
+    ):
+        assert fault in checked.output
+
+
+def test_check_finds_two_policies_for_the_same_codes_of_a_region(data: Path) -> None:
+    old = data / "cql/policies/mri-lumbar-spine.yaml"
+    shutil.copy(old, old.with_name("mri-lumbar-spine-2.yaml"))
+    change(old.with_name("mri-lumbar-spine-2.yaml"), lambda content: content.update(id="mri-lumbar-spine-2"))
+    checked = run("check", data)
+    assert checked.exit_code == 1
+    assert "both govern 72148, 72149, 72158 in LS at the same time" in checked.output
+
+
+def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
+    change(data / "cql/policies/mri-hip.yaml", lambda content: content.update(guideline="ACR-TOE"))
+    checked = run("check", data)
+    assert checked.exit_code == 1
+    assert "has no ACR-TOE" in checked.output
+
+
+def test_diff_shows_whose_outcome_changes(data: Path, cases: Path) -> None:
+    change(
+        data / "cql/benefit-managers/evicore.yaml",
+        lambda content: content["weeks"][1].update(value=5),
+    )
+    compared = run("diff", ROOT, data, cases, "--region", "LS")
+    assert compared.exit_code == 0, compared.output
+    assert "more-info: CC-DUR?" in compared.output
+    assert "approve" in compared.output
+    assert "1 of 1 cases come out otherwise" in compared.output
+
+
+def test_diff_of_the_same_policies_shows_nothing(cases: Path) -> None:
+    compared = run("diff", "2026-06-15", ROOT, cases, "--day", "2026-09-01")
+    assert compared.output.strip() == "0 of 2 cases come out otherwise"
+
+
+def test_diff_wants_a_folder_or_a_date(cases: Path) -> None:
+    refused = run("diff", "yesterday", ROOT, cases)
+    assert refused.exit_code == 2
+    assert "yesterday: expected a folder of policy data or a date" in refused.output
+
+
+def test_test_tells_the_difference_of_each_miss(cases: Path) -> None:
+    missed = json.loads(cases.read_text())
+    missed["vignettes"][0]["expected"] = {"decision": "approve"}
+    cases.write_text(json.dumps(missed))
+    ran = run("test", cases, "--region", "LS")
+    assert ran.exit_code == 1
+    assert "decision: more-info, expected approve" in ran.output
+    assert ran.output.rstrip().endswith("0 of 1 cases as expected")
