@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -22,10 +23,11 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class Told:
-    """One notification as it arrived."""
+    """One notification as it arrived, `at` a moment of the monotonic clock."""
 
     headers: dict[str, str]
     body: Resource
+    at: float
 
     @property
     def status(self) -> dict[str, Any]:
@@ -110,7 +112,8 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.decode_object(self.rfile.read(int(self.headers["Content-Length"])))
             with endpoint.arrived:
-                endpoint.told.append(Told({name.lower(): text for name, text in self.headers.items()}, body))
+                headers = {name.lower(): text for name, text in self.headers.items()}
+                endpoint.told.append(Told(headers, body, monotonic()))
                 endpoint.arrived.notify_all()
             if endpoint.answer == "hang":
                 endpoint.closing.wait()
