@@ -42,7 +42,9 @@ class Clients:
 
     def start(self) -> None:
         self._members = count(1)
-        self._threads = [threading.Thread(target=self._work, args=(seed,)) for seed in range(self.number)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(seed,), daemon=True) for seed in range(self.number)
+        ]
         for thread in self._threads:
             thread.start()
 
