@@ -7,30 +7,19 @@ Like `commands`, this stands above the application.
 
 from __future__ import annotations
 
-import datetime as dt
-import io
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from fastapi import FastAPI
-from sqlalchemy import delete
-
-from server import inside, logs
-from server.adjudication.members import member_key
-from server.app import create_app
 from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
+from server.rehearsal import Stage
 from server.services import GUIDES
-from server.settings import Settings
-from server.store import Store, assertions, records
-from server.store.tables import Table
+from server.store import Store, assertions
 
 Resource = dict[str, Any]
 
@@ -39,19 +28,15 @@ JSON = {"Content-Type": "application/json"}
 
 
 def door(catalog: Catalog) -> CrdDoor:
-    """The way to put a case to this door; the application's own log is not wanted here."""
-    logs.configure(io.StringIO())
-    return CrdDoor(catalog)
+    """The way to put a case to this door, whose policies are those that come with the server."""
+    return CrdDoor()
 
 
 class CrdDoor:
-    """`differences` plays a case on r2.0 and on r2.2. Cases of one day share an application; its store is
-    emptied before each."""
+    """`differences` plays a case on r2.0 and on r2.2."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._folder = tempfile.TemporaryDirectory()
-        self._apps: dict[dt.datetime, FastAPI] = {}
+    def __init__(self) -> None:
+        self._stage = Stage()
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
         return [
@@ -61,28 +46,13 @@ class CrdDoor:
         ]
 
     def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
-        app = self._app(case.now)
-        store: Store = app.state.services.store
-        _empty(store)
-        load(store, case)
         call = json.encode(call_of(case))
-        answered = inside.post(app, f"/r{version}/cds-services/order-sign", call, JSON)
+        answered = self._stage.post(case, f"/r{version}/cds-services/order-sign", call, JSON)
         body = json.decode_object(answered.content)
         if answered.status_code != 200:
             yield f"status {answered.status_code}: {body}"
             return
-        yield from self._compared(store, body, case, expected)
-
-    def _app(self, now: dt.datetime) -> FastAPI:
-        if now not in self._apps:
-            database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
-            settings = Settings(
-                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
-                database_url=f"sqlite:///{database}",
-                test_clock=now,
-            )
-            self._apps[now] = create_app(settings)
-        return self._apps[now]
+        yield from self._compared(self._stage.store(case), body, case, expected)
 
     def _compared(self, store: Store, body: Resource, case: Case, expected: Expected) -> Iterator[str]:
         information = information_of(body, case.order)
@@ -154,21 +124,6 @@ def information_of(body: Resource, order: Any) -> Resource | None:
         if (resource["resourceType"], resource["id"]) == (order["resourceType"], order["id"]):
             return extension(resource, COVERAGE_INFORMATION)
     return None
-
-
-def _empty(store: Store) -> None:
-    with store.transaction() as tx:
-        for table in reversed(Table.metadata.sorted_tables):
-            tx.execute(delete(table))
-
-
-def load(store: Store, case: Case) -> None:
-    """The payer's own records of the case."""
-    key = member_key(case.coverage, case.patient)
-    with store.transaction() as tx:
-        for record in case.records:
-            of_all = record["resourceType"] == "Location"
-            records.put(tx, dict(record), None if of_all else key, case.now)
 
 
 def call_of(case: Case) -> Resource:

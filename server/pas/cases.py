@@ -6,24 +6,17 @@ Like `commands`, this stands above the application.
 
 from __future__ import annotations
 
-import io
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from server import inside, logs
-from server.adjudication.members import member_key
-from server.app import create_app
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
+from server.rehearsal import Stage
 from server.services import GUIDES
-from server.settings import Settings
-from server.store import records
 
 Resource = dict[str, Any]
 
@@ -33,8 +26,7 @@ FHIR = {"Content-Type": "application/fhir+json"}
 
 
 def door(catalog: Catalog) -> PasDoor:
-    """The way to put a case to this door; the application's own log is not wanted here."""
-    logs.configure(io.StringIO())
+    """The way to put a case to this door."""
     return PasDoor(catalog)
 
 
@@ -43,6 +35,7 @@ class PasDoor:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._stage = Stage()
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
         return [
@@ -52,18 +45,8 @@ class PasDoor:
         ]
 
     def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            settings = Settings(
-                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
-                database_url=f"sqlite:///{Path(folder) / 'case.db'}",
-                test_clock=case.now,
-            )
-            app = create_app(settings)
-            load(app.state.services.store, case)
-            answered = inside.post(
-                app, f"/r{version}/fhir/Claim/$submit", json.encode(request_of(case)), FHIR
-            )
-            app.state.services.store.close()
+        request = json.encode(request_of(case))
+        answered = self._stage.post(case, f"/r{version}/fhir/Claim/$submit", request, FHIR)
         body = json.decode_object(answered.content)
         if answered.status_code != 200:
             yield f"status {answered.status_code}: {body}"
@@ -130,15 +113,6 @@ class Told:
             yield "approved without an authorization number"
         if not expected.pa_needed and not (numbered or spared):
             yield "neither an authorization number nor a word that none is required"
-
-
-def load(store: Any, case: Case) -> None:
-    """The payer's own records of the case."""
-    key = member_key(case.coverage, case.patient)
-    with store.transaction() as tx:
-        for record in case.records:
-            of_all = record["resourceType"] == "Location"
-            records.put(tx, dict(record), None if of_all else key, case.now)
 
 
 def request_of(case: Case) -> Resource:

@@ -36,7 +36,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def door() -> CrdDoor:
-    return CrdDoor(the_catalog())
+    return CrdDoor()
 
 
 @pytest.mark.parametrize("vignette", CASES)

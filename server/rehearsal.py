@@ -1,0 +1,69 @@
+"""Cases put to a door: applications over stores of their own, as `policy test --door` needs them.
+
+    stage = Stage()
+    answered = stage.post(case, "/r2.0/fhir/Claim/$submit", body, headers)
+
+Cases of one day share an application. Before each request its store is emptied, and the payer's own records
+of the case are put into it. What the application logs is not wanted here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import delete
+
+from server import inside, logs
+from server.adjudication.loading import OF_ALL
+from server.adjudication.members import member_key
+from server.app import create_app
+from server.policy.cases import Case
+from server.settings import Settings
+from server.store import Store, records
+from server.store.tables import Table
+
+
+class Stage:
+    """Its stores end with it."""
+
+    def __init__(self) -> None:
+        logs.configure(io.StringIO())
+        self._folder = tempfile.TemporaryDirectory()
+        self._apps: dict[dt.datetime, FastAPI] = {}
+
+    def post(self, case: Case, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """The answer to a request that nothing but the payer's records went before."""
+        _set(self.store(case), case)
+        return inside.post(self._app(case.now), path, body, headers)
+
+    def store(self, case: Case) -> Store:
+        """What the case's request left behind."""
+        store: Store = self._app(case.now).state.services.store
+        return store
+
+    def _app(self, now: dt.datetime) -> FastAPI:
+        if now not in self._apps:
+            database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
+            settings = Settings(
+                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
+                database_url=f"sqlite:///{database}",
+                test_clock=now,
+            )
+            self._apps[now] = create_app(settings)
+        return self._apps[now]
+
+
+def _set(store: Store, case: Case) -> None:
+    key = member_key(case.coverage, case.patient)
+    with store.transaction() as tx:
+        for table in reversed(Table.metadata.sorted_tables):
+            tx.execute(delete(table))
+        for record in case.records:
+            of_all = record["resourceType"] in OF_ALL
+            records.put(tx, dict(record), None if of_all else key, case.now)
