@@ -36,5 +36,8 @@ conformance: .venv/developer  ## What the tests make the server emit, held to th
 crash: .venv/developer  ## Kill the server a hundred times on each database, then balance the books
 	$(BIN)/python -W ignore -m tests.crash
 
+bench: .venv/developer  ## How fast it is: medians and ratios of one run
+	$(BIN)/python -m tests.bench
+
 elm:  ## Translate cql/*.cql (needs Node)
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm

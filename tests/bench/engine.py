@@ -1,0 +1,158 @@
+"""The CQL engine: a policy's criteria, a whole Determination, growth with the chart, what-ifs, against
+cql-execution, and what loading costs."""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from server.elm import Engine
+from server.policy.cases import case_of, read
+from server.policy.catalog import Catalog
+from server.policy.determine import determine, evaluated
+from server.policy.request import Chart, Member
+from tests.bench import Line, Times, below, milliseconds, times
+from tests.crd import builders as ehr
+from tests.elm.charts import DAY_ZERO, NOW, Drawer, libraries, value_sets
+from tests.oracle import Oracle, available
+
+OWN = Path(__file__).parents[1] / "vignettes"
+SIZES = (10, 100, 1_000, 10_000)
+
+
+def lines() -> Iterator[Line]:
+    catalog = Catalog.load()
+    yield from criteria(catalog)
+    yield from growth(catalog)
+    yield from determinations(catalog)
+    yield from what_ifs(catalog)
+    yield from oracle(catalog)
+    yield from loading()
+
+
+def order() -> dict[str, Any]:
+    return {**ehr.shoulder(), "authoredOn": DAY_ZERO.isoformat()}
+
+
+def chart(size: int, seed: int = 1) -> list[dict[str, Any]]:
+    return Drawer(seed, value_sets()).chart(size)
+
+
+def criteria(catalog: Catalog) -> Iterator[Line]:
+    taken = _criteria_times(catalog, chart(100), repeat=200)
+    yield below("shoulder, all criteria, 100 resources, evidence on", taken.median, 0.002, str(taken))
+
+
+def _criteria_times(catalog: Catalog, resources: list[dict[str, Any]], repeat: int) -> Times:
+    plan, asked = catalog.plan("evicore"), order()
+    policy = catalog.policy_for(asked, DAY_ZERO)
+    assert policy is not None
+    member = Member(key="m", coverage=ehr.coverage())
+    held = Chart(resources)
+
+    def evaluate() -> None:
+        run = evaluated(policy, asked, member, held, plan, NOW)
+        for name in policy.criteria:
+            if name in run:
+                _ = run[name].value, run[name].evidence
+
+    return times(evaluate, repeat=repeat)
+
+
+def growth(catalog: Catalog) -> Iterator[Line]:
+    for size in SIZES:
+        taken = _criteria_times(catalog, chart(size), repeat=max(5, 2_000 // size))
+        each = taken.median / size * 1e6
+        yield Line(f"the same over {size:,} resources", f"{milliseconds(taken.median)}, {each:.1f} µs each")
+
+
+def determinations(catalog: Catalog) -> Iterator[Line]:
+    files = [Path(path) for path in filter(None, [os.environ.get("EXAMPLE_CASES")])] or sorted(
+        OWN.glob("*.json")
+    )
+    cases = [case_of(each, DAY_ZERO, catalog.payer) for file in files for each in read(file)]
+    medians = []
+    for case in cases:
+        plan = catalog.plan(case.plan)
+        taken = times(
+            lambda: determine(case.order, case.member, case.chart, plan, case.now),  # noqa: B023
+            repeat=10,
+            warm=2,
+        )
+        medians.append(taken.median)
+    all_of_them = Times(tuple(medians))
+    shown = f"median {milliseconds(all_of_them.median)}, worst {milliseconds(max(medians))}"
+    yield below(f"determine() over {len(cases)} cases", all_of_them.median, 0.004, shown)
+
+
+def what_ifs(catalog: Catalog) -> Iterator[Line]:
+    plan, asked = catalog.plan("evicore"), order()
+    policy = catalog.policy_for(asked, DAY_ZERO)
+    assert policy is not None
+    member, held = Member(key="m", coverage=ehr.coverage()), Chart(chart(100))
+
+    def once() -> Any:
+        run = evaluated(policy, asked, member, held, plan, NOW)
+        _ = run["Decision"].value, run["Unmet"].value, run["Unknown"].value
+        return run
+
+    def sixteen() -> None:
+        run = once()
+        for name in list(policy.criteria)[:16]:
+            _ = run.assume({name: True})["Decision"].value
+
+    one, all_of_them = times(once, repeat=100), times(sixteen, repeat=100)
+    ratio = (all_of_them.median - one.median) / one.median
+    yield Line("16 what-ifs of one case, against one evaluation", f"{ratio:.2f}×", "< 2×", ratio < 2)
+
+
+def oracle(catalog: Catalog) -> Iterator[Line]:
+    if not available():
+        yield Line("against cql-execution", "not measured: run `make elm` first, which brings it")
+        return
+    asked, resources = order(), chart(100)
+    policy = catalog.policy_for(asked, DAY_ZERO)
+    assert policy is not None
+    defines = [name for name in policy.criteria if name in catalog.engine.defines(policy.library)]
+    parameters = {**catalog.plan("evicore").parameters(policy), "goldCards": []}
+    ours = times(lambda: _ours(catalog, policy.library, defines, parameters, asked, resources), repeat=100)
+    with Oracle(libraries(), value_sets()) as other:
+        answer = other.evaluate(
+            policy.library.partition("|")[0],
+            {"one": resources},
+            now=NOW,
+            defines=defines,
+            parameters={**parameters, "Order": asked, "Coverage": ehr.coverage(), "memberKnown": True},
+            repeat=30,
+        )
+    theirs = Times(tuple(each / 1000 for each in answer.milliseconds["one"][5:]))
+    ratio = theirs.median / ours.median
+    shown = f"{ratio:.1f}× ({milliseconds(ours.median)} to {milliseconds(theirs.median)})"
+    yield Line(f"against cql-execution, {len(defines)} defines, 100 resources", shown, "≥ 10×", ratio >= 10)
+
+
+def _ours(
+    catalog: Catalog, library: str, defines: list[str], parameters: dict[str, Any], asked: Any, data: Any
+) -> None:
+    given = {**parameters, "Order": asked, "Coverage": ehr.coverage(), "memberKnown": True}
+    run = catalog.engine.evaluate(library, data=data, parameters=given, now=NOW, evidence=True)
+    for name in defines:
+        _ = run[name].value
+
+
+def loading() -> Iterator[Line]:
+    started = time.perf_counter()
+    Catalog.load()
+    taken = time.perf_counter() - started
+    yield below("loading and compiling every library, with all policy data", taken, 1.0)
+    compiled, sets = libraries(), value_sets()
+    tracemalloc.start()
+    engine = Engine(libraries=compiled, value_sets=sets)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    yield Line("memory a library", f"{used / len(compiled) / 1024:.0f} KiB, {len(compiled)} libraries")
+    del engine
