@@ -1,4 +1,5 @@
-"""The three doors over HTTP inside the process, beside the ceiling: the same application echoing the same body."""
+"""The three doors over HTTP within the process, beside the ceiling: the same application echoing the same
+body."""
 
 from __future__ import annotations
 
