@@ -33,6 +33,9 @@ class Ehr:
         self.answers: dict[str, int | str] = {}
         self.asked: list[str] = []
         self.tokens: list[str] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._counting = threading.Lock()
         self.closing = threading.Event()
         self.delay = delay
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -56,7 +59,18 @@ class Ehr:
         self._thread.join()
 
     def answer(self, text: str, token: str) -> tuple[int, Any]:
-        """Status and body for a request below the base, `Type/id` or `Type?query`."""
+        """Status and body for a request below the base, `Type/id` or `Type?query`; `most_at_once` counts how
+        many were under way together."""
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return self._answer(text, token)
+        finally:
+            with self._counting:
+                self._at_once -= 1
+
+    def _answer(self, text: str, token: str) -> tuple[int, Any]:
         self.asked.append(text)
         self.tokens.append(token)
         kind = text.partition("?")[0].partition("/")[0]

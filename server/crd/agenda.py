@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from server.adjudication.orders import BILLED
 from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
 from server.crd.intake import Call
 from server.crd.sight import Sight
@@ -32,7 +33,34 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     resources = asked_about(in_context.entries, call.hook.focal)
     if call.hook.name == "order-select":
         resources = selected(resources, call.context["selections"])
-    return [_focus(version, resource, call, sight) for resource in resources]
+    foci = (_focus(version, resource, call, sight) for resource in resources)
+    return [each for focus in foci for each in (by_code(focus) if version.repeats else [focus])]
+
+
+def by_code(focus: Focus) -> list[Focus]:
+    """One line a billing code, where the order leaves open which of several will be billed."""
+    codings = focus.line.get("code", {}).get("coding", [])
+    billed = [coding for coding in codings if coding.get("system") in BILLED and "code" in coding]
+    bases = list(dict.fromkeys(str(coding["code"]).partition("-")[0] for coding in billed))
+    if len(bases) < 2:
+        return [focus]
+    return [
+        Focus(
+            focus.resource,
+            {
+                **focus.line,
+                "code": {
+                    **focus.line["code"],
+                    "coding": [
+                        coding
+                        for coding in codings
+                        if coding not in billed or str(coding["code"]).partition("-")[0] == base
+                    ],
+                },
+            },
+        )
+        for base in bases
+    ]
 
 
 def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:

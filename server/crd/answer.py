@@ -344,7 +344,10 @@ class Desk:
         actions = self._actions(answers) if choices.wants("coverage-info") else []
         quietly = corrections if hook.ordering and choices.wants("insurance") else []
         return {
-            "cards": [deck.card(self.version, drew, len(hearing.asked)) for drew in chosen],
+            "cards": [
+                deck.card(self.version, drew, len({focus.reference for focus in hearing.asked}))
+                for drew in chosen
+            ],
             "systemActions": [*actions, *(correction.action for correction in quietly)],
         }
 

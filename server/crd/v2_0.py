@@ -105,6 +105,8 @@ V2_0 = Version(
     service_extension={},
     on_appointment=True,
     one_coverage=False,
+    # One assertion a Coverage and order is all that this version allows.
+    repeats=False,
     # The profile wants to know what becomes of the answered form.
     form_inputs=(
         {

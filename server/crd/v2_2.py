@@ -256,6 +256,7 @@ V2_2 = Version(
     service_extension={"davinci-crd.version": ["2.2"]},
     on_appointment=False,
     one_coverage=True,
+    repeats=True,
     form_inputs=(),
     measured=lambda requests: {"request": requests},
 )

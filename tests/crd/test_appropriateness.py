@@ -1,4 +1,4 @@
-"""The page behind the SMART card: the standard EHR launch with PKCE, then the criteria with what is missing."""
+"""The page behind the SMART card: the standard EHR launch with PKCE, then criteria and what is missing."""
 
 import json
 import shutil
