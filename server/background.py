@@ -13,6 +13,7 @@ from functools import partial
 from socket import gethostname
 
 from server.pas import notices
+from server.pas.behaviours import LATE_NOTICE, tell_late
 from server.pas.clock import Clock
 from server.pas.handover import DEMO, assign_of
 from server.review import demo
@@ -56,7 +57,11 @@ def running(services: Services) -> Iterator[None]:
     begun, the sweeps of the others find (the demo reviewer's turn excepted)."""
     settings = services.settings
     services.work.launch(
-        jobs={FLUSH: delivery(services).flush, DEMO: partial(demo.decide, services)},
+        jobs={
+            FLUSH: delivery(services).flush,
+            DEMO: partial(demo.decide, services),
+            LATE_NOTICE: partial(tell_late, services),
+        },
         sweeps=sweeps(services),
         executor=f"{gethostname()}:{settings.host}:{settings.port}",
     )

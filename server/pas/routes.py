@@ -1,5 +1,6 @@
 """The PAS door: `Claim/$submit`, `Claim/$inquire`, and reading again what an answer named by URL."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -8,8 +9,9 @@ from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
-from server.pas import casebook
+from server.pas import behaviours, casebook
 from server.pas.attachment import SubmitAttachment
+from server.pas.behaviours import Behaviour
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
@@ -73,6 +75,11 @@ def router(services: Services, version: Version) -> APIRouter:
         now = services.clock()
         if dry_run:
             return FhirResponse(submit.rehearsal(body, now))
+        asked = behaviours.wished_by(services, body)
+        behaviours.before_answering(asked)
+        if Behaviour.PEND in asked:
+            held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
+            return FhirResponse(held.answer(body, caller(request), now))
         return FhirResponse(submit.answer(body, caller(request), now))
 
     @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)

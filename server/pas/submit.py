@@ -20,11 +20,12 @@ from server.pas.casebook import Standing
 from server.pas.change import change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
-from server.pas.judging import Docket, Judge, Line, rehearsed
+from server.pas.judging import Docket, Judge, Line, rehearsed, tracking
 from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
+from server.pas.verdict import InReview, Verdict
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 
@@ -50,6 +51,8 @@ class Submit:
     store: Store
     adjudicator: Adjudicator
     assign: Assign
+    hold: bool = False
+    """Whether every line waits for a reviewer, whatever the rules say: what a tester may ask for."""
 
     @property
     def judge(self) -> Judge:
@@ -106,6 +109,14 @@ class Submit:
         nameless = [rejection.no_service(place) for place in unnamed]
         return judged, (*nameless, *(rejection.unknown_number(place) for place in unknown))
 
+    def _reached(
+        self, tx: Transaction, line: Line, case_id: str, caller: Caller, now: dt.datetime
+    ) -> Verdict:
+        if self.hold:
+            due = now + dt.timedelta(hours=line.judged.determination.due_hours)
+            return InReview("A tester asked for a pend.", tracking(case_id, line.requested), due)
+        return self.judge.verdict(tx, line, case_id, caller.client, now)
+
     def _decided(
         self,
         tx: Transaction,
@@ -123,7 +134,7 @@ class Submit:
         standing = [
             Standing.judged(
                 line.requested,
-                self.judge.verdict(tx, line, case_id, caller.client, now),
+                self._reached(tx, line, case_id, caller, now),
                 line.judged,
                 now,
             )

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import casebook, notices, verdict
+from server.pas import behaviours, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
 from server.pas.judging import tracking
@@ -151,7 +151,7 @@ class Desk:
             casebook.settle(tx, waiting.case, line, answer, now)
             casebook.tell(tx, waiting.case.id, line, review.actor, now)
             read = casebook.read_again(tx, waiting.case).read
-            notices.tell(tx, self.services.work, waiting.case, read, now)
+            behaviours.tell(self.services, tx, waiting.case, read, now)
             return replace(waiting, line=line)
 
     def _found(self, tx: Transaction, item_id: str) -> stored.WorkItem:
