@@ -7,16 +7,21 @@ first, in the shape of the guide's logical model (CRDMetricData, DTRMetricData, 
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from server.app import create_app
 from server.fhir import json
+from server.report.cms import figures
 from server.services import Services
 
 app = typer.Typer(name="report", help="Figures and metric records.", no_args_is_help=True)
@@ -46,6 +51,69 @@ def metrics(
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
     for record in found:
         typer.echo(json.encode(record).decode())
+
+
+@app.command("cms")
+def cms(
+    year: Annotated[int, typer.Option(help="The calendar year of the decisions.")],
+    plan: Annotated[str, typer.Option(help="One plan; all where left out.")] = "",
+    form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """The yearly public metrics of CMS-0057-F, each figure with numerator and denominator."""
+    if form not in FORMS:
+        typer.echo(f"--format {form}: expected one of {', '.join(FORMS)}", err=True)
+        raise typer.Exit(2)
+    services = the_services()
+    if plan and plan not in services.catalog.plans:
+        typer.echo(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}", err=True)
+        raise typer.Exit(2)
+    with services.store.reading() as tx:
+        rows = [figure.row for figure in figures(tx, year, plan)]
+    needing = services_that_need(services, plan)
+    FORMS[form](year, plan or "all plans", rows, needing)
+
+
+def services_that_need(services: Services, plan: str) -> list[dict[str, Any]]:
+    """Metric 1: what requires prior authorization, under a plan or under any."""
+    plans = [services.catalog.plans[plan]] if plan else list(services.catalog.plans.values())
+    if not any(each.imaging_needs_authorization for each in plans):
+        return []
+    return [
+        {"code": code, "title": policy.title}
+        for policy in services.catalog.policies
+        for code in sorted(policy.codes)
+    ]
+
+
+def _as_table(year: int, level: str, rows: list[dict[str, Any]], needing: list[dict[str, Any]]) -> None:
+    table = Table("Figure", "Numerator", "Denominator", "Value", title=f"Prior authorization {year}, {level}")
+    for row in rows:
+        shown = "-" if row["value"] is None else f"{row['value']} {row['unit']}"
+        table.add_row(row["figure"], str(row["numerator"]), str(row["denominator"]), shown)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    codes = sorted({each["code"] for each in needing})
+    console.print(f"Services that require prior authorization ({len(codes)}): {' '.join(codes)}")
+
+
+def _as_csv(year: int, level: str, rows: list[dict[str, Any]], needing: list[dict[str, Any]]) -> None:
+    """The figures, then a row a service."""
+    written = csv.writer(sys.stdout, lineterminator="\n")
+    written.writerow(["year", "level", "figure", "numerator", "denominator", "value", "unit"])
+    for row in rows:
+        written.writerow([year, level, *row.values()])
+    for each in needing:
+        written.writerow(
+            [year, level, f"Requires authorization: {each['title']}", "", "", each["code"], "code"]
+        )
+
+
+def _as_json(year: int, level: str, rows: list[dict[str, Any]], needing: list[dict[str, Any]]) -> None:
+    told = {"year": year, "level": level, "figures": rows, "services": needing}
+    typer.echo(json.encode(told).decode())
+
+
+FORMS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
 
 
 def the_services() -> Services:

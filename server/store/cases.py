@@ -98,6 +98,18 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
     return tx.scalars(asked.order_by(PaCase.created.desc(), PaCase.id)).all()
 
 
+def begun(tx: Transaction, start: datetime, end: datetime) -> Sequence[PaCase]:
+    """The first version of every request that came in [start, end), oldest first."""
+    asked = select(PaCase).where(PaCase.id == PaCase.chain_id, PaCase.created >= start, PaCase.created < end)
+    return tx.scalars(asked.order_by(PaCase.created, PaCase.id)).all()
+
+
+def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:
+    """Every version of a request, the one that holds last."""
+    asked = select(PaCase).where(PaCase.chain_id == chain_id)
+    return tx.scalars(asked.order_by(PaCase.replaced_by.is_(None), PaCase.created, PaCase.id)).all()
+
+
 def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:
     """The lines of a case in the order of their sequence numbers."""
     return tx.scalars(select(PaItem).where(PaItem.case_id == case_id).order_by(PaItem.sequence)).all()

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 
 from server.store import Transaction
-from server.store.tables import PaCase, PaEvent
+from server.store.tables import PaCase, PaEvent, PaItem
 
 
 def record(
@@ -40,6 +40,31 @@ def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:
         .where(PaCase.member_key == member_key, PaEvent.kind == kind)
     )
     return tx.scalars(asked.order_by(PaEvent.id)).all()
+
+
+def of_lines(
+    tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime
+) -> Sequence[tuple[PaItem, PaEvent]]:
+    """Events of these kinds before `end`, oldest first, of the lines to which the first one happened on or
+    after `start`, each with its line."""
+    first = (
+        select(func.min(PaEvent.id))
+        .where(PaEvent.kind == kinds[0])
+        .group_by(PaEvent.case_id, PaEvent.sequence)
+        .scalar_subquery()
+    )
+    begun = (
+        select(PaEvent.case_id, PaEvent.sequence)
+        .where(PaEvent.id.in_(first), PaEvent.at >= start, PaEvent.at < end)
+        .subquery()
+    )
+    asked = (
+        select(PaItem, PaEvent)
+        .join(PaEvent, and_(PaEvent.case_id == PaItem.case_id, PaEvent.sequence == PaItem.sequence))
+        .join(begun, and_(begun.c.case_id == PaItem.case_id, begun.c.sequence == PaItem.sequence))
+        .where(PaEvent.kind.in_(kinds), PaEvent.at < end)
+    )
+    return [(item, event) for item, event in tx.execute(asked.order_by(PaEvent.id))]
 
 
 def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:

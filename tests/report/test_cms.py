@@ -1,0 +1,137 @@
+"""The figures that a payer must publish, counted from what it decided; and the guide's own records."""
+
+import csv
+import datetime as dt
+import io
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from server.fhir import json
+from server.pas.verdict import Review
+from server.report.pas import records
+from server.review.appeals import Appeals
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Payer
+from tests.pas.conftest import payer as payer
+from tests.pas.conftest import running as running
+
+Resource = dict[str, Any]
+
+
+def member(name: str, **changes: Any) -> dict[str, Resource]:
+    """The parties of another member."""
+    number = [
+        {"type": a.concept(a.IDENTIFIER_TYPE, "MB"), "system": "https://payer.example/m", "value": name}
+    ]
+    return {"patient": a.anna(identifier=number), "coverage": a.coverage(subscriberId=name, **changes)}
+
+
+@pytest.fixture
+def year(payer: Payer) -> Payer:
+    """Two approvals, one of them urgent, two denials of which one falls on appeal, one line that waits, one
+    that needs no authorization."""
+    whole, short = charts.meets_every_criterion(), charts.answers(**charts.SHORT_TRIAL)
+    payer.submit(a.request(*whole, **member("M-1")))
+    payer.submit(a.request(*whole, order=a.order(priority="urgent"), **member("M-2")))
+    denied = payer.submit(a.request(short, *charts.film_and_examination(), **member("M-3")))
+    payer.submit(a.request(short, *charts.film_and_examination(), **member("M-4")))
+    payer.submit(a.request(**member("M-5")))
+    payer.submit(a.request(claim=a.claim(a.item(service="73030")), **member("M-6")))
+    appeals = Appeals(payer.app.state.services)
+    appeals.receive(denied.response["id"], 1, "provider")
+    appeals.decide(denied.response["id"], 1, Review("Dr Kim"), overturned=True, why="A new film.")
+    return payer
+
+
+def report(payer: Payer, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    store = payer.app.state.services.store
+    monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
+    result = CliRunner().invoke(app, ["report", *arguments])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
+def test_each_figure_says_what_it_is_a_share_of(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.decode(report(year, monkeypatch, "cms", "--year", "2026", "--format", "json").encode())
+    shares = {row["figure"]: (row["numerator"], row["denominator"], row["value"]) for row in told["figures"]}
+
+    assert shares["Standard requests approved"] == (1, 3, Decimal("33.3"))
+    assert shares["Standard requests denied"] == (2, 3, Decimal("66.7"))
+    assert shares["Standard requests approved after appeal"] == (1, 1, 100)
+    assert shares["Requests whose review was extended and that were approved"] == (0, 4, 0)
+    assert shares["Expedited requests approved"] == (1, 1, 100)
+    assert shares["Expedited requests denied"] == (0, 1, 0)
+    assert shares["Standard requests: mean time to decision"] == (0, 3, 0)
+    assert shares["Expedited requests decided within 72 hours"] == (1, 1, 100)
+    assert {"code": "73221", "title": "MRI of the shoulder or upper arm"} in told["services"]
+
+
+def test_another_year_and_another_plan_have_figures_of_their_own(
+    year: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = json.decode(report(year, monkeypatch, "cms", "--year", "2025", "--format", "json").encode())
+    other = report(year, monkeypatch, "cms", "--year", "2026", "--plan", "no-imaging-pa", "--format", "json")
+
+    assert {row["denominator"] for row in before["figures"]} == {0}
+    assert {row["value"] for row in before["figures"]} == {None}
+    assert json.decode(other.encode())["services"] == []
+
+
+def test_the_same_figures_as_a_table_and_as_csv(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = report(year, monkeypatch, "cms", "--year", "2026")
+    rows = list(
+        csv.DictReader(io.StringIO(report(year, monkeypatch, "cms", "--year", "2026", "--format", "csv")))
+    )
+
+    assert "33.3 percent" in table
+    assert rows[0]["figure"] == "Standard requests approved"
+    assert (rows[0]["numerator"], rows[0]["denominator"]) == ("1", "3")
+
+
+def test_a_line_that_waits_is_timed_from_its_receipt(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = charts.answers(**charts.SHORT_TRIAL)
+    payer.submit(a.request(short, *charts.film_and_examination(), coverage=a.coverage("reviewed")))
+    store = payer.app.state.services.store
+    monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("TEST_CLOCK", "2026-11-27T22:00:00Z")
+    (item,) = payer.http.get("/review").json()["items"]
+    CliRunner().invoke(app, ["review", "approve", item["id"], "--by", "Dr Kim"])
+    told = json.decode(report(payer, monkeypatch, "cms", "--year", "2026", "--format", "json").encode())
+    days = {row["figure"]: row["value"] for row in told["figures"]}
+
+    assert days["Standard requests: mean time to decision"] == 2.5
+    assert days["Standard requests: median time to decision"] == 2.5
+
+
+def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = report(year, monkeypatch, "metrics", "--guide", "pas").splitlines()
+    told = [json.decode(line.encode()) for line in lines]
+    results = [record["itemDetail"][0]["result"] for record in told]
+
+    assert sorted(results) == ["approved", "approved", "approved", "approved", "denied", "pended"]
+    denied = told[results.index("denied")]["itemDetail"][0]
+    asking = next(record for record in told if record["itemDetail"][0]["result"] == "pended")
+    assert denied["denialReason"] == "44"
+    assert asking["requestedDoc"][0]["docRequest"][0]["coding"][0]["code"] == "102089-0"
+    for record in told:
+        assert record["source"] == "payer-src"
+        assert record["providerId"]["value"] == "1992999999"
+        assert record["exchange"][0]["type"] == "initial"
+        assert "M-" not in json.encode(record).decode().replace("requestTime", "")
+
+
+def test_a_change_is_an_exchange_of_the_same_record(payer: Payer) -> None:
+    payer.submit(a.request())
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(related=related, id="pa-2")))
+    day = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+    (record,) = records(payer.app.state.services, day, day + dt.timedelta(days=1))
+
+    assert [exchange["type"] for exchange in record["exchange"]] == ["initial", "update"]
+    assert record["itemDetail"][0]["result"] == "approved"
+    assert record["itemDetail"][0]["responsesRequired"] == 2
