@@ -23,6 +23,7 @@ import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
 
+from server.clock import wall
 from server.store import Store, Transaction
 
 QUEUE = "work"
@@ -33,6 +34,10 @@ SWEEP = "sweep"
 EVERY = "*/15 * * * * *"
 POLL = 0.2
 """Seconds between two looks at the queue: how long a decision may wait before its notification leaves."""
+
+KEPT = dt.timedelta(days=1)
+AT_A_TIME = 1000
+"""How long the record of work that was done is kept, and how many go in one round."""
 
 Job = Callable[..., None]
 
@@ -78,12 +83,27 @@ class Work:
             for each in sweeps:
                 with apart("sweep"):
                     each()
+            with apart("forget"):
+                self.forget(wall() - KEPT)
 
         DBOS.launch()
         self._launched = True
         for queue in (QUEUE, AGAIN):
             DBOS.register_queue(queue, polling_interval_sec=POLL, worker_concurrency=32)
         DBOS.apply_schedules([{"schedule_name": SWEEP, "workflow_fn": sweep, "schedule": EVERY}])
+
+    def forget(self, before: dt.datetime) -> None:
+        """Deletes the records of work that was done before then, some at a time: nobody asks for them, and
+        they would grow for ever."""
+        done = DBOS.list_workflows(
+            status="SUCCESS",
+            completed_before=before.isoformat(),
+            limit=AT_A_TIME,
+            load_input=False,
+            load_output=False,
+        )
+        if done:
+            DBOS.delete_workflows([each.workflow_id for each in done])
 
     def close(self) -> None:
         """Stops working; what is unfinished is found again at the next launch."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from threading import Condition
 
 import pytest
+from sqlalchemy import text
 
+from server.clock import wall
 from server.store import Store
 from server.work import Work
 from tests.conftest import DATABASES, NewDatabase
@@ -60,10 +63,22 @@ def test_work_lives_and_dies_with_the_transaction_and_outlives_the_process(
     launch(again, seen)
     try:
         seen.wait_for("left undone")
+        assert kept(store) == 3
+        again.forget(wall() - dt.timedelta(minutes=10))
+        assert kept(store) == 3
+        again.forget(wall() + dt.timedelta(minutes=10))
+        assert kept(store) <= 1, "the one that ends just now may not be on record as ended"
     finally:
         again.close()
         store.close()
     assert sorted(seen.told) == ["committed", "committed later", "left undone"]
+
+
+def kept(store: Store) -> int:
+    """How many notes there is a record of."""
+    place = "workflow_status" if store.engine.dialect.name == "sqlite" else "dbos.workflow_status"
+    with store.reading() as tx:
+        return int(tx.scalar(text(f"SELECT count(*) FROM {place} WHERE name = 'note'")) or 0)
 
 
 def rolled_back(work: Work, tx: object) -> list[str]:
