@@ -45,8 +45,11 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
 
 def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
     """dtr-questionnaire-adapt-search, 2.0.1. The profile lets it have items, and the test kit wants one that
-    CQL fills: the order's facts, which come first anyway."""
-    named = at_base(with_library_references(form, reference), base)
+    CQL fills: the order's facts, which come first anyway. They stand here without their group, since the
+    profile has no place for expressions in items of items."""
+    groups = [item for item in form["item"] if item["type"] == "group"]
+    questions = [question for group in groups for question in group["item"]]
+    named = at_base(with_library_references({**form, "item": questions}, reference), base)
     return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt-search"]}, "text": narrative(form)}
 
 

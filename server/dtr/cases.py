@@ -1,0 +1,180 @@
+"""Cases put to the DTR door, on both bases (`davinci-payer policy test --door dtr`).
+
+For the order alone the package is asked for. An app then fills its form with nothing but what the package
+brings and the case's chart; what the case's own forms say is what the clinician answers to the rest. The
+response must fit its form, and chart and response together must come out as the case expects. Where
+something is unknown, a question must be left open; what is wrong with the order itself is mended there.
+
+Like `commands`, this stands above the application.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import tempfile
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import delete
+
+from server import inside, logs
+from server.adjudication.members import member_key
+from server.app import create_app
+from server.dtr.form import Form, answer_value
+from server.dtr.populate import Filling, populate
+from server.dtr.response import answers_of
+from server.dtr.routes import TABLES
+from server.dtr.validation import faults
+from server.elm import Engine
+from server.fhir import json
+from server.policy.cases import Case, Expected, differences
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision
+from server.policy.request import Chart
+from server.services import GUIDES, Services, Version
+from server.settings import Settings
+from server.store import Store, records
+from server.store.tables import Table
+
+Resource = dict[str, Any]
+
+FHIR = {"Content-Type": "application/fhir+json"}
+
+
+def door(catalog: Catalog) -> DtrDoor:
+    """The way to put a case to this door; the application's own log is not wanted here."""
+    logs.configure(io.StringIO())
+    return DtrDoor()
+
+
+class DtrDoor:
+    """`differences` plays a case on r2.0 and on r2.2. Cases of one day share an application, whose store is
+    emptied before each; forms of one canonical share an engine."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._apps: dict[dt.datetime, FastAPI] = {}
+        self._engines: dict[tuple[Version, str], Engine] = {}
+
+    def differences(self, case: Case, expected: Expected) -> Sequence[str]:
+        return [
+            f"r{version}: {difference}"
+            for version in GUIDES
+            for difference in self._differences_on(version, case, expected)
+        ]
+
+    def _differences_on(self, version: Version, case: Case, expected: Expected) -> Iterator[str]:
+        app = self._app(case.now)
+        services: Services = app.state.services
+        _emptied(services.store, case)
+        bundle = package_of(app, version, case)
+        filling = self._filled(app, version, bundle, case) if bundle else None
+        given: list[Any] = []
+        if filling is not None:
+            response = {**filling.response("in-progress", case.now), "id": "filled"}
+            yield from (issue.diagnostics for issue in faults(filling.form, response))
+            given = [{**response, "status": "completed"}]
+        if expected.decision is Decision.MORE_INFO and expected.unknown and not (filling and filling.asked):
+            yield "what is unknown is not asked"
+        with services.store.reading() as tx:
+            judged = services.adjudicator.judge(
+                tx,
+                case.order,
+                case.coverage,
+                case.patient,
+                Chart([*case.chart.resources, *given]),
+                case.now,
+                hints=False,
+            )
+        yield from differences(expected, judged.determination)
+
+    def _app(self, now: dt.datetime) -> FastAPI:
+        if now not in self._apps:
+            database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
+            settings = Settings(
+                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
+                database_url=f"sqlite:///{database}",
+                test_clock=now,
+            )
+            self._apps[now] = create_app(settings)
+        return self._apps[now]
+
+    def _filled(self, app: FastAPI, version: Version, bundle: Resource, case: Case) -> Filling:
+        """The form as an app fills it from the chart, and as the clinician answers what is left."""
+        form, draft = (Form(bundle["entry"][0]["resource"]), bundle["entry"][1]["resource"])
+        if (version, form.canonical) not in self._engines:
+            self._engines[version, form.canonical] = engine_of(app, version, bundle)
+        engine = self._engines[version, form.canonical]
+        chart = [dict(each) for each in case.resources if each["resourceType"] != "QuestionnaireResponse"]
+        filling = populate(form, draft, engine, chart, case.now, TABLES[version].from_client)
+        return filling.answered(said_by_hand(form, case), case.order["requester"]["reference"])
+
+
+def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
+    """The bundle for the case's order; None where no form is needed for it."""
+    parameters = [
+        {"name": "coverage", "resource": case.coverage},
+        {"name": "order", "resource": case.order},
+        *({"name": "referenced", "resource": party} for party in case.parties),
+    ]
+    body = json.encode({"resourceType": "Parameters", "parameter": parameters})
+    answer = inside.post(app, f"/r{version}/fhir/Questionnaire/$questionnaire-package", body, FHIR)
+    told = json.decode_object(answer.content)
+    listed = [told, *(parameter["resource"] for parameter in told.get("parameter", []))]
+    return next((each for each in listed if each["resourceType"] == "Bundle"), None)
+
+
+def engine_of(app: FastAPI, version: Version, bundle: Resource) -> Engine:
+    """An engine that knows the package's libraries and value sets, and what `$expand` gives for others."""
+    resources = [entry["resource"] for entry in bundle["entry"]]
+    elm = [
+        json.decode_object(b64decode(content["data"]))
+        for library in resources
+        if library["resourceType"] == "Library"
+        for content in library["content"]
+        if content["contentType"] == "application/elm+json"
+    ]
+    held = [each for each in resources if each["resourceType"] == "ValueSet"]
+    declared = {
+        each["id"] for library in elm for each in library["library"].get("valueSets", {}).get("def", [])
+    }
+    named = sorted(declared - {each["url"] for each in held})
+    return Engine(libraries=elm, value_sets=[*held, *(_expanded(app, version, url) for url in named)])
+
+
+def _expanded(app: FastAPI, version: Version, url: str) -> Resource:
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": url}]}
+    answer = inside.post(app, f"/r{version}/fhir/ValueSet/$expand", json.encode(asked), FHIR)
+    return json.decode_object(answer.content)
+
+
+def said_by_hand(form: Form, case: Case) -> Mapping[str, Any]:
+    """What the case's own forms answer, as plain values; questions that this form does not have left out."""
+    told: dict[str, Any] = {}
+    for resource in case.clinical:
+        if resource["resourceType"] != "QuestionnaireResponse":
+            continue
+        for link_id, answers in answers_of(resource).items():
+            given = [_plain(answer_value(answer)) for answer in answers]
+            if link_id in form.items:
+                told[link_id] = given if form.items[link_id].repeats else given[0]
+    return told
+
+
+def _plain(given: Any) -> Any:
+    return given["code"] if isinstance(given, Mapping) else given
+
+
+def _emptied(store: Store, case: Case) -> None:
+    """The store with nothing in it but the payer's own records of the case."""
+    key = member_key(case.coverage, case.patient)
+    with store.transaction() as tx:
+        for table in reversed(Table.metadata.sorted_tables):
+            tx.execute(delete(table))
+        for record in case.records:
+            of_all = record["resourceType"] == "Location"
+            records.put(tx, dict(record), None if of_all else key, case.now)

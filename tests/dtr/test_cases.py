@@ -1,0 +1,61 @@
+"""The policies' cases at the DTR door: filled by the package's own CQL, answered, and judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from server.dtr.cases import DtrDoor, door
+from server.policy.cases import Case, Expected, Vignette, case_of
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision
+
+DAY = dt.date(2026, 6, 15)
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.load()
+
+
+@pytest.fixture(scope="module")
+def dtr(catalog: Catalog) -> DtrDoor:
+    return door(catalog)
+
+
+@pytest.fixture
+def bare(catalog: Catalog) -> Case:
+    """A shoulder order about which nothing is known."""
+    vignette = Vignette(
+        id="T-1",
+        region="SH",
+        cpt="73221",
+        icd10=("M75.111",),
+        age=52,
+        sex="F",
+        rbm="evicore",
+        modifiers=("RT",),
+        expected=Expected(decision=Decision.MORE_INFO),
+    )
+    return case_of(vignette, DAY, catalog.payer)
+
+
+UNKNOWN = ("CC-DUR", "EXM", "FUN", "IMG-XR", "SH-IMM")
+
+
+def test_what_is_unknown_is_asked_on_both_bases(dtr: DtrDoor, bare: Case) -> None:
+    expected = Expected(decision=Decision.MORE_INFO, unknown=UNKNOWN, denial_theme="D1")
+    assert dtr.differences(bare, expected) == []
+
+
+def test_an_outcome_other_than_expected_is_told_for_each_base(dtr: DtrDoor, bare: Case) -> None:
+    told = dtr.differences(bare, Expected(decision=Decision.APPROVE))
+    assert [each[:14] for each in told if "decision" in each] == ["r2.0: decision", "r2.2: decision"]
+
+
+def test_a_plan_that_asks_for_nothing_needs_no_form(dtr: DtrDoor, bare: Case, catalog: Catalog) -> None:
+    plan = {**bare.coverage["class"][0], "value": "no-imaging-pa"}
+    case = replace(bare, plan="no-imaging-pa", coverage={**bare.coverage, "class": [plan]})
+    assert dtr.differences(case, Expected(decision=Decision.APPROVE, pa_needed=False)) == []
