@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check conformance crash elm
+.PHONY: help install run test check conformance crash elm mutants policies
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,3 +41,9 @@ bench: .venv/developer  ## How fast it is: medians and ratios of one run
 
 elm:  ## Translate cql/*.cql (needs Node)
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
+
+mutants: .venv/developer  ## Do the cases notice a changed rule? SAMPLE=300 for a part
+	$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),0)
+
+policies:  ## docs/policies.md from the policy data
+	$(BIN)/davinci-payer policy docs > docs/policies.md
