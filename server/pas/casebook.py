@@ -51,13 +51,15 @@ class Standing:
         requested: Resource,
         reached: Verdict,
         judged: Judged,
+        hours: int,
         now: dt.datetime,
         since: Standing | None = None,
     ) -> Standing:
-        """Decided now. `since` is the line before, if it was pended: its clock runs on."""
+        """Decided now, or within so many hours. `since` is the line before, if it was pended: its clock runs
+        on."""
         said = judged.determination
         running = since is not None and since.decided is None
-        due = since.due if since and running else now + dt.timedelta(hours=said.due_hours)
+        due = since.due if since and running else now + dt.timedelta(hours=hours)
         return cls(
             item=Item(requested, verdict.due_by(reached, due)),
             order_key=judged.order_key,

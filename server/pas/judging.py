@@ -14,10 +14,11 @@ from server.adjudication.orders import service_code
 from server.fhir.extensions import extension, value
 from server.pas import change, decision, lines, prolonging
 from server.pas.chart import LocalChart, local_chart
+from server.pas.deadlines import Deadlines, state_of
 from server.pas.intake import Submission
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
-from server.pas.verdict import Certifiable, Certified, Span, Verdict
+from server.pas.verdict import Certifiable, Certified, Span, Verdict, due_by
 from server.policy.request import Chart
 from server.store import Transaction, authorizations
 
@@ -89,11 +90,13 @@ class Docket:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of the Claim, judged; `quoted` is the assertion id its order carries."""
+    """One item of the Claim, judged; `quoted` is the assertion id its order carries, `hours` how long a
+    decision may take."""
 
     requested: Resource
     judged: Judged
     quoted: str | None
+    hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,9 @@ class Judge:
             fhir_server=docket.server,
             assertion_id=quoted,
         )
-        return Line(sent, judged, quoted)
+        said = judged.determination
+        hours = Deadlines.load().hours(said.plan, state_of(docket.patient), expedited=said.expedited)
+        return Line(sent, judged, quoted, min(hours, said.due_hours))
 
 
 def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
@@ -154,7 +159,8 @@ def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Ve
         return Extension(line.requested, line.judged).rehearsed(tx, now)
     if decision.needs_number(said):
         return Certifiable(decision.span_of(said), decision.units_of(said))
-    return decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+    reached = decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+    return due_by(reached, now + dt.timedelta(hours=line.hours))
 
 
 def tracking(case_id: str, item: Resource) -> str:

@@ -125,7 +125,7 @@ class Revision:
             sequence = judged.requested["sequence"]
             reached = self.judge.verdict(tx, judged, case_id, client, now)
             standing[sequence] = Standing.judged(
-                judged.requested, reached, judged.judged, now, since=known.get(sequence)
+                judged.requested, reached, judged.judged, judged.hours, now, since=known.get(sequence)
             )
         return [standing[sequence] for sequence in sorted(standing)], fresh
 

@@ -113,7 +113,7 @@ class Submit:
         self, tx: Transaction, line: Line, case_id: str, caller: Caller, now: dt.datetime
     ) -> Verdict:
         if self.hold:
-            due = now + dt.timedelta(hours=line.judged.determination.due_hours)
+            due = now + dt.timedelta(hours=line.hours)
             return InReview("A tester asked for a pend.", tracking(case_id, line.requested), due)
         return self.judge.verdict(tx, line, case_id, caller.client, now)
 
@@ -136,6 +136,7 @@ class Submit:
                 line.requested,
                 self._reached(tx, line, case_id, caller, now),
                 line.judged,
+                line.hours,
                 now,
             )
             for line in judged

@@ -15,13 +15,11 @@ from statistics import mean, median
 from typing import Any
 
 from server.review.appeals import APPEAL_DECIDED, OVERTURNED
+from server.review.desk import PROLONGED
 from server.store import Transaction, events
 from server.store import tables as stored
 
 APPROVED, DENIED = frozenset({"A1", "A6"}), frozenset({"A3"})
-PROLONGED = "clock-extended"
-"""Event of a decision clock that was extended."""
-
 LIMITS = {False: dt.timedelta(days=7), True: dt.timedelta(hours=72)}
 
 

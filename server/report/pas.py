@@ -16,6 +16,7 @@ from server.fhir.extensions import extension, value
 from server.pas import casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.change import change_of
+from server.pas.deadlines import Deadlines
 from server.pas.evidence import ATTACHED
 from server.pas.intake import Submission, stored
 from server.pas.rejection import Rejection
@@ -42,6 +43,7 @@ def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> R
     newest = versions[-1]
     read = stored(newest.request)
     standing = casebook.standing_of(tx, newest.id)
+    plan = next((line.determination["plan"] for line in standing), "")
     told = [event for row in versions for event in events.of_case(tx, row.id)]
     record = {
         "source": "payer-src",
@@ -56,7 +58,7 @@ def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> R
         "itemDetail": [_item(line, told) for line in standing],
         "requestedDoc": [_requested(line, told) for line in standing if isinstance(line.item.verdict, Asked)],
         "exceptionSubmission": True,
-        "businessLine": {"text": next((line.determination["plan"] for line in standing), "unknown")},
+        "businessLine": {"text": Deadlines.load().line_of(plan)},
     }
     return {name: content for name, content in record.items() if content != []}
 

@@ -165,6 +165,20 @@ def ask(
 
 
 @app.command()
+def extend(
+    item: ItemId,
+    by: By,
+    until: Annotated[str, typer.Option(help="The day by whose end it will be decided.")],
+    why: Annotated[str, typer.Option(help="The reason, for the record.")],
+    npi: Npi = "",
+    revision: Revision = 0,
+) -> None:
+    """Let the decision clock of a line run on, once, by 14 days at most."""
+    day, review = _day(until) or dt.date.min, Review(by, npi)
+    _decide(item, revision, lambda desk, seen: desk.extend(item, seen, review, day, why))
+
+
+@app.command()
 def appeal(
     case: CaseId,
     item: Sequence = 1,

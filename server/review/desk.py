@@ -27,6 +27,11 @@ from server.store import tables as stored
 
 Resource = dict[str, Any]
 
+PROLONGED = "clock-extended"
+"""Event of a decision clock that was extended."""
+
+LONGEST = dt.timedelta(days=14)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -131,6 +136,35 @@ class Desk:
 
         return self._decide(item_id, revision, review, reached)
 
+    def extend(self, item_id: str, revision: int, review: Review, until: dt.date, why: str) -> Waiting:
+        """Lets the decision clock of a line run on to the end of that day, which is owed a reason and lies at
+        most `LONGEST` after it was due. Raises NotFound, Conflict, InvalidRequest."""
+        now = self.services.clock()
+        due = dt.datetime.combine(until, dt.time(23, 59, 59), dt.UTC)
+        with self.services.store.transaction() as tx:
+            case, item = self._taken(tx, item_id, revision)
+            line = Standing.kept(tx.get_one(stored.PaItem, (case.id, item.sequence)))
+            if not line.due < due <= line.due + LONGEST:
+                raise InvalidRequest(
+                    Issue("value", "until", f"A clock is extended once, by {LONGEST.days} days at most.")
+                )
+            if any(e.kind == PROLONGED and e.sequence == item.sequence for e in events.of_case(tx, case.id)):
+                raise Conflict("The clock of this line was extended before.")
+            line = replace(line, due=due).now(verdict.due_by(line.item.verdict, due), now)
+            tx.get_one(stored.PaItem, (case.id, item.sequence)).due = item.due = due
+            casebook.settle(tx, case, line, answer_of(case, self.services.fhir_base, now), now)
+            told = {"until": due.isoformat(), "why": why}
+            events.record(tx, case.id, item.sequence, PROLONGED, review.actor, now, **told)
+            return Waiting(item, case, line)
+
+    def _taken(self, tx: Transaction, item_id: str, revision: int) -> tuple[stored.PaCase, stored.WorkItem]:
+        """The case of an open work item as somebody read it, for this transaction alone."""
+        case = cases.hold(tx, self._found(tx, item_id).case_id)
+        item = work_items.take(tx, item_id, revision) if case.replaced_by is None else None
+        if item is None:
+            raise Conflict("This work item was decided or changed since you read it. Read it again.")
+        return case, item
+
     def _decide(
         self,
         item_id: str,
@@ -140,10 +174,7 @@ class Desk:
     ) -> Waiting:
         now = self.services.clock()
         with self.services.store.transaction() as tx:
-            case = cases.hold(tx, self._found(tx, item_id).case_id)
-            item = work_items.take(tx, item_id, revision) if case.replaced_by is None else None
-            if item is None:
-                raise Conflict("This work item was decided or changed since you read it. Read it again.")
+            _, item = self._taken(tx, item_id, revision)
             waiting = self._waiting(tx, item)
             line = waiting.line.now(reached(tx, waiting, now), now)
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)

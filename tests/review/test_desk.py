@@ -1,11 +1,15 @@
 """The reviewers' side: the queue, the decision, and what the provider is told of it."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
+from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
 from server.pas.terms import extension_url
+from server.pas.verdict import Review
+from server.review.desk import Desk
 from server.store import authorizations, events
 from tests.emitted import record
 from tests.pas import builders as a
@@ -218,3 +222,28 @@ def test_a_decision_without_a_person_is_refused(payer: Payer, body: Resource) ->
 
     assert response.status_code == 400
     assert response.json()["resourceType"] == "OperationOutcome"
+
+
+def test_a_clock_is_extended_once_with_a_reason_that_is_on_record(payer: Payer) -> None:
+    asked = pended(payer)
+    services = payer.app.state.services
+    desk, item = Desk(services), waiting(payer)
+    day = dt.date(2026, 12, 10)
+    extended = desk.extend(item["id"], item["revision"], Review("Dr Kim"), day, "The member asked for it.")
+    with pytest.raises(Conflict, match="extended before"):
+        desk.extend(item["id"], extended.item.revision, Review("Dr Kim"), day.replace(day=14), "Again.")
+    with services.store.reading() as tx:
+        told = [(event.kind, event.detail) for event in events.of_case(tx, asked.response["id"])]
+
+    assert waiting(payer)["due"].startswith("2026-12-10")
+    assert told[-1][0] == "clock-extended"
+    assert told[-1][1]["why"] == "The member asked for it."
+    assert after(payer).actions == ["A4"]
+
+
+@pytest.mark.parametrize("day", [dt.date(2026, 11, 26), dt.date(2026, 12, 30)])
+def test_a_clock_is_neither_set_back_nor_extended_without_end(payer: Payer, day: dt.date) -> None:
+    pended(payer)
+    item = waiting(payer)
+    with pytest.raises(InvalidRequest, match="at most"):
+        Desk(payer.app.state.services).extend(item["id"], item["revision"], Review("Dr Kim"), day, "x")

@@ -1,0 +1,77 @@
+"""By when a line must be decided: from the table, and at the door."""
+
+import datetime as dt
+
+import msgspec
+import pytest
+
+from server.pas.deadlines import Clock, Deadlines, Line, state_of
+from server.store import cases
+from tests.pas import builders as a
+from tests.pas.conftest import Payer
+
+TABLE = Deadlines(
+    lines_of_business={"commercial": Line(False), "medicare-advantage": Line(True)},
+    default="commercial",
+    plans={"senior": "medicare-advantage"},
+    clocks=(
+        Clock(72, 168, "federal"),
+        Clock(24, 96, "state", state="WA"),
+        Clock(48, 200, "line of business", line="medicare-advantage"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("plan", "state", "expedited", "hours"),
+    [
+        ("any", "", False, 168),
+        ("any", "", True, 72),
+        ("any", "WA", False, 96),
+        ("any", "WA", True, 24),
+        ("any", "OR", False, 168),
+        ("senior", "WA", True, 48),
+        ("senior", "WA", False, 168),
+    ],
+)
+def test_of_the_rows_that_fit_the_strictest_holds(plan: str, state: str, expedited: bool, hours: int) -> None:
+    assert TABLE.hours(plan, state, expedited=expedited) == hours
+
+
+def test_the_table_that_comes_along_binds_every_plan_to_the_federal_days() -> None:
+    table = Deadlines.load()
+
+    assert table.hours("evicore", "", expedited=False) == 168
+    assert table.hours("evicore", "", expedited=True) == 72
+    assert all(clock.source for clock in table.clocks)
+
+
+@pytest.mark.parametrize("change", [{"default": "other"}, {"clocks": ()}])
+def test_a_table_that_leaves_somebody_without_a_clock_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"line of business"):
+        msgspec.structs.replace(TABLE, **change)
+
+
+@pytest.mark.parametrize(
+    ("address", "state"),
+    [
+        ([{"state": "wa"}], "WA"),
+        ([{"city": "Salem"}, {"state": "OR"}], "OR"),
+        ([], ""),
+        (None, ""),
+        ([3], ""),
+    ],
+)
+def test_the_members_state_is_that_of_the_first_address_with_one(address: object, state: str) -> None:
+    assert state_of({"address": address}) == state
+
+
+def test_a_pended_line_is_due_by_the_members_state(payer: Payer) -> None:
+    at_home = a.anna(address=[{"city": "Seattle", "state": "WA"}])
+    pended = payer.submit(a.request(patient=at_home))
+    with payer.app.state.services.store.reading() as tx:
+        (line,) = cases.items(tx, pended.response["id"])
+    (task,) = pended.of_type("Task")
+
+    assert line.due - line.received == dt.timedelta(hours=72)
+    assert task["restriction"]["period"]["end"].startswith("2026-11-28")
