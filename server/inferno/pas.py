@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from server.fhir import json
@@ -116,7 +117,7 @@ def _decisions(dialect: Dialect, day: dt.date) -> Iterator[Input]:
 
 
 def _must_support(dialect: Dialect, day: dt.date) -> Iterator[Input]:
-    full = approved("FULL", dialect, day)
+    full = replace(approved("FULL", dialect, day), tax_numbers=True)
     yield _submission(
         "must_support_pa",
         "Requests that say everything",

@@ -58,7 +58,7 @@ def full_request(request: Request) -> Resource:
         extension=extensions,
         careTeam=[
             care_team(1, "PractitionerRole/role", overall=True),
-            care_team(2, "Practitioner/clinician", overall=False),
+            care_team(2, "PractitionerRole/role", overall=False),
         ],
         supportingInfo=[*supporting(request)],
         diagnosis=[

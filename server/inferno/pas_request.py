@@ -77,13 +77,15 @@ LUMBAR = Study("72148", "", "M54.16", "mri-lumbar-spine")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: whose, when, for what, and the answers of the form that come with it."""
+    """One request: whose, when, for what, and the answers of the form that come with it. With `tax_numbers`
+    the organizations show theirs, under a system that validators without the HL7 terminology do not know."""
 
     dialect: Dialect
     member: str
     day: dt.date
     study: Study
     answers: Mapping[str, Any]
+    tax_numbers: bool = False
 
     @property
     def planned(self) -> str:
@@ -101,8 +103,8 @@ class Request:
         return [
             patient(self.member),
             coverage(self.member, self.day),
-            payer(self.dialect.payer),
-            clinic(),
+            payer(self.dialect.payer, tax_number=self.tax_numbers),
+            clinic(tax_number=self.tax_numbers),
             clinician(),
             role(),
         ]
@@ -148,7 +150,7 @@ class Request:
             "resourceType": "Claim",
             "id": "claim",
             "meta": {"profile": [profile("claim")]},
-            "extension": list(self.dialect.claim),
+            **({"extension": list(self.dialect.claim)} if self.dialect.claim else {}),
             "identifier": [
                 {"system": f"{HOST}/claim", "value": f"PA-{self.member}", **self.dialect.identifier}
             ],
@@ -308,21 +310,21 @@ def coverage(member: str, day: dt.date) -> Resource:
     }
 
 
-def payer(besides: Sequence[Resource]) -> Resource:
+def payer(besides: Sequence[Resource], *, tax_number: bool) -> Resource:
     """profile-insurer."""
     identifiers = [
         {"system": NPI, "value": "1234567893"},
-        {"system": EIN, "value": "12-3456789"},
+        *([{"system": EIN, "value": "12-3456789"}] if tax_number else []),
         *besides,
     ]
     return _organization("payer", "insurer", "PR", "Example Health", identifiers)
 
 
-def clinic() -> Resource:
+def clinic(*, tax_number: bool) -> Resource:
     """profile-requestor."""
     identifiers = [
         {"system": NPI, "value": "1992999999"},
-        {"system": EIN, "value": "98-7654321"},
+        *([{"system": EIN, "value": "98-7654321"}] if tax_number else []),
     ]
     return _organization("clinic", "requestor", "1P", "Harbour Clinic", identifiers)
 

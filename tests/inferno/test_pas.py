@@ -42,7 +42,9 @@ def requests_of(preset: Preset) -> Iterator[tuple[str, Resource]]:
 
 
 @pytest.mark.parametrize(("kind", "action"), [("approval", "A1"), ("denial", "A3"), ("pended", "A4")])
-def test_a_payload_is_decided_as_its_name_says(payer: Payer, preset: Preset, kind: str, action: str) -> None:
+def test_f26_a_payload_is_decided_as_its_name_says(
+    payer: Payer, preset: Preset, kind: str, action: str
+) -> None:
     (answer,) = sent(payer, preset, f"{kind}_pa_submit_request_payload")
 
     assert answer.action == action, answer.words
@@ -134,7 +136,7 @@ def reachable(resource: Resource, resolver: Resolver, above: tuple[int, ...]) ->
         yield from reachable(target, resolver, (*above, id(resource)))
 
 
-def test_each_payload_says_what_it_provokes(preset: Preset) -> None:
+def test_f26_each_payload_says_what_it_provokes(preset: Preset) -> None:
     assert [each.name for each in preset.inputs if not each.comment] == []
 
 

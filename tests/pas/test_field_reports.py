@@ -3,13 +3,15 @@ field reports."""
 
 import copy
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.pas import intake, v2_0
 from server.pas.judging import Docket
+from server.pas.verdict import ACTION
 from server.store import cases, events
 from tests.pas import builders as a
 from tests.pas import charts
@@ -239,3 +241,61 @@ def test_a_copy_of_the_request_is_kept_byte_by_byte(payer: Payer) -> None:
 
     assert kept is not None
     assert kept.request == body
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        ("Certified", "A1"),
+        ("Certifiable", "A1"),
+        ("OnFile", "A1"),
+        ("NotRequired", "A1"),
+        ("Modified", "A6"),
+        ("Denied", "A3"),
+        ("Asked", "A4"),
+        ("InReview", "A4"),
+        ("Cancelled", "C"),
+    ],
+)
+def test_f20_each_outcome_has_its_one_code(outcome: str, code: str) -> None:
+    assert {kind.__name__: found for kind, found in ACTION.items()}[outcome] == code
+    assert len(ACTION) == 9
+
+
+def test_f20_what_needs_no_authorization_is_no_denial(payer: Payer) -> None:
+    answer = payer.submit(a.request(coverage=a.coverage("no-imaging-pa")))
+
+    assert answer.action == "A1"
+    assert answer.response["disposition"] == "No authorization required"
+
+
+def test_f34_every_code_is_of_a_system_that_is_known_or_known_to_be_unknown(payer: Payer) -> None:
+    """`make conformance` judges the rest; what it cannot look up is listed in one file."""
+    listed = (Path(__file__).parent / "unknown-systems.txt").read_text(encoding="utf-8").splitlines()
+    unknown = tuple(line.split()[0] for line in listed if not line.startswith("#"))
+    known = (
+        "http://terminology.hl7.org/",
+        "http://hl7.org/fhir/us/",
+        "http://loinc.org",
+        "https://payer.example/",
+    )
+    answers = [
+        payer.submit(a.request(*charts.meets_every_criterion())),
+        payer.submit(a.request(coverage=a.coverage(period={"end": "2026-06-30"}))),
+        payer.submit(a.request(charts.film())),
+    ]
+    systems = {system for answer in answers for system in systems_of(answer.bundle)}
+
+    assert {system for system in systems if not system.startswith((*known, *unknown))} == set()
+
+
+def systems_of(element: Any) -> Iterator[str]:
+    """The system of every coding."""
+    if isinstance(element, dict):
+        if "code" in element and isinstance(element.get("system"), str):
+            yield element["system"]
+        for content in element.values():
+            yield from systems_of(content)
+    elif isinstance(element, list):
+        for content in element:
+            yield from systems_of(content)

@@ -1,0 +1,127 @@
+"""The doors say the same of an authorization, whatever happened to it: CRD on the next order of the same
+study, `$inquire`, and the ClaimResponse under its URL."""
+
+import datetime as dt
+from typing import Any
+from uuid import uuid4
+
+from server.fhir import json
+from server.pas.usage import use
+from server.review.desk import Desk
+from server.store import authorizations
+from tests.crd.builders import collection, searchset
+from tests.crd.shape import coverage_informations
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+from tests.pas.test_changes import cancelled, update
+from tests.review.test_desk import DR_KIM, pended, waiting
+
+Resource = dict[str, Any]
+
+
+def told_by_crd(payer: Payer, planned: str = "2026-12-01") -> str | None:
+    """The authorization that CRD says satisfies another order of the same study, signed without a chart."""
+    order = a.order(id=f"o-{uuid4()}", status="draft", occurrenceDateTime=planned)
+    order["code"]["coding"].append({"system": a.CPT, "code": "73221-RT"})
+    body = {
+        "hook": "order-sign",
+        "hookInstance": str(uuid4()),
+        "context": {
+            "userId": "Practitioner/dr",
+            "patientId": "anna",
+            "draftOrders": collection([order]),
+        },
+        "prefetch": {
+            "patient": a.anna(),
+            "coverage": searchset([a.coverage()]),
+            "payer": a.payer(),
+            **dict.fromkeys(("conditions", "observations", "procedures", "encounters")),
+        },
+    }
+    answered = payer.http.post(
+        f"/r{payer.version}/cds-services/order-sign",
+        content=json.encode(body),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answered.status_code == 200, answered.text
+    (action,) = [one for one in answered.json()["systemActions"] if one["resource"]["id"] == order["id"]]
+    (information,) = coverage_informations(action["resource"])
+    number = information.get("satisfied-pa-id")
+    return str(number) if number else None
+
+
+def agreed(payer: Payer, answer: Answer) -> tuple[list[str], str | None]:
+    """Actions and number, after every way of asking PAS said the same."""
+    told = [found for found in payer.inquire(a.inquiry()) if found.url == answer.url]
+    (found,) = told
+    read = Answer({"entry": [{"resource": payer.read(answer.url)}]})
+    assert found.actions == read.actions
+    assert found.response["created"] == read.response["created"]
+    assert found.response.get("preAuthRef") == read.response.get("preAuthRef")
+    return found.actions, found.response.get("preAuthRef")
+
+
+def granted(payer: Payer) -> Answer:
+    return payer.submit(a.request(*charts.meets_every_criterion()))
+
+
+def test_after_a_submission(payer: Payer) -> None:
+    answer = granted(payer)
+
+    assert agreed(payer, answer) == (["A1"], answer.number)
+    assert told_by_crd(payer) == answer.number
+
+
+def test_after_an_update(payer: Payer) -> None:
+    first = granted(payer)
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-20")))
+
+    assert agreed(payer, moved) == (["A1"], moved.number)
+    assert told_by_crd(payer, "2026-12-21") == moved.number != first.number
+    assert told_by_crd(payer, "2026-12-05") is None
+
+
+def test_after_a_cancellation(payer: Payer) -> None:
+    granted(payer)
+    gone = payer.submit(update(cancelled(a.item(1))))
+
+    assert agreed(payer, gone)[0] == ["C"]
+    assert told_by_crd(payer) is None
+
+
+def test_after_a_review(payer: Payer) -> None:
+    asked = pended(payer)
+    before = told_by_crd(payer)
+    item = waiting(payer)
+    said = {"revision": item["revision"], "reviewer": DR_KIM}
+    payer.http.post(f"/review/{item['id']}/approve", json=said)
+    actions, number = agreed(payer, asked)
+
+    assert before is None
+    assert actions == ["A1"]
+    assert told_by_crd(payer) == number
+    assert Desk(payer.app.state.services).queue() == []
+
+
+def test_after_its_last_day(payer: Payer) -> None:
+    answer = granted(payer)
+    last = dt.date.fromisoformat(answer.response["preAuthPeriod"]["end"])
+
+    assert told_by_crd(payer, last.isoformat()) == answer.number
+    assert told_by_crd(payer, (last + dt.timedelta(days=1)).isoformat()) is None
+    assert agreed(payer, answer) == (["A1"], answer.number)
+
+
+def test_after_it_was_used(payer: Payer) -> None:
+    answer = granted(payer)
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        use(tx, answer.number, 1, dt.date(2026, 12, 1), services.clock())
+    with services.store.reading() as tx:
+        row = authorizations.by_number(tx, answer.number)
+
+    assert told_by_crd(payer) is None
+    assert row is not None
+    assert (row.used, row.units) == (1, 1)
+    assert agreed(payer, answer) == (["A1"], answer.number)
