@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check conformance crash elm mutants policies
+.PHONY: help install run test check conformance crash elm mutants policies hostile validation
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,13 @@ conformance: .venv/developer  ## What the tests make the server emit, held to th
 
 crash: .venv/developer  ## Kill the server a hundred times on each database, then balance the books
 	$(BIN)/python -W ignore -m tests.crash
+
+hostile: .venv/developer  ## Ten thousand mistreated requests, token attacks and the OpenAPI sent at random (COUNT, SEED)
+	$(BIN)/python -m pytest tests/hostile tests/security
+	$(BIN)/python -W ignore -m tests.hostile.siege --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
+
+validation: .venv/developer  ## Our profile validator beside the official one: remakes docs/validation.md
+	$(BIN)/python -W ignore -m tests.validation.comparison --write docs/validation.md
 
 bench: .venv/developer  ## How fast it is: medians and ratios of one run
 	$(BIN)/python -m tests.bench

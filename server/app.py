@@ -35,8 +35,9 @@ from server.adjudication.adjudicator import Adjudicator
 from server.audit.trail import Audited
 from server.clock import SetClock
 from server.fhir.capability import Software, capability_statement
-from server.fhir.errors import Unavailable
+from server.fhir.errors import InvalidRequest, Unavailable
 from server.fhir.handlers import answer_errors
+from server.fhir.malformed import READING, malformed
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse, JsonResponse, error_response
 from server.metrics import Metrics
@@ -101,6 +102,8 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.add_exception_handler(OperationalError, _database_unavailable)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
+    for kind in READING:
+        app.add_exception_handler(kind, _tripped_over)
     app.add_middleware(Audited, store=store, clock=clock)
     app.add_middleware(
         Limits,
@@ -168,6 +171,15 @@ def _closing(services: Services):  # type: ignore[no-untyped-def]
         services.store.close()
 
     return lifespan
+
+
+def _tripped_over(request: Request, error: Exception) -> Response:
+    """A reader met something that is no FHIR: told as the request's fault where it is one."""
+    found = malformed(request.state.body) if hasattr(request.state, "body") else []
+    if not found:
+        raise error
+    logs.failed(request, error)
+    return error_response(InvalidRequest(*found))
 
 
 def _database_unavailable(request: Request, error: Exception) -> Response:

@@ -45,6 +45,7 @@ async def fhir_body(request: Request) -> bytes:
     _refuse_foreign_content(request)
     body = await read_limited(request, request.app.state.services.settings.max_body_bytes)
     json.refuse_long(body)
+    request.state.body = body
     return body
 
 

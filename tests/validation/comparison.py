@@ -1,6 +1,6 @@
 """Our validator beside the official one: over the guides' published examples, and over mutants of them.
 
-    python -m tests.validation.comparison [--mutants 500] [--seed 1] [--write docs/validation.md]
+    python -m tests.validation.comparison [--mutants 500] [--seed 1] [--write FILE] [--kept FOLDER] [GUIDE …]
 
 Needs FHIR_PACKAGES (a folder of packages) and HL7_VALIDATE (the official validator as a command). Codes of
 systems that nobody has here (CPT, X12, SNOMED CT …) are not counted on either side.
@@ -9,6 +9,7 @@ systems that nobody has here (CPT, X12, SNOMED CT …) are not counted on either
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,15 +111,27 @@ _ACTED_UPON = frozenset(
 )
 
 
-def official(group: str, resources: Mapping[str, Resource], command: str) -> dict[str, list[str]]:
-    """The official validator's errors by name."""
+def official(
+    group: str, resources: Mapping[str, Resource], command: str, kept: Path | None
+) -> dict[str, list[str]]:
+    """The official validator's errors by name; asked once where answers are kept."""
+    if kept is None:
+        return _asked(group, resources, command)
+    digest = hashlib.sha256(json.encode([group, resources])).hexdigest()
+    file = kept / f"{digest}.json"
+    if not file.exists():
+        file.write_bytes(json.encode(_asked(group, resources, command)))
+    return dict(json.decode(file.read_bytes()))
+
+
+def _asked(group: str, resources: Mapping[str, Resource], command: str) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         files = {}
         for number, (name, resource) in enumerate(resources.items()):
             file = Path(folder) / f"{number:05d}.json"
             file.write_bytes(json.encode(resource))
             files[str(file)] = name
-        result = Path(folder) / "result"
+        result = Path(folder) / "result.json"
         subprocess.run(
             [command, group, *sorted(files), "--json", str(result), "--timeout", "3000"],
             stdout=subprocess.DEVNULL,
@@ -144,20 +157,21 @@ _OUT_OF_REACH = re.compile(
 
 
 def compared(
-    folder: Path, command: str, count: int, seed: int
+    folder: Path, command: str, count: int, seed: int, groups: Sequence[str], kept: Path | None
 ) -> tuple[dict[str, Tally], dict[str, Tally], Any]:
     """Tallies over examples by guide, over mutants by kind, and by what the official one calls the missed."""
     available = found_in(folder)
-    over_examples = {group: Tally() for group in GUIDES}
+    over_examples = {group: Tally() for group in groups}
     over_mutants = {kind: Tally() for kind in KINDS}
     missed: Counter[str] = Counter()
-    for number, (group, (package, guides)) in enumerate(GUIDES.items()):
+    for number, group in enumerate(groups):
+        package, guides = GUIDES[group]
         validator = Validator(for_guides(available, guides))
         examples = examples_of(folder, package)
-        drawn = list(mutants(examples, count // len(GUIDES), seed + number))
+        drawn = list(mutants(examples, count // len(groups), seed + number))
         named = {f"mutant {place}": mutant for place, mutant in enumerate(drawn)}
         everything = {**examples, **{name: mutant.resource for name, mutant in named.items()}}
-        theirs = official(group, everything, command)
+        theirs = official(group, everything, command, kept)
         for name, resource in everything.items():
             ours = [
                 finding for finding in validator.check(resource) if finding.severity in ("error", "fatal")
@@ -204,12 +218,14 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--kept", type=Path, help="Folder for the official validator's answers.")
+    parser.add_argument("guides", nargs="*", default=list(GUIDES))
     asked = parser.parse_args()
     folder, command = os.environ.get("FHIR_PACKAGES"), os.environ.get("HL7_VALIDATE")
     if not folder or not command:
         print("Set FHIR_PACKAGES and HL7_VALIDATE.", file=sys.stderr)
         return 2
-    told = page(*compared(Path(folder), command, asked.mutants, asked.seed))
+    told = page(*compared(Path(folder), command, asked.mutants, asked.seed, asked.guides, asked.kept))
     print(told)
     if asked.write:
         asked.write.write_text(told, encoding="utf-8")
