@@ -24,6 +24,7 @@ from server.policy.catalog import Catalog, CatalogError, Policy
 from server.policy.determination import Determination, Met
 from server.policy.determine import determine, evaluated
 from server.policy.difference import State, changes
+from server.policy.document import document
 from server.policy.faults import faults
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
@@ -120,6 +121,12 @@ def check(
     typer.echo(f"{len(catalog.policies)} policies, {len(catalog.plans)} plans, {len(found)} faults")
     if found:
         raise typer.Exit(1)
+
+
+@app.command()
+def docs() -> None:
+    """All policies as one Markdown page, for those who answer for them."""
+    typer.echo(document(_catalog()), nl=False)
 
 
 @app.command("test")

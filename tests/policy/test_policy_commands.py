@@ -185,3 +185,10 @@ def test_test_tells_the_difference_of_each_miss(cases: Path) -> None:
     assert ran.exit_code == 1
     assert "decision: more-info, expected approve" in ran.output
     assert ran.output.rstrip().endswith("0 of 1 cases as expected")
+
+
+def test_the_page_for_people_is_made_of_the_data_as_they_are() -> None:
+    made = run("docs").output
+    assert made == (ROOT / "docs" / "policies.md").read_text(encoding="utf-8"), "run `make policies`"
+    assert "| SH-IMM.7 |" in made
+    assert "ours: public texts differ" in made

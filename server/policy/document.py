@@ -1,0 +1,187 @@
+"""The policies for people: one Markdown page, made of the data alone, that a medical director can sign off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from server.policy.catalog import BenefitManager, Catalog, Policy
+from server.policy.manifest import Cell
+
+MARKS = {
+    "P": "a published text was read",
+    "G": "general professional knowledge, not verified",
+    "D": "ours: public texts differ or are silent; a payer sets its own",
+}
+THEMES = {
+    "D1": "conservative care not documented",
+    "D2": "medical necessity or functional impairment not shown",
+    "D3": "site of service",
+    "D4": "coding",
+    "D5": "no rationale that ties the study to the therapy plan",
+}
+
+
+def document(catalog: Catalog) -> str:
+    """The whole page, ending with a newline."""
+    return "\n".join(_lines(catalog)) + "\n"
+
+
+def _lines(catalog: Catalog) -> Iterator[str]:
+    yield "# Coverage policies"
+    yield ""
+    yield "Made from the policy data by `make policies`; a test keeps it current. Change the data, not this page."
+    yield ""
+    yield "A criterion is met, not met or unknown: what a chart does not say is unknown, never not met."
+    yield "Marks of a source: " + "; ".join(f"**{mark}** {words}" for mark, words in MARKS.items()) + "."
+    yield "Denial themes: " + "; ".join(f"**{theme}** {words}" for theme, words in THEMES.items()) + "."
+    yield ""
+    yield "## In force"
+    yield ""
+    yield from _table(
+        ("Policy", "Version", "Codes", "From", "Until", "Owner", "Guideline"),
+        (
+            (
+                f"[{policy.title}](#{policy.id})",
+                policy.version,
+                " ".join(policy.services),
+                policy.start.isoformat(),
+                policy.end.isoformat() if policy.end else "",
+                policy.owner,
+                policy.guideline,
+            )
+            for policy in catalog.policies
+        ),
+    )
+    yield from _shared(catalog)
+    for policy in catalog.policies:
+        yield from _policy(policy, _shared_names(catalog))
+    yield from _managers(catalog)
+    yield from _plans(catalog)
+    yield from _sources(catalog)
+
+
+def _shared_names(catalog: Catalog) -> list[str]:
+    """Criteria that every policy has in the same words."""
+    first, *others = catalog.policies
+    return [
+        name
+        for name, text in first.criteria.items()
+        if all(other.criteria.get(name) == text for other in others)
+    ]
+
+
+def _shared(catalog: Catalog) -> Iterator[str]:
+    policy = catalog.policies[0]
+    yield ""
+    yield "## Criteria that all regions share"
+    yield ""
+    yield from _criteria(policy, _shared_names(catalog), catalog.policies)
+
+
+def _policy(policy: Policy, shared: Sequence[str]) -> Iterator[str]:
+    yield ""
+    yield f'## <a id="{policy.id}"></a>{policy.title}'
+    yield ""
+    yield f"`{policy.canonical}`, form `{policy.questionnaire}`. Guideline: {policy.guideline}."
+    yield ""
+    yield from _criteria(policy, [name for name in policy.criteria if name not in shared], [policy])
+    yield ""
+    yield f"Immediate indications ({policy.immediate}); any one of them is enough:"
+    yield ""
+    yield from _table(
+        ("Indication", "What it is", "Guideline"),
+        ((each.id, each.title, each.guideline) for each in policy.indications.values()),
+    )
+
+
+def _criteria(policy: Policy, names: Iterable[str], asked_by: Sequence[Policy]) -> Iterator[str]:
+    applies = {name for each in asked_by for name in (*each.themes, *each.criteria)}
+    yield from _table(
+        (
+            "Criterion",
+            "Title",
+            "Met",
+            "Not met",
+            "Unknown",
+            "What would satisfy it",
+            "Theme",
+            "Asked",
+            "Source",
+        ),
+        (
+            (
+                name,
+                text.title,
+                text.met,
+                text.not_met,
+                text.unknown,
+                text.satisfy,
+                str(text.theme or ""),
+                " ".join(text.questions),
+                text.guideline,
+            )
+            for name in names
+            if name in applies
+            for text in [policy.criteria[name]]
+        ),
+    )
+
+
+def _managers(catalog: Catalog) -> Iterator[str]:
+    managers = list(
+        {plan.benefit_manager.name: plan.benefit_manager for plan in catalog.plans.values()}.values()
+    )
+    yield ""
+    yield "## What the benefit managers ask for"
+    yield ""
+    yield "Each value with its mark; where it is **D** the public text is silent and the value is ours."
+    yield ""
+    names = dict.fromkeys(name for manager in managers for name in manager.cells)
+    yield from _table(
+        ("Parameter", *(manager.title for manager in managers)),
+        ((name, *(_cell(manager, name) for manager in managers)) for name in names),
+    )
+
+
+def _cell(manager: BenefitManager, name: str) -> str:
+    cell: Cell | None = manager.cells.get(name)
+    if cell is None:
+        return ""
+    value = " ".join(cell.value) if isinstance(cell.value, tuple) else str(cell.value)
+    source = f"; {cell.source}" if cell.source else ""
+    return f"{value} **{cell.mark}**{source}"
+
+
+def _plans(catalog: Catalog) -> Iterator[str]:
+    yield ""
+    yield "## Plans"
+    yield ""
+    yield from _table(
+        ("Plan", "Benefit manager", "Imaging needs authorization", "Who may deny for clinical reasons"),
+        (
+            (
+                f"{plan.title} (`{plan.name}`)",
+                plan.benefit_manager.title,
+                "yes" if plan.imaging_needs_authorization else "no",
+                "a reviewer" if plan.reviewer_denies else "the rules",
+            )
+            for plan in catalog.plans.values()
+        ),
+    )
+
+
+def _sources(catalog: Catalog) -> Iterator[str]:
+    yield ""
+    yield "## Sources"
+    yield ""
+    yield from _table(
+        ("Key", "Source", "Mark", "Note"),
+        ((key, each.title, each.mark, each.note) for key, each in catalog.guidelines.items()),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
