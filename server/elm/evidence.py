@@ -185,8 +185,11 @@ def _unfold(log: list[Any], known: dict[int, Leaves]) -> Leaves:
         if id(top) in known:
             stack.pop()
             continue
-        nested = [each.entries if each.__class__ is Only else each for each in top]
-        ahead = [each for each in nested if each.__class__ is list and id(each) not in known]
+        ahead = []
+        for each in top:
+            nested = each.entries if each.__class__ is Only else each
+            if nested.__class__ is list and id(nested) not in known:
+                ahead.append(nested)
         if ahead:
             stack.extend(ahead)
         else:
@@ -196,23 +199,28 @@ def _unfold(log: list[Any], known: dict[int, Leaves]) -> Leaves:
 
 
 def _merged(log: list[Any], known: dict[int, Leaves]) -> Leaves:
+    """The leaves of the entries, those of nested logs among them; shared where there is nothing to add.
+
+    Leaves of one key are alike, so a later one may take the place of an earlier.
+    """
+    if len(log) == 1 and log[0].__class__ is list:
+        return known[id(log[0])]
     leaves: Leaves = {}
     for entry in log:
         kind = entry.__class__
         if kind is tuple:
-            leaves.setdefault((id(entry[0]), entry[1], entry[2]), entry)
+            leaves[id(entry[0]), entry[1], entry[2]] = entry
         elif kind is list:
-            for key, leaf in known[id(entry)].items():
-                leaves.setdefault(key, leaf)
+            leaves.update(known[id(entry)])
         elif kind is Found:
             for item in entry.items:
-                leaves.setdefault((id(item), "", True), (item, "", True))
+                leaves[id(item), "", True] = (item, "", True)
         elif kind is Only:
             for key, leaf in known[id(entry.entries)].items():
                 if leaf.__class__ is Sought or leaf[2] is False:
-                    leaves.setdefault(key, leaf)
+                    leaves[key] = leaf
         else:
-            leaves.setdefault((id(entry),), entry)
+            leaves[(id(entry),)] = entry
     return leaves
 
 

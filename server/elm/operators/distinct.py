@@ -45,21 +45,22 @@ def _same(a: Any, b: Any) -> bool:
 
 def _mark(item: Any) -> Any:
     """Something hashable that equal items share."""
-    if item is None or isinstance(item, bool | str):
+    kind = item.__class__
+    if kind is str or kind is bool or item is None:
         return item
-    if isinstance(item, int | Decimal):
-        return ("number", item)
+    if kind is dict:
+        resource = item.get("resourceType")
+        if resource is not None:
+            return (str(resource), str(item.get("id")))
+        return ("tuple", *((name, _mark(item[name])) for name in sorted(item)))
     if isinstance(item, DateTime | Date | Time):
-        return (type(item).__name__, item.low, item.high)
+        return (kind.__name__, item.low, item.high)
     if isinstance(item, Interval):
         return ("interval", _mark(start(item)), _mark(end(item)))
     if isinstance(item, Code):
         return (item.system, item.code)
-    if isinstance(item, dict):
-        kind = item.get("resourceType")
-        if kind is not None:
-            return (str(kind), str(item.get("id")))
-        return ("tuple", tuple((name, _mark(item[name])) for name in sorted(item)))
     if isinstance(item, list):
         return ("list", len(item), _mark(item[0]) if item else None)
-    return type(item).__name__
+    if isinstance(item, int | Decimal):
+        return ("number", item)
+    return kind.__name__
