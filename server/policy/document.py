@@ -1,4 +1,4 @@
-"""The policies for people: one Markdown page, made of the data alone, that a medical director can sign off."""
+"""The policies for people: one Markdown page, made of the data alone, for a medical director to sign off."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def document(catalog: Catalog) -> str:
 def _lines(catalog: Catalog) -> Iterator[str]:
     yield "# Coverage policies"
     yield ""
-    yield "Made from the policy data by `make policies`; a test keeps it current. Change the data, not this page."
+    yield "Made from the policy data by `make policies`; change the data, not this page."
     yield ""
     yield "A criterion is met, not met or unknown: what a chart does not say is unknown, never not met."
     yield "Marks of a source: " + "; ".join(f"**{mark}** {words}" for mark, words in MARKS.items()) + "."
@@ -54,7 +54,7 @@ def _lines(catalog: Catalog) -> Iterator[str]:
     )
     yield from _shared(catalog)
     for policy in catalog.policies:
-        yield from _policy(policy, _shared_names(catalog))
+        yield from _policy(policy, _shared_names(catalog), set(catalog.engine.defines(policy.library)))
     yield from _managers(catalog)
     yield from _plans(catalog)
     yield from _sources(catalog)
@@ -75,16 +75,18 @@ def _shared(catalog: Catalog) -> Iterator[str]:
     yield ""
     yield "## Criteria that all regions share"
     yield ""
-    yield from _criteria(policy, _shared_names(catalog), catalog.policies)
+    yield from _criteria(policy, _shared_names(catalog))
 
 
-def _policy(policy: Policy, shared: Sequence[str]) -> Iterator[str]:
+def _policy(policy: Policy, shared: Sequence[str], defines: set[str]) -> Iterator[str]:
     yield ""
     yield f'## <a id="{policy.id}"></a>{policy.title}'
     yield ""
     yield f"`{policy.canonical}`, form `{policy.questionnaire}`. Guideline: {policy.guideline}."
     yield ""
-    yield from _criteria(policy, [name for name in policy.criteria if name not in shared], [policy])
+    yield f"Criteria it applies: {', '.join(name for name in policy.themes if name in defines)}."
+    yield ""
+    yield from _criteria(policy, [n for n in policy.criteria if n not in shared and n in defines])
     yield ""
     yield f"Immediate indications ({policy.immediate}); any one of them is enough:"
     yield ""
@@ -94,8 +96,7 @@ def _policy(policy: Policy, shared: Sequence[str]) -> Iterator[str]:
     )
 
 
-def _criteria(policy: Policy, names: Iterable[str], asked_by: Sequence[Policy]) -> Iterator[str]:
-    applies = {name for each in asked_by for name in (*each.themes, *each.criteria)}
+def _criteria(policy: Policy, names: Iterable[str]) -> Iterator[str]:
     yield from _table(
         (
             "Criterion",
@@ -121,7 +122,6 @@ def _criteria(policy: Policy, names: Iterable[str], asked_by: Sequence[Policy]) 
                 text.guideline,
             )
             for name in names
-            if name in applies
             for text in [policy.criteria[name]]
         ),
     )
