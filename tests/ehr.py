@@ -5,6 +5,7 @@ with Ehr([patient, condition], token="t") as ehr:
     ehr.asked                     ["Condition?patient=p1", …] in order of arrival
     ehr.answers["Observation"] = 503 | "hang" | "redirect" | "outcome" | "garbage"
     ehr.page_size = 2             searches come in pages
+    ehr.takes_batches = True      says so in its metadata, and answers a POST of a batch
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Ehr:
         self.resources = list(resources)
         self.token = token
         self.page_size = 1000
+        self.takes_batches = False
         self.answers: dict[str, int | str] = {}
         self.asked: list[str] = []
         self.tokens: list[str] = []
@@ -85,7 +87,20 @@ class Ehr:
             return told, OUTCOME
         if isinstance(told, str):
             return {"redirect": 302}.get(told, 200), {"outcome": OUTCOME}.get(told, "<html>sorry</html>")
+        if text == "metadata":
+            interaction = [{"code": "batch"}] if self.takes_batches else []
+            return 200, {"resourceType": "CapabilityStatement", "rest": [{"interaction": interaction}]}
         return self._searched(text) if "?" in text else self._read(text)
+
+    def batch(self, bundle: Resource, token: str) -> tuple[int, Any]:
+        """A batch of GETs, each answered as by itself."""
+        self.asked.append("batch")
+        if not self.takes_batches:
+            return 405, OUTCOME
+        answered = [self._answer(entry["request"]["url"], token) for entry in bundle["entry"]]
+        self.asked = [text for text in self.asked if text == "batch"]
+        entries = [{"response": {"status": str(status)}, "resource": body} for status, body in answered]
+        return 200, {"resourceType": "Bundle", "type": "batch-response", "entry": entries}
 
     def _read(self, text: str) -> tuple[int, Any]:
         found = [resource for resource in self.resources if _name(resource) == text]
@@ -126,7 +141,13 @@ def _handler(ehr: Ehr) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             text = parts.path.removeprefix("/fhir/") + (f"?{parts.query}" if parts.query else "")
-            status, body = ehr.answer(text, self.headers.get("Authorization", ""))
+            self._say(*ehr.answer(text, self.headers.get("Authorization", "")))
+
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._say(*ehr.batch(json.decode_object(sent), self.headers.get("Authorization", "")))
+
+        def _say(self, status: int, body: Any) -> None:
             content = body.encode() if isinstance(body, str) else json.encode(body)
             self.send_response(status)
             self.send_header("Content-Type", "application/fhir+json")

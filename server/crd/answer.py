@@ -19,7 +19,7 @@ from server.adjudication.judged import Judged
 from server.crd import agenda, forms, insurance, prospect
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
-from server.crd.ehr import completed
+from server.crd.ehr import Batches, completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, order_line
 from server.crd.intake import Call
@@ -82,6 +82,7 @@ class Desk:
         self.services = services
         self.adjudicator = adjudicator
         self.guard = Outbound.of(services.settings)
+        self.batches = Batches()
 
     async def answer(self, call: Call, arrival: Arrival) -> Element:
         """The response to a checked call, once everything about it is kept. Raises InvalidRequest,
@@ -92,7 +93,7 @@ class Desk:
                 in_context.add_bundle(call.context[name], f"context.{name}")
         named = {local_reference(resource) for resource in in_context}
         sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
-        seen = await completed(call, list(in_context), sent, self._needs_record, self.guard)
+        seen = await completed(call, list(in_context), sent, self._needs_record, self.guard, self.batches)
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)
 
     def _needs_record(self, orders: Iterable[Resource]) -> bool:

@@ -25,10 +25,47 @@ Resource = dict[str, Any]
 DEADLINE = 4.0
 """Seconds for everything that is asked of the EHR; the guide wants nine answers of ten within five."""
 
+METADATA = "metadata"
+MOST_SERVERS = 1000
+"""How many EHR servers are remembered, before the memory begins anew."""
+
 REFERRED_TO = frozenset(
     {"Coverage", "Encounter", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
 )
 """Types read by reference, where an order, a Coverage or a role names one."""
+
+
+class Batches:
+    """Which EHR servers take a batch, as their CapabilityStatement says. It is asked for beside the first
+    call's queries, so that nobody waits for it, and again when the server starts anew."""
+
+    def __init__(self) -> None:
+        self._offered: dict[str, bool] = {}
+
+    def __contains__(self, base: str) -> bool:
+        return self._offered.get(base, False)
+
+    def unasked(self, base: str) -> list[str]:
+        """The request that tells, where it was not made yet."""
+        return [] if base in self._offered else [METADATA]
+
+    def learn(self, base: str, outcome: Outcome | None) -> None:
+        """Takes note of the answer; one that failed leaves the question open."""
+        if isinstance(outcome, Found | Withheld):
+            if len(self._offered) >= MOST_SERVERS:
+                self._offered.clear()
+            stated = outcome.resources[0] if isinstance(outcome, Found) and outcome.resources else {}
+            self._offered[base] = _takes_batches(stated)
+
+
+def _takes_batches(statement: Resource) -> bool:
+    sides = statement.get("rest")
+    return any(
+        isinstance(told, dict) and told.get("code") == "batch"
+        for side in (sides if isinstance(sides, list) else [])
+        if isinstance(side, dict) and isinstance(side.get("interaction"), list)
+        for told in side["interaction"]
+    )
 
 
 async def completed(
@@ -37,6 +74,7 @@ async def completed(
     prefetch: Prefetch,
     needs_record: Callable[[Iterable[Resource]], bool],
     guard: Outbound,
+    batches: Batches,
 ) -> Prefetch:
     """The prefetch with what the EHR's server adds to it; unchanged where the call names no server.
 
@@ -49,19 +87,20 @@ async def completed(
         transport=guard.transport(), timeout=DEADLINE, follow_redirects=False
     ) as http:
         client = Client(http, call.access.base, call.access.token)
+        ask = client.batch if call.access.base in batches else client.all
         named = list(_named_by_context(call, context))
         needed = needs_record([*context, *_resolved(named, prefetch)])
-        first = await client.all(
-            [
-                *_patient(call, prefetch),
-                *_unsent(named, prefetch),
-                *(_record(call, prefetch) if needed else ()),
-            ],
-            DEADLINE,
-        )
+        queries = [
+            *_patient(call, prefetch),
+            *_unsent(named, prefetch),
+            *(_record(call, prefetch) if needed else ()),
+        ]
+        beside = batches.unasked(call.access.base) if queries else []
+        first = dict(await ask([*queries, *beside], DEADLINE))
+        batches.learn(call.access.base, first.pop(METADATA, None))
         seen = _joined(prefetch, first)
         needed_now = not needed and needs_record(_resolved(named, seen))
-        second = await client.all(
+        second = await ask(
             [
                 *(_record(call, seen) if needed_now else ()),
                 *_referred_to([*context, *seen.resources], call.access),

@@ -227,6 +227,39 @@ def test_b_a_type_that_cannot_be_had_is_unknown_and_the_rest_is_used(crd: Crd, f
     assert "denied" not in reasons(information).lower()
 
 
+def test_b_a_server_that_offers_batches_is_asked_by_one(crd: Crd) -> None:
+    """It says so in its metadata, which is read beside the first call's queries; the answer is the same."""
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    chart = ehr.six_weeks_of_care(order)
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart], token="t") as server:
+        server.takes_batches = True
+        access = {"fhirServer": server.base, "fhirAuthorization": {"access_token": "t"}}
+        what_if = {"extension": {"davinci-crd.configuration": {"unsolicited-determ": False}}}
+        first = crd(ehr.sign(order, **access, **what_if)).information
+        assert "batch" not in server.asked
+        server.asked.clear()
+        server.page_size = 3
+        second = crd(ehr.sign(order, **access)).information
+    assert first["reason"] != []
+    assert second["pa-needed"] == "satisfied"
+    assert server.asked[0] == "batch"
+    assert set(server.tokens) == {"Bearer t"}
+
+
+def test_b_a_batch_that_fails_is_asked_piece_by_piece(crd: Crd) -> None:
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    chart = ehr.six_weeks_of_care(order)
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart]) as server:
+        server.takes_batches = True
+        crd(ehr.sign(ehr.lumbar(), fhirServer=server.base))
+        server.takes_batches = False
+        server.asked.clear()
+        information = crd(ehr.sign(order, fhirServer=server.base)).information
+    assert information["pa-needed"] == "satisfied"
+    assert server.asked[0] == "batch"
+    assert len(server.asked) > 10
+
+
 def test_b_queries_go_out_in_parallel(crd: Crd) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
     with Ehr([ehr.PATIENT, ehr.PAYOR, insurance, *ehr.six_weeks_of_care(order)], delay=0.2) as server:

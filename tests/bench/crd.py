@@ -1,0 +1,96 @@
+"""The CRD door under load: calls that come when they come, at half of what the server can do, and calls that
+have to ask the EHR. Beside them what a core does at most and the share of the ceiling, the same application
+echoing the same body."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+
+from fastapi import FastAPI
+
+from server import inside
+from server.fhir import json
+from tests.bench import Line, Times, below
+from tests.bench.doors import application, asked
+from tests.crd import builders as ehr
+from tests.ehr import Ehr
+from tests.elm.charts import Drawer, value_sets
+
+CALLS = 200
+PATH = "/r2.0/cds-services/order-sign"
+JSON = {"Content-Type": "application/json"}
+ASKED = ("Condition", "DiagnosticReport", "Encounter", "MedicationRequest", "Observation", "Procedure")
+"""The six types that the EHR is asked for; all others are prefetched as empty."""
+
+
+def lines() -> Iterator[Line]:
+    chart = [each for each in Drawer(1, value_sets()).chart(100) if each["resourceType"] != "Patient"]
+    with application() as app:
+        yield from half_of_saturation(app, chart)
+        yield from six_queries(app, chart)
+
+
+def half_of_saturation(app: FastAPI, chart: list[ehr.Resource]) -> Iterator[Line]:
+    body = json.encode(ehr.sign(ehr.shoulder(), sent=ehr.prefetch(chart)))
+    alone = asked(app, PATH, [body] * CALLS, JSON["Content-Type"])
+    ceiling = asked(app, "/echo", [body] * CALLS, JSON["Content-Type"])
+    rate = 1 / alone.median
+    yield Line(
+        "order-sign, 100 resources prefetched, one core",
+        f"{rate:.0f}/s",
+        "> 200/s",
+        rate > 200,
+        {"echo of the same body": ceiling.median / alone.median},
+    )
+    arrived = asyncio.run(_arriving(app, body, rate / 2))
+    yield below(f"order-sign at {rate / 2:.0f}/s, half of saturation, p99", arrived.p99, 0.025, str(arrived))
+
+
+def six_queries(app: FastAPI, chart: list[ehr.Resource]) -> Iterator[Line]:
+    insurance = ehr.coverage()
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart], delay=0.05) as server:
+        kept = {
+            name: content
+            for name, content in ehr.prefetch(chart, insurance).items()
+            if name not in {ehr.KEYS.get(kind, kind) for kind in ASKED}
+        }
+        empty = dict.fromkeys(
+            (
+                "allergyIntolerances",
+                "carePlans",
+                "deviceRequests",
+                "documentReferences",
+                "goals",
+                "imagingStudies",
+                "questionnaireResponses",
+                "serviceRequests",
+            )
+        )
+        body = json.encode(ehr.sign(ehr.shoulder(), sent={**empty, **kept}, fhirServer=server.base))
+        taken = asked(app, PATH, [body] * 60, JSON["Content-Type"])
+        queries = len(server.asked) / 60
+    yield below(f"order-sign with {queries:.0f} queries of 50 ms each, p99", taken.p99, 0.25, f"{taken}")
+
+
+async def _arriving(app: FastAPI, body: bytes, rate: float) -> Times:
+    """Calls at random moments, whether or not the one before has been answered."""
+    chance = random.Random(1)
+    found: list[float] = []
+
+    async with inside.client(app) as http:
+
+        async def call(due: float) -> None:
+            await http.post(PATH, content=body, headers=JSON)
+            found.append(time.perf_counter() - due)
+
+        due = time.perf_counter()
+        tasks = []
+        for _ in range(CALLS):
+            due += chance.expovariate(rate)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.append(asyncio.create_task(call(due)))
+        await asyncio.gather(*tasks)
+    return Times(tuple(found))
