@@ -1,4 +1,4 @@
-"""The run: kill, start again, kill; then balance the books and print them."""
+"""The run: kill, start again, kill; then balance the books and print them. Ctrl-C ends the killing early."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -73,9 +73,13 @@ def run(
         clients.start()
         with bar(console) as progress:
             task = progress.add_task(f"Kills on {kind}", total=kills)
-            for _ in range(kills):
-                killed_at_random(victim, chance)
-                progress.advance(task)
+            with suppress(KeyboardInterrupt):
+                while not progress.finished:
+                    killed_at_random(victim, chance)
+                    progress.advance(task)
+            done = int(progress.tasks[0].completed)
+        victim.kill()
+        victim.start()
         victim.ready()
         clients.stop()
         store = Store.open(url)
@@ -87,7 +91,7 @@ def run(
     heard = len(ids.events) + len(whole.events)
     once = len({told.number for told in ids.events}) + len({told.number for told in whole.events})
     return lines, {
-        "kills": kills,
+        "kills": done + 1,
         "requests answered": len(clients.told),
         "of them sent more than once": sum(1 for told in clients.told if told.tries > 1),
         "notifications": heard,

@@ -17,7 +17,7 @@ from tests.conftest import NewDatabase, started
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
-from tests.subscriptions.builders import subscription
+from tests.subscriptions.builders import NOBODY, subscription
 
 Resource = dict[str, Any]
 
@@ -153,7 +153,7 @@ def test_two_processes_that_sweep_at_once_decide_once(payer: Payer) -> None:
 
 
 def test_whoever_subscribed_is_owed_the_outcome(payer: Payer) -> None:
-    wish = subscription(payer.version, "http://127.0.0.1:9/inbox")
+    wish = subscription(payer.version, NOBODY)
     made = payer.http.post(f"{payer.base}/Subscription", json=wish, headers=FHIR).json()
     pended = payer.submit(a.request())
     clock(payer, WEEK).sweep()

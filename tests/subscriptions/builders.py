@@ -7,6 +7,8 @@ Resource = dict[str, Any]
 TOPIC = "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic"
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 CLINIC = "1992999999"
+NOBODY = "http://127.0.0.1:1031/inbox"
+"""Where no one listens."""
 
 FILTER = {"2.0": f"orgIdentifier={CLINIC}", "2.2": f"org-identifier={CLINIC}"}
 CONTENT = {"2.0": "id-only", "2.2": "full-resource"}

@@ -14,12 +14,9 @@ from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
 from tests.pas.conftest import GUIDE
-from tests.subscriptions.builders import BACKPORT, TOPIC, content, heartbeat, timeout
+from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
-
-NOBODY = "http://127.0.0.1:9/inbox"
-"""Where no one listens."""
 
 
 def test_who_subscribes_is_greeted_and_then_active(office: Office, clinic: Endpoint) -> None:
