@@ -50,6 +50,7 @@ from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store
+from server.validation.door import profiled
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.work import Work
@@ -132,7 +133,10 @@ def create_app(settings: Settings) -> FastAPI:
                 app.include_router(
                     routes.router(services, version),
                     prefix=f"/r{version}{base}",
-                    dependencies=[Depends(services.admission.fhir if base else services.admission.cds)],
+                    dependencies=[
+                        Depends(services.admission.fhir if base else services.admission.cds),
+                        *([Depends(profiled(settings, version))] if door == "pas" else []),
+                    ],
                 )
     app.include_router(_metadata(services))
     return app

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     fhir_packages: Path | None = Field(
         None, description="Folder with FHIR packages (.tgz) whose profiles requests are validated against."
     )
+    profiles: Literal["off", "refuse"] = Field(
+        "off",
+        description="`refuse`: a PAS request that breaks a profile it claims is answered 400, with all its "
+        "faults at once. Needs FHIR_PACKAGES.",
+    )
     clients_file: Path | None = Field(
         None, description="File with the registered clients, their keys and scopes."
     )
@@ -144,6 +149,12 @@ class Settings(BaseSettings):
     def _certificate_with_key(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("TLS_CERT and TLS_KEY belong together: set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _profiles_from_packages(self) -> "Settings":
+        if self.profiles != "off" and self.fhir_packages is None:
+            raise ValueError("PROFILES needs FHIR_PACKAGES: set both, or leave PROFILES off")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -11,18 +12,19 @@ from server.validation.packages import for_guides, found_in
 from server.validation.validator import Validator
 
 
+@cache
 def validators(folder: Path) -> Mapping[Version, Validator]:
-    """Reads every package once. Raises OSError, ValueError for a package that is none."""
+    """Reads every package, once a process. Raises OSError, ValueError for a package that is none."""
     available = found_in(folder)
     return {version: Validator(for_guides(available, guides)) for version, guides in GUIDES.items()}
 
 
+@dataclass(frozen=True, slots=True)
 class Lazily:
-    """The validators, read when the first is asked for: most starts need none."""
+    """The validators of a folder, read when the first is asked for: most starts need none."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._read = cache(lambda: validators(folder) if folder is not None else {})
+    folder: Path | None
 
     def of(self, version: Version) -> Validator | None:
         """None where no packages are configured."""
-        return self._read().get(version)
+        return validators(self.folder)[version] if self.folder is not None else None

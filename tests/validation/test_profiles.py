@@ -164,6 +164,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         _env_file=None,
         database_url=f"sqlite:///{tmp_path_factory.mktemp('validation')}/payer.db",
         fhir_packages=FOLDER,
+        profiles="refuse",
     )
     app = create_app(settings)
     yield TestClient(app)
@@ -187,6 +188,22 @@ def test_a_tester_asks_what_is_wrong(http: TestClient, examples: dict[str, Resou
     assert any(issue["expression"] == ["Claim.insurer"] for issue in told["issue"])
     other = http.post("/r2.0/fhir/Patient/$validate", content=json.encode(claim), headers=headers)
     assert other.status_code == 400
+
+
+def test_a_request_that_breaks_its_profiles_hears_of_every_fault_at_once(
+    http: TestClient, examples: dict[str, Resource]
+) -> None:
+    headers = {"Content-Type": "application/fhir+json"}
+    bundle = copy.deepcopy(examples[BUNDLE])
+    whole = http.post("/r2.0/fhir/Claim/$submit", content=json.encode(bundle), headers=headers)
+    claim = bundle["entry"][0]["resource"]
+    del claim["priority"], claim["insurer"]
+    told = http.post("/r2.0/fhir/Claim/$submit", content=json.encode(bundle), headers=headers)
+
+    assert whole.status_code == 200, whole.text
+    assert told.status_code == 400
+    places = {place for issue in told.json()["issue"] for place in issue["expression"]}
+    assert {"Bundle.entry[0].resource.priority", "Bundle.entry[0].resource.insurer"} <= places
 
 
 def test_what_is_no_profile_is_said(http: TestClient) -> None:
