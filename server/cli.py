@@ -7,6 +7,7 @@ stand above everything, like this one: they may import the app; nothing imports 
 
 import pkgutil
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -96,13 +97,13 @@ _SECRET = {"static_tokens", "database_url"}
 def print_banner(settings: Settings, console: Console) -> None:
     """Addresses to paste into an EHR or a test kit, and what this server lets pass because it is a
     laptop's."""
-    table = Table("Guides", "CDS Hooks", "FHIR", box=None, pad_edge=False, header_style="bold")
+    say = partial(console.print, soft_wrap=True)  # an address must come out whole, to be copied
+    say(f"\n[bold]Da Vinci payer[/bold]  {settings.base_url}/  (API: {settings.base_url}/docs)")
     for version, guides in GUIDES.items():
         base = f"{settings.base_url}/r{version}"
-        names = ", ".join(f"{guide} {number}" for guide, number in guides.items())
-        table.add_row(names, f"{base}/cds-services", f"{base}/fhir")
-    console.print(f"\n[bold]Da Vinci payer[/bold]  {settings.base_url}/  (API: {settings.base_url}/docs)\n")
-    console.print(table)
+        say("\n" + ", ".join(f"{guide} {number}" for guide, number in guides.items()), style="bold")
+        say(f"  CDS Hooks  {base}/cds-services")
+        say(f"  FHIR       {base}/fhir")
     if settings.development:
         console.print("\n[yellow]Development:[/yellow] a token is optional; loopback and private outbound")
         console.print("addresses are allowed. ENVIRONMENT=production refuses this and:")

@@ -1,0 +1,84 @@
+"""What people and operators find at the addresses beside the guides', and in the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.cli import print_banner
+from server.settings import Settings
+
+BASE = "http://payer.test"
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('pages')}/payer.db"
+    app = create_app(Settings(_env_file=None, database_url=database, public_base_url=BASE))
+    with TestClient(app, base_url=BASE) as client:
+        yield client
+
+
+def test_the_front_page_says_where_to_point_what(http: TestClient) -> None:
+    page = http.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    for version in ("r2.0", "r2.2"):
+        for path in ("cds-services", "fhir", "fhir/Claim/$submit", "fhir/Claim/$inquire"):
+            assert f"{BASE}/{version}/{path}" in page.text
+    # Whoever opens it at a hospital has no business telling anybody else.
+    assert not re.findall(r"""(?:src|href)=["']https?://(?!payer\.test)""", page.text)
+
+
+def test_health_says_that_it_can_decide_and_remember(http: TestClient) -> None:
+    assert http.get("/health").json() == {"status": "ok", "version": "0.1.0", "database": "ok"}
+
+
+def test_metrics_count_what_was_asked(http: TestClient) -> None:
+    http.get("/health")
+    exposed = http.get("/metrics")
+    assert exposed.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert re.search(r'^\w+\{[^}]*route="/health"[^}]*\} [1-9]', exposed.text, re.MULTILINE)
+
+
+def test_policies_name_every_criterion_with_its_guideline(http: TestClient) -> None:
+    policies = {policy["region"]: policy for policy in http.get("/policies").json()}
+    assert {"SH", "EL", "WH", "HI", "KN", "AF", "CS", "TS", "LS", "BR"} <= policies.keys()
+    for policy in policies.values():
+        assert policy["effective"]["start"]
+        assert policy["criteria"]
+        assert all(criterion["title"] and criterion["guideline"] for criterion in policy["criteria"])
+
+
+def test_services_list_what_needs_authorization_under_which_plan(http: TestClient) -> None:
+    services = {service["code"]: service for service in http.get("/services").json()}
+    assert {"73221", "73721", "72141", "72148", "70551"} <= services.keys()
+    assert "no-imaging-pa" not in services["73221"]["plans"]
+    assert "evicore" in services["73221"]["plans"]
+
+
+def test_every_address_is_in_the_open_api(http: TestClient) -> None:
+    assert "swagger" in http.get("/docs").text.lower()
+    paths = http.get("/openapi.json").json()["paths"]
+    for path in ("/r2.0/cds-services/{service}", "/r2.2/fhir/Claim/$submit", "/why/{number}", "/health"):
+        assert path in paths
+
+
+def test_an_unknown_number_is_explained_without_a_guess(http: TestClient) -> None:
+    answered = http.get("/why/PA-NEVER-GIVEN")
+    assert answered.status_code == 404
+    assert answered.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_terminal_shows_addresses_whole_however_narrow(width: int) -> None:
+    shown = io.StringIO()
+    settings = Settings(_env_file=None, public_base_url="https://payer.a-long-name-of-a-host.example:8443")
+    print_banner(settings, Console(file=shown, width=width))
+    for path in ("r2.0/cds-services", "r2.0/fhir", "r2.2/cds-services", "r2.2/fhir", "docs"):
+        assert f"https://payer.a-long-name-of-a-host.example:8443/{path}" in shown.getvalue()
