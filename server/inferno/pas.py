@@ -30,7 +30,7 @@ from server.inferno.pas_request import (
 )
 from server.inferno.preset import Input, Preset
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, CPT, X12, concept, extension_url, profile
+from server.pas.terms import CERTIFICATION, CPT, PAS_CODES, X12, concept, extension_url, profile
 
 Resource = dict[str, Any]
 
@@ -117,7 +117,7 @@ def _decisions(dialect: Dialect, day: dt.date) -> Iterator[Input]:
 
 
 def _must_support(dialect: Dialect, day: dt.date) -> Iterator[Input]:
-    full = replace(approved("FULL", dialect, day), tax_numbers=True)
+    full = replace(approved("FULL", dialect, day), thorough=True)
     yield _submission(
         "must_support_pa",
         "Requests that say everything",
@@ -272,10 +272,14 @@ def update_chain(dialect: Dialect, day: dt.date) -> Iterator[tuple[str, Resource
     initial = request.claim(mri_line)
     yield "initial", request.bundle(initial), "A1: the case of the approval, to be changed below."
     added = _changed(film, "added")
-    second = _update(request, "claim-2", initial, mri_line, added)
+    form, message = request.documented(1, "form"), _changed(_message(2), "added")
+    second = _update(request, "claim-2", initial, mri_line, added, information=[form, message])
     yield "add_item", request.bundle(second, initial), "A1 and A1: a film is added to the MRI."
     moved = {**mri_line, "servicedDate": (day + dt.timedelta(days=21)).isoformat()}
-    third = _update(request, "claim-3", second, _changed(moved, "changed"), _cancelled(added))
+    withdrawn = [form, _withdrawn(message)]
+    third = _update(
+        request, "claim-3", second, _changed(moved, "changed"), _cancelled(added), information=withdrawn
+    )
     yield (
         "modify_cancel",
         request.bundle(third, _alone(second)),
@@ -285,18 +289,21 @@ def update_chain(dialect: Dialect, day: dt.date) -> Iterator[tuple[str, Resource
         "url": extension_url("certificationType"),
         "valueCodeableConcept": concept(CERTIFICATION, "3"),
     }
-    last = _update(request, "claim-4", third, _cancelled(moved), _cancelled(added))
+    last = _update(request, "claim-4", third, _cancelled(moved), _cancelled(added), information=withdrawn)
     last["extension"] = [*last["extension"], everything]
     yield "cancel_all", request.bundle(last, _alone(third)), "C and C: all of it is cancelled."
 
 
-def _update(request: Request, name: str, prior: Resource, *items: Resource) -> Resource:
+def _update(
+    request: Request, name: str, prior: Resource, *items: Resource, information: list[Resource]
+) -> Resource:
     """profile-claim-update."""
     relationship = concept(f"{TERMINOLOGY}/ex-relatedclaimrelationship", "prior")
     return request.claim(
         *items,
         id=name,
         meta={"profile": [profile("claim-update")]},
+        supportingInfo=information,
         related=[{"claim": {"reference": f"Claim/{prior['id']}"}, "relationship": relationship}],
     )
 
@@ -308,9 +315,24 @@ def _alone(claim: Resource) -> Resource:
     }
 
 
+def _message(sequence: int) -> Resource:
+    """Claim.supportingInfo in words."""
+    return {
+        "sequence": sequence,
+        "category": concept(PAS_CODES, "freeFormMessage"),
+        "valueString": "A film of the same visit is added.",
+    }
+
+
 def _changed(item: Resource, mark: str) -> Resource:
-    others = [one for one in item["extension"] if one["url"] != extension_url("infoChanged")]
+    others = [one for one in item.get("extension", []) if one["url"] != extension_url("infoChanged")]
     return {**item, "extension": [*others, {"url": extension_url("infoChanged"), "valueCode": mark}]}
+
+
+def _withdrawn(element: Resource) -> Resource:
+    """With the flag, and the mark of a change."""
+    flag = {"url": INFO_CANCELLED, "valueBoolean": True}
+    return {**_changed(element, "changed"), "modifierExtension": [flag]}
 
 
 def _cancelled(item: Resource) -> Resource:
@@ -319,10 +341,9 @@ def _cancelled(item: Resource) -> Resource:
         "url": extension_url("certificationType"),
         "valueCodeableConcept": concept(CERTIFICATION, "3"),
     }
-    changed = _changed(item, "changed")
+    changed = _withdrawn(item)
     extensions = [withdrawn if one["url"] == withdrawn["url"] else one for one in changed["extension"]]
-    flag = {"url": INFO_CANCELLED, "valueBoolean": True}
-    return {**changed, "modifierExtension": [flag], "extension": extensions}
+    return {**changed, "extension": extensions}
 
 
 def subscription(name: str, content: str, criteria: str) -> Resource:

@@ -77,15 +77,16 @@ LUMBAR = Study("72148", "", "M54.16", "mri-lumbar-spine")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: whose, when, for what, and the answers of the form that come with it. With `tax_numbers`
-    the organizations show theirs, under a system that validators without the HL7 terminology do not know."""
+    """One request: whose, when, for what, and the answers of the form that come with it. A thorough one says
+    also what validators stumble over: tax numbers, under a system that they do not know without the HL7
+    terminology, and the end of a range of services, in a place that the extension's own context forbids."""
 
     dialect: Dialect
     member: str
     day: dt.date
     study: Study
     answers: Mapping[str, Any]
-    tax_numbers: bool = False
+    thorough: bool = False
 
     @property
     def planned(self) -> str:
@@ -103,8 +104,8 @@ class Request:
         return [
             patient(self.member),
             coverage(self.member, self.day),
-            payer(self.dialect.payer, tax_number=self.tax_numbers),
-            clinic(tax_number=self.tax_numbers),
+            payer(self.dialect.payer, tax_number=self.thorough),
+            clinic(tax_number=self.thorough),
             clinician(),
             role(),
         ]
@@ -116,7 +117,10 @@ class Request:
             "resourceType": "ServiceRequest",
             "id": "order",
             "meta": {"profile": [profile("servicerequest")]},
-            "extension": [_coverage_information(self.day)],
+            "extension": [
+                _coverage_information(self.day),
+                *([_range_end(self.study)] if self.thorough else []),
+            ],
             "status": "active",
             "intent": "order",
             "code": concept(CPT, self.study.cpt),
@@ -391,6 +395,13 @@ def role() -> Resource:
         "location": [{"display": "Harbour Clinic, first floor"}],
         "telecom": [{"system": "phone", "value": "1-800-555-0103"}],
         "endpoint": [{"display": "Harbour Clinic, direct messages"}],
+    }
+
+
+def _range_end(study: Study) -> Resource:
+    return {
+        "url": extension_url("productOrServiceCodeEnd"),
+        "valueCodeableConcept": concept(CPT, study.cpt),
     }
 
 
