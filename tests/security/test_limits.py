@@ -74,9 +74,12 @@ def test_a_body_that_drips_is_given_up() -> None:
         while (await receive()).get("more_body"):
             pass
 
+    first = [{"type": "http.request", "body": b"x", "more_body": True}]
+
     async def drips() -> Message:
-        await asyncio.sleep(0.02)
-        return {"type": "http.request", "body": b"x", "more_body": True}
+        if not first:
+            await asyncio.Event().wait()  # the rest never comes
+        return first.pop()
 
     limited = Limits(reads, most_bytes=1000, seconds=0.05, most_running=1)
     assert asyncio.run(answered(limited, drips))[0]["status"] == 408
