@@ -113,7 +113,8 @@ def killed_at_random(victim: Victim, chance: random.Random) -> None:
 def subscribed(base: str, inboxes: dict[str, Endpoint]) -> None:
     for version, inbox in inboxes.items():
         wish = subscription(version, inbox.url)
-        httpx.post(f"{base}/r{version}/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
+        place = f"{base}/r{version}/fhir/Subscription"
+        httpx.post(place, json=wish, headers=FHIR, timeout=60).raise_for_status()
         inbox.wait_for("handshake", 60)
 
 
@@ -121,7 +122,7 @@ def settle(store: Store, base: str) -> None:
     """Waits until nobody is waited for and nothing is owed, or long enough."""
     end = time.monotonic() + SETTLING
     while time.monotonic() < end:
-        if not httpx.get(f"{base}/review", timeout=30).json()["items"] and not undelivered(store):
+        if not httpx.get(f"{base}/review", timeout=60).json()["items"] and not undelivered(store):
             return
         time.sleep(0.5)
 

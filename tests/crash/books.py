@@ -49,7 +49,7 @@ def undelivered(store: Store) -> int:
 def _found(base: str, told: Sequence[Told]) -> Line:
     """Whoever was told of an authorization or a pend finds that very case again."""
     broken = []
-    with httpx.Client(base_url=base, timeout=30) as http:
+    with httpx.Client(base_url=base, timeout=60) as http:
         for each in told:
             found = {one.response["id"]: one for one in _inquired(http, each)}
             again = found.get(each.answer.response["id"])
@@ -86,7 +86,7 @@ def _one_number_an_order(store: Store) -> Line:
 
 def _decided(base: str, told: Sequence[Told]) -> Line:
     """The reviewer's turn is durable too."""
-    waiting = httpx.get(f"{base}/review", timeout=30).raise_for_status().json()["items"]
+    waiting = httpx.get(f"{base}/review", timeout=60).raise_for_status().json()["items"]
     pended = sum(1 for each in told if each.answer.action == "A4")
     return Line("What was pended is decided", pended, tuple(f"{item['id']} waits" for item in waiting))
 
