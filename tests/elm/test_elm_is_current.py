@@ -34,7 +34,7 @@ def _translator() -> None:
 
 def node(script: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = ["node", str(TOOLS / script), *arguments]
-    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, input=given, capture_output=True, text=True, timeout=600, check=False)
 
 
 def translations(*texts: str) -> list[dict[str, Any]]:
