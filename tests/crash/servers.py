@@ -65,7 +65,8 @@ class Victim:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._process = self._context.Process(target=live, args=(self._folder, self.log, self._settings))
+        given = (self._folder, self.log, self._settings)
+        self._process = self._context.Process(target=live, args=given, daemon=True)
         self._process.start()
 
     def ready(self) -> None:
