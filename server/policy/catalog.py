@@ -54,6 +54,8 @@ DEFAULT_PLAN = "evicore"
 PLAN_CLASS = "plan"
 SIDED = {"RT": "dx-right", "LT": "dx-left", "50": "dx-both"}
 """The value sets of diagnoses that name a side, by the side's modifier."""
+SHARED = frozenset({"criteria.yaml", "guidelines.yaml", "advice.yaml"})
+"""What the policies have in common, beside the policies themselves."""
 DEFINES = ("Decision", "Unmet", "Unknown", "Gate")
 """What every policy library says beside its criteria."""
 
@@ -231,7 +233,8 @@ class Catalog:
         self.forms: tuple[PlanForm, ...] = tuple(self._forms(data / "forms.yaml"))
         self.policies: tuple[Policy, ...] = tuple(
             self._policy(path, written, criteria, guidelines)
-            for path in sorted(data.glob("policies/mri-*.yaml"))
+            for path in sorted(data.glob("policies/*.yaml"))
+            if path.name not in SHARED
             for written in [read(path, PolicyFile)]
             if written.status == "active"
         )

@@ -166,7 +166,7 @@ class Effective(Written, frozen=True):
 
 
 class PolicyFile(Written, frozen=True):
-    """policies/mri-*.yaml: one version of one policy. A draft is not loaded.
+    """Any other of policies/*.yaml: one version of one policy. A draft is not loaded.
 
     `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
     a `fallback` takes the orders of its codes that neither tells. `services` come in threes: without

@@ -1,0 +1,117 @@
+"""docs/write-a-policy.md, followed to the letter: its blocks are the files, its cases come out as it says.
+
+What `make elm` and the builder of value sets make of them is committed in `tests/policy/ct-head`; where Node
+is there, the translation is compared.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from server.policy.cases import case_of, differences, read
+from server.policy.catalog import Catalog
+from server.policy.commands import app, judged
+from server.policy.faults import faults
+from tests.policy.test_vignettes import DAY_ZERO
+
+ROOT = Path(__file__).parents[2]
+MADE = Path(__file__).parent / "ct-head"
+PAGE = (ROOT / "docs" / "write-a-policy.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"^`([\w/.-]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def blocks(kind: str) -> Iterator[str]:
+    yield from re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The policy data with what the page adds."""
+    root = tmp_path_factory.mktemp("payer")
+    for name in ("policies", "plans", "benefit-managers", "codesystems"):
+        shutil.copytree(ROOT / "cql" / name, root / "cql" / name)
+    for path in (ROOT / "cql").glob("*.*"):
+        shutil.copy(path, root / "cql")
+    for name in ("valuesets", "elm"):
+        (root / "cql" / name).mkdir()
+        for path in (*(ROOT / "cql" / name).glob("*.json"), *(MADE / name).glob("*.json")):
+            (root / "cql" / name / path.name).symlink_to(path)
+    shutil.copytree(ROOT / "questionnaires", root / "questionnaires")
+    shutil.copytree(ROOT / "cql" / "valuesets" / "source", root / "cql" / "valuesets" / "source")
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    answers = root / "cql/codesystems/mri-answer.json"
+    system = json.loads(answers.read_text(encoding="utf-8"))
+    (added,) = (block for block in blocks("json") if block.startswith('{"code"'))
+    system["concept"] += [json.loads(line) for line in added.splitlines()]
+    answers.write_text(json.dumps(system), encoding="utf-8")
+    services = root / "cql/services.yaml"
+    listed = yaml.safe_load(services.read_text(encoding="utf-8"))
+    (line,) = (group for group in listed["services"] if str(group["codes"]).startswith("70450"))
+    line["imaging"] = True
+    services.write_text(yaml.safe_dump(listed), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def catalog(root: Path) -> Catalog:
+    return Catalog.load(root)
+
+
+def test_the_page_has_every_file_that_a_policy_is_made_of() -> None:
+    assert set(FILES) == {
+        "cql/valuesets/source/ct-head.yaml",
+        "cql/CTHeadPrefill.cql",
+        "cql/CTHead.cql",
+        "cql/policies/ct-head.yaml",
+        "questionnaires/ct-head.json",
+        "tests/vignettes/ct-head.json",
+    }
+
+
+def test_the_new_policy_has_no_faults(catalog: Catalog) -> None:
+    assert [each for each in faults(catalog) if not each.startswith("valuesets/")] == []
+    assert any(policy.id == "ct-head" for policy in catalog.policies)
+
+
+def test_its_cases_come_out_as_the_page_says(root: Path, catalog: Catalog) -> None:
+    vignettes = read(root / "tests/vignettes/ct-head.json")
+    assert len(vignettes) == 8
+    for vignette in vignettes:
+        said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog)
+        assert differences(vignette.expected, said) == (), vignette.id
+
+
+def test_check_finds_nothing_to_mend(root: Path) -> None:
+    checked = CliRunner().invoke(app, ["check", str(root)])
+    assert checked.exit_code == 0, checked.output
+    assert "11 policies" in checked.output
+
+
+def test_the_committed_translation_is_that_of_the_page(root: Path, tmp_path: Path) -> None:
+    tools = ROOT / "cql" / "translate"
+    if shutil.which("node") is None or not (tools / "node_modules" / "@cqframework").is_dir():
+        pytest.skip("the translator is not installed: run `make elm`")
+    shutil.copytree(
+        root / "cql", tmp_path / "cql", symlinks=False, ignore=shutil.ignore_patterns("valuesets")
+    )
+    shutil.copytree(tools, tmp_path / "cql/translate", ignore=shutil.ignore_patterns("node_modules"))
+    (tmp_path / "cql/translate/node_modules").symlink_to(tools / "node_modules")
+    done = subprocess.run(
+        ["node", "translate.mjs", "--check"],
+        cwd=tmp_path / "cql/translate",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
