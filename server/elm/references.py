@@ -194,6 +194,9 @@ def _overloads(
         given: list[Type] = [specifier(each) for each in signature]
     else:
         given = [operand.type for operand in operands]
+    exact = [each for each in candidates if [kind for _, kind in each.operands] == given]
+    if exact:
+        return exact
     costs = [
         (
             sum(

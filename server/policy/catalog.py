@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from server.elm import Engine
 from server.fhir import json
 from server.fhir.systems import CPT, ICD
@@ -437,7 +439,7 @@ class Catalog:
 
 
 def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    found = (json.decode_object(path.read_bytes()) for path in sorted(paths))
+    found = (msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) for path in sorted(paths))
     return {resource["url"]: resource for resource in found}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from server.fhir import json
 
 BASE = "https://payer.example"
@@ -22,7 +24,7 @@ class Libraries:
         self._publisher = publisher
         self._made: dict[str, dict[str, Any]] = {}
         self.elm: Mapping[str, dict[str, Any]] = {
-            path.stem: json.decode_object(path.read_bytes()) for path in sorted(folder.glob("elm/*.json"))
+            path.stem: msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("elm/*.json"))
         }
 
     @property

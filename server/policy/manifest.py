@@ -223,10 +223,14 @@ class FormsFile(Written, frozen=True):
     forms: tuple[FormEntry, ...]
 
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same language read by libyaml, where PyYAML was built with it: ten times as fast."""
+
+
 def read(path: Path, kind: type[F]) -> F:
     """The file as its type. Raises CatalogError naming the file and the field."""
     try:
-        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER), kind)
     except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
 

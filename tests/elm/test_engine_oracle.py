@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from server.app import the_catalog
 from server.elm import Engine, EvaluationError, to_json
 from tests.elm import charts, stories
 from tests.elm.test_engine_stories import CHART, NOW, ORDER, VALUE_SETS
@@ -20,7 +21,11 @@ from tests.oracle import Oracle, available, recorded
 
 ANSWERS = Path(__file__).with_name("oracle_answers.json")
 WHEN = "2026-03-02T12:00:00Z"
-POLICIES = ("MRIShoulder", "MRILumbarSpine", "MRIShoulderPrefill", "MRILumbarSpinePrefill", "MRICare")
+POLICIES = (
+    *(library for policy in the_catalog().policies for library in (policy.library, policy.prefill)),
+    "MRICare",
+    "MRIAdvice",
+)
 FAULTS = {
     "G-AUTH": "a parameter neither given nor defaulted is not null there",
     "Message": "the operator is not implemented there",
