@@ -6,9 +6,12 @@ definition: what is absent costs nothing but the count of what must be there.
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from server.fhir.errors import Severity
 from server.validation import invariants, slicing
 from server.validation.finding import Finding, Findings, Place, Resource, Run
 from server.validation.packages import Packages
@@ -24,6 +27,27 @@ ALWAYS = frozenset({"resourceType", "fhir_comments"})
 Check = Callable[[Occurrence, Run, Findings], None]
 
 
+HL7 = ("http://hl7.org/fhir/", "http://terminology.hl7.org/")
+OTHER_VERSION = re.compile(r"http://hl7\.org/fhir/\d\.\d/")
+"""Extensions that stand for elements of another FHIR version; no package of this one has them."""
+
+_SIDS = """
+us-npi us-ssn us-mbi us-medicare icd-9 icd-9-cm icd-10 icd-10-cm icd-10-de icpc-1 icpc-2 ndc cvx mvx ca-hc-din
+nui iso-3166-1 dicom-uid
+"""
+SIDS = frozenset(f"http://hl7.org/fhir/sid/{name}" for name in _SIDS.split())
+"""Identifier and code systems that HL7 names without defining them."""
+
+
+class Invented(OrderedDict[str, bool]):
+    """Verdicts on addresses; callers choose them, so only the last few are kept."""
+
+    def __setitem__(self, url: str, verdict: bool) -> None:
+        super().__setitem__(url, verdict)
+        if len(self) > 5_000:
+            self.popitem(last=False)
+
+
 class Compiler:
     """Compiled profiles by canonical. Shared by threads: compiling twice gives the same."""
 
@@ -33,6 +57,7 @@ class Compiler:
         self.unchecked: set[str] = set()
         self._trees: dict[str, Node | None] = {}
         self._shapes: dict[str, Shape | None] = {}
+        self._invented = Invented()
 
     def shape(self, canonical: str) -> Shape | None:
         """The checks of a profile or type; None where the packages do not have it."""
@@ -64,6 +89,14 @@ class Compiler:
             if self._trees[url] is None:
                 self.unchecked.add(f"profile {url}: not in the packages, or without snapshot")
         return self._trees[url]
+
+    def is_invented(self, url: str) -> bool:
+        """Whether an address claims to be HL7's and is not."""
+        if not url.startswith(HL7) or url in SIDS or OTHER_VERSION.match(url):
+            return False
+        if url not in self._invented:
+            self._invented[url] = not self.packages.known(url.partition("|")[0])
+        return self._invented[url]
 
     def codes_of(self, canonical: str) -> Codes | None:
         return self.terminology.codes(canonical)
@@ -250,6 +283,9 @@ class ElementCheck:
             if own is not None:
                 counts[own.name] += 1
                 own.content.check(occurrence, run, out)
+            elif _unknown_part(occurrence, self.node):
+                words = "The extension around this one has no such part."
+                out.append(Finding("error", "structure", occurrence.path, words, "extension", self.profile))
             elif self.node.element["slicing"].get("rules") == "closed":
                 words = "This fits none of the slices, and nothing else is allowed here."
                 out.append(Finding("error", "structure", occurrence.path, words, "slicing", self.profile))
@@ -325,6 +361,9 @@ class Content:
         if value is not None and not FORMS[kind](value):
             words = f"This is no {kind.removeprefix(SYSTEM).lower() if kind.startswith(SYSTEM) else kind}."
             out.append(Finding("error", "value", path, words, "type", self.profile))
+        elif kind == "uri" and value is not None and self.compiler.is_invented(value):
+            words = "HL7 has nothing at this address. Correct it."
+            out.append(Finding("error", "invalid", path, words, "address", self.profile))
         if sibling is not None:
             shape = self.inline or self.compiler.of_type("Element")
             if shape is not None:
@@ -355,6 +394,17 @@ class Content:
             self._extension(occurrence, run, out)
         if kind == "Reference" and isinstance(occurrence.value, dict):
             self._target(occurrence, run, out)
+        if kind == "Coding" and isinstance(occurrence.value, dict):
+            self._coding(occurrence, out)
+
+    def _coding(self, occurrence: Occurrence, out: Findings) -> None:
+        system, code = occurrence.value.get("system"), occurrence.value.get("code")
+        if not isinstance(system, str) or not isinstance(code, str):
+            return
+        codes = self.compiler.terminology.of_system(system)
+        if codes is not None and code not in codes:
+            words = f"{system} has no such code."
+            out.append(Finding("error", "code-invalid", occurrence.path, words, "code", self.profile))
 
     def _own_shape(self, kind: str) -> Shape | None:
         if not self.reference:
@@ -387,11 +437,9 @@ class Content:
         place = run.target(reference)
         if place is None:
             kind = _kind_in(reference)
-            local = reference.startswith("#")
-            if local:
-                return
+            # Nobody sees what is not sent along: its type by the text alone is a hint, no proof.
             if kind and not any(self._is_kind(kind, url) for url in targets):
-                self._wrong_target(occurrence, targets, out)
+                self._wrong_target(occurrence, targets, out, "warning")
             return
         kind = str(place.resource.get("resourceType"))
         fitting = [url for url in targets if self._is_kind(kind, url)]
@@ -406,10 +454,12 @@ class Content:
             words = f"What it refers to ({place.path}) does not fit {' or '.join(profiled)}."
             out.append(Finding("error", "structure", occurrence.path, words, "reference", self.profile))
 
-    def _wrong_target(self, occurrence: Occurrence, targets: list[str], out: Findings) -> None:
+    def _wrong_target(
+        self, occurrence: Occurrence, targets: list[str], out: Findings, severity: Severity = "error"
+    ) -> None:
         kinds = sorted({self.compiler.kind_of(url) or url for url in targets})
         words = f"It must refer to a {' or '.join(kinds)}."
-        out.append(Finding("error", "structure", occurrence.path, words, "reference", self.profile))
+        out.append(Finding(severity, "structure", occurrence.path, words, "reference", self.profile))
 
     def _is_kind(self, kind: str, url: str) -> bool:
         wanted = self.compiler.kind_of(url)
@@ -498,6 +548,13 @@ def _slices(node: Node, profile: str, compiler: Compiler) -> list[Slice] | None:
     return found
 
 
+def _unknown_part(occurrence: Occurrence, node: Node) -> bool:
+    """Whether it is a part of a complex extension that its definition does not name."""
+    url = occurrence.value.get("url") if isinstance(occurrence.value, dict) else None
+    is_part = str(node.element.get("path", "")).endswith("xtension.extension")
+    return is_part and isinstance(url, str) and ":" not in url
+
+
 def _type_sliced(node: Node) -> bool:
     return all(
         each.get("type") == "type" and each.get("path") == "$this"
@@ -525,9 +582,12 @@ def _tests(node: Node, profile: str, compiler: Compiler) -> Iterable[Check]:
     binding = node.element.get("binding", {})
     if binding.get("strength") == "required" and "valueSet" in binding:
         codes = compiler.codes_of(binding["valueSet"])
+        systems = compiler.terminology.systems(binding["valueSet"])
         if codes is None:
             compiler.unchecked.add(f"value set {binding['valueSet']}")
-        else:
+        if codes is None and systems is not None:
+            yield _system_test(systems, binding["valueSet"], profile)
+        elif codes is not None:
             yield _binding_test(codes, binding["valueSet"], profile)
     for constraint in node.element.get("constraint", []):
         if constraint.get("severity") != "error" or constraint["key"] == "ele-1":
@@ -579,6 +639,22 @@ def _binding_test(codes: Codes, value_set: str, profile: str) -> Check:
                 return
         if not any(pair in codes for pair in slicing.pairs(value, codes)):
             words = f"The code must be one of {value_set}."
+            out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
+
+    return check
+
+
+def _system_test(systems: frozenset[str], value_set: str, profile: str) -> Check:
+    """Of a value set whose codes nobody can list it is known at least which systems they come from."""
+
+    def check(occurrence: Occurrence, run: Run, out: Findings) -> None:
+        value = occurrence.value
+        if not isinstance(value, dict):
+            return
+        listed = value.get("coding") if "coding" in value else [value]
+        coded = [each for each in listed or [] if isinstance(each, dict) and "code" in each]
+        if coded and not any(each.get("system") in systems for each in coded):
+            words = f"The code must be one of {value_set}; its system is none of that value set's."
             out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
 
     return check

@@ -21,7 +21,7 @@ from server.fhir import json
 Resource = dict[str, Any]
 
 CORE = "hl7.fhir.r4.core"
-KINDS = ("StructureDefinition", "ValueSet", "CodeSystem")
+KINDS = ("StructureDefinition", "ValueSet", "CodeSystem", "NamingSystem")
 GUIDE = "hl7.fhir.us.davinci-{}"
 
 ALIKE: Mapping[str, str] = {
@@ -95,6 +95,10 @@ class Packages:
             raw = next((each.definitions[key] for each in self.packages if key in each.definitions), None)
             self._decoded[key] = None if raw is None else json.decode(raw)
         return self._decoded[key]
+
+    def known(self, url: str) -> bool:
+        """Whether any definition has this address."""
+        return any((kind, url) in each.definitions for each in self.packages for kind in KINDS)
 
 
 def found_in(folder: Path) -> list[Package]:

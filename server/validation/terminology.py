@@ -48,6 +48,19 @@ class Terminology:
             self._systems[system] = frozenset(listed) or None
         return self._systems[system]
 
+    def systems(self, canonical: str) -> frozenset[str] | None:
+        """Every code system that a value set draws from, whether or not its codes are there; None where a
+        part of it is not."""
+        definition = self.packages.find("ValueSet", canonical)
+        found: set[str] = set()
+        for part in (definition or {}).get("compose", {}).get("include", []):
+            inner = [self.systems(url) for url in part.get("valueSet", []) if url != canonical]
+            if any(each is None for each in inner):
+                return None
+            found.update(*(each for each in inner if each is not None))
+            found |= {part["system"]} if "system" in part else set()
+        return frozenset(found) or None
+
     def _expanded(self, url: str) -> Iterator[tuple[str, str]]:
         definition = self.packages.find("ValueSet", url)
         if definition is None:

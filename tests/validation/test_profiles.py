@@ -75,10 +75,15 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
     "a list that is none": (lambda claim: claim.update(item=claim["item"][0]), "Claim.item", "type"),
     "an unknown property": (lambda claim: claim.update(payor={}), "Claim.payor", "structure"),
     "an empty object": (lambda claim: claim.update(billablePeriod={}), "Claim.billablePeriod", "ele-1"),
-    "a wrong target": (
-        lambda claim: claim.update(insurer={"reference": "Patient/1"}),
-        "Claim.insurer",
-        "reference",
+    "an address that HL7 does not have": (
+        lambda claim: claim["identifier"][0].update(system="http://hl7.org/fhir/sid/us-npi-2"),
+        "Claim.identifier[0].system",
+        "address",
+    ),
+    "a code that its system does not have": (
+        lambda claim: claim["type"]["coding"][0].update(code="none"),
+        "Claim.type.coding[0]",
+        "code",
     ),
     "a local reference to nothing": (
         lambda claim: claim.update(insurer={"reference": "#none"}),
