@@ -52,14 +52,17 @@ def _resources(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _resources(content, f"{path}[{number}]")
 
 
-def _nulls(value: Any, path: str) -> Iterator[Issue]:
-    """FHIR knows null only in an array of primitives, to keep step with the array beside it."""
+def _nulls(value: Any, path: str, within: bool = False) -> Iterator[Issue]:
+    """In a resource null is known only in an array of primitives, to keep step with the array beside it;
+    around resources (in prefetch) it has a meaning."""
     if isinstance(value, dict):
+        within = within or "resourceType" in value
         for name, content in value.items():
             place = f"{path}.{name}".lstrip(".")
-            if isinstance(content, list) and None in content and not ({f"_{name}", name[1:]} & set(value)):
+            beside = {f"_{name}", name[1:]} & set(value)
+            if within and (content is None or (isinstance(content, list) and None in content and not beside)):
                 yield Issue("structure", place, "An element must not be null. Leave it out.")
-            yield from _nulls(content, place)
+            yield from _nulls(content, place, within)
     elif isinstance(value, list):
         for number, content in enumerate(value):
-            yield from _nulls(content, f"{path}[{number}]")
+            yield from _nulls(content, f"{path}[{number}]", within)
