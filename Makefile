@@ -21,8 +21,8 @@ install: .venv/installed  ## Install the server into .venv
 run: install  ## Serve on HOST:PORT (127.0.0.1:8080)
 	$(BIN)/davinci-payer serve
 
-test: .venv/developer  ## Every test
-	$(BIN)/python -m pytest
+test: .venv/developer  ## Every test, on every core
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/developer  ## Format, lint, types, arrows
 	$(BIN)/ruff format --check .

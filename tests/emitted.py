@@ -27,7 +27,9 @@ def record(group: str, resource: Any) -> None:
     place = Path(folder) / group
     place.mkdir(parents=True, exist_ok=True)
     for number in count(1):
-        path = place / f"{name}-{number}.json"
-        if not path.exists():
-            path.write_bytes(json.encode(resource))
+        try:
+            with (place / f"{name}-{number}.json").open("xb") as file:
+                file.write(json.encode(resource))
             return
+        except FileExistsError:
+            continue

@@ -1,0 +1,38 @@
+"""The cases that are put to the doors: all of `EXAMPLE_CASES`, and of the project's own in `tests/vignettes`
+one of every kind: file, benefit manager, decision, and what it rests on.
+
+The rules see every case in `tests/policy`; all of them at a door is `davinci-payer policy test
+tests/vignettes/*.json --door crd,dtr,pas`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.policy.cases import Vignette, read
+
+OWN = Path(__file__).parent / "vignettes"
+DAY_ZERO = dt.date(2026, 6, 15)
+
+
+def at_the_doors() -> list[Vignette]:
+    return [*_one_of_each_kind(), *_examples()]
+
+
+def _one_of_each_kind() -> Iterator[Vignette]:
+    seen = set()
+    for path in sorted(OWN.glob("*.json")):
+        for case in read(path):
+            wanted = case.expected
+            kind = (path.stem, case.rbm, wanted.decision, wanted.pa_needed, wanted.denial_theme)
+            if kind not in seen:
+                seen.add(kind)
+                yield case
+
+
+def _examples() -> Iterator[Vignette]:
+    path = Path(os.environ.get("EXAMPLE_CASES", ""))
+    yield from read(path) if path.is_file() else ()
