@@ -78,8 +78,9 @@ LUMBAR = Study("72148", "", "M54.16", "mri-lumbar-spine")
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request: whose, when, for what, and the answers of the form that come with it. A thorough one says
-    also what validators stumble over: tax numbers, under a system that they do not know without the HL7
-    terminology, and the end of a range of services, in a place that the extension's own context forbids."""
+    also what validators stumble over: tax and payer numbers, under systems or types that they do not know
+    without further packages, and the end of a range of services, in a place that the extension's own context
+    forbids."""
 
     dialect: Dialect
     member: str
@@ -104,7 +105,7 @@ class Request:
         return [
             patient(self.member),
             coverage(self.member, self.day),
-            payer(self.dialect.payer, tax_number=self.thorough),
+            payer(self.dialect.payer, thorough=self.thorough),
             clinic(tax_number=self.thorough),
             clinician(),
             role(),
@@ -314,12 +315,11 @@ def coverage(member: str, day: dt.date) -> Resource:
     }
 
 
-def payer(besides: Sequence[Resource], *, tax_number: bool) -> Resource:
+def payer(besides: Sequence[Resource], *, thorough: bool) -> Resource:
     """profile-insurer."""
     identifiers = [
         {"system": NPI, "value": "1234567893"},
-        *([{"system": EIN, "value": "12-3456789"}] if tax_number else []),
-        *besides,
+        *([{"system": EIN, "value": "12-3456789"}, *besides] if thorough else []),
     ]
     return _organization("payer", "insurer", "PR", "Example Health", identifiers)
 
@@ -367,7 +367,7 @@ def clinician() -> Resource:
         "resourceType": "Practitioner",
         "id": "clinician",
         "meta": {"profile": [profile("practitioner")]},
-        "identifier": [{"system": NPI, "value": "1457362880"}],
+        "identifier": [{"system": NPI, "value": "1457362881"}],
         "name": [{"family": "Lund", "given": ["Kai"]}],
         "telecom": [{"system": "phone", "value": "1-800-555-0103"}],
         "address": [
