@@ -4,6 +4,7 @@ process that has done so starts in a second, and holds nothing of the one that w
 from __future__ import annotations
 
 import datetime as dt
+import faulthandler
 import os
 import tempfile
 import time
@@ -80,7 +81,8 @@ class Victim:
                 except httpx.TransportError:
                     pass
                 time.sleep(0.02)
-        raise RuntimeError("the server did not start: " + self.log.read_text()[-2000:])
+        code = self._process.exitcode if self._process is not None else None
+        raise RuntimeError(f"the server did not start (exit {code}): {self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """As the power fails: nothing is flushed, closed or said good-bye to."""
@@ -96,4 +98,5 @@ def live(folder: Path, log: Path, settings: dict[str, str]) -> None:
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    faulthandler.enable()
     serve()
