@@ -129,7 +129,7 @@ class Interviewer:
         _held(interview, response, issued)
         if "PATIENT.age" not in issued:
             return Outcome(self._asking(response, sent, own, policy, interview.facts(bool(known)), now))
-        judged = self._judge(tx, answers, order, known, policy, now)
+        judged = self._judge(tx, answers, order, known, policy, now, hints=False)
         said = judged.determination
         curable = frozenset() if known else CODING
         ranks = {name: text.rank for name, text in policy.criteria.items()} if policy else {}
@@ -139,7 +139,8 @@ class Interviewer:
         if new:
             return Outcome(self._asking(response, sent, own, policy, new, now))
         done = {**self._asking(response, sent, own, policy, [], now), "status": "completed"}
-        return Outcome(done, known, judged)
+        # What is kept of the end is the whole determination; on the way the outcome is enough.
+        return Outcome(done, known, self._judge(tx, answers, order, known, policy, now, hints=True))
 
     def concluded(self, tx: Transaction, outcome: Outcome, client: str, now: dt.datetime) -> Resource:
         """The completed response with the decision, as coverage information about the Coverage that it
@@ -234,6 +235,8 @@ class Interviewer:
         known: Known | None,
         policy: Policy | None,
         now: dt.datetime,
+        *,
+        hints: bool,
     ) -> Judged:
         """The policy over the answers alone; beside them, of a known order, the payer's own records."""
         answered = _as_answered(answers, policy.questionnaire if policy else "", now)
@@ -248,14 +251,18 @@ class Interviewer:
                 Chart([patient, answered]),
                 now,
                 assertion_id=known.assertion,
+                hints=hints,
             )
         default = self._catalog.plan("").name
         coverage = known.coverage if known else coverage_of(plan_of(answers, default))
         plan = self._catalog.plan_of(coverage)
         member = Member(key="", coverage=coverage)
-        judge = determine if self._adjudicator.governs(order) else table.determine
         chart = Chart([patient_of(answers, now.date()), answered])
-        return Judged(judge(order, member, chart, plan, now), member, plan, order, "")
+        if self._adjudicator.governs(order):
+            said = determine(order, member, chart, plan, now, hints=hints)
+        else:
+            said = table.determine(order, member, chart, plan, now)
+        return Judged(said, member, plan, order, "")
 
     def _asking(
         self,
