@@ -25,6 +25,8 @@ def compiled(key: str, expression: str) -> Test | None:
     """None where it cannot be evaluated here."""
     if key in NATIVE:
         return NATIVE[key]
+    if key == "inv-1" and "part.exists()" in expression:
+        return _one_content
     if CANNOT.search(expression):
         return None
     try:
@@ -160,6 +162,12 @@ def _check_digit(element: Any, resource: Any) -> bool:
 
 def _not_at_home(element: Any, resource: Any) -> bool:
     return bool(element.get("use") != "home")
+
+
+def _one_content(element: Any, resource: Any) -> bool:
+    """inv-1 of Parameters.parameter: a value, a resource, or parts. Another inv-1 is Task's."""
+    values = any(key.startswith(("value", "_value")) for key in element)
+    return values + ("resource" in element) + ("part" in element) == 1
 
 
 def _true(element: Any, resource: Any) -> bool:
