@@ -8,8 +8,7 @@ server runs. What is read or searched one by one is the very same resource, unde
 from __future__ import annotations
 
 import datetime as dt
-from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -66,7 +65,7 @@ class Artefacts:
             needed = [_name(library) for library in form.libraries]
             needed += [policy.prefill for policy in catalog.policies] if form.adaptive else []
             closure = catalog.library_closure(dict.fromkeys(needed))
-            sets = [catalog.value_set(url) for url in _value_sets(form, closure)]
+            sets = [catalog.value_set(url) for url in _value_sets(form, catalog, closure)]
             self._packages[form.canonical] = Package(
                 form=form,
                 head=entry(
@@ -130,18 +129,10 @@ def with_digest(resource: Resource) -> Resource:
 _SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
-def value_sets_of(library: Resource) -> Iterator[str]:
-    """Canonicals of the value sets that a library's ELM declares, and so may look into."""
-    for content in library["content"]:
-        if content["contentType"] == "application/elm+json":
-            elm = json.decode(b64decode(content["data"]))["library"]
-            yield from (declared["id"] for declared in elm.get("valueSets", {}).get("def", []))
-
-
-def _value_sets(form: Form, libraries: Iterable[Resource]) -> list[str]:
+def _value_sets(form: Form, catalog: Catalog, libraries: Iterable[Resource]) -> list[str]:
     """Every value set that the form's items or its CQL use, each once."""
     bound = [item.node["answerValueSet"] for item in form.questions() if "answerValueSet" in item.node]
-    used = [url for library in libraries for url in value_sets_of(library)]
+    used = [url for library in libraries for url in catalog.value_sets_of(library["name"])]
     return list(dict.fromkeys(canonical(url).url for url in (*bound, *used)))
 
 

@@ -328,6 +328,10 @@ class Catalog:
         """The libraries of these names and all they include, each once, the included last."""
         return [self._libraries.fhir(name) for name in self._libraries.closure(names)]
 
+    def value_sets_of(self, library: str) -> list[str]:
+        """Canonicals of the value sets that a library declares."""
+        return self._libraries.value_sets_of(library)
+
     def _declared_value_sets(self) -> list[dict[str, Any]]:
         missing = sorted(self._libraries.value_sets - self._value_sets.keys())
         if missing:

@@ -30,11 +30,11 @@ class Libraries:
     @property
     def value_sets(self) -> frozenset[str]:
         """Canonicals of every value set that some library declares."""
-        return frozenset(
-            each["id"]
-            for elm in self.elm.values()
-            for each in elm["library"].get("valueSets", {}).get("def", [])
-        )
+        return frozenset(url for name in self.elm for url in self.value_sets_of(name))
+
+    def value_sets_of(self, name: str) -> list[str]:
+        """Canonicals of the value sets that a library declares, and so may look into."""
+        return [each["id"] for each in self.elm[name]["library"].get("valueSets", {}).get("def", [])]
 
     def closure(self, names: Iterable[str]) -> list[str]:
         """These names and those of all they include, each once, the included last."""

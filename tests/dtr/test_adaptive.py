@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from server.app import the_catalog
 from server.dtr.form import Form, plain_answer
 from server.dtr.response import information_origin
 from server.fhir import json
-from server.policy.catalog import Catalog
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
 from tests.emitted import record
@@ -122,7 +122,7 @@ def test_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> None:
     ]
     assert address == f"http://127.0.0.1:8080{dtr.base}"
     names = {library["name"] for library in found.libraries}
-    assert {policy.prefill for policy in Catalog.load().policies} <= names
+    assert {policy.prefill for policy in the_catalog().policies} <= names
     assert ("item" in found.form.questionnaire) == (dtr.version == "2.0")
     assert found.draft["questionnaire"] == f"#{found.draft['contained'][0]['id']}"
     record(GUIDES[dtr.version], found.bundle)
@@ -247,7 +247,7 @@ def test_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr) -> None:
 
 
 def test_the_examinations_are_those_of_the_policies() -> None:
-    catalog = Catalog.load()
+    catalog = the_catalog()
     form = catalog.questionnaire(ADAPTIVE)
     assert form is not None
     offered = {option["code"] for option in Form(form).items["ORDER.cpt"].options}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from server.app import the_catalog
 from server.dtr.cases import DtrDoor, door
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
@@ -17,7 +18,7 @@ DAY = dt.date(2026, 6, 15)
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 @pytest.fixture(scope="module")

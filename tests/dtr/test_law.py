@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.app import the_catalog
 from server.dtr.form import Form, criterion_of
 from server.dtr.populate import populate
 from server.policy.catalog import Catalog
@@ -67,7 +68,7 @@ ORDERS = {
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 def said(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> Determination:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from server.app import the_catalog
 from server.fhir import json
 from server.pas.cases import request_of
 from server.pas.information import TRACKING_SYSTEM
 from server.policy.cases import Case, Expected, Vignette, case_of
-from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from tests.crd.builders import DAY
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
@@ -30,7 +30,7 @@ def pended(dtr: Dtr) -> tuple[Case, str]:
         modifiers=("RT",),
         expected=Expected(decision=Decision.MORE_INFO),
     )
-    case = case_of(vignette, DAY, Catalog.load().payer)
+    case = case_of(vignette, DAY, the_catalog().payer)
     body = json.encode(request_of(case))
     answer = dtr.http.post(f"{dtr.base}/Claim/$submit", content=body, headers=FHIR_JSON)
     assert answer.status_code == 200, answer.text

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.app import the_catalog
 from server.policy.case_facts import Fact
 from server.policy.cases import Expected, Vignette, case_of
 from server.policy.catalog import Catalog
@@ -44,7 +45,7 @@ DENIED = {
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 def outcome(catalog: Catalog, *facts: Fact) -> tuple[Decision, tuple[str, ...], tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from server.app import the_catalog
 from server.policy.catalog import CPT, Catalog, CatalogError
 from server.policy.faults import faults
 from server.policy.manifest import listed_codes
@@ -23,7 +24,7 @@ SHOULDER, HAND = "16982005", "85562004"
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.app import the_catalog
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
@@ -20,7 +21,7 @@ PARENT = {**PATIENT, "id": "parent", "birthDate": f"{DAY.year - 41}-01-01"}
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 def said(catalog: Catalog, *chart: dict[str, Any]) -> Determination:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from server.app import the_catalog
 from server.policy.cases import Vignette, case_of, differences, read
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
@@ -36,7 +37,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    return Catalog.load()
+    return the_catalog()
 
 
 @pytest.mark.parametrize("vignette", CASES)
