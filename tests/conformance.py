@@ -59,7 +59,7 @@ def judged(validator: Path, group: Path, allow: Path) -> int:
 
 
 def _groups(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir()) if folder.is_dir() else []
 
 
 if __name__ == "__main__":
