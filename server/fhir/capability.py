@@ -16,7 +16,6 @@ from server.fhir.responses import FHIR_JSON
 
 Resource = dict[str, Any]
 
-OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 SECURITY_SERVICES = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
@@ -77,9 +76,9 @@ def capability_statement(
 def security(token_endpoint: str) -> Resource:
     """SMART on FHIR, for systems: where a token is to be had."""
     return {
-        "extension": [{"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token_endpoint}]}],
         "cors": True,
         "service": [{"coding": [{"system": SECURITY_SERVICES, "code": "SMART-on-FHIR"}]}],
+        "description": f"SMART Backend Services: a token is to be had at {token_endpoint}.",
     }
 
 

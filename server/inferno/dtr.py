@@ -147,7 +147,13 @@ def patient(day: dt.date) -> Resource:
     return {
         "resourceType": "Patient",
         "id": "inferno-patient",
-        "identifier": [{"system": "https://ehr.example/mrn", "value": "I-4711"}],
+        "identifier": [
+            {
+                "type": _concept(f"{TERMINOLOGY}/v2-0203", "MR"),
+                "system": "https://ehr.example/mrn",
+                "value": "I-4711",
+            }
+        ],
         "name": [{"family": "Falk", "given": ["Ida"]}],
         "gender": "female",
         "birthDate": day.replace(year=day.year - ANSWERS["PATIENT.age"], day=1).isoformat(),

@@ -261,7 +261,10 @@ def patient(member: str) -> Resource:
         "resourceType": "Patient",
         "id": "patient",
         "meta": {"profile": [profile("beneficiary")]},
-        "identifier": [{"type": concept(IDENTIFIER_TYPE, "MB"), "system": MEMBER_SYSTEM, "value": member}],
+        "identifier": [
+            {"type": concept(IDENTIFIER_TYPE, "MB"), "system": MEMBER_SYSTEM, "value": member},
+            {"type": concept(IDENTIFIER_TYPE, "MR"), "system": f"{HOST}/mrn", "value": f"R-{member}"},
+        ],
         "name": [{"family": "Sample", "given": ["Robin"], "prefix": ["Dr."], "suffix": ["Jr."]}],
         "telecom": [{"system": "phone", "value": "1-217-555-0140", "use": "home"}],
         "gender": "female",
