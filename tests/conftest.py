@@ -28,6 +28,12 @@ Payers = Callable[[str], TestClient]
 """The application on that kind of database."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: a decision is on disk before it is answered, and that is waited for."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def payers(new_database: NewDatabase) -> Iterator[Payers]:
     """Started once on each kind, when it is first asked for; who uses one empties its database before."""

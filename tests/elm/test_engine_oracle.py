@@ -30,6 +30,7 @@ FAULTS = {
     "G-AUTH": "a parameter neither given nor defaulted is not null there",
     "Message": "the operator is not implemented there",
     "Films": "a list is not flattened there when one of its elements is null",
+    "Earlier studies": "as Films",
     "Made": "an instance is not a resource there",
     "Newest first": "a sort removes duplicates there",
 }
