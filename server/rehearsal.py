@@ -39,8 +39,12 @@ class Stage:
 
     def post(self, case: Case, path: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """The answer to a request that nothing but the payer's records went before."""
+        return inside.post(self.set_for(case), path, body, headers)
+
+    def set_for(self, case: Case) -> FastAPI:
+        """The application of the case's day, its store holding the payer's own records of the case alone."""
         _set(self.store(case), case)
-        return inside.post(self._app(case.now), path, body, headers)
+        return self._app(case.now)
 
     def store(self, case: Case) -> Store:
         """What the case's request left behind."""

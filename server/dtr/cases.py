@@ -10,20 +10,13 @@ Like `commands`, this stands above the application.
 
 from __future__ import annotations
 
-import datetime as dt
-import io
-import tempfile
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import delete
 
-from server import inside, logs
-from server.adjudication.members import member_key
-from server.app import create_app
+from server import inside
 from server.dtr.form import Form, answer_value
 from server.dtr.populate import Filling, populate
 from server.dtr.response import answers_of
@@ -35,10 +28,8 @@ from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from server.policy.request import Chart
+from server.rehearsal import Stage
 from server.services import GUIDES, Services, Version
-from server.settings import Settings
-from server.store import Store, records
-from server.store.tables import Table
 
 Resource = dict[str, Any]
 
@@ -46,18 +37,15 @@ FHIR = {"Content-Type": "application/fhir+json"}
 
 
 def door(catalog: Catalog) -> DtrDoor:
-    """The way to put a case to this door; the application's own log is not wanted here."""
-    logs.configure(io.StringIO())
+    """The way to put a case to this door, whose policies are those that come with the server."""
     return DtrDoor()
 
 
 class DtrDoor:
-    """`differences` plays a case on r2.0 and on r2.2. Cases of one day share an application, whose store is
-    emptied before each; forms of one canonical share an engine."""
+    """`differences` plays a case on r2.0 and on r2.2; forms of one canonical share an engine."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._apps: dict[dt.datetime, FastAPI] = {}
+        self._stage = Stage()
         self._engines: dict[tuple[Version, str], Engine] = {}
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
@@ -68,9 +56,8 @@ class DtrDoor:
         ]
 
     def _differences_on(self, version: Version, case: Case, expected: Expected) -> Iterator[str]:
-        app = self._app(case.now)
+        app = self._stage.set_for(case)
         services: Services = app.state.services
-        _emptied(services.store, case)
         bundle = package_of(app, version, case)
         filling = self._filled(app, version, bundle, case) if bundle else None
         given: list[Any] = []
@@ -91,17 +78,6 @@ class DtrDoor:
                 hints=False,
             )
         yield from differences(expected, judged.determination)
-
-    def _app(self, now: dt.datetime) -> FastAPI:
-        if now not in self._apps:
-            database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
-            settings = Settings(
-                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
-                database_url=f"sqlite:///{database}",
-                test_clock=now,
-            )
-            self._apps[now] = create_app(settings)
-        return self._apps[now]
 
     def _filled(self, app: FastAPI, version: Version, bundle: Resource, case: Case) -> Filling:
         """The form as an app fills it from the chart, and as the clinician answers what is left."""
@@ -167,14 +143,3 @@ def said_by_hand(form: Form, case: Case) -> Mapping[str, Any]:
 
 def _plain(given: Any) -> Any:
     return given["code"] if isinstance(given, Mapping) else given
-
-
-def _emptied(store: Store, case: Case) -> None:
-    """The store with nothing in it but the payer's own records of the case."""
-    key = member_key(case.coverage, case.patient)
-    with store.transaction() as tx:
-        for table in reversed(Table.metadata.sorted_tables):
-            tx.execute(delete(table))
-        for record in case.records:
-            of_all = record["resourceType"] == "Location"
-            records.put(tx, dict(record), None if of_all else key, case.now)
