@@ -17,12 +17,19 @@ Resource = dict[str, Any]
 CASE_SYSTEM = "https://payer.example/pas-case"
 
 
+def tracking(case_id: str, sequence: int) -> str:
+    """Our reference number of an item, told where it is pended."""
+    return f"{case_id}-{sequence}"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`requested` is the Claim.item as sent."""
+    """`requested` is the Claim.item as sent; `earlier` are numbers, of authorizations or pends, that it
+    had before."""
 
     requested: Resource
     verdict: Verdict
+    earlier: frozenset[str] = frozenset()
 
     @property
     def sequence(self) -> int:

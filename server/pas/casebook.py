@@ -15,7 +15,7 @@ from typing import Any
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import change, intake, verdict
-from server.pas.case import Case, Item
+from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM
 from server.pas.inquiry import providers
 from server.pas.rejection import Rejection
@@ -184,6 +184,17 @@ def read_again(tx: Transaction, row: stored.PaCase) -> Case:
         rejections=tuple(Rejection(*parts) for parts in row.rejections),
         request=read.claim_url,
     )
+
+
+def with_earlier_numbers(tx: Transaction, case: Case, chain_id: str) -> Case:
+    """The case with every number that its lines went by in any version of the request: of authorizations, and
+    of pends."""
+    numbers: dict[int, set[str]] = {}
+    for event in events.of_chain(tx, chain_id, "decided", "pended"):
+        number = event.detail["number"] or tracking(event.case_id, event.sequence)
+        numbers.setdefault(event.sequence, set()).add(number)
+    items = (replace(item, earlier=frozenset(numbers.get(item.sequence, ()))) for item in case.items)
+    return replace(case, items=tuple(items))
 
 
 def standing_of(tx: Transaction, case_id: str) -> list[Standing]:

@@ -29,6 +29,7 @@ from server.pas.version import Version
 from server.policy.request import Authorization
 from server.security.caller import calling
 from server.store import Store, Transaction, authorizations, cases, records
+from server.store import tables as stored
 
 Resource = dict[str, Any]
 
@@ -57,7 +58,7 @@ class Inquire:
 
     def _found(self, tx: Transaction, asked: Inquiry, now: dt.datetime) -> Iterator[Case]:
         member = _member(asked.read)
-        rows = [(row, casebook.read_again(tx, row)) for row in cases.of_member(tx, member)]
+        rows = [(row, self._told(tx, row, asked)) for row in cases.of_member(tx, member)]
         concerned = [
             case
             for row, case in rows
@@ -75,6 +76,11 @@ class Inquire:
                 case = _case_on_file(held, asked.read, now)
                 if held.number not in answered | foreign and asked.matches(case):
                     yield case
+
+    def _told(self, tx: Transaction, row: stored.PaCase, asked: Inquiry) -> Case:
+        """The case as it stands; an old number leads to it too."""
+        case = casebook.read_again(tx, row)
+        return casebook.with_earlier_numbers(tx, case, row.chain_id) if asked.quotes_numbers else case
 
 
 def _member(read: Submission) -> str:

@@ -52,9 +52,22 @@ class Inquiry:
             self._item_matches(example, item) for example in asked for item in case.items
         )
 
+    @property
+    def quotes_numbers(self) -> bool:
+        """Whether it asks by number: of the whole inquiry (2.2.1) or of an item."""
+        return any(
+            extension(element, extension_url(name)) is not None
+            for element in (self.read.claim, *self.read.items)
+            for name in ("authorizationNumber", "administrationReferenceNumber")
+        )
+
     def _item_matches(self, example: Resource, item: Item) -> bool:
         in_period = self.billable is None or _overlap(self.billable, _days_of(item))
-        return in_period and all(test(example, item) for test in _TESTS)
+        return (
+            in_period
+            and all(test(self.read.claim, item) for test in _NUMBERED)
+            and all(test(example, item) for test in _TESTS)
+        )
 
 
 def providers(read: Submission) -> set[str]:
@@ -145,16 +158,32 @@ def _same_identifier(one: Any, other: Any) -> bool:
 
 
 def _same_number(example: Resource, item: Item) -> bool:
-    """A number that the item has, or that it said it replaces."""
+    """A number that the item has or had, or that it said it replaces."""
     asked = value(extension(example, extension_url("authorizationNumber")))
     quoted = value(extension(item.requested, extension_url("authorizationNumber")))
-    return asked is None or asked in (number_of(item.verdict), quoted)
+    return asked is None or asked in (number_of(item.verdict), quoted, *item.earlier)
 
 
 def _same_administrative_number(example: Resource, item: Item) -> bool:
     asked = value(extension(example, extension_url("administrationReferenceNumber")))
     quoted = value(extension(item.requested, extension_url("administrationReferenceNumber")))
-    return asked is None or asked in (tracking_of(item.verdict), quoted)
+    return asked is None or asked in (tracking_of(item.verdict), quoted, *item.earlier)
+
+
+def _same_request_type(example: Resource, item: Item) -> bool:
+    return _same_concept("serviceItemRequestType", example, item)
+
+
+def _same_certification_type(example: Resource, item: Item) -> bool:
+    return _same_concept("certificationType", example, item)
+
+
+def _same_concept(name: str, example: Resource, item: Item) -> bool:
+    """What the request left out rules nothing out."""
+    asked, known = (
+        _codes(value(extension(element, extension_url(name)))) for element in (example, item.requested)
+    )
+    return not asked or not known or bool(set(asked) & set(known))
 
 
 def _same_action(example: Resource, item: Item) -> bool:
@@ -182,14 +211,20 @@ def _same_expiration_date(example: Resource, item: Item) -> bool:
     return asked is None or (span is not None and asked[0] <= span.end <= asked[1])
 
 
-_TESTS: tuple[Callable[[Resource, Item], bool], ...] = (
+Test = Callable[[Resource, Item], bool]
+
+_NUMBERED: tuple[Test, ...] = (_same_number, _same_administrative_number)
+"""What an inquiry may ask as a whole, too."""
+
+_TESTS: tuple[Test, ...] = (
+    *_NUMBERED,
     _same_service,
     _same_modifiers,
     _same_category,
     _same_days,
     _same_trace,
-    _same_number,
-    _same_administrative_number,
+    _same_request_type,
+    _same_certification_type,
     _same_action,
     _same_issue_date,
     _same_effective_date,

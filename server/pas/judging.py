@@ -13,6 +13,7 @@ from server.adjudication.members import member_key
 from server.adjudication.orders import service_code
 from server.fhir.extensions import extension, value
 from server.pas import change, decision, lines, prolonging
+from server.pas.case import tracking
 from server.pas.chart import LocalChart, local_chart
 from server.pas.deadlines import Deadlines, state_of
 from server.pas.intake import Submission
@@ -119,7 +120,7 @@ class Judge:
         if prolonging.extends(line.requested):
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
-            return decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+            return decision.verdict_without_number(said, tracking(case_id, line.requested["sequence"]), now)
         number = self.adjudicator.authorize(
             tx,
             line.judged,
@@ -159,13 +160,8 @@ def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Ve
         return Extension(line.requested, line.judged).rehearsed(tx, now)
     if decision.needs_number(said):
         return Certifiable(decision.span_of(said), decision.units_of(said))
-    reached = decision.verdict_without_number(said, tracking(case_id, line.requested), now)
+    reached = decision.verdict_without_number(said, tracking(case_id, line.requested["sequence"]), now)
     return due_by(reached, now + dt.timedelta(hours=line.hours))
-
-
-def tracking(case_id: str, item: Resource) -> str:
-    """Our reference number of a pended item."""
-    return f"{case_id}-{item['sequence']}"
 
 
 def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified:

@@ -15,12 +15,12 @@ from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
-from server.pas.case import Case, Item
+from server.pas.case import Case, Item, tracking
 from server.pas.casebook import Standing
 from server.pas.change import change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
-from server.pas.judging import Docket, Judge, Line, rehearsed, tracking
+from server.pas.judging import Docket, Judge, Line, rehearsed
 from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
@@ -114,7 +114,7 @@ class Submit:
     ) -> Verdict:
         if self.hold:
             due = now + dt.timedelta(hours=line.hours)
-            return InReview("A tester asked for a pend.", tracking(case_id, line.requested), due)
+            return InReview("A tester asked for a pend.", tracking(case_id, line.requested["sequence"]), due)
         return self.judge.verdict(tx, line, case_id, caller.client, now)
 
     def _decided(

@@ -15,9 +15,9 @@ from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import behaviours, casebook, verdict
+from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
-from server.pas.judging import tracking
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Span, Verdict
 from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
@@ -131,7 +131,7 @@ class Desk:
             ask = Ask(
                 "REVIEW", "Asked by the reviewer", text, "Send it with an update.", (), tuple(documents)
             )
-            number = tracking(waiting.case.id, waiting.line.item.requested)
+            number = tracking(waiting.case.id, waiting.line.item.sequence)
             return Asked((ask,), (), number, waiting.line.due, MORE_INFORMATION, review)
 
         return self._decide(item_id, revision, review, reached)

@@ -72,6 +72,18 @@ def by_tracking_number(tx: Transaction, number: str) -> Sequence[PaItem]:
     return items(tx, named.case_id) if named is not None else ()
 
 
+def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None:
+    """The line that our reference number names (`{case id}-{sequence}`) and its case, in the version that
+    holds now; None if the number is not ours."""
+    case_id, _, sequence = reference.rpartition("-")
+    named = by_id(tx, case_id)
+    if named is None or not sequence.isdigit():
+        return None
+    case = current(tx, named)
+    line = tx.get(PaItem, (case.id, int(sequence)))
+    return (case, line) if line is not None else None
+
+
 def current(tx: Transaction, case: PaCase) -> PaCase:
     """The case that holds now in the chain that this one belongs to."""
     asked = select(PaCase).where(PaCase.chain_id == case.chain_id, PaCase.replaced_by.is_(None))

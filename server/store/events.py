@@ -22,12 +22,12 @@ def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:
     return tx.scalars(select(PaEvent).where(PaEvent.case_id == case_id).order_by(PaEvent.id)).all()
 
 
-def of_chain(tx: Transaction, chain_id: str, kind: str) -> Sequence[PaEvent]:
-    """Events of a kind in any version of a request, oldest first."""
+def of_chain(tx: Transaction, chain_id: str, *kinds: str) -> Sequence[PaEvent]:
+    """Events of these kinds in any version of a request, oldest first."""
     asked = (
         select(PaEvent)
         .join(PaCase, PaCase.id == PaEvent.case_id)
-        .where(PaCase.chain_id == chain_id, PaEvent.kind == kind)
+        .where(PaCase.chain_id == chain_id, PaEvent.kind.in_(kinds))
     )
     return tx.scalars(asked.order_by(PaEvent.id)).all()
 

@@ -1,5 +1,7 @@
 """`/` for people, `/health` and `/metrics` for whoever runs the server."""
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
@@ -11,7 +13,7 @@ from server.policy.catalog import CPT
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
-from server.store import assertions, authorizations
+from server.store import Transaction, assertions, authorizations, cases
 from server.web import TEMPLATES
 
 
@@ -85,16 +87,25 @@ def router(services: Services) -> APIRouter:
 
     @routes.get(
         "/why/{number}",
-        summary="The determination behind an authorization or assertion",
+        summary="The determination behind an authorization, a line of a request or an assertion",
         dependencies=[Depends(services.admission.identified)],
     )
     def why(number: str) -> Response:
+        """`number` is an authorization number, our reference number of a line (which is its tracking number
+        where it is pended) or an assertion id."""
         with services.store.reading() as tx:
-            granted = authorizations.by_number(tx, number)
-            asserted = None if granted else assertions.by_id(tx, number)
-        found = granted or asserted
-        if found is None or not calling().sees(found.client):
-            raise NotFound("There is no authorization or assertion of this number.")
-        return JsonResponse(found.determination)
+            found = _determined(tx, number)
+        if found is None or not calling().sees(found[0]):
+            raise NotFound("There is no authorization, line of a request or assertion of this number.")
+        return JsonResponse(found[1])
 
     return routes
+
+
+def _determined(tx: Transaction, number: str) -> tuple[str, dict[str, Any]] | None:
+    """Whose it is, and the determination; None where nothing has this number."""
+    granted = authorizations.by_number(tx, number) or assertions.by_id(tx, number)
+    if granted is not None:
+        return granted.client, granted.determination
+    line = cases.line_called(tx, number)
+    return (line[0].client, line[1].determination) if line is not None else None

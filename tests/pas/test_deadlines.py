@@ -5,6 +5,7 @@ import datetime as dt
 import msgspec
 import pytest
 
+from server.app import the_catalog
 from server.pas.deadlines import Clock, Deadlines, Line, state_of
 from server.store import cases
 from tests.pas import builders as a
@@ -46,6 +47,27 @@ def test_the_table_that_comes_along_binds_every_plan_to_the_federal_days() -> No
     assert all(clock.source for clock in table.clocks)
 
 
+def test_every_plan_belongs_to_a_line_of_business_and_each_line_has_a_plan() -> None:
+    table = Deadlines.load()
+
+    assert table.plans.keys() == the_catalog().plans.keys()
+    assert set(table.plans.values()) == table.lines_of_business.keys()
+
+
+@pytest.mark.parametrize(
+    ("plan", "state", "hours"),
+    [
+        ("evicore", "WA", 72),
+        ("nia", "WA", 72),
+        ("carelon", "WA", 168),
+        ("nia", "TX", 168),
+        ("nia", "CA", 120),
+    ],
+)
+def test_a_states_term_binds_the_lines_that_its_law_is_about(plan: str, state: str, hours: int) -> None:
+    assert Deadlines.load().hours(plan, state, expedited=False) == hours
+
+
 @pytest.mark.parametrize("change", [{"default": "other"}, {"clocks": ()}])
 def test_a_table_that_leaves_somebody_without_a_clock_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"line of business"):
@@ -66,12 +88,16 @@ def test_the_members_state_is_that_of_the_first_address_with_one(address: object
     assert state_of({"address": address}) == state
 
 
-def test_a_pended_line_is_due_by_the_members_state(payer: Payer) -> None:
+@pytest.mark.parametrize(("plan", "hours"), [("evicore", 72), ("carelon", 168)])
+def test_a_pended_line_is_due_by_the_members_state_unless_the_plan_is_exempt(
+    payer: Payer, plan: str, hours: int
+) -> None:
     at_home = a.anna(address=[{"city": "Seattle", "state": "WA"}])
-    pended = payer.submit(a.request(patient=at_home))
+    pended = payer.submit(a.request(patient=at_home, coverage=a.coverage(plan)))
     with payer.app.state.services.store.reading() as tx:
         (line,) = cases.items(tx, pended.response["id"])
     (task,) = pended.of_type("Task")
 
-    assert line.due - line.received == dt.timedelta(hours=72)
-    assert task["restriction"]["period"]["end"].startswith("2026-11-28")
+    due = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC) + dt.timedelta(hours=hours)
+    assert line.due == due
+    assert task["restriction"]["period"]["end"].startswith(due.date().isoformat())

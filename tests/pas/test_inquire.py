@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from server.pas.terms import REVIEW_ACTION, concept, extension_url
+from server.pas.terms import CERTIFICATION, REVIEW_ACTION, concept, extension_url
 from tests.pas import builders as a
 from tests.pas import charts
-from tests.pas.conftest import Payer
+from tests.pas.conftest import Answer, Payer
+from tests.pas.test_changes import update
 
 Resource = dict[str, Any]
 
@@ -36,6 +37,10 @@ MATCHING: dict[str, Resource] = {
     "the modifier": {"modifier": [concept(a.CPT, "RT")]},
     "the category": {"category": concept(f"{a.X12}/1365", "62")},
     "the trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-1"}),
+    "the kind of request": with_extension(
+        "serviceItemRequestType", valueCodeableConcept=concept(f"{a.X12}/1525", "HS")
+    ),
+    "a first request": with_extension("certificationType", valueCodeableConcept=concept(CERTIFICATION, "I")),
     "the outcome": with_extension("reviewActionCode", valueCodeableConcept=concept(REVIEW_ACTION, "A1")),
     "the day it was issued": with_extension("itemCertificationIssueDate", valueDate="2026-11-25"),
     "the day it begins": with_extension("itemCertificationEffectiveDate", valueDate="2026-12-01"),
@@ -50,6 +55,10 @@ OTHERS: dict[str, Resource] = {
     "another side": {"modifier": [concept(a.CPT, "LT")]},
     "another category": {"category": concept(f"{a.X12}/1365", "3")},
     "another trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-2"}),
+    "another kind of request": with_extension(
+        "serviceItemRequestType", valueCodeableConcept=concept(f"{a.X12}/1525", "AR")
+    ),
+    "a renewal": with_extension("certificationType", valueCodeableConcept=concept(CERTIFICATION, "R")),
     "another outcome": with_extension("reviewActionCode", valueCodeableConcept=concept(REVIEW_ACTION, "A3")),
     "another number": with_extension("authorizationNumber", valueString="PA-OTHER"),
     "another reference number": with_extension("administrationReferenceNumber", valueString="REF-OTHER"),
@@ -82,10 +91,40 @@ def test_an_authorization_is_found_by_its_number(payer: Payer, granted: Any) -> 
     assert [found.number for found in payer.inquire(asking(by_number))] == [granted.number]
 
 
+def test_the_number_may_stand_on_the_claim_itself(payer: Payer, granted: Any) -> None:
+    own, other = (
+        payer.inquire(asking(**with_extension("authorizationNumber", valueString=number)))
+        for number in (granted.number, "PA-OTHER")
+    )
+
+    assert [found.number for found in own] == [granted.number]
+    assert other == []
+
+
+def test_a_number_that_was_replaced_leads_to_the_one_that_holds(payer: Payer, granted: Any) -> None:
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-20")))
+    by_number = with_extension("authorizationNumber", valueString=granted.number)
+
+    assert moved.number != granted.number
+    assert [found.number for found in payer.inquire(asking(by_number))] == [moved.number]
+
+
+def test_the_number_of_a_pend_leads_to_what_became_of_it(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    decided = payer.submit(update(a.item(1)))
+    by_number = with_extension("administrationReferenceNumber", valueString=pend_number(pended))
+
+    assert [found.number for found in payer.inquire(asking(by_number))] == [decided.number]
+
+
+def pend_number(pended: Answer) -> str:
+    (asked,) = pended.of_type("CommunicationRequest")
+    return str(asked["identifier"][0]["value"])
+
+
 def test_a_pend_is_found_by_its_reference_number(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    (asked,) = pended.of_type("CommunicationRequest")
-    number = asked["identifier"][0]["value"]
+    number = pend_number(pended)
     (found,) = payer.inquire(asking(with_extension("administrationReferenceNumber", valueString=number)))
 
     assert found.actions == ["A4"]

@@ -3,6 +3,7 @@
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
+from tests.pas.test_changes import update
 
 
 def test_documented_care_and_a_film_get_the_mri_authorized(payer: Payer) -> None:
@@ -128,3 +129,18 @@ def test_an_assertion_id_that_is_not_ours_is_no_reason_to_fail(payer: Payer) -> 
 
     assert answer.action == "A1"
     assert payer.inquire(a.inquiry())[0].number == answer.number
+
+
+def test_whoever_asks_why_gets_the_criteria_by_the_number_of_the_authorization_or_of_the_line(
+    payer: Payer,
+) -> None:
+    pended = payer.submit(a.request())
+    (asked,) = pended.of_type("CommunicationRequest")
+    tracking = asked["identifier"][0]["value"]
+    before = payer.http.get(f"/why/{tracking}").json()
+    granted = payer.submit(update(a.item(1)))
+    by_number, by_line = (payer.http.get(f"/why/{number}").json() for number in (granted.number, tracking))
+
+    assert (before["decision"], by_number["decision"]) == ("more-info", "approve")
+    assert by_line == by_number
+    assert payer.http.get(f"/why/{tracking}0").status_code == 404
