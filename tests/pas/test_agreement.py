@@ -1,5 +1,5 @@
 """The doors say the same of an authorization, whatever happened to it: CRD on the next order of the same
-study, `$inquire`, and the ClaimResponse under its URL."""
+study, `$inquire`, the ClaimResponse under its URL, the metrics, and the notification where one is owed."""
 
 import datetime as dt
 from typing import Any
@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from server.fhir import json
 from server.pas.usage import use
+from server.report.pas import RESULTS, records
 from server.review.desk import Desk
 from server.store import authorizations
 from tests.crd.builders import collection, searchset
@@ -14,8 +15,13 @@ from tests.crd.shape import coverage_informations
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
+from tests.pas.test_attachments import parameters, send, tracking
 from tests.pas.test_changes import cancelled, update
 from tests.review.test_desk import DR_KIM, pended, waiting
+from tests.subscriptions.conftest import Office
+from tests.subscriptions.conftest import clinic as clinic
+from tests.subscriptions.conftest import office as office
+from tests.subscriptions.endpoint import Endpoint
 
 Resource = dict[str, Any]
 
@@ -52,14 +58,40 @@ def told_by_crd(payer: Payer, planned: str = "2026-12-01") -> str | None:
 
 
 def agreed(payer: Payer, answer: Answer) -> tuple[list[str], str | None]:
-    """Actions and number, after every way of asking PAS said the same."""
+    """Actions and number, after every way of asking PAS, and the metrics, said the same."""
     told = [found for found in payer.inquire(a.inquiry()) if found.url == answer.url]
     (found,) = told
     read = Answer({"entry": [{"resource": payer.read(answer.url)}]})
     assert found.actions == read.actions
     assert found.response["created"] == read.response["created"]
     assert found.response.get("preAuthRef") == read.response.get("preAuthRef")
+    counted = metrics(payer)
+    assert [each["result"] for each in counted] == [RESULTS[action] for action in found.actions]
+    for each in counted:
+        final = None if each["result"] == "pended" else found.response["created"]
+        assert each.get("finalResponseTime") == final
     return found.actions, found.response.get("preAuthRef")
+
+
+def metrics(payer: Payer) -> list[Resource]:
+    """The items of the one record of PASMetricData."""
+    year = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    (record,) = records(payer.app.state.services, *year)
+    return list(record["itemDetail"])
+
+
+def notified(office: Office, clinic: Endpoint) -> Answer:
+    """The result that the clinic is told of last: 2.2.1 sends it, 2.0.1 says where it is read."""
+    office.deliver()
+    entry = clinic.events[-1].body["entry"][1]
+    resource = entry.get("resource") or {"entry": [{"resource": office.payer.read(entry["fullUrl"])}]}
+    return Answer(resource)
+
+
+def same(told: Answer, found: tuple[list[str], str | None], payer: Payer, answer: Answer) -> None:
+    """The notification says what every other way of asking does."""
+    assert (told.actions, told.response.get("preAuthRef")) == found
+    assert told.response["created"] == payer.read(answer.url)["created"]
 
 
 def granted(payer: Payer) -> Answer:
@@ -90,7 +122,9 @@ def test_after_a_cancellation(payer: Payer) -> None:
     assert told_by_crd(payer) is None
 
 
-def test_after_a_review(payer: Payer) -> None:
+def test_after_a_review(payer: Payer, office: Office, clinic: Endpoint) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
     asked = pended(payer)
     before = told_by_crd(payer)
     item = waiting(payer)
@@ -102,6 +136,33 @@ def test_after_a_review(payer: Payer) -> None:
     assert actions == ["A1"]
     assert told_by_crd(payer) == number
     assert Desk(payer.app.state.services).queue() == []
+    same(notified(office, clinic), (actions, number), payer, asked)
+
+
+def test_after_its_time_is_up(payer: Payer, office: Office, clinic: Endpoint) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    asked = payer.submit(a.request())
+    pended_for = agreed(payer, asked)
+    office.time.move(dt.timedelta(days=7))
+    office.decisions.sweep()
+    decided = agreed(payer, asked)
+
+    assert (pended_for, decided) == ((["A4"], None), (["A3"], None))
+    assert told_by_crd(payer) is None
+    same(notified(office, clinic), decided, payer, asked)
+
+
+def test_after_the_documents_came(payer: Payer, office: Office, clinic: Endpoint) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    asked = payer.submit(a.request())
+    send(payer, parameters(tracking(asked), *charts.meets_every_criterion()))
+    actions, number = agreed(payer, asked)
+
+    assert actions == ["A1"]
+    assert told_by_crd(payer) == number
+    same(notified(office, clinic), (actions, number), payer, asked)
 
 
 def test_after_its_last_day(payer: Payer) -> None:
