@@ -23,7 +23,9 @@ from server import inside, logs
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key
 from server.app import create_app
+from server.fhir.references import Resolver
 from server.policy.cases import Case
+from server.policy.rulings import orderer_of
 from server.settings import Settings
 from server.store import Store, records
 from server.store.tables import Table
@@ -65,9 +67,11 @@ class Stage:
 
 def _set(store: Store, case: Case) -> None:
     key = member_key(case.coverage, case.patient)
+    resolver = Resolver.of(case.records)
     with store.transaction() as tx:
         for table in reversed(Table.metadata.sorted_tables):
             tx.execute(delete(table))
         for record in case.records:
             of_all = record["resourceType"] in OF_ALL
-            records.put(tx, dict(record), None if of_all else key, case.now)
+            asked_by = orderer_of(record, resolver) if record["resourceType"] == "ClaimResponse" else ""
+            records.put(tx, dict(record), None if of_all else key, case.now, orderer=asked_by)

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from server.app import create_app
 from server.cli import app
 from server.fhir import json
+from server.fhir.systems import NPI
+from server.policy.rulings import REVIEW_ACTION, REVIEW_ACTION_CODE
 from server.settings import Settings
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd
@@ -84,10 +86,12 @@ class Payer:
         file.write_bytes(b"\n".join(map(json.encode, resources)) + b"\n" if lines else whole)
         return CliRunner().invoke(app, ["load", str(file)])
 
-    def ask(self, order: Resource, insurance: Resource, **settings: Any) -> Resource:
-        """What CRD says of the order on r2.2."""
+    def ask(self, order: Resource, insurance: Resource, state: str = "", **settings: Any) -> Resource:
+        """What CRD says of the order on r2.2; `state` is where the member lives."""
         http = self.http(**settings)
         sent = ehr.prefetch([], insurance)
+        if state:
+            sent["patient"] = {**ehr.PATIENT, "address": [{"state": state}]}
         return Crd(http, "2.2", http.app)(ehr.sign(order, sent=sent)).information  # type: ignore[arg-type]
 
     def http(self, **settings: Any) -> TestClient:
@@ -214,6 +218,91 @@ def test_a_gold_card_exempts_its_holder_while_it_holds(
 ) -> None:
     assert payer.load(gold_cards(*listed)).exit_code == 0
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == needed
+
+
+def ruling(number: int, action: str, orderer: Resource) -> Resource:
+    """A ruling of ours on the lumbar MRI of somebody else, in the months before; A1 granted, A3 denied."""
+    review = {
+        "url": REVIEW_ACTION,
+        "extension": [
+            {
+                "url": REVIEW_ACTION_CODE,
+                "valueCodeableConcept": ehr.concept("https://codesystem.x12.org/005010/306", action),
+            }
+        ],
+    }
+    adjudication = {**EARLIER["addItem"][0]["adjudication"][0], "extension": [review]}
+    return {
+        **EARLIER,
+        "id": f"ruling-{number}",
+        "preAuthRef": f"OLD-{number}",
+        "created": ehr.day(10 * number),
+        "preAuthPeriod": None,
+        "insurer": {"identifier": {"system": "https://payer.example/payer-id", "value": "EXAMPLE"}},
+        "addItem": [{"productOrService": ehr.concept(ehr.CPT, "72148"), "adjudication": [adjudication]}],
+        **orderer,
+    }
+
+
+@pytest.mark.parametrize(
+    ("actions", "state", "needed"),
+    [
+        ("A1 A1 A1 A1 A6", "TX", "no-auth"),
+        ("A1 A1 A1 A1", "TX", "auth-needed"),
+        ("A1 A1 A1 A1 A3", "TX", "auth-needed"),
+        ("A1 A1 A1 A1 A4", "TX", "auth-needed"),
+        ("A1 A1 A1 A1 A1", "IL", "auth-needed"),
+    ],
+)
+def test_a_clinician_whose_requests_were_approved_earns_a_gold_card(
+    payer: Payer, actions: str, state: str, needed: str
+) -> None:
+    """The requestor is named by NPI; or the Claim that a ruling answers says who asked, and for what."""
+    asked_by = {"identifier": {"system": NPI, "value": "1457362880"}}
+    by_claim = {
+        "addItem": [],
+        "item": [{"itemSequence": 1, "adjudication": []}],
+        "request": {"reference": "Claim/asked"},
+    }
+    claim = {
+        "resourceType": "Claim",
+        "id": "asked",
+        "status": "active",
+        "type": EARLIER["type"],
+        "use": "preauthorization",
+        "patient": {"reference": "Patient/p-1"},
+        "created": ehr.day(10),
+        "provider": asked_by,
+        "priority": ehr.concept("http://terminology.hl7.org/CodeSystem/processpriority", "normal"),
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/c-1"}}],
+        "item": [{"sequence": 1, "productOrService": ehr.concept(ehr.CPT, "72149")}],
+    }
+    first, *others = actions.split()
+    rulings = [ruling(n, action, {"requestor": asked_by}) for n, action in enumerate(others, start=2)]
+    told_by_claim = {**ruling(1, first, by_claim)}
+    told_by_claim["item"][0]["adjudication"] = ruling(1, first, {})["addItem"][0]["adjudication"]
+    done = payer.load(MEMBER, ENROLLED, claim, *map(without_nulls, [told_by_claim, *rulings]))
+    assert done.exit_code == 0, done.output
+    assert payer.ask(ehr.lumbar(), ehr.coverage("M-2"), state)["pa-needed"] == needed
+
+
+def without_nulls(resource: Resource) -> Resource:
+    return {name: content for name, content in resource.items() if content not in (None, [])}
+
+
+@pytest.mark.parametrize(("days", "needed"), [(89, "satisfied"), (90, "auth-needed")])
+def test_what_a_previous_payer_authorized_is_honoured_for_the_first_days_of_a_coverage(
+    payer: Payer, days: int, needed: str
+) -> None:
+    insurer = {"identifier": {"system": "https://payer.example/payer-id", "value": "OTHER"}}
+    period = {"start": ehr.day(100), "end": ehr.day(40)}
+    payer.load(MEMBER, ENROLLED, {**EARLIER, "insurer": insurer, "preAuthPeriod": period})
+    said = payer.ask(ehr.shoulder(), ehr.coverage("M-1", period={"start": ehr.day(days)}))
+    assert said["pa-needed"] == needed
+    if needed == "satisfied":
+        assert said["satisfied-pa-id"] == "OLD-7"
+        why = payer.http().get(f"/why/{said['coverage-assertion-id']}").json()
+        assert f"honoured until {ehr.day(0)}" in why["reason"]
 
 
 def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:

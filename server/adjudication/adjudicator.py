@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.adjudication import table
@@ -12,9 +12,11 @@ from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, payors
 from server.adjudication.orders import day_zero, order_key, service_code, side
-from server.policy.catalog import Catalog
+from server.adjudication.rulings import ruled
+from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
-from server.policy.request import Chart, Member
+from server.policy.exemptions import honoured, orderers, rules_for
+from server.policy.request import Chart, Member, Ruling
 from server.settings import Settings
 from server.store import Store, Transaction, assertions, authorizations, records
 from server.store import tables as stored
@@ -53,13 +55,15 @@ class Adjudicator:
         """
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member_key(coverage, patient, fhir_server)
-        member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id))
         seen = _with_patient(chart, patient)
+        asking = orderers(order, seen.resources)
+        ruled = self._ruled(tx, order, asking, seen, plan, now)
+        member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id), ruled)
         if self.governs(order):
             said = determine(order, member, seen, plan, now, hints=hints)
         else:
             said = table.determine(order, member, seen, plan, now)
-        return Judged(said, member, plan, order, member.order_key)
+        return Judged(said, member, plan, order, member.order_key, next(iter(asking), ""))
 
     def authorize(
         self,
@@ -116,11 +120,30 @@ class Adjudicator:
         if judged.determination.authorization:
             return judged.determination.authorization
         on = day_of_service(judged.order, day_zero(judged.order, now))
-        listed = on_file(tx, judged.member.key, judged.member.records)
-        good = (held for held in listed if good_for(held, judged.order, judged.order_key, on))
+        member = judged.member
+        listed = on_file(tx, member.key, member.records)
+        honours = (honoured(held, member.coverage, judged.plan) for held in listed)
+        good = (held for held in honours if held and good_for(held, judged.order, judged.order_key, on))
         return next((held.number for held in good), None)
 
-    def _member(self, tx: Transaction, key: str, coverage: Resource, order: str) -> Member:
+    def _ruled(
+        self,
+        tx: Transaction,
+        order: Resource,
+        asking: Sequence[str],
+        chart: Chart,
+        plan: Plan,
+        now: dt.datetime,
+    ) -> list[Ruling]:
+        """What was ruled on the orderer's earlier requests, where a rule of the plan looks at that."""
+        on = day_zero(order, now)
+        rules = rules_for(plan, order, chart.resources, on)
+        since = on - dt.timedelta(days=max((rule.window_days for rule in rules), default=0))
+        return ruled(tx, asking, since, on) if rules else []
+
+    def _member(
+        self, tx: Transaction, key: str, coverage: Resource, order: str, ruled: Sequence[Ruling]
+    ) -> Member:
         own = records.of_member(tx, key)
         known = self.settings.membership == "open" or any(
             record.get("resourceType") in ("Patient", "Coverage") for record in own
@@ -131,6 +154,7 @@ class Adjudicator:
             known=known,
             records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
+            rulings=ruled,
             order_key=order,
         )
 

@@ -18,7 +18,8 @@ class Judged:
     """One order line, judged.
 
     `order` is the ServiceRequest as judged; `order_key` says which order it is (contract: the assertion it
-    was told under, else member, service, side and planned day).
+    was told under, else member, service, side and planned day); `orderer` is the NPI of who ordered, "" where
+    it was not sent.
     """
 
     determination: Determination
@@ -26,3 +27,4 @@ class Judged:
     plan: Plan
     order: Mapping[str, Any]
     order_key: str
+    orderer: str = ""

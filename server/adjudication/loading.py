@@ -11,7 +11,8 @@ in particular.
 
     Patient, Coverage        a member (what MEMBERSHIP=registry asks for)
     Claim, ExplanationOfBenefit   bills: proof that a service was done; spends the authorization it quotes
-    ClaimResponse            an authorization of old (see `authorizations`)
+    ClaimResponse            a ruling of old: an authorization, ours or a previous payer's (`insurer`), or a
+                             denial; earns gold cards for who asked (see `server.policy.rulings`)
     Location                 a network site, miles away by the `location-distance` extension
     Group                    gold cards: practitioners (`member.entity.identifier`, NPI, `member.period`)
 """
@@ -30,6 +31,7 @@ from server.fhir import json
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.references import Entry, Resolver
 from server.fhir.structure import faults
+from server.policy.rulings import orderer_of
 from server.store import Store, Transaction, records
 
 Resource = dict[str, Any]
@@ -56,7 +58,8 @@ def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, i
     if strangers:
         raise InvalidRequest(*map(_unowned, strangers))
     for entry in entries:
-        records.put(tx, entry.resource, keys.get(id(entry)), now)
+        asked_by = orderer_of(entry.resource, holders.resolver) if _type(entry) == "ClaimResponse" else ""
+        records.put(tx, entry.resource, keys.get(id(entry)), now, orderer=asked_by)
     return dict(sorted(Counter(map(_type, entries)).items()))
 
 
@@ -71,14 +74,14 @@ class _Holders:
     """Coverages by the patient they cover, those of the file before those loaded earlier."""
 
     def __init__(self, tx: Transaction, entries: list[Entry]) -> None:
-        self._resolver = Resolver()
+        self.resolver = Resolver()
         names = {(_type(entry), entry.resource["id"]) for entry in entries}
         for entry in entries:
-            self._resolver.add(entry)
+            self.resolver.add(entry)
         for kind in ("Patient", "Coverage"):
             for known in records.of_kind(tx, kind):
                 if (kind, known["id"]) not in names:
-                    self._resolver.add(Entry(known))
+                    self.resolver.add(Entry(known))
 
     def key(self, entry: Entry) -> str | None:
         """The member key of whom a resource is about; None where nothing tells."""
@@ -86,13 +89,13 @@ class _Holders:
         if _type(entry) == "Coverage":
             return self._key_of(resource)
         for insurance in resource.get("insurance") or []:
-            coverage = self._resolver.resolve(insurance.get("coverage"), resource)
+            coverage = self.resolver.resolve(insurance.get("coverage"), resource)
             if coverage is not None and coverage["resourceType"] == "Coverage":
                 return self._key_of(coverage)
         patient = resource if _type(entry) == "Patient" else self._patient(resource)
         if patient is None:
             return None
-        coverages = self._resolver.of_type("Coverage")
+        coverages = self.resolver.of_type("Coverage")
         keys = (self._key_of(each) for each in coverages if self._patient(each) is patient)
         return next(keys, None) or _of_number(patient)
 
@@ -101,7 +104,7 @@ class _Holders:
 
     def _patient(self, resource: Resource) -> Resource | None:
         named = next((resource[name] for name in _ABOUT if name in resource), None)
-        return self._resolver.resolve(named, resource)
+        return self.resolver.resolve(named, resource)
 
 
 def _of_number(patient: Resource) -> str | None:

@@ -1,8 +1,9 @@
-"""Code systems that several packages read: the billed services and the diagnoses, under one name each."""
+"""Systems that several packages read: billed services, diagnoses, who is who; under one name each."""
 
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+NPI = "http://hl7.org/fhir/sid/us-npi"
 
 HCPCS_ALIASES = frozenset(
     {

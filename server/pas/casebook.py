@@ -44,6 +44,7 @@ class Standing:
     received: dt.datetime
     due: dt.datetime
     decided: dt.datetime | None
+    orderer: str = ""
 
     @classmethod
     def judged(
@@ -71,6 +72,7 @@ class Standing:
             received=since.received if since and running else now,
             due=due,
             decided=None if verdict.pended(reached) else now,
+            orderer=judged.orderer,
         )
 
     @classmethod
@@ -86,6 +88,7 @@ class Standing:
             received=row.received,
             due=row.due,
             decided=row.decided,
+            orderer=row.orderer,
         )
 
     def under(self, requested: Resource) -> Standing:
@@ -282,6 +285,7 @@ def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:
         received=line.received,
         due=line.due,
         decided=line.decided,
+        orderer=line.orderer,
     )
 
 

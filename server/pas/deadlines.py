@@ -7,14 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
-
-Resource = Mapping[str, Any]
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -63,11 +59,3 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
         bound_by = {None} if self.lines_of_business[line].exempt_from_states else {None, state or None}
         fitting = [c for c in self.clocks if c.line in (None, line) and c.state in bound_by]
         return min(clock.expedited if expedited else clock.standard for clock in fitting)
-
-
-def state_of(patient: Resource) -> str:
-    """The state of the first address that names one."""
-    listed = patient.get("address")
-    addresses = listed if isinstance(listed, list) else []
-    states = (one.get("state") for one in addresses if isinstance(one, dict))
-    return next((state.upper() for state in states if isinstance(state, str) and state), "")

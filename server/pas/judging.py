@@ -15,11 +15,12 @@ from server.fhir.extensions import extension, value
 from server.pas import change, decision, lines, prolonging
 from server.pas.case import tracking
 from server.pas.chart import LocalChart, local_chart
-from server.pas.deadlines import Deadlines, state_of
+from server.pas.deadlines import Deadlines
 from server.pas.intake import Submission
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
 from server.pas.verdict import Certifiable, Certified, Span, Verdict, due_by
+from server.policy.exemptions import state_of
 from server.policy.request import Chart
 from server.store import Transaction, authorizations
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from server.fhir.systems import CPT, HCPCS, ICD
-from server.policy.request import Authorization, Resource
+from server.fhir.systems import CPT, HCPCS, ICD, NPI
+from server.policy.request import Resource
 
 Json = dict[str, Any]
 
@@ -26,7 +26,6 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-NPI = "http://hl7.org/fhir/sid/us-npi"
 NUCC = "http://nucc.org/provider-taxonomy"
 POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 FINDING = f"{PAYER}/CodeSystem/mri-exam-finding"
@@ -132,7 +131,6 @@ class Draft:
     clinical: list[Resource] = field(default_factory=list)
     siblings: list[Resource] = field(default_factory=list)
     records: list[Resource] = field(default_factory=list)
-    authorizations: list[Authorization] = field(default_factory=list)
     forms: dict[int | None, Json] = field(default_factory=dict)
     injured: dt.date | None = None
 
@@ -597,7 +595,6 @@ def _authorization(fact: Fact, draft: Draft) -> Json:
     number = f"OLD-{len(draft.records) + 1}"
     start = draft.day_zero - dt.timedelta(days=fact.date or 0)
     end = start + AUTHORIZATION_SPAN
-    draft.authorizations.append(Authorization(number, fact.code, side, start, end))
     response: Json = {
         "resourceType": "ClaimResponse",
         "id": f"authorization-{len(draft.records) + 1}",

@@ -26,7 +26,8 @@ import msgspec
 from server.fhir import json
 from server.policy.case_facts import Draft, Fact, UnknownFact, apply
 from server.policy.determination import Decision, Determination, Theme
-from server.policy.request import Authorization, Chart, Member, Resource
+from server.policy.request import Chart, Member, Resource
+from server.policy.rulings import authorizations_of, rulings_of
 
 
 class CaseError(ValueError):
@@ -71,8 +72,7 @@ class Case:
     injured        the day of injury, where it is known (a claim's accident date)
     parties        Patient, Practitioner, PractitionerRole, Organizations the others refer to
     clinical       what the EHR has on the patient, answered forms among it
-    records        what only the payer holds: authorizations of old, network locations
-    authorizations those of `records` as the policy sees them
+    records        what only the payer holds: rulings of old, network locations
     """
 
     id: str
@@ -88,7 +88,6 @@ class Case:
     parties: tuple[Resource, ...]
     clinical: tuple[Resource, ...]
     records: tuple[Resource, ...]
-    authorizations: tuple[Authorization, ...]
 
     @property
     def now(self) -> dt.datetime:
@@ -101,7 +100,8 @@ class Case:
             key=str(self.coverage.get("subscriberId", self.id)),
             coverage=self.coverage,
             records=self.records,
-            authorizations=self.authorizations,
+            authorizations=authorizations_of(self.records),
+            rulings=rulings_of(self.records),
         )
 
     @property
@@ -163,7 +163,6 @@ def case_of(vignette: Vignette, day_zero: dt.date, payer: Resource) -> Case:
         parties=tuple(draft.parties),
         clinical=tuple(draft.clinical),
         records=tuple(draft.records),
-        authorizations=tuple(draft.authorizations),
     )
 
 

@@ -18,16 +18,19 @@ import msgspec
 
 from server.elm import Engine
 from server.fhir import json
-from server.fhir.systems import CPT, ICD
+from server.fhir.systems import CPT, ICD, NPI
 from server.policy.determination import Theme
 from server.policy.libraries import BASE, Libraries
 from server.policy.manifest import (
     AdviceFile,
     CatalogError,
     Cell,
+    Continuity,
     CriteriaFile,
     CriterionEntry,
+    ExemptionsFile,
     FormsFile,
+    GoldCardRule,
     GuidelineEntry,
     GuidelinesFile,
     ManagerFile,
@@ -182,6 +185,8 @@ class Plan:
     questionnaire_kind: str
     contact: str
     appeal: str
+    gold_card_rules: tuple[GoldCardRule, ...]
+    continuity: Continuity | None
     catalog: Catalog = field(repr=False, compare=False)
 
     def parameters(self, policy: Policy) -> dict[str, Any]:
@@ -240,6 +245,7 @@ class Catalog:
             for written in [read(path, PolicyFile)]
             if written.status == "active"
         )
+        self.exemptions = read(data / "exemptions.yaml", ExemptionsFile)
         managers = {m.name: m for m in map(_manager, sorted(data.glob("benefit-managers/*.yaml")))}
         self.plans: Mapping[str, Plan] = {
             plan.name: plan
@@ -261,6 +267,11 @@ class Catalog:
     def plan(self, name: str) -> Plan:
         """The plan of that name, else the default one: an unknown plan is never an error (contract)."""
         return self.plans.get(name) or self.plans[DEFAULT_PLAN]
+
+    def is_another_payer(self, identifier: str) -> bool:
+        """Whether an identifier names somebody else than this payer; nothing names nobody."""
+        own = {each["value"] for each in self.payer["identifier"]}
+        return bool(identifier) and identifier not in own
 
     def plan_of(self, coverage: Resource, payors: Sequence[Resource] = ()) -> Plan:
         """The value of `Coverage.class` of type plan, else a plan named by a payor's identifier."""
@@ -529,6 +540,12 @@ def _plan(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog) 
     written = read(path, PlanFile)
     if written.benefit_manager not in managers:
         raise CatalogError(f"{path.name}: there is no benefit manager {written.benefit_manager}")
+    rules, periods = catalog.exemptions.gold_card_rules, catalog.exemptions.continuity_of_care
+    unknown = [name for name in written.gold_card_rules if name not in rules]
+    if written.continuity_of_care and written.continuity_of_care not in periods:
+        unknown.append(written.continuity_of_care)
+    if unknown:
+        raise CatalogError(f"{path.name}: exemptions.yaml has no {', '.join(unknown)}")
     return Plan(
         name=written.name,
         title=written.title,
@@ -539,6 +556,8 @@ def _plan(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog) 
         questionnaire_kind=written.questionnaire,
         contact=written.contact,
         appeal=written.appeal,
+        gold_card_rules=tuple(rules[name] for name in written.gold_card_rules),
+        continuity=periods.get(written.continuity_of_care),
         catalog=catalog,
     )
 
@@ -549,7 +568,7 @@ def _payer(written: PayerFile) -> dict[str, Any]:
         "resourceType": "Organization",
         "id": written.id,
         "identifier": [
-            {"system": "http://hl7.org/fhir/sid/us-npi", "value": written.npi},
+            {"system": NPI, "value": written.npi},
             {"system": f"{BASE}/payer-id", "value": written.payer_id},
         ],
         "active": True,

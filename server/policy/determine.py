@@ -15,13 +15,13 @@ from server.fhir.dates import first_day
 from server.policy.advice import advice_on
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
-from server.policy.exemptions import gold_cards
+from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.line import line_of, planned_day
 from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
+from server.policy.rulings import SPAN
 from server.policy.words import criterion_of, reason_of
 
-SPAN = dt.timedelta(days=60)
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
 MOST_WHAT_IFS = 16
@@ -41,7 +41,7 @@ def determine(
     policy = plan.catalog.policy_for(order, planned or day_zero)
     if policy is None:
         return _unlocated(line, day_zero, planned, plan)
-    held = _authorization(member, line, planned or day_zero)
+    held = _authorization(member, line, planned or day_zero, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
     run = evaluated(policy, order, member, chart, plan, now, None if again else held)
     if again and run["Decision"].value != Decision.APPROVE:
@@ -66,10 +66,7 @@ def evaluated(
         data=readable(order, chart, member),
         parameters={
             **plan.parameters(policy),
-            "goldCards": [
-                *plan.gold_cards,
-                *gold_cards(member.records, first_day(order.get("authoredOn")) or now.date()),
-            ],
+            "goldCards": _exempt(policy, order, member, chart, plan, now),
             "Order": order,
             "Coverage": member.coverage,
             "memberKnown": member.known,
@@ -78,6 +75,18 @@ def evaluated(
         now=now,
         evidence=True,
     )
+
+
+def _exempt(
+    policy: Policy, order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime
+) -> list[str]:
+    """NPIs that need no authorization: listed by the plan, by the payer's records, or by their own record."""
+    on = first_day(order.get("authoredOn")) or now.date()
+    listed = [*plan.gold_cards, *gold_cards(member.records, on)]
+    own = [each for each in member.rulings if not plan.catalog.is_another_payer(each.payer)]
+    if own:
+        listed.extend(earned(rules_for(plan, order, chart.resources, on), own, policy.codes, on))
+    return listed
 
 
 def _beside(run: Run, order: Resource, plan: Plan, now: dt.datetime) -> Run:
@@ -115,7 +124,8 @@ def _told(
     theme = next((policy.criteria[i].theme for i in theme_order if policy.criteria[i].theme), None)
     theme = theme if said in (Decision.DENY, Decision.MORE_INFO) and not gate else None
     reserved = plan.reviewer_denies and said is Decision.DENY and not gate
-    start = planned or day_zero
+    held = held if said is Decision.APPROVE and gate in ("", "G-AUTH") else None
+    start = held.start if held else planned or day_zero
     expedited = order.get("priority") in URGENT
     return Determination(
         plan=plan.name,
@@ -132,7 +142,7 @@ def _told(
         unmet=unmet,
         unknown=unknown,
         theme=theme,
-        reason=reason_of(said, gate, criteria, policy, reserved, chart),
+        reason=_taken_over(held) or reason_of(said, gate, criteria, policy, reserved, chart),
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
         ways=_ways(run, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
@@ -141,11 +151,11 @@ def _told(
         else (),
         notes=tuple(chart.notes),
         recommended=said if reserved else None,
-        authorization=held.number if held and said is Decision.APPROVE and gate in ("", "G-AUTH") else None,
+        authorization=held.number if held else None,
         expedited=expedited,
         due_hours=EXPEDITED_HOURS if expedited else STANDARD_HOURS,
         valid_from=start if said is Decision.APPROVE else None,
-        valid_until=start + SPAN if said is Decision.APPROVE else None,
+        valid_until=(held.end if held else start + SPAN) if said is Decision.APPROVE else None,
         units=max(1, int(line.quantity)),
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,
@@ -232,9 +242,21 @@ def _unlocated(line: Line, day_zero: dt.date, planned: dt.date | None, plan: Pla
     )
 
 
-def _authorization(member: Member, line: Line, on: dt.date) -> Authorization | None:
+def _taken_over(held: Authorization | None) -> str:
+    if held is None or not held.issuer:
+        return ""
+    return (
+        "The member's previous payer had authorized this service; that is honoured until "
+        f"{held.end.isoformat()} (continuity of care)."
+    )
+
+
+def _authorization(member: Member, line: Line, on: dt.date, plan: Plan) -> Authorization | None:
     """The authorization on file for the same order, or for the same service and side on that day."""
-    for each in member.authorizations:
+    for held in member.authorizations:
+        each = honoured(held, member.coverage, plan)
+        if each is None:
+            continue
         same_order = bool(each.order_key) and each.order_key == member.order_key
         same_service = each.code == line.code and each.side == line.side
         if not each.used and each.start <= on <= each.end and (same_order or same_service):

@@ -57,6 +57,7 @@ def _lines(catalog: Catalog) -> Iterator[str]:
         yield from _policy(policy, _shared_names(catalog), set(catalog.engine.defines(policy.library)))
     yield from _managers(catalog)
     yield from _plans(catalog)
+    yield from _exemptions(catalog)
     yield from _sources(catalog)
 
 
@@ -157,15 +158,63 @@ def _plans(catalog: Catalog) -> Iterator[str]:
     yield "## Plans"
     yield ""
     yield from _table(
-        ("Plan", "Benefit manager", "Imaging needs authorization", "Who may deny for clinical reasons"),
+        (
+            "Plan",
+            "Benefit manager",
+            "Imaging needs authorization",
+            "Who may deny for clinical reasons",
+            "Gold cards",
+            "Gold cards earned by the rule of",
+            "Honours a previous payer for",
+        ),
         (
             (
                 f"{plan.title} (`{plan.name}`)",
                 plan.benefit_manager.title,
                 "yes" if plan.imaging_needs_authorization else "no",
                 "a reviewer" if plan.reviewer_denies else "the rules",
+                " ".join(plan.gold_cards),
+                ", ".join(rule.title for rule in plan.gold_card_rules),
+                f"{plan.continuity.days} days" if plan.continuity else "",
             )
             for plan in catalog.plans.values()
+        ),
+    )
+
+
+def _exemptions(catalog: Catalog) -> Iterator[str]:
+    yield ""
+    yield "## Exemptions and continuity of care"
+    yield ""
+    yield "A clinician earns a gold card by earlier requests for the services of one policy: enough of them,"
+    yield "decided in the days before the order, were approved. Lists that the payer loads add to it; an"
+    yield "empty one exempts nobody."
+    yield ""
+    yield from _table(
+        ("Gold card rule", "Members of", "Approved", "Of at least", "In", "From", "Until", "Mark", "Source"),
+        (
+            (
+                rule.title,
+                " ".join(rule.states) or "every state",
+                f"{rule.approval_rate} %",
+                f"{rule.minimum_requests} requests",
+                f"{rule.window_days} days",
+                rule.effective.start.isoformat(),
+                rule.effective.end.isoformat() if rule.effective.end else "",
+                rule.mark,
+                rule.source,
+            )
+            for rule in catalog.exemptions.gold_card_rules.values()
+        ),
+    )
+    yield ""
+    yield "What a previous payer had authorized when a coverage began is honoured for the first days of it."
+    yield ""
+    yield from _table(
+        ("Continuity of care", "Days", "Mark", "Source"),
+        (
+            (name, str(period.days), period.mark, period.source)
+            for name, period in catalog.exemptions.continuity_of_care.items()
         ),
     )
 

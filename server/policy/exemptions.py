@@ -1,27 +1,102 @@
-"""Who is exempt from prior authorization by the payer's own records: gold cards.
+"""Who is spared prior authorization by the payer's own records: gold cards, listed and earned, and what a
+previous payer had authorized.
 
 A gold card list is a `Group` of practitioners (`type` practitioner, `actual` true) that the payer loads. A
 member of it is named by NPI and exempt within its `period`. A list without members exempts nobody.
+
+A card is earned by a rule of the plan (`GoldCardRule`): enough of enough requests approved, in a window of
+days that ends on the eve of the order. What is ruled on a day never changes what another order of that day
+is told.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from server.fhir.dates import first_day, last_day
-from server.policy.request import Resource
+from server.fhir.references import type_and_id
+from server.fhir.systems import NPI
+from server.policy.manifest import GoldCardRule
+from server.policy.request import Authorization, Resource, Ruling
 
-NPI = "http://hl7.org/fhir/sid/us-npi"
+if TYPE_CHECKING:
+    from server.policy.catalog import Plan
 
 
 def gold_cards(records: Iterable[Resource], on: dt.date) -> Iterator[str]:
-    """The NPIs that are exempt on that day."""
+    """The NPIs that are exempt on that day by a list."""
     for record in records:
         if record.get("resourceType") == "Group" and record.get("type") == "practitioner":
             members = record.get("member", ()) if record.get("active", True) else ()
             yield from (npi for each in members if (npi := _npi(each)) and _holds(each, on))
+
+
+def earned(
+    rules: Iterable[GoldCardRule], rulings: Iterable[Ruling], codes: Collection[str], on: dt.date
+) -> Iterator[str]:
+    """The NPIs that are exempt on that day by their record with these services, under any of the rules."""
+    by_orderer: dict[str, list[Ruling]] = defaultdict(list)
+    for ruling in rulings:
+        if ruling.code in codes:
+            by_orderer[ruling.orderer].append(ruling)
+    for rule in rules:
+        first = on - dt.timedelta(days=rule.window_days)
+        for orderer, listed in by_orderer.items():
+            approved = [ruling.approved for ruling in listed if first <= ruling.day < on]
+            if len(approved) >= rule.minimum_requests and (
+                sum(approved) * 100 >= rule.approval_rate * len(approved)
+            ):
+                yield orderer
+
+
+def rules_for(plan: Plan, order: Resource, resources: Iterable[Resource], on: dt.date) -> list[GoldCardRule]:
+    """The rules of the plan by which a card may be earned on that day in the member's state."""
+    state = state_of(_meant(order.get("subject") or {}, resources))
+    return [
+        rule
+        for rule in plan.gold_card_rules
+        if rule.effective.holds(on) and (not rule.states or state in rule.states)
+    ]
+
+
+def state_of(patient: Resource) -> str:
+    """The state of the first address that names one; "" where none does."""
+    listed = patient.get("address")
+    addresses = listed if isinstance(listed, list) else []
+    states = (one.get("state") for one in addresses if isinstance(one, dict))
+    return next((state.upper() for state in states if isinstance(state, str) and state), "")
+
+
+def orderers(order: Resource, resources: Iterable[Resource]) -> list[str]:
+    """The NPIs of the clinician who orders: the requester, or the practitioner in its role."""
+    listed = list(resources)
+    requester = order.get("requester") or {}
+    found = _meant(requester, listed)
+    person = _meant(found.get("practitioner") or {}, listed) if "practitioner" in found else found
+    own = person.get("identifier") or [] if person.get("resourceType") == "Practitioner" else []
+    identifiers = [requester.get("identifier"), *own]
+    named = (each for each in identifiers if isinstance(each, dict) and each.get("system") == NPI)
+    return [str(each["value"]) for each in named if each.get("value")]
+
+
+def honoured(held: Authorization, coverage: Resource, plan: Plan) -> Authorization | None:
+    """The authorization as this payer honours it: its own as it is; a previous payer's for the first days of
+    the coverage that the plan states, if it was good on the day the coverage began. None where it is not."""
+    if not plan.catalog.is_another_payer(held.issuer):
+        return replace(held, issuer="") if held.issuer else held
+    begun = first_day((coverage.get("period") or {}).get("start"))
+    if plan.continuity is None or begun is None or not held.start <= begun <= held.end:
+        return None
+    return replace(held, start=begun, end=begun + dt.timedelta(days=plan.continuity.days - 1))
+
+
+def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
+    named = type_and_id(reference)
+    return next((each for each in resources if (each.get("resourceType"), each.get("id")) == named), {})
 
 
 def _npi(member: Resource) -> str:

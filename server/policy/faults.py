@@ -3,11 +3,13 @@
 `Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
 guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
 indication that no rule tests, codes that no list has, value sets that nothing reads, codes of two policies
-that nothing tells apart. Each fault is one sentence that names the policy and what to mend.
+that nothing tells apart, exemptions that exempt nobody or that no plan names. Each fault is one sentence that
+names the policy and what to mend.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -37,6 +39,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
     yield from _own_codes(catalog)
     yield from _unread_value_sets(catalog)
     yield from _overlaps(catalog)
+    yield from _exemptions(catalog)
 
 
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
@@ -146,6 +149,39 @@ def _overlaps(catalog: Catalog) -> Iterator[str]:
         if shared and together and one.sites & other.sites:
             codes = ", ".join(sorted(shared))
             yield f"{one.id} and {other.id} share {codes} and a body site: the site cannot tell them apart"
+
+
+def _exemptions(catalog: Catalog) -> Iterator[str]:
+    """Gold cards of nobody, rules that nobody or everybody would meet, and rules that no plan names."""
+    for plan in catalog.plans.values():
+        for npi in plan.gold_cards:
+            if not _is_npi(npi):
+                yield f"{plan.name}: gold card {npi} is no NPI: its check digit is wrong"
+    written = catalog.exemptions
+    for name, rule in written.gold_card_rules.items():
+        place = f"exemptions: gold card rule {name}"
+        if not 0 < rule.approval_rate <= 100:
+            yield f"{place}: an approval rate of {rule.approval_rate} per cent"
+        if rule.minimum_requests < 1 or rule.window_days < 1:
+            yield f"{place}: {rule.minimum_requests} requests in {rule.window_days} days are earned by nobody"
+        for state in rule.states:
+            if not re.fullmatch("[A-Z]{2}", state):
+                yield f"{place}: {state} is no state's code of two letters"
+        if all(rule not in plan.gold_card_rules for plan in catalog.plans.values()):
+            yield f"{place}: no plan names it"
+    for name, period in written.continuity_of_care.items():
+        if period.days < 1:
+            yield f"exemptions: continuity of care {name} lasts {period.days} days"
+        if all(period is not plan.continuity for plan in catalog.plans.values()):
+            yield f"exemptions: continuity of care {name}: no plan names it"
+
+
+def _is_npi(text: str) -> bool:
+    """Ten digits of which the last is the Luhn check digit of 80840 and the others (45 CFR 162.406)."""
+    if not re.fullmatch("[0-9]{10}", text):
+        return False
+    digits = [int(digit) for digit in reversed(f"80840{text}")]
+    return sum(digits[0::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
 
 
 def _link_ids(node: Mapping[str, Any]) -> Iterator[str]:

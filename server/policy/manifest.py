@@ -58,8 +58,49 @@ class ManagerFile(Written, frozen=True):
     joints_only: dict[str, Cell] = {}
 
 
+class Effective(Written, frozen=True):
+    """The days that something is in force, both included; without an end it still is."""
+
+    start: dt.date
+    end: dt.date | None = None
+
+    def holds(self, on: dt.date) -> bool:
+        return self.start <= on and (self.end is None or on <= self.end)
+
+
+class GoldCardRule(Written, frozen=True):
+    """Whoever had so many per cent of at least so many requests approved, decided in so many days before the
+    order, needs no authorization; `states` are the members' (USPS codes), none named meaning all. Requests
+    count for the services of the policy that governs the order."""
+
+    title: str
+    states: tuple[str, ...]
+    approval_rate: int
+    minimum_requests: int
+    window_days: int
+    effective: Effective
+    mark: Mark
+    source: str = ""
+
+
+class Continuity(Written, frozen=True):
+    """For so many days from the start of a coverage, what a previous payer had authorized is honoured."""
+
+    days: int
+    mark: Mark
+    source: str = ""
+
+
+class ExemptionsFile(Written, frozen=True):
+    """exemptions.yaml: rules that plans name."""
+
+    gold_card_rules: dict[str, GoldCardRule]
+    continuity_of_care: dict[str, Continuity]
+
+
 class PlanFile(Written, frozen=True):
-    """plans/*.yaml: a product of the payer."""
+    """plans/*.yaml: a product of the payer. `gold_card_rules` and `continuity_of_care` name rules of
+    exemptions.yaml."""
 
     name: str
     title: str
@@ -70,6 +111,8 @@ class PlanFile(Written, frozen=True):
     questionnaire: Literal["standard", "adaptive"]
     contact: str
     appeal: str
+    gold_card_rules: tuple[str, ...] = ()
+    continuity_of_care: str = ""
 
 
 class ServiceGroup(Written, frozen=True):
@@ -156,13 +199,6 @@ class AdviceFile(Written, frozen=True):
     library: str
     notes: dict[str, NoteEntry]
     criteria: dict[str, ObstacleEntry]
-
-
-class Effective(Written, frozen=True):
-    """The days a version is in force, both included; without an end it still is."""
-
-    start: dt.date
-    end: dt.date | None = None
 
 
 class PolicyFile(Written, frozen=True):

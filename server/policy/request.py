@@ -24,7 +24,8 @@ Resource = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """An authorization this payer issued or took over: what it covers and whether it is spent."""
+    """An authorization this payer issued or may take over: what it covers and whether it is spent. `issuer`
+    identifies the payer that issued it, where a record names one."""
 
     number: str
     code: str
@@ -33,6 +34,19 @@ class Authorization:
     end: dt.date
     used: bool = False
     order_key: str = ""
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A request that was approved or denied, by the NPI of the clinician who asked; `payer` as `issuer`
+    above."""
+
+    orderer: str
+    code: str
+    day: dt.date
+    approved: bool
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,8 @@ class Member:
     coverage        the FHIR Coverage as the client sent it
     known           False where the registry has no such member
     records         the payer's own FHIR records: claims history, network Locations with distance
-    authorizations  the payer's own authorizations for this member
+    authorizations  the payer's own authorizations for this member, and those of a previous payer on record
+    rulings         what was ruled before on requests of the clinician who orders now, whoever the member
     order_key       identifies this order, so that an authorization for the same order is found again
     """
 
@@ -52,6 +67,7 @@ class Member:
     known: bool = True
     records: Sequence[Resource] = ()
     authorizations: Sequence[Authorization] = ()
+    rulings: Sequence[Ruling] = ()
     order_key: str = ""
 
 

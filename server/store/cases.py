@@ -132,6 +132,21 @@ def identifiers(tx: Transaction, case_id: str) -> Sequence[PaIdentifier]:
     return tx.scalars(asked.order_by(PaIdentifier.kind, PaIdentifier.system, PaIdentifier.value)).all()
 
 
+def decided_for(tx: Transaction, orderers: Sequence[str], start: datetime, end: datetime) -> Sequence[PaItem]:
+    """The lines of cases that hold which were decided in [start, end) for these orderers (NPI)."""
+    asked = (
+        select(PaItem)
+        .join(PaCase, PaCase.id == PaItem.case_id)
+        .where(
+            PaItem.orderer.in_(orderers),
+            PaItem.decided >= start,
+            PaItem.decided < end,
+            PaCase.replaced_by.is_(None),
+        )
+    )
+    return tx.scalars(asked.order_by(PaItem.decided, PaItem.case_id, PaItem.sequence)).all()
+
+
 def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
     """The lines of cases that hold which are not decided though their time is up."""
     asked = (

@@ -11,11 +11,17 @@ from server.store.tables import PayerRecord
 
 
 def put(
-    tx: Transaction, resource: dict[str, Any], member_key: str | None, now: datetime, kind: str | None = None
+    tx: Transaction,
+    resource: dict[str, Any],
+    member_key: str | None,
+    now: datetime,
+    kind: str | None = None,
+    orderer: str = "",
 ) -> None:
     """Adds a resource, or replaces the one of the same kind and id, so that a file can be loaded again.
 
-    `kind` is the resource type unless the caller tells resources of one type apart.
+    `kind` is the resource type unless the caller tells resources of one type apart; `orderer` the NPI by whom
+    a ruling is found again.
     """
     kind = kind or resource["resourceType"]
     asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
@@ -23,11 +29,17 @@ def put(
     if known is None:
         tx.add(
             PayerRecord(
-                kind=kind, resource_id=resource["id"], member_key=member_key, resource=resource, loaded=now
+                kind=kind,
+                resource_id=resource["id"],
+                member_key=member_key,
+                resource=resource,
+                loaded=now,
+                orderer=orderer,
             )
         )
     else:
         known.resource, known.member_key, known.loaded = resource, member_key, now
+        known.orderer = orderer
     tx.flush()
 
 
@@ -43,6 +55,18 @@ def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
     """Every resource of these kinds: network locations, gold cards, members."""
     asked = select(PayerRecord).where(PayerRecord.kind.in_(kinds))
     return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
+
+
+def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
+    """The rulings of old on what these clinicians asked for, and the Claims that they answer, in which a
+    ruling may have its service."""
+    asked = select(PayerRecord).where(PayerRecord.orderer.in_(orderers), PayerRecord.kind == "ClaimResponse")
+    rulings = tx.scalars(asked.order_by(PayerRecord.id)).all()
+    answered = {
+        str((row.resource.get("request") or {}).get("reference")).rpartition("/")[2] for row in rulings
+    }
+    claims = select(PayerRecord).where(PayerRecord.kind == "Claim", PayerRecord.resource_id.in_(answered))
+    return _resources([*rulings, *(tx.scalars(claims.order_by(PayerRecord.id)).all() if rulings else ())])
 
 
 def _resources(rows: Sequence[PayerRecord]) -> list[dict[str, Any]]:

@@ -149,10 +149,13 @@ class PaIdentifier(Table):
 
 class PaItem(Table):
     """One line of a case, what was decided about it, and its decision clock: received, by when it is due,
-    when it was decided."""
+    when it was decided. `orderer` is the NPI of who ordered, "" where it was not sent."""
 
     __tablename__ = "pa_item"
-    __table_args__ = (Index("pa_item_order", "order_key"),)
+    __table_args__ = (
+        Index("pa_item_order", "order_key"),
+        Index("pa_item_orderer", "orderer", "decided"),
+    )
 
     case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
@@ -168,6 +171,7 @@ class PaItem(Table):
     received: Mapped[datetime]
     due: Mapped[datetime]
     decided: Mapped[datetime | None] = mapped_column(default=None)
+    orderer: Mapped[str] = mapped_column(default="", server_default="")
     authorization_number: Mapped[str | None] = mapped_column(ForeignKey("authorization.number"), default=None)
 
 
@@ -292,12 +296,13 @@ class Exchange(Table):
 
 class PayerRecord(Table):
     """A resource of the payer's own: member, claim of old, authorization of old, network location, gold
-    card."""
+    card. `orderer` is the NPI of who asked for what a ruling of old is about."""
 
     __tablename__ = "payer_record"
     __table_args__ = (
         UniqueConstraint("kind", "resource_id", name="payer_record_resource"),
         Index("payer_record_member", "member_key", "kind"),
+        Index("payer_record_orderer", "orderer", "kind"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
@@ -306,6 +311,7 @@ class PayerRecord(Table):
     member_key: Mapped[str | None]
     resource: Mapped[JsonObject]
     loaded: Mapped[datetime]
+    orderer: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Card(Table):

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from server.adjudication.authorizations import good_for, of_records
+from server.adjudication.authorizations import good_for
 from server.policy.request import Authorization
+from server.policy.rulings import authorizations_of
 from tests.adjudication.test_orders import order
 
 DAY = dt.date(2026, 11, 20)
@@ -51,29 +52,29 @@ def test_outside_its_span_or_spent_it_is_good_for_nothing() -> None:
 
 
 def test_an_authorization_of_old_is_read_from_the_payers_record() -> None:
-    (held,) = of_records([record()])
+    (held,) = authorizations_of([record()])
     assert held == Authorization("OLD-1", "73221", "RT", dt.date(2026, 11, 1), dt.date(2026, 12, 31))
 
 
 def test_its_period_counts_where_it_states_one() -> None:
-    (held,) = of_records([record(preAuthPeriod={"start": "2026-11-05", "end": "2026-11-30"})])
+    (held,) = authorizations_of([record(preAuthPeriod={"start": "2026-11-05", "end": "2026-11-30"})])
     assert (held.start, held.end) == (dt.date(2026, 11, 5), dt.date(2026, 11, 30))
 
 
 def test_its_service_may_stand_in_the_claim_it_answers() -> None:
     claim = {"resourceType": "Claim", "id": "c", "use": "preauthorization", "item": record()["addItem"]}
-    (held,) = of_records([record(addItem=[], request={"reference": "Claim/c"}), claim])
+    (held,) = authorizations_of([record(addItem=[], request={"reference": "Claim/c"}), claim])
     assert (held.code, held.side) == ("73221", "RT")
 
 
 def test_a_bill_that_quotes_the_number_spends_it() -> None:
     bill = {"resourceType": "Claim", "id": "b", "use": "claim", "insurance": [{"preAuthRef": ["OLD-1"]}]}
-    assert of_records([record(), bill])[0].used
+    assert authorizations_of([record(), bill])[0].used
 
 
 @pytest.mark.parametrize("lacking", ["preAuthRef", "addItem", "created"])
 def test_half_a_record_is_none(lacking: str) -> None:
-    assert of_records([{name: content for name, content in record().items() if name != lacking}]) == []
+    assert authorizations_of([{name: content for name, content in record().items() if name != lacking}]) == []
 
 
 def test_a_denial_on_file_grants_nothing() -> None:
@@ -82,4 +83,4 @@ def test_a_denial_on_file_grants_nothing() -> None:
     action = {"url": f"{base}/extension-reviewActionCode", "valueCodeableConcept": {"coding": [coding]}}
     review = {"url": f"{base}/extension-reviewAction", "extension": [action]}
     item = {**record()["addItem"][0], "adjudication": [{"extension": [review]}]}
-    assert of_records([record(addItem=[item])]) == []
+    assert authorizations_of([record(addItem=[item])]) == []

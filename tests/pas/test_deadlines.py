@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from server.app import the_catalog
-from server.pas.deadlines import Clock, Deadlines, Line, state_of
+from server.pas.deadlines import Clock, Deadlines, Line
+from server.policy.exemptions import state_of
 from server.store import cases
 from tests.pas import builders as a
 from tests.pas.conftest import Payer

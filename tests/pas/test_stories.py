@@ -1,5 +1,8 @@
 """Prior authorization as a clinic meets it, in both guide versions."""
 
+import datetime as dt
+
+from server.adjudication.rulings import ruled
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
@@ -87,6 +90,30 @@ def test_lines_of_one_request_are_decided_one_by_one(payer: Payer) -> None:
 
     assert answer.actions == ["A4", "A1"]
     assert [item["itemSequence"] for item in answer.items] == [1, 2]
+
+
+def test_what_was_approved_or_denied_is_on_record_for_who_ordered(payer: Payer) -> None:
+    """Gold cards are earned by it. What waits for information says nothing, nor does a lapsed coverage."""
+    doctor = {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1457362880"}
+    ordered = a.order(requester={"type": "Practitioner", "identifier": doctor})
+    short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    lapsed = a.coverage(subscriberId="M-LATE", period={"end": "2026-06-30"})
+    for chart, coverage in (
+        ([], a.coverage(subscriberId="M-ASKED")),
+        (charts.meets_every_criterion(), a.coverage(subscriberId="M-MET")),
+        (short, a.coverage(subscriberId="M-SHORT")),
+        (charts.meets_every_criterion(), lapsed),
+    ):
+        payer.submit(a.request(*chart, order=ordered, coverage=coverage))
+    store, today = payer.app.state.services.store, payer.app.state.services.clock().date()
+    with store.reading() as tx:
+        told = ruled(tx, [doctor["value"]], today, today + dt.timedelta(days=1))
+        nobody = ruled(tx, [doctor["value"]], today - dt.timedelta(days=1), today)
+    assert {(each.code, each.day, each.approved) for each in told} == {
+        ("73221", today, True),
+        ("73221", today, False),
+    }
+    assert nobody == [], "the window ends on the eve"
 
 
 def test_a_dry_run_says_what_would_be_and_leaves_no_trace(payer: Payer) -> None:

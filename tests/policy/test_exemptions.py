@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from server.fhir.systems import CPT, ICD
+from server.app import the_catalog
+from server.fhir.systems import CPT, ICD, NPI
 from server.policy.catalog import Catalog
 from server.policy.determination import Determination
 from server.policy.determine import determine
-from server.policy.exemptions import gold_cards
-from server.policy.request import Chart, Member
+from server.policy.exemptions import earned, gold_cards, orderers
+from server.policy.manifest import Effective, GoldCardRule
+from server.policy.request import Chart, Member, Ruling
 
 ROOT = Path(__file__).parents[2]
 DAY = dt.date(2026, 6, 15)
-NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 def listed(*members: dict[str, Any], active: bool = True) -> dict[str, Any]:
@@ -50,6 +52,86 @@ def test_a_card_holds_within_its_period_both_days_included() -> None:
 def test_a_withdrawn_card_or_list_exempts_nobody() -> None:
     assert list(gold_cards([listed(card("1111111112", inactive=True))], DAY)) == []
     assert list(gold_cards([listed(card("1111111112"), active=False)], DAY)) == []
+
+
+RULE = GoldCardRule(
+    title="Ninety of a hundred",
+    states=("TX",),
+    approval_rate=90,
+    minimum_requests=10,
+    window_days=30,
+    effective=Effective(start=DAY),
+    mark="D",
+)
+
+
+def ruled(approved: int, denied: int, *, npi: str = "1111111112", code: str = "72148") -> list[Ruling]:
+    """So many rulings, all of yesterday."""
+    verdicts = [True] * approved + [False] * denied
+    return [Ruling(npi, code, DAY - dt.timedelta(days=1), verdict) for verdict in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("rulings", "exempt"),
+    [
+        (ruled(9, 1), True),
+        (ruled(8, 1), False),
+        (ruled(89, 11), False),
+        (ruled(9, 0) + ruled(1, 0, code="70551"), False),
+        (ruled(9, 0) + ruled(1, 0, npi="1222222223"), False),
+        ([], False),
+    ],
+    ids=["just enough", "too few", "too many denied", "another service", "another clinician", "nothing"],
+)
+def test_a_card_is_earned_by_enough_of_enough_requests(rulings: list[Ruling], exempt: bool) -> None:
+    assert list(earned([RULE], rulings, {"72148"}, DAY)) == (["1111111112"] if exempt else [])
+
+
+@pytest.mark.parametrize(("before", "counts"), [(0, False), (1, True), (30, True), (31, False)])
+def test_what_is_ruled_in_the_window_counts_and_the_day_itself_does_not(before: int, counts: bool) -> None:
+    at_the_edge = Ruling("1111111112", "72148", DAY - dt.timedelta(days=before), approved=True)
+    assert bool(list(earned([RULE], [*ruled(9, 0), at_the_edge], {"72148"}, DAY))) == counts
+
+
+def told(catalog: Catalog, rulings: list[Ruling], state: str, plan: str = "evicore") -> str:
+    """The gate by which an order of a physician for a member of that state is exempt, or nothing."""
+    order = {
+        "resourceType": "ServiceRequest",
+        "id": "order",
+        "subject": {"reference": "Patient/p"},
+        "code": {"coding": [{"system": CPT, "code": "72148"}]},
+        "reasonCode": [{"coding": [{"system": ICD, "code": "M54.16"}]}],
+        "authoredOn": DAY.isoformat(),
+        "requester": {"reference": "PractitionerRole/r"},
+    }
+    role = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/d"}}
+    doctor = {
+        "resourceType": "Practitioner",
+        "id": "d",
+        "identifier": [{"system": NPI, "value": "1111111112"}],
+    }
+    parent = {"resourceType": "Patient", "id": "parent", "address": [{"state": "TX"}]}
+    patient = {"resourceType": "Patient", "id": "p", "address": [{"city": "Springfield"}, {"state": state}]}
+    member = Member("M", {"resourceType": "Coverage", "status": "active"}, rulings=rulings)
+    now = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+    chart = Chart([parent, patient, role, doctor])
+    assert orderers(order, chart.resources) == ["1111111112"]
+    return determine(order, member, chart, catalog.plan(plan), now, hints=False).gate
+
+
+def test_the_members_state_and_the_plan_say_which_rule_holds() -> None:
+    catalog = the_catalog()
+    assert told(catalog, ruled(5, 0), "TX") == "G-GOLD"
+    assert told(catalog, ruled(5, 0), "WV") == "", "West Virginia asks for thirty requests"
+    assert told(catalog, ruled(5, 0), "IL") == ""
+    assert told(catalog, ruled(5, 0, code="73721"), "TX") == ""
+
+
+def test_what_another_payer_ruled_earns_nothing_here() -> None:
+    elsewhere = [replace(each, payer="OTHER") for each in ruled(5, 0)]
+    here = [replace(each, payer="EXAMPLE") for each in ruled(5, 0)]
+    assert told(the_catalog(), elsewhere, "TX") == ""
+    assert told(the_catalog(), here, "TX") == "G-GOLD"
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,16 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         data / "cql/policies/mri-knee.yaml",
         lambda content: content["indications"].update({"SH-IMM.1": "OURS"}),
     )
+    change(data / "cql/plans/nia.yaml", lambda content: content.update({"gold-cards": ["1888888885"]}))
+
+    def exemptions(content: Any) -> None:
+        content["gold-card-rules"]["WV"].update(
+            {"approval-rate": 101, "window-days": 0, "states": ["W. Va."]}
+        )
+        content["gold-card-rules"]["OH"] = dict(content["gold-card-rules"]["TX"], title="Ohio")
+        content["continuity-of-care"]["industry"]["days"] = 0
+
+    change(data / "cql/exemptions.yaml", exemptions)
     unread = json.loads((data / "cql/valuesets/fever.json").read_text(encoding="utf-8"))
     unread.update(id="toes", url="https://payer.example/ValueSet/toes")
     unread["expansion"]["contains"].append(
@@ -132,6 +142,12 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "mri-knee: MRIKneePrefill never tests the indication SH-IMM.1",
         "criteria: no policy defines TOES",
         "advice: ADV-PT orders 97999, which is not in the list of services",
+        "nia: gold card 1888888885 is no NPI",
+        "gold card rule WV: an approval rate of 101 per cent",
+        "gold card rule WV: 30 requests in 0 days are earned by nobody",
+        "gold card rule WV: W. Va. is no state's code of two letters",
+        "gold card rule OH: no plan names it",
+        "continuity of care industry lasts 0 days",
         "valuesets/toes.json: nothing reads it",
         "toes: toes is no code of https://payer.example/CodeSystem/mri-answer",
     ):
@@ -152,6 +168,16 @@ def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
     checked = run("check", data)
     assert checked.exit_code == 1
     assert "has no ACR-TOE" in checked.output
+
+
+def test_a_plan_names_rules_that_are_there(data: Path) -> None:
+    change(
+        data / "cql/plans/nia.yaml",
+        lambda content: content.update({"gold-card-rules": ["OH"], "continuity-of-care": "forever"}),
+    )
+    checked = run("check", data)
+    assert checked.exit_code == 1
+    assert "nia.yaml: exemptions.yaml has no OH, forever" in checked.output
 
 
 def test_diff_shows_whose_outcome_changes(data: Path, cases: Path) -> None:
