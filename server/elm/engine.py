@@ -25,7 +25,7 @@ import server.elm.operators  # noqa: F401  (both fill the compiler's tables)
 from server.elm.chart import Chart
 from server.elm.compiler import UNSET, Body, CompiledDefinition, Compiler, Frame, Observer, Scope
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
-from server.elm.evidence import Evidence, Leaves, Missing, TracedList, summary
+from server.elm.evidence import Evidence, Missing, TracedList, Unfolded
 from server.elm.explain import Step, observe
 from server.elm.library import Definition, Library, Node, Program
 from server.elm.linking import dependents, reached, with_included
@@ -43,18 +43,20 @@ _SLICE: Final = 20_000
 class Result:
     """What a define came to."""
 
-    __slots__ = ("_known", "_log", "_summary", "value")
+    __slots__ = ("_evidence", "_log", "_unfolded", "value")
 
-    def __init__(self, value: Any, log: list[Any], known: dict[int, Leaves]) -> None:
+    def __init__(self, value: Any, log: list[Any], unfolded: Unfolded) -> None:
         self.value = list(value) if type(value) is TracedList else value
         self._log = log
-        self._known = known
-        self._summary: tuple[tuple[Evidence, ...], tuple[Missing, ...]] | None = None
+        self._unfolded = unfolded
+        self._evidence: tuple[Evidence, ...] | None = None
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """The resources that decided the value, with the elements read in them; empty unless asked for."""
-        return self._unfolded()[0]
+        if self._evidence is None:
+            self._evidence = self._unfolded.evidence(self._log)
+        return self._evidence
 
     @property
     def missing(self) -> tuple[Missing, ...]:
@@ -62,15 +64,10 @@ class Result:
 
         An element that is absent in what made a value true says nothing. Empty unless evidence was asked for.
         """
-        missing = self._unfolded()[1]
+        missing = self._unfolded.missing(self._log)
         if self.value is None or self.value is False or self.value == []:
             return missing
         return tuple(each for each in missing if each.kind == "resource")
-
-    def _unfolded(self) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
-        if self._summary is None:
-            self._summary = summary(self._log, self._known)
-        return self._summary
 
     def __repr__(self) -> str:
         return f"Result({self.value!r})"
@@ -251,7 +248,7 @@ class Run:
         size = len(engine._program.definitions)
         self.memo: list[Any] = [UNSET] * size
         self.logs: list[list[Any]] = [[]] * size
-        self._unfolded: dict[int, Leaves] = {}
+        self._unfolded = Unfolded()
         self._manner = manner
         self._base: Run | None = None
         self._own: frozenset[int] = frozenset()

@@ -9,13 +9,13 @@ While a traced evaluation runs, expressions append entries to a log, and the one
     Only(entries)             of these entries only what is missing counts
     [entry, …]                the entries of another expression, shared, not copied
 
-Referring to an expression costs one entry however much decided it; `summary` unfolds a log when someone reads
-it.
+Referring to an expression costs one entry however much decided it; `Unfolded` unfolds a log when someone
+reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -120,108 +120,106 @@ def reason(item: Any, otherwise: Any) -> Any:
 Leaves = dict[tuple[Any, ...], Any]
 
 
-def summary(
-    log: list[Any], known: dict[int, Leaves] | None = None
-) -> tuple[tuple[Evidence, ...], tuple[Missing, ...]]:
-    """A log unfolded: resources by first mention with the paths read in them, and what is missing.
+class Unfolded:
+    """What parts of the logs of one evaluation unfold to, for logs share parts; and resources' names."""
 
-    `known` remembers what parts of logs unfold to, for logs of one evaluation share parts.
-    """
-    known = {} if known is None else known
-    found, missing = _told(_unfold(log, known).values(), known)
-    return found, tuple(missing.values())
+    __slots__ = ("_leaves", "_names")
+
+    def __init__(self) -> None:
+        self._leaves: dict[int, Leaves] = {}
+        self._names: dict[int, str] = {}
+
+    def evidence(self, log: list[Any]) -> tuple[Evidence, ...]:
+        """Resources by first mention, each with the paths read in it."""
+        return self._found(self._unfold(log).values())
+
+    def missing(self, log: list[Any]) -> tuple[Missing, ...]:
+        """What was not there: resources sought in vain, and elements."""
+        missing: dict[tuple[Any, ...], Missing] = {}
+        for entry in self._unfold(log).values():
+            if entry.__class__ is Sought:
+                lack = self._sought(entry)
+                missing.setdefault((lack.type, lack.path, lack.named, lack.url, lack.period), lack)
+            elif not entry[2]:
+                resource, path, _ = entry
+                kind, name = resource["resourceType"], self._name(resource)
+                missing.setdefault((id(resource), path), Missing("element", kind, path=path, reference=name))
+        return tuple(missing.values())
+
+    def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
+        told: dict[int, tuple[dict[str, Any], list[str]]] = {}
+        for entry in entries:
+            if entry.__class__ is Sought or not entry[2]:
+                continue
+            resource, path, _ = entry
+            known = told.get(id(resource))
+            if known is None:
+                told[id(resource)] = known = (resource, [])
+            if path:
+                known[1].append(path)
+        return tuple(
+            Evidence(self._name(resource), tuple(paths), resource) for resource, paths in told.values()
+        )
+
+    def _sought(self, entry: Sought) -> Missing:
+        considered: tuple[Evidence, ...] = ()
+        if entry.considered:
+            found = self._found(self._unfold(entry.considered).values())
+            considered = tuple(item for item in found if item.resource.get("resourceType") == entry.type)
+        return Missing(
+            "resource",
+            entry.type,
+            path=entry.path,
+            named=entry.named,
+            url=entry.url,
+            period=None if entry.period is None else str(entry.period),
+            considered=considered,
+        )
+
+    def _name(self, resource: dict[str, Any]) -> str:
+        name = self._names.get(id(resource))
+        if name is None:
+            name = self._names[id(resource)] = reference(resource)
+        return name
+
+    def _unfold(self, log: list[Any]) -> Leaves:
+        """Every leaf entry of a log, each once, in order; with a stack, for logs nest deeper than calls may.
+
+        Leaves of one key are alike, so a later one may take the place of an earlier.
+        """
+        known = self._leaves
+        if id(log) in known:
+            return known[id(log)]
+        stack: list[tuple[list[Any], Iterator[Any], Leaves, bool]] = [(log, iter(log), {}, False)]
+        while True:
+            top, rest, leaves, _ = stack[-1]
+            for entry in rest:
+                kind = entry.__class__
+                if kind is tuple:
+                    leaves[id(entry[0]), entry[1], entry[2]] = entry
+                elif kind is list or kind is Only:
+                    inner = entry if kind is list else entry.entries
+                    nested = known.get(id(inner))
+                    if nested is None:
+                        stack.append((inner, iter(inner), {}, kind is Only))
+                        break
+                    leaves.update(nested if kind is list else _absent(nested))
+                elif kind is Found:
+                    for item in entry.items:
+                        leaves[id(item), "", True] = (item, "", True)
+                else:
+                    leaves[(id(entry),)] = entry
+            else:
+                known[id(top)] = leaves
+                _, _, _, only = stack.pop()
+                if not stack:
+                    return leaves
+                stack[-1][2].update(_absent(leaves) if only else leaves)
 
 
-def _told(
-    entries: Iterable[Any], known: dict[int, Leaves]
-) -> tuple[tuple[Evidence, ...], dict[tuple[Any, ...], Missing]]:
-    paths: dict[int, dict[str, None]] = {}
-    resources: dict[int, dict[str, Any]] = {}
-    missing: dict[tuple[Any, ...], Missing] = {}
-    for entry in entries:
-        if entry.__class__ is Sought:
-            lack = _sought(entry, known)
-            missing.setdefault((lack.type, lack.path, lack.named, lack.url, lack.period), lack)
-            continue
-        resource, path, found = entry
-        key = id(resource)
-        if found is False:
-            lack = Missing("element", resource["resourceType"], path=path, reference=reference(resource))
-            missing.setdefault((key, path), lack)
-            continue
-        if key not in paths:
-            paths[key] = {}
-            resources[key] = resource
-        if path:
-            paths[key][path] = None
-    evidence = tuple(
-        Evidence(reference(resource), tuple(paths[key]), resource) for key, resource in resources.items()
-    )
-    return evidence, missing
-
-
-def _sought(entry: Sought, known: dict[int, Leaves]) -> Missing:
-    considered: tuple[Evidence, ...] = ()
-    if entry.considered:
-        entries = _unfold(entry.considered, known).values()
-        found, _ = _told((leaf for leaf in entries if leaf.__class__ is tuple and leaf[2]), known)
-        considered = tuple(item for item in found if item.resource.get("resourceType") == entry.type)
-    return Missing(
-        "resource",
-        entry.type,
-        path=entry.path,
-        named=entry.named,
-        url=entry.url,
-        period=None if entry.period is None else str(entry.period),
-        considered=considered,
-    )
-
-
-def _unfold(log: list[Any], known: dict[int, Leaves]) -> Leaves:
-    """Every leaf entry of a log, each once, in order; with a stack, for logs nest deeper than calls may."""
-    stack = [log]
-    while stack:
-        top = stack[-1]
-        if id(top) in known:
-            stack.pop()
-            continue
-        ahead = []
-        for each in top:
-            nested = each.entries if each.__class__ is Only else each
-            if nested.__class__ is list and id(nested) not in known:
-                ahead.append(nested)
-        if ahead:
-            stack.extend(ahead)
-        else:
-            stack.pop()
-            known[id(top)] = _merged(top, known)
-    return known[id(log)]
-
-
-def _merged(log: list[Any], known: dict[int, Leaves]) -> Leaves:
-    """The leaves of the entries, those of nested logs among them; shared where there is nothing to add.
-
-    Leaves of one key are alike, so a later one may take the place of an earlier.
-    """
-    if len(log) == 1 and log[0].__class__ is list:
-        return known[id(log[0])]
-    leaves: Leaves = {}
-    for entry in log:
-        kind = entry.__class__
-        if kind is tuple:
-            leaves[id(entry[0]), entry[1], entry[2]] = entry
-        elif kind is list:
-            leaves.update(known[id(entry)])
-        elif kind is Found:
-            for item in entry.items:
-                leaves[id(item), "", True] = (item, "", True)
-        elif kind is Only:
-            for key, leaf in known[id(entry.entries)].items():
-                if leaf.__class__ is Sought or leaf[2] is False:
-                    leaves[key] = leaf
-        else:
-            leaves[(id(entry),)] = entry
-    return leaves
+def _absent(leaves: Leaves) -> Leaves:
+    """Of leaves those that say what is missing."""
+    return {key: leaf for key, leaf in leaves.items() if leaf.__class__ is Sought or not leaf[2]}
 
 
 def is_resource(value: Any) -> bool:

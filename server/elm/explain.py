@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, place
-from server.elm.evidence import Evidence, Missing, summary
+from server.elm.evidence import Evidence, Missing, Unfolded
 from server.elm.library import Node
 from server.elm.values import literal
 
@@ -36,12 +36,12 @@ class Step:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """The resources that decided the value."""
-        return summary(self.log)[0]
+        return Unfolded().evidence(self.log)
 
     @property
     def missing(self) -> tuple[Missing, ...]:
         """What was looked for in vain."""
-        return summary(self.log)[1]
+        return Unfolded().missing(self.log)
 
     def lines(self, depth: int = 40, width: int = 20) -> Iterator[str]:
         """The tree as text, at most `depth` levels deep and `width` children wide."""

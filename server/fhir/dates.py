@@ -8,6 +8,7 @@ written, since a date of service is a day in the life of the clinic, not in UTC.
 import re
 from calendar import monthrange
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 _FORM = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
@@ -55,7 +56,12 @@ def instant(now: datetime) -> str:
 
 
 def _parts(text: object) -> tuple[int, int | None, int | None] | None:
-    match = _FORM.fullmatch(text) if isinstance(text, str) else None
+    return _read(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[int, int | None, int | None] | None:
+    match = _FORM.fullmatch(text)
     if match is None:
         return None
     month, day = match["month"], match["day"]

@@ -15,7 +15,7 @@ from server.elm import Run
 from server.policy.catalog import ICD, Catalog, Policy
 from server.policy.determination import Advice, Criterion, Line
 from server.policy.line import SIDE_NAMES
-from server.policy.words import evidence_of
+from server.policy.words import Findings
 
 FREESTANDING: Final = "49"
 CONTRASTS: Final = 3
@@ -23,14 +23,19 @@ CONTRASTS: Final = 3
 
 
 def advice_on(
-    catalog: Catalog, policy: Policy | None, line: Line, criteria: Sequence[Criterion], run: Run | None
+    catalog: Catalog,
+    policy: Policy | None,
+    line: Line,
+    criteria: Sequence[Criterion],
+    run: Run | None,
+    findings: Findings,
 ) -> Iterator[Advice]:
     """All advice on one order line. `run` is the advice library's on this order; without one, no notes."""
     open_ids = {criterion.id for criterion in criteria if criterion.in_the_way}
     if policy is not None and policy.guideline_url:
         yield _guideline(policy)
     if run is not None and policy is not None:
-        yield from _notes(catalog, policy, open_ids, run)
+        yield from _notes(catalog, policy, open_ids, run, findings)
     for criterion in criteria:
         if criterion.in_the_way and criterion.id in catalog.advice.criteria:
             yield _on_criterion(catalog, policy, line, criterion)
@@ -48,7 +53,9 @@ def _guideline(policy: Policy) -> Advice:
     )
 
 
-def _notes(catalog: Catalog, policy: Policy, open_ids: set[str], run: Run) -> Iterator[Advice]:
+def _notes(
+    catalog: Catalog, policy: Policy, open_ids: set[str], run: Run, findings: Findings
+) -> Iterator[Advice]:
     for name, note in catalog.advice.notes.items():
         if note.regions and policy.region not in note.regions:
             continue
@@ -64,7 +71,7 @@ def _notes(catalog: Catalog, policy: Policy, open_ids: set[str], run: Run) -> It
                 topic=note.topic,
                 guideline=catalog.guidelines[note.guideline].title,
                 better=note.orders,
-                evidence=evidence_of(result),
+                evidence=findings.of(result),
             )
 
 

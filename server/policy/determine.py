@@ -20,7 +20,7 @@ from server.policy.line import line_of, planned_day
 from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import SPAN
-from server.policy.words import criterion_of, reason_of
+from server.policy.words import Findings, criterion_of, reason_of
 
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
@@ -115,8 +115,9 @@ def _told(
     unmet = _sorted(run["Unmet"].value, policy)
     unknown = _sorted(run["Unknown"].value, policy)
     blocking = {*unmet, *unknown}
+    findings = Findings()
     criteria = tuple(
-        criterion_of(run, text_id, policy, order, text_id in blocking)
+        criterion_of(run, text_id, policy, order, text_id in blocking, findings)
         for text_id in policy.themes
         if text_id in policy.criteria and text_id in run
     )
@@ -146,7 +147,9 @@ def _told(
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
         ways=_ways(run, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
-        advice=tuple(advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now)))
+        advice=tuple(
+            advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now), findings)
+        )
         if hints
         else (),
         notes=tuple(chart.notes),
@@ -236,7 +239,7 @@ def _unlocated(line: Line, day_zero: dt.date, planned: dt.date | None, plan: Pla
         theme=text.theme,
         reason=f"More information is needed. {criterion.sentence} {criterion.would_satisfy}",
         matters=() if elsewhere else ("COD-CPT",),
-        advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None)),
+        advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings())),
         appeal=plan.appeal,
         title="MRI of a limb",
     )

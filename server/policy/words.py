@@ -23,34 +23,63 @@ SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "QuestionnaireResponse"})
 """Evidence that says nothing to a reader by its name: the words speak of age and answers themselves."""
 
 
-def criterion_of(run: Run, name: str, policy: Policy, order: Resource, in_the_way: bool) -> Criterion:
+class Findings:
+    """Resources as people read of them. One serves a whole determination: criteria rest on the same few."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Resource, str, dt.date | None]] = {}
+
+    def of(self, result: Result) -> tuple[Evidence, ...]:
+        """The evidence of a result, each resource with its summary and day."""
+        return tuple(Evidence(each.reference, *self._told(each.resource)) for each in result.evidence)
+
+    def summary(self, resource: Resource) -> str:
+        """What was coded and when; never a name or identifier of the patient."""
+        return self._told(resource)[0]
+
+    def _told(self, resource: Resource) -> tuple[str, dt.date | None]:
+        known = self._known.get(id(resource))
+        if known is None:
+            day = _day(resource)
+            # The resource is kept too: while it is, its id is nobody else's.
+            self._known[id(resource)] = known = (resource, _summary(resource, day), day)
+        return known[1:]
+
+
+def criterion_of(
+    run: Run, name: str, policy: Policy, order: Resource, in_the_way: bool, findings: Findings
+) -> Criterion:
     """One criterion as the run has it, told in words."""
     text = policy.criteria[name]
     result = run[name]
     value = Met.of(None if result.value is None else bool(result.value))
     words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]
     shown = _indications(run, policy) if name == policy.immediate and value is Met.YES else ()
+    further = _further(run, name, value, result, shown, policy, order, findings)
     return Criterion(
         id=name,
         title=text.title,
         value=value,
-        sentence=" ".join(filter(None, (words, _further(run, name, value, result, shown, policy, order)))),
+        sentence=" ".join(filter(None, (words, further))),
         guideline=policy.indications[shown[0]].guideline if shown else text.guideline,
         theme=text.theme,
-        evidence=evidence_of(result),
-        missing=tuple(str(each) for each in result.missing),
+        evidence=findings.of(result),
+        missing=() if value is Met.YES else tuple(str(each) for each in result.missing),
         would_satisfy=text.satisfy,
         questions=text.questions,
         in_the_way=in_the_way,
     )
 
 
-def evidence_of(result: Result) -> tuple[Evidence, ...]:
-    return tuple(Evidence(e.reference, _summary(e.resource), _day(e.resource)) for e in result.evidence)
-
-
 def _further(
-    run: Run, name: str, value: Met, result: Result, shown: Sequence[str], policy: Policy, order: Resource
+    run: Run,
+    name: str,
+    value: Met,
+    result: Result,
+    shown: Sequence[str],
+    policy: Policy,
+    order: Resource,
+    findings: Findings,
 ) -> str:
     """What this chart adds to the words: an indication, what the library tells, or what was found."""
     if shown:
@@ -58,14 +87,16 @@ def _further(
     told = run[f"Told {name}"].value if f"Told {name}" in run else None
     if told:
         return str(told)
+    if value is Met.UNKNOWN:
+        return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
     found = [
-        _summary(each.resource)
+        findings.summary(each.resource)
         for each in result.evidence
         if each.reference != own and each.resource.get("resourceType") not in SPOKEN_FOR_ELSEWHERE
     ]
     named = ", ".join(list(dict.fromkeys(filter(None, found)))[:MOST_NAMED])
-    return f"Found: {named}." if named and value is not Met.UNKNOWN else ""
+    return f"Found: {named}." if named else ""
 
 
 def _indications(run: Run, policy: Policy) -> tuple[str, ...]:
@@ -120,21 +151,20 @@ _DATED = (
     "recordedDate",
     "started",
 )
+_PERIODS = ("performedPeriod", "effectivePeriod", "period")
 
 
 def _day(resource: Mapping[str, Any]) -> dt.date | None:
-    periods = (resource.get(k) or {} for k in ("performedPeriod", "effectivePeriod", "period"))
-    texts = [*(resource.get(k) for k in _DATED), *(p.get("start") for p in periods)]
+    texts = [resource.get(name) for name in _DATED]
+    texts += [(resource.get(name) or {}).get("start") for name in _PERIODS]
     return next((d for t in texts if isinstance(t, str) and (d := first_day(t)) is not None), None)
 
 
-def _summary(resource: Mapping[str, Any]) -> str:
-    """What was coded and when; never a name or identifier of the patient."""
+def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
         return "age" if kind == "Patient" else "answers of the form"
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or {}
     coding: Resource = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
     named = coding.get("display") or coding.get("code") or kind
-    day = _day(resource)
     return f"{named} on {day.isoformat()}" if day else str(named)
