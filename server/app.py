@@ -11,7 +11,7 @@
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
-is reached (`server.security.admission`). Middlewares, from the outside: request id and log,
+is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span,
 CORS, limits, audit trail, then the
 routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
@@ -97,6 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         default_response_class=JsonResponse,
         lifespan=_closing(services),
+        # FastAPI's own spans hold paths and queries, its own log records messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.services = services
     app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import server
-from server import background, logs, tls
+from server import background, logs, tls, tracing
 from server.app import create_app
 from server.fhir.errors import FhirError
 from server.services import GUIDES
@@ -50,6 +50,8 @@ def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
     settings = load_settings()
     logs.configure()
+    if settings.otel_exporter_otlp_endpoint:
+        tracing.configure(settings.otel_exporter_otlp_endpoint)
     try:
         application = create_app(settings)
     except FhirError as refused:

@@ -19,11 +19,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server import tracing
 from server.fhir.handlers import unexpected
-from server.metrics import Metrics
+from server.metrics import Metrics, known_method
 
 REQUEST_ID = "X-Request-ID"
 _ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_BASE = re.compile(r"/r[0-9]\.[0-9](/fhir)?(?=/)")
 
 
 def configure(stream: TextIO | None = None) -> None:
@@ -82,7 +84,10 @@ class RequestLog:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            tracing.request(scope, request_id) as span,
+        ):
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception as error:
@@ -91,11 +96,12 @@ class RequestLog:
                     raise
                 await unexpected(request_id)(scope, receive, send_with_id)
             seconds = time.perf_counter() - started
-            self.metrics.request(scope["method"], _route(scope), status, seconds)
+            tracing.answered(span, scope["method"], route_of(scope), status)
+            self.metrics.request(scope["method"], route_of(scope), status, seconds)
             structlog.get_logger().info(
                 "request",
-                method=scope["method"],
-                route=_route(scope),
+                method=known_method(scope["method"]),
+                route=route_of(scope),
                 status=status,
                 milliseconds=round(seconds * 1000, 2),
             )
@@ -103,7 +109,7 @@ class RequestLog:
 
 def failed(request: Request, error: BaseException) -> None:
     """Logs an error that a handler answers itself."""
-    structlog.get_logger().error("failed", route=_route(request.scope), exc_info=error)
+    structlog.get_logger().error("failed", route=route_of(request.scope), exc_info=error)
 
 
 def _request_id(offered: str | None) -> str:
@@ -111,5 +117,11 @@ def _request_id(offered: str | None) -> str:
     return offered if offered is not None and _ID.fullmatch(offered) else str(uuid4())
 
 
-def _route(scope: Scope) -> str:
-    return str(getattr(scope.get("route"), "path", "-"))
+def route_of(scope: Scope) -> str:
+    """The route that took a request, with the base it was called at; `-` where none did. Never the path: ids
+    in it may tell."""
+    route = str(getattr(scope.get("route"), "path", "-"))
+    base = _BASE.match(scope["path"])
+    return (
+        route if base is None or not route.startswith("/") or route.startswith(base[0]) else base[0] + route
+    )

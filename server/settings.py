@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server import tracing
 from server.clock import SetClock, wall
 
 DATABASES = ("sqlite:///", "postgresql+psycopg://")
@@ -91,6 +92,11 @@ class Settings(BaseSettings):
         description="Addresses or networks, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto "
         "are believed. Links never follow a header: they begin with PUBLIC_BASE_URL.",
     )
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="OpenTelemetry collector that hears of every request, OTLP over HTTP, such as "
+        "http://127.0.0.1:4318; spans hold routes, never paths. Empty: nobody. Needs the extra `otel`.",
+    )
     unversioned_libraries: bool = Field(
         True,
         description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR "
@@ -155,6 +161,14 @@ class Settings(BaseSettings):
     def _profiles_from_packages(self) -> "Settings":
         if self.profiles != "off" and self.fhir_packages is None:
             raise ValueError("PROFILES needs FHIR_PACKAGES: set both, or leave PROFILES off")
+        return self
+
+    @model_validator(mode="after")
+    def _exporter_is_installed(self) -> "Settings":
+        if self.otel_exporter_otlp_endpoint and not tracing.installed():
+            raise ValueError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT needs the extra otel: pip install 'davinci-payer[otel]'"
+            )
         return self
 
     @model_validator(mode="after")

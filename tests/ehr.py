@@ -35,6 +35,7 @@ class Ehr:
         self.answers: dict[str, int | str] = {}
         self.asked: list[str] = []
         self.tokens: list[str] = []
+        self.traces: set[str] = set()
         self.most_at_once = 0
         self._at_once = 0
         self._counting = threading.Lock()
@@ -139,6 +140,7 @@ def _handler(ehr: Ehr) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            ehr.traces.add(self.headers.get("traceparent", ""))
             parts = urlsplit(self.path)
             text = parts.path.removeprefix("/fhir/") + (f"?{parts.query}" if parts.query else "")
             self._say(*ehr.answer(text, self.headers.get("Authorization", "")))

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.fhir.errors import Unavailable
 from server.fhir.responses import error_response
+from server.logs import route_of
 from server.store import Store, ledger
 from server.store.touched import Touched, watching
 
@@ -123,7 +124,7 @@ class Audited:
             client=str(state.get("client", "")),
             address=str(peer[0]) if peer else "",
             method=scope["method"],
-            route=_route(scope),
+            route=route_of(scope),
             status=status,
             request_id=str(state.get("request_id", "")),
         )
@@ -139,10 +140,3 @@ _NO_RECORD = Unavailable(
     "The audit trail could not be written, so nothing is told. Send the request again.",
     headers={"Retry-After": "5"},
 )
-
-
-def _route(scope: Scope) -> str:
-    """The route, not the path: ids in it may tell. A path that led nowhere is told as such."""
-    base = scope["path"].partition("/")[2].partition("/")[0]
-    route = str(getattr(scope.get("route"), "path", "-"))
-    return route if route.startswith(f"/{base}") or not base.startswith("r") else f"/{base}{route}"

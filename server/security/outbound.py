@@ -24,6 +24,7 @@ import anyio
 import httpcore
 import httpx
 
+from server import tracing
 from server.settings import Settings
 
 MOST_BYTES = 25_000_000
@@ -90,6 +91,12 @@ class _Transport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        with tracing.call(request.method, request.headers) as span:
+            answer = await self._answer(request)
+            tracing.told(span, answer.status_code)
+        return answer
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
         self._guard.check_url(str(request.url))
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
