@@ -136,7 +136,7 @@ KINDS: Mapping[str, Change] = {
 }
 
 
-def mutants(examples: Mapping[str, Resource], count: int, seed: int) -> Iterator[Mutant]:
+def mutants(examples: Mapping[str, Resource], count: int, seed: int | str) -> Iterator[Mutant]:
     """`count` of them, kinds in turn, always the same for a seed."""
     dice = random.Random(seed)
     names = sorted(examples)
