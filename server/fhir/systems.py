@@ -1,9 +1,10 @@
-"""Systems that several packages read: billed services, diagnoses, who is who; under one name each."""
+"""Systems that several packages read: services, diagnoses, places, who is who; under one name each."""
 
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 NPI = "http://hl7.org/fhir/sid/us-npi"
+PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 
 HCPCS_ALIASES = frozenset(
     {

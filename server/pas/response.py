@@ -23,6 +23,7 @@ from server.pas.terms import (
     ADJUDICATION,
     FOLLOW_UP,
     ICD,
+    PLACE_OF_SERVICE,
     REJECT_REASON,
     REVIEW_ACTION,
     REVIEW_REASON,
@@ -32,18 +33,16 @@ from server.pas.terms import (
 )
 from server.pas.verdict import (
     ACTION,
+    DISPOSITION,
     Asked,
-    Cancelled,
-    Certifiable,
     Certified,
     Denied,
-    InReview,
     Modified,
-    NotRequired,
     OnFile,
     Span,
     Verdict,
     action,
+    note_texts,
     number_of,
     review_of,
     span_of,
@@ -58,18 +57,6 @@ BUNDLE_SYSTEM = "https://payer.example/pas-response"
 # Even a denial is `submitted`: profile-claimresponse fixes item.adjudication.category, and the verdict is in
 # extension-reviewAction.
 CATEGORY = concept(ADJUDICATION, "submitted")
-
-DISPOSITION: dict[type[Verdict], str] = {
-    Certified: "authorized",
-    Certifiable: "would be authorized",
-    OnFile: "authorized",
-    Modified: "authorized with changes",
-    NotRequired: "no authorization required",
-    Denied: "not authorized",
-    Asked: "pended: information requested",
-    InReview: "pended: clinical review",
-    Cancelled: "cancelled",
-}
 
 
 @dataclass(slots=True)
@@ -248,18 +235,6 @@ def _reasons(verdict: Verdict) -> list[str]:
     return []
 
 
-def note_texts(verdict: Verdict) -> list[str]:
-    """What a person reads about a verdict: one text a denial, one a criterion that is open."""
-    match verdict:
-        case Denied(denial):
-            return [denial.text]
-        case Asked(asks):
-            return [ask.text for ask in asks]
-        case InReview(why=why) | NotRequired(why=why) | Modified(why=why):
-            return [why]
-    return []
-
-
 def _traces(item: Item) -> list[Resource]:
     return [
         {"url": extension_url("itemTraceNumber"), "valueIdentifier": trace} for trace in item.trace_numbers
@@ -347,6 +322,7 @@ def authorized_line(item: Item, service: Service) -> Resource:
         "itemSequence": [item.sequence],
         "productOrService": service.code,
         **({"modifier": service.modifiers} if service.modifiers else {}),
+        **({"locationCodeableConcept": service.place} if service.place else {}),
         "quantity": quantity,
         "adjudication": [{"extension": [_certified(item.verdict)], "category": CATEGORY}],
     }
@@ -355,11 +331,13 @@ def authorized_line(item: Item, service: Service) -> Resource:
 def _otherwise_authorized(item: Item) -> Service | None:
     """The service that was authorized, where the Claim alone does not tell."""
     asked, modifiers = item.requested["productOrService"], item.requested.get("modifier") or []
+    where = item.requested.get("locationCodeableConcept")
     match item.verdict:
-        case Modified(code=code, units=units):
-            return Service({"coding": [{**asked["coding"][0], "code": code}]}, modifiers, units)
+        case Modified(code=code, units=units, place=place):
+            service = {"coding": [{**asked["coding"][0], "code": code}]}
+            return Service(service, modifiers, units, concept(PLACE_OF_SERVICE, place) if place else where)
         case OnFile(units=units):
-            return Service(asked, modifiers, units)
+            return Service(asked, modifiers, units, where)
     return None
 
 

@@ -7,6 +7,7 @@ and their meanings are not vouched for by the list itself.
 from server.fhir.systems import CPT as CPT
 from server.fhir.systems import HCPCS as HCPCS
 from server.fhir.systems import ICD as ICD
+from server.fhir.systems import PLACE_OF_SERVICE as PLACE_OF_SERVICE
 
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"

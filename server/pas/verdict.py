@@ -57,7 +57,7 @@ class Certifiable(msgspec.Struct, frozen=True, tag="certifiable"):
 
 
 class Modified(msgspec.Struct, frozen=True, tag="modified"):
-    """Authorized, but not what was asked: another code, fewer units."""
+    """Authorized, but not what was asked: another code, fewer units, another place of service (CMS code)."""
 
     number: str
     issued: dt.date
@@ -66,6 +66,7 @@ class Modified(msgspec.Struct, frozen=True, tag="modified"):
     units: Decimal
     why: str
     review: Review | None = None
+    place: str = ""
 
 
 class OnFile(msgspec.Struct, frozen=True, tag="on-file"):
@@ -149,6 +150,18 @@ ACTION: dict[type[Verdict], str] = {
 }
 """Review action codes (X12 306): certified in total, modified, not certified, pending, cancelled."""
 
+DISPOSITION: dict[type[Verdict], str] = {
+    Certified: "authorized",
+    Certifiable: "would be authorized",
+    OnFile: "authorized",
+    Modified: "authorized with changes",
+    NotRequired: "no authorization required",
+    Denied: "not authorized",
+    Asked: "pended: information requested",
+    InReview: "pended: clinical review",
+    Cancelled: "cancelled",
+}
+
 
 def action(verdict: Verdict) -> str:
     return ACTION[type(verdict)]
@@ -162,6 +175,20 @@ def pended(verdict: Verdict) -> bool:
 def due_by(verdict: Verdict, due: dt.datetime) -> Verdict:
     """A pend is due when its line is; nothing else is due."""
     return msgspec.structs.replace(verdict, due=due) if isinstance(verdict, Asked | InReview) else verdict
+
+
+def note_texts(verdict: Verdict) -> list[str]:
+    """What a person reads about a verdict: one text a denial, one a criterion that is open."""
+    match verdict:
+        case Denied(denial):
+            return [denial.text]
+        case Asked(asks):
+            return [ask.text for ask in asks]
+        case Modified(why=why, place=place):
+            return [f"{why} Authorized at place of service {place}." if place else why]
+        case InReview(why=why) | NotRequired(why=why):
+            return [why]
+    return []
 
 
 def tracking_of(verdict: Verdict) -> str | None:

@@ -21,11 +21,13 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What was authorized: service and modifiers as CodeableConcepts, and how many."""
+    """What was authorized: service, modifiers and place as CodeableConcepts, and how many; no place where
+    neither the request nor a reviewer names one by code."""
 
     code: Resource
     modifiers: list[Resource]
     units: Decimal
+    place: Resource | None = None
 
 
 @dataclass(frozen=True, slots=True)

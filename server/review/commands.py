@@ -108,6 +108,7 @@ def modify(
     why: Annotated[str, typer.Option(help="Why it is not authorized as asked.")],
     code: Annotated[str, typer.Option(help="The service authorized instead.")] = "",
     units: Annotated[str, typer.Option(help="How many are authorized.")] = "",
+    place: Annotated[str, typer.Option(help="CMS place of service authorized instead.")] = "",
     npi: Npi = "",
     specialty: Specialty = "",
     diagnosis: Diagnoses = None,
@@ -118,7 +119,7 @@ def modify(
 ) -> None:
     """Authorize something else, or less."""
     review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
-    terms = Terms(_day(start), _day(end), _units(units), code or None, why)
+    terms = Terms(_day(start), _day(end), _units(units), code or None, why, place)
     _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, terms))
 
 

@@ -42,6 +42,7 @@ class Terms:
     units: Decimal | None = None
     code: str | None = None
     why: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ class Desk:
             span, units = span_of(line, terms), terms.units or units_of(line)
             code = terms.code or line.cpt
             number = casebook.grant(tx, waiting.case, line, code, span, units, now)
-            if code == line.cpt and units == units_of(line):
+            if code == line.cpt and units == units_of(line) and not terms.place:
                 return Certified(number, now.date(), span, units, review)
-            return Modified(number, now.date(), span, code, units, terms.why, review)
+            return Modified(number, now.date(), span, code, units, terms.why, review, terms.place)
 
         return self._decide(item_id, revision, review, reached)
 

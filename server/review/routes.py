@@ -50,6 +50,7 @@ class Approval(Decision):
 class Modification(Approval):
     code: str | None = Field(None, description="The service authorized instead.")
     units: Decimal | None = Field(None, gt=0, description="How many are authorized.")
+    place: str = Field("", pattern=r"^(\d{2})?$", description="CMS place of service authorized instead.")
     why: str = Field(min_length=1, description="Why it is not authorized as asked.")
 
 
@@ -99,7 +100,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/{item_id}/modify", summary="Authorize something else, or less")
     def modify(item_id: str, body: Modification) -> JsonResponse:
-        terms = Terms(body.start, body.end, body.units, body.code, body.why)
+        terms = Terms(body.start, body.end, body.units, body.code, body.why, body.place)
         return _decided(desk.approve(item_id, body.revision, body.review, terms))
 
     @routes.post("/{item_id}/deny", summary="Deny, with all that a denial owes")

@@ -7,7 +7,7 @@ import pytest
 
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
-from server.pas.terms import extension_url
+from server.pas.terms import PLACE_OF_SERVICE, concept, extension_url
 from server.pas.verdict import Review
 from server.review.desk import Desk
 from server.store import authorizations, events
@@ -119,6 +119,21 @@ def test_less_than_was_asked_is_a_modification(payer: Payer) -> None:
     detail = extension(line, extension_url("itemAuthorizedDetail"))
     assert value(extension(detail, "quantity"))["value"] == (1 if payer.version == "2.0" else 2)
     assert len(found.response.get("addItem", [])) == (0 if payer.version == "2.0" else 1)
+
+
+def test_another_site_than_was_asked_is_a_modification(payer: Payer) -> None:
+    """A hospital's outpatient department was asked for; 2.2.1 has a place for the answer, 2.0.1 the words."""
+    at_hospital = a.claim(a.item(locationCodeableConcept=concept(PLACE_OF_SERVICE, "22")))
+    pended(payer, claim=at_hospital)
+    answered = decide(payer, "modify", waiting(payer), place="11", why="An imaging centre is near.")
+    found = after(payer)
+
+    assert answered.status_code == 200, answered.text
+    assert found.actions == ["A6"]
+    assert "An imaging centre is near. Authorized at place of service 11." in found.words
+    if payer.version == "2.2":
+        (line,) = found.response["addItem"]
+        assert line["locationCodeableConcept"] == concept(PLACE_OF_SERVICE, "11")
 
 
 def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:
