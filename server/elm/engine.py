@@ -272,10 +272,13 @@ class Run:
     def __contains__(self, name: object) -> bool:
         return name in self.library.definitions
 
-    def assume(self, values: Mapping[str, Any]) -> Run:
-        """This run as if the named defines had these values; what does not rest on them is shared."""
+    def assume(self, values: Mapping[str, Any], *, evidence: bool = True) -> Run:
+        """This run as if the named defines had these values; what does not rest on them is shared.
+
+        Without `evidence`, what does rest on them is evaluated for its value alone.
+        """
         assumed = {self._find(name).index: to_cql(value, None) for name, value in values.items()}
-        run = self._again(self._manner)
+        run = self._again(self._manner if evidence else self.engine._plain)
         run._base = self
         run._assumed = {**self._assumed, **assumed}
         run._own = frozenset(assumed).union(*(self.engine._dependents[index] for index in assumed))

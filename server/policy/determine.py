@@ -184,7 +184,7 @@ def _ways(run: Run, policy: Policy) -> tuple[tuple[str, ...], ...]:
 def _way(run: Run, policy: Policy, without: frozenset[str], budget: Iterator[int]) -> tuple[str, ...]:
     assumed: list[str] = []
     while next(budget, None) is not None:
-        trial = run.assume(dict.fromkeys(assumed, True))
+        trial = run.assume(dict.fromkeys(assumed, True), evidence=False)
         if trial["Decision"].value == Decision.APPROVE:
             return _pruned(run, assumed, budget)
         open_ids = [*trial["Unmet"].value, *trial["Unknown"].value]
@@ -201,7 +201,7 @@ def _pruned(run: Run, assumed: list[str], budget: Iterator[int]) -> tuple[str, .
         if next(budget, None) is None:
             break
         fewer = [i for i in kept if i != each]
-        if run.assume(dict.fromkeys(fewer, True))["Decision"].value == Decision.APPROVE:
+        if run.assume(dict.fromkeys(fewer, True), evidence=False)["Decision"].value == Decision.APPROVE:
             kept = fewer
     return tuple(kept)
 
