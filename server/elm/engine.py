@@ -123,8 +123,8 @@ class Engine:
             raise
         except Exception as error:
             raise LoadError(f"Not well-formed ELM ({type(error).__name__}: {error}).") from error
-        self._reachable = {
-            id(library): with_included(library) for library in self._program.libraries.values()
+        self._parameters = {
+            id(library): self._taken(library) for library in self._program.libraries.values()
         }
 
     @property
@@ -138,8 +138,7 @@ class Engine:
 
     def parameters(self, library: str) -> tuple[str, ...]:
         """Names of the parameters a library, or one it includes, takes."""
-        names = (name for each in with_included(self._program.find(library)) for name in each.parameters)
-        return tuple(dict.fromkeys(names))
+        return tuple(self._parameters[id(self._program.find(library))])
 
     def chart(self, data: Iterable[Mapping[str, Any]]) -> Chart:
         """A patient's resources, to be evaluated more than once: their indexes are then shared."""
@@ -208,16 +207,23 @@ class Engine:
     def _given(self, library: Library, parameters: Mapping[str, Any]) -> list[Any]:
         """Parameter values, each at the place of every library that declares it."""
         values = [UNSET] * len(self._program.parameters)
-        reachable = self._reachable[id(library)]
+        taken = self._parameters[id(library)]
         for name, value in parameters.items():
-            homes = [each for each in reachable if name in each.parameters]
-            if not homes:
-                known = ", ".join(self.parameters(f"{library}")) or "none"
+            if name not in taken:
+                known = ", ".join(taken) or "none"
                 raise EvaluationError(f'"{name}" is not a parameter here; there are: {known}.', str(library))
-            for home in homes:
-                kind = parameter_type(home.parameters[name])
-                values[self._program.parameters[(id(home), name)]] = to_cql(value, kind)
+            for index, kind in taken[name]:
+                values[index] = to_cql(value, kind)
         return values
+
+    def _taken(self, library: Library) -> dict[str, list[tuple[int, Type]]]:
+        """The parameters of a library and of those it includes: by name, place and type of each."""
+        taken: dict[str, list[tuple[int, Type]]] = {}
+        for home in with_included(library):
+            for name, declared in home.parameters.items():
+                place = self._program.parameters[(id(home), name)]
+                taken.setdefault(name, []).append((place, parameter_type(declared)))
+        return taken
 
 
 class Run:

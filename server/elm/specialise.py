@@ -91,17 +91,35 @@ def _ordered(compare: Callable[[int, int], bool]) -> Callable[[Function, Sequenc
 
 
 def _in(function: Function, operands: Sequence[Code]) -> Thunk | None:
-    """`x in { 'a', 'b' }`: a hash set made once."""
-    if len(operands) != 2 or not operands[1].constant:
+    """A word in a list of words: a hash set made once for `{ 'a', 'b' }`."""
+    if len(operands) != 2:
         return None
-    words = operands[1].run([None, None])
+    item, whole = operands[0].run, operands[1].run
+    if not operands[1].constant:
+        return _in_some(function, item, whole)
+    words = whole([None, None])
     if not isinstance(words, list) or not words or not all(type(word) is str for word in words):
         return None
-    known, item = frozenset(words), operands[0].run
+    known = frozenset(words)
 
     def among(frame: list[Any]) -> Any:
         value = item(frame)
         return value in known if value.__class__ is str else function(value, words)
+
+    return among
+
+
+def _in_some(function: Function, item: Thunk, whole: Thunk) -> Thunk:
+    def among(frame: list[Any]) -> Any:
+        value, words = item(frame), whole(frame)
+        if value.__class__ is not str or words.__class__ is not list:
+            return function(value, words)
+        for word in words:
+            if word.__class__ is not str:
+                return function(value, words)
+            if word == value:
+                return True
+        return False
 
     return among
 
