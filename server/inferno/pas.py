@@ -179,7 +179,8 @@ def pended(dialect: Dialect, day: dt.date) -> Request:
 
 
 def asking(dialect: Dialect, day: dt.date) -> Request:
-    return _request("ASK", dialect, day, SHOULDER, {})
+    """The clinician asks, in her role, where for all else the clinic does."""
+    return replace(_request("ASK", dialect, day, SHOULDER, {}), provider="PractitionerRole/role")
 
 
 def _request(name: str, dialect: Dialect, day: dt.date, study: Study, answers: dict[str, Any]) -> Request:

@@ -77,16 +77,17 @@ LUMBAR = Study("72148", "", "M54.16", "mri-lumbar-spine")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: whose, when, for what, and the answers of the form that come with it. A thorough one says
-    also what validators stumble over: tax and payer numbers, under systems or types that they do not know
-    without further packages, and the end of a range of services, in a place that the extension's own context
-    forbids."""
+    """One request: whose, when, for what, who asks, and the answers of the form that come with it. A thorough
+    one says also what validators stumble over: tax and payer numbers, under systems or types that they do not
+    know without further packages, and the end of a range of services, in a place that the extension's own
+    context forbids."""
 
     dialect: Dialect
     member: str
     day: dt.date
     study: Study
     answers: Mapping[str, Any]
+    provider: str = "Organization/clinic"
     thorough: bool = False
 
     @property
@@ -165,7 +166,7 @@ class Request:
             "patient": {"reference": "Patient/patient"},
             "created": self.day.isoformat(),
             "insurer": {"reference": "Organization/payer"},
-            "provider": {"reference": "Organization/clinic"},
+            "provider": {"reference": self.provider},
             "priority": concept(PROCESS_PRIORITY, "normal"),
             "careTeam": [care_team(1, "PractitionerRole/role", overall=True)],
             **({"supportingInfo": information} if information else {}),
@@ -276,6 +277,7 @@ def patient(member: str) -> Resource:
                 "district": "Sangamon",
                 "state": "IL",
                 "postalCode": "62701",
+                "country": "US",
                 "period": {"start": "2015-05-01"},
             }
         ],

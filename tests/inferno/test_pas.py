@@ -1,4 +1,4 @@
-"""The PAS presets: every payload does what its comment says, on the base that its suite speaks to."""
+"""The PAS presets: what the kit asks of the payloads themselves. `test_pas_suite` plays them."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -11,8 +11,7 @@ from server.fhir.references import Resolver, references_of
 from server.inferno import pas
 from server.inferno.commands import written
 from server.inferno.preset import Preset
-from tests.emitted import record
-from tests.pas.conftest import GUIDE, Answer, Payer
+from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
 
@@ -27,86 +26,19 @@ def preset(payer: Payer) -> Preset:
     return of_version[payer.version]
 
 
-def sent(payer: Payer, preset: Preset, name: str) -> list[Answer]:
-    answers = []
-    for payload in pas.payloads(preset, name):
-        # The validator cannot choose between the two Claim profiles that an update's Bundle allows.
-        if "related" not in payload["entry"][0]["resource"]:
-            record(GUIDE[payer.version], payload)
-        answers.append(payer.submit(payload))
-    return answers
-
-
 def requests_of(preset: Preset) -> Iterator[tuple[str, Resource]]:
     for each in preset.inputs:
         if each.name.endswith("_payload"):
             yield from ((each.name, one) for one in pas.payloads(preset, each.name))
 
 
-@pytest.mark.parametrize(("kind", "action"), [("approval", "A1"), ("denial", "A3"), ("pended", "A4")])
-def test_f26_a_payload_is_decided_as_its_name_says(
-    payer: Payer, preset: Preset, kind: str, action: str
-) -> None:
-    (answer,) = sent(payer, preset, f"{kind}_pa_submit_request_payload")
-
-    assert answer.action == action, answer.words
-
-
 def test_what_is_pended_a_reviewer_can_approve(payer: Payer, preset: Preset) -> None:
-    (answer,) = sent(payer, preset, "pended_pa_submit_request_payload")
+    (payload,) = pas.payloads(preset, "pended_pa_submit_request_payload")
+    answer = payer.submit(payload)
     (item,) = payer.http.get("/review").json()["items"]
 
     assert item["recommendation"] == "review"
     assert "REV-OTHER" in answer.words or "reviewer" in answer.words
-
-
-@pytest.fixture
-def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thorough request is not held to the official validator: see `Request.thorough`."""
-    monkeypatch.delenv("EMITTED_DIR", raising=False)
-
-
-@pytest.mark.usefixtures("unjudged")
-def test_the_payloads_that_say_everything_bring_out_an_approval_a_question_and_an_error(
-    payer: Payer, preset: Preset
-) -> None:
-    full, asking, unnamed = sent(payer, preset, "must_support_pa_submit_request_payload")
-
-    assert full.actions == ["A1", "A1"], full.words
-    assert asking.action == "A4"
-    assert asking.of_type("CommunicationRequest")
-    assert asking.of_type("Task")
-    assert unnamed.response["outcome"] == "error"
-
-
-@pytest.mark.usefixtures("unjudged")
-def test_the_inquiries_find_what_the_requests_brought_about(payer: Payer, preset: Preset) -> None:
-    for name in ("approval", "denial", "pended", "must_support"):
-        sent(payer, preset, f"{name}_pa_submit_request_payload")
-    inquiries = pas.payloads(preset, "must_support_pa_inquire_request_payload")
-    for each in inquiries:
-        record(GUIDE[payer.version], each)
-    (full,), (asking,), (denied,) = (payer.inquire(each) for each in inquiries)
-
-    assert full.actions == ["A1", "A1"]
-    assert asking.action == "A4"
-    assert denied.action == "A3"
-    if payer.version == "2.0":
-        (pended,) = pas.payloads(preset, "pended_pa_inquire_request_payload")
-        assert [found.action for found in payer.inquire(pended)] == ["A4"]
-
-
-def test_the_changes_follow_one_another(payer: Payer, preset: Preset) -> None:
-    if payer.version == "2.0":
-        pytest.skip("the suite of 2.0.1 has no updates")
-    names = ("initial", "add_item", "modify_cancel", "cancel_all")
-    chain = [sent(payer, preset, f"claim_update_{name}_submit_payload")[0] for name in names]
-
-    assert [answer.actions for answer in chain] == [["A1"], ["A1", "A1"], ["A1", "C"], ["C", "C"]]
-    for answer, name in zip(chain, names, strict=True):
-        (payload,) = pas.payloads(preset, f"claim_update_{name}_submit_payload")
-        lines = payload["entry"][0]["resource"]["item"]
-        assert [item["itemSequence"] for item in answer.items] == [item["sequence"] for item in lines]
 
 
 def test_every_payload_has_a_member_of_its_own(preset: Preset) -> None:
