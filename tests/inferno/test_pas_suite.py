@@ -1,7 +1,9 @@
-"""The PAS presets, played as the kit plays them: one session a suite, from the subscription to the errors; on
-each piece of traffic what the suite's tests look for. A test here bears the number of the kit's test it stands
-for, 2.0.1 before 2.2.1 where they differ. What the kit holds to profiles, `make conformance` gets from here;
-its rules about payloads alone (closure, ports, elements of requests) are in `test_pas`.
+"""The PAS presets, played as the kit plays them: one session a suite, from the subscription to the errors.
+
+On each piece of traffic is looked for what the suite's tests look for. A test here bears the number of the
+kit's test it stands for, 2.0.1 before 2.2.1 where they differ. What the kit holds to profiles, `make
+conformance` gets from here; its rules about payloads alone (closure, ports, elements of requests) are in
+`test_pas`.
 """
 
 import datetime as dt
