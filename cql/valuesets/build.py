@@ -70,6 +70,7 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
 COPYRIGHT = {
     "cpt": "CPT codes are property of the American Medical Association; labels are this project's own words.",
     "sct": "SNOMED CT codes are used under the licence of SNOMED International.",
+    "loinc": "LOINC codes are copyright Regenstrief Institute and used under its licence (http://loinc.org).",
 }
 
 # Words by which an ICD-10-CM title names a body part; `sited` keeps titles with none of them.
