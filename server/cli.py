@@ -5,6 +5,7 @@ A package adds commands with a `commands` module that has `app: typer.Typer`: na
 stand above everything, like this one: they may import the app; nothing imports them.
 """
 
+import gc
 import pkgutil
 import sys
 from functools import partial
@@ -77,6 +78,9 @@ def serve() -> None:
         )
         config.ssl = tls.server_context(certificate, key)
     print_banner(settings, Console(stderr=True))
+    # What was loaded stays: collections need not walk all of it again, in the middle of a request.
+    gc.collect()
+    gc.freeze()
     with background.running(application.state.services):
         uvicorn.Server(config).run()
 

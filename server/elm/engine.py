@@ -123,9 +123,7 @@ class Engine:
             raise
         except Exception as error:
             raise LoadError(f"Not well-formed ELM ({type(error).__name__}: {error}).") from error
-        self._parameters = {
-            id(library): self._taken(library) for library in self._program.libraries.values()
-        }
+        self._parameters = {id(library): self._taken(library) for library in self._program.libraries.values()}
 
     @property
     def libraries(self) -> tuple[str, ...]:

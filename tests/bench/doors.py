@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,7 +52,10 @@ def application() -> Iterator[FastAPI]:
         async def echo(request: Request) -> Response:
             return Response(await request.body(), media_type="application/json")
 
+        gc.collect()
+        gc.freeze()  # as `davinci-payer serve` does
         yield app
+        gc.unfreeze()
         app.state.services.store.close()
 
 

@@ -64,6 +64,42 @@ class Drawer:
         ]
         return [patient, *(self.random.choice(kinds)() for _ in range(size))]
 
+    def record(self, size: int) -> list[Json]:
+        """What a clinic has on anybody: vital signs, laboratory, vaccines, other problems, drugs, visits."""
+        kinds = [self._measured, self._measured, self._vaccine, self._problem, self._drug, self._visit]
+        return [self.random.choice(kinds)() for _ in range(size)]
+
+    def _measured(self) -> Json:
+        code = self.random.choice(["8867-4", "85354-9", "29463-7", "8310-5", "2345-7", "718-7", "4548-4"])
+        made = self._resource("Observation", "final") | self._coded("http://loinc.org", code)
+        value = {"value": self.random.randint(40, 200), "unit": "1"}
+        return made | {"effectiveDateTime": f"{self.day(700)}T10:00:00Z", "valueQuantity": value}
+
+    def _vaccine(self) -> Json:
+        made = self._resource("Immunization", "completed")
+        made["patient"] = made.pop("subject")
+        code = self._coded("http://hl7.org/fhir/sid/cvx", "140")["code"]
+        return made | {"vaccineCode": code, "occurrenceDateTime": self.day(700)}
+
+    def _problem(self) -> Json:
+        code = self.random.choice(["I10", "E11.9", "E78.5", "J45.20", "K21.9"])
+        made = self._resource("Condition") | self._coded("http://hl7.org/fhir/sid/icd-10-cm", code)
+        return made | {"onsetDateTime": self.day(2_000), "recordedDate": self.day(700)}
+
+    def _drug(self) -> Json:
+        code = self.random.choice(["314076", "861007", "617311"])
+        drug = self._coded("http://www.nlm.nih.gov/research/umls/rxnorm", code)["code"]
+        made = self._resource("MedicationRequest", "active")
+        return made | {"intent": "order", "authoredOn": self.day(700), "medicationCodeableConcept": drug}
+
+    def _visit(self) -> Json:
+        made = self.encounter()
+        made["type"] = [self._coded("http://www.ama-assn.org/go/cpt", "99213")["code"]]
+        return made | {"period": {"start": self.day(700)}}
+
+    def _coded(self, system: str, code: str) -> Json:
+        return {"code": {"coding": [{"system": system, "code": code}]}}
+
     def order(self) -> Json:
         order = self._resource("ServiceRequest", "active")
         order |= {
