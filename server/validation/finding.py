@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -64,6 +65,12 @@ class Run:
         if ":" not in text and self.bases and (found := self.index.get(self.bases[-1] + text)):
             return found
         return self.index.get(text)
+
+    def relative(self, path: str) -> str:
+        """Path of an element from the resource around it, without places in lists: `Claim.item.net`."""
+        owner = self.owners[-1] if self.owners else Place(self.root, str(self.root.get("resourceType")))
+        below = path.removeprefix(owner.path)
+        return re.sub(r"\[\d+\]", "", f"{owner.resource.get('resourceType')}{below}")
 
 
 def indexed(root: Resource) -> dict[str, Place]:

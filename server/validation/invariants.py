@@ -15,6 +15,9 @@ from fhirpathpy.models import models
 Test = Callable[[Any, Any], bool | None]
 """From the element and the resource around it: whether it holds; None where nobody can say."""
 
+IMPLIES = " implies "
+TRACE = re.compile(r"\.trace\('[^']*'(,[^()]*)?\)")
+
 CANNOT = re.compile(
     r"\b(resolve|memberOf|conformsTo|hasValue|htmlChecks|elementDefinition|slice|checkModifiers|subsumes"
     r"|lowBoundary|highBoundary|comparable|defineVariable)\s*\("
@@ -25,12 +28,21 @@ def compiled(key: str, expression: str) -> Test | None:
     """None where it cannot be evaluated here."""
     if key in NATIVE:
         return NATIVE[key]
-    if key == "inv-1" and "part.exists()" in expression:
-        return _one_content
+    if expression in WRITTEN:
+        return WRITTEN[expression]
     if CANNOT.search(expression):
         return None
+    terms = _terms(expression)
+    if len(terms) == 2:
+        premise, conclusion = map(_evaluated, terms)
+        return None if premise is None or conclusion is None else _implied(premise, conclusion)
+    return _evaluated(expression)
+
+
+def _evaluated(expression: str) -> Test | None:
+    """By fhirpathpy; what comes out empty holds. A trace would be printed, values and all: it is left out."""
     try:
-        evaluate = fhirpathpy.compile(expression, models["r4"])
+        evaluate = fhirpathpy.compile(TRACE.sub("", expression), models["r4"])
     except Exception:
         return None
 
@@ -44,8 +56,40 @@ def compiled(key: str, expression: str) -> Test | None:
     return holds
 
 
+def _implied(premise: Test, conclusion: Test) -> Test:
+    """A conclusion is looked at only where the premise holds, which it rarely does; fhirpathpy looks at
+    both."""
+
+    def holds(element: Any, resource: Any) -> bool | None:
+        given = premise(element, resource)
+        return conclusion(element, resource) if given else None if given is None else True
+
+    return holds
+
+
+def _terms(expression: str) -> list[str]:
+    """Premise and conclusion of an implication; the whole expression where it is none, or more than one."""
+    depth, quoted, places = 0, False, []
+    for place, letter in enumerate(expression):
+        if letter == "'" and expression[place - 1 : place] != "\\":
+            quoted = not quoted
+        elif not quoted:
+            depth += (letter == "(") - (letter == ")")
+            if depth == 0 and expression.startswith(IMPLIES, place):
+                places.append(place)
+    if len(places) != 1:
+        return [expression]
+    return [expression[: places[0]], expression[places[0] + len(IMPLIES) :]]
+
+
 def _has(*names: str) -> Callable[[dict[str, Any]], bool]:
     return lambda element: any(name in element for name in names)
+
+
+def _listed(element: dict[str, Any], name: str) -> list[Any]:
+    """What a list holds; nothing where it is none, which is told elsewhere."""
+    content = element.get(name)
+    return content if isinstance(content, list) else []
 
 
 def _extension(element: Any, resource: Any) -> bool:
@@ -56,8 +100,8 @@ def _reference(element: Any, resource: Any) -> bool:
     text = element.get("reference")
     if not isinstance(text, str) or not text.startswith("#") or text == "#":
         return True
-    contained = resource.get("contained") if isinstance(resource, dict) else None
-    return any(isinstance(each, dict) and each.get("id") == text[1:] for each in contained or [])
+    contained = _listed(resource, "contained") if isinstance(resource, dict) else []
+    return any(isinstance(each, dict) and each.get("id") == text[1:] for each in contained)
 
 
 def _period(element: Any, resource: Any) -> bool:
@@ -71,7 +115,7 @@ def _period(element: Any, resource: Any) -> bool:
 def _once(element: Any, resource: Any) -> bool:
     """bdl-7: a fullUrl is there once, or under several versions."""
     seen = set()
-    for entry in element.get("entry") or []:
+    for entry in _listed(element, "entry"):
         if isinstance(entry, dict) and entry.get("fullUrl"):
             held = entry.get("resource")
             meta = held.get("meta") if isinstance(held, dict) else None
@@ -85,10 +129,10 @@ def _once(element: Any, resource: Any) -> bool:
 
 def _entries_where(types: frozenset[str], name: str, must: bool) -> Callable[[Any, Any], bool]:
     def holds(element: Any, resource: Any) -> bool:
-        if (element.get("type") in types) is not must:
+        if (str(element.get("type")) in types) is not must:
             return True
         return not any(
-            isinstance(entry, dict) and (name in entry) is not must for entry in element.get("entry") or []
+            isinstance(entry, dict) and (name in entry) is not must for entry in _listed(element, "entry")
         )
 
     return holds
@@ -96,7 +140,7 @@ def _entries_where(types: frozenset[str], name: str, must: bool) -> Callable[[An
 
 def _contained_alone(*names: str) -> Test:
     def holds(element: Any, resource: Any) -> bool:
-        for held in element.get("contained") or []:
+        for held in _listed(element, "contained"):
             if not isinstance(held, dict):
                 continue
             meta = held.get("meta")
@@ -110,7 +154,7 @@ def _contained_alone(*names: str) -> Test:
 
 def _used(element: Any, resource: Any) -> bool:
     """dom-3: what is contained is referred to, or refers to what contains it."""
-    contained = [held for held in element.get("contained") or [] if isinstance(held, dict)]
+    contained = [held for held in _listed(element, "contained") if isinstance(held, dict)]
     if not contained:
         return True
     named = set(_local_names(element))
@@ -128,20 +172,29 @@ def _local_names(value: Any) -> Any:
         yield value
 
 
-def _first_is(kind: str) -> Test:
+def _first_is(kind: str, where: str = "") -> Test:
+    """The first entry holds a resource of this kind; asked of bundles of one type, where one is named."""
+
     def holds(element: Any, resource: Any) -> bool:
-        entries = element.get("entry")
-        first = entries[0].get("resource") if entries and isinstance(entries[0], dict) else None
+        if where and element.get("type") != where:
+            return True
+        entry = next(iter(_listed(element, "entry")), None)
+        first = entry.get("resource") if isinstance(entry, dict) else None
         return isinstance(first, dict) and first.get("resourceType") == kind
 
     return holds
 
 
+def _whole_date(element: Any, resource: Any) -> bool:
+    """FullDateRule: year, month and day."""
+    return not isinstance(element, str) or len(element) == 10
+
+
 def _named_or_not(element: Any, resource: Any) -> bool:
-    """us-core-8: a name, or the reason why there is none."""
+    """us-core-6, us-core-8 of old: a name, or the reason why there is none."""
     said = any(
         isinstance(each, dict) and str(each.get("url", "")).endswith("/data-absent-reason")
-        for each in element.get("extension") or []
+        for each in _listed(element, "extension")
     )
     return ("family" in element or "given" in element) != said
 
@@ -165,9 +218,14 @@ def _not_at_home(element: Any, resource: Any) -> bool:
 
 
 def _one_content(element: Any, resource: Any) -> bool:
-    """inv-1 of Parameters.parameter: a value, a resource, or parts. Another inv-1 is Task's."""
+    """inv-1 of Parameters.parameter: a value, a resource, or parts."""
     values = any(key.startswith(("value", "_value")) for key in element)
     return values + ("resource" in element) + ("part" in element) == 1
+
+
+def _of_objects(test: Test) -> Test:
+    """A test of an object; what is none is told elsewhere."""
+    return lambda element, resource: test(element, resource) if isinstance(element, dict) else True
 
 
 def _true(element: Any, resource: Any) -> bool:
@@ -193,7 +251,7 @@ NATIVE: Mapping[str, Test] = {
     ),
     "bdl-2": lambda element, resource: (
         element.get("type") == "searchset"
-        or not any(isinstance(entry, dict) and "search" in entry for entry in element.get("entry") or [])
+        or not any(isinstance(entry, dict) and "search" in entry for entry in _listed(element, "entry"))
     ),
     "bdl-3": _entries_where(frozenset({"batch", "transaction", "history"}), "request", True),
     "bdl-4": _entries_where(
@@ -203,14 +261,14 @@ NATIVE: Mapping[str, Test] = {
     "bdl-7": _once,
     "bdl-8": lambda element, resource: "/_history/" not in str(element.get("fullUrl", "")),
     "bdl-9": lambda element, resource: (
-        element.get("type") != "document"
-        or ("system" in (element.get("identifier") or {}) and "value" in (element.get("identifier") or {}))
+        element.get("type") != "document" or {"system", "value"} <= set(element.get("identifier") or ())
     ),
     "bdl-10": lambda element, resource: element.get("type") != "document" or "timestamp" in element,
+    "bdl-11": _first_is("Composition", where="document"),
+    "bdl-12": _first_is("MessageHeader", where="message"),
     "org-1": lambda element, resource: bool(element.get("identifier") or element.get("name")),
     "org-2": _not_at_home,
     "org-3": _not_at_home,
-    "us-core-8": _named_or_not,
     "us-core-16": _ten_digits,
     "us-core-17": _check_digit,
     "ClaimFirst": _first_is("Claim"),
@@ -219,3 +277,12 @@ NATIVE: Mapping[str, Test] = {
     "txt-2": lambda element, resource: "<div" in str(element),
 }
 """Written out because every resource has them, or because fhirpathpy cannot."""
+
+WRITTEN: Mapping[str, Test] = {
+    "(part.exists() and value.empty() and resource.empty()) or "
+    "(part.empty() and (value.exists() xor resource.exists()))": _of_objects(_one_content),
+    "(family.exists() or given.exists()) xor extension.where("
+    "url='http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()": _of_objects(_named_or_not),
+    "$this.toString().length() = 10": _whole_date,
+}
+"""The same by expression: guides give one key to rules that have nothing in common."""

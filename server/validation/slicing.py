@@ -244,3 +244,23 @@ def _stepped(occurrence: Occurrence, step: str, run: Run) -> Iterator[Occurrence
 
 
 _LOWER = frozenset({"String", "Boolean", "Code", "Integer", "Decimal", "Date", "DateTime", "Uri", "Instant"})
+
+
+def type_sliced(node: Node) -> bool:
+    return all(
+        each.get("type") == "type" and each.get("path") == "$this"
+        for each in node.element["slicing"].get("discriminator", [])
+    )
+
+
+def kind_test(kinds: frozenset[str]) -> Belongs:
+    return lambda occurrence, run: occurrence.kind in kinds
+
+
+def extension_test(own: Node) -> Belongs | None:
+    urls = [url.partition("|")[0] for url in own.profiles]
+    if not urls and "url" in own.children and (said := fixed(own.children["url"].element)):
+        urls = [str(said[1])]
+    if not urls:
+        return None
+    return lambda occurrence, run: isinstance(occurrence.value, dict) and occurrence.value.get("url") in urls

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.validation.primitives import FORMS, SYSTEM
+
 Element = dict[str, Any]
 
 
@@ -102,3 +104,25 @@ def fits(value: Any, pattern: Any) -> bool:
             any(fits(each, wanted) for each in value) for wanted in pattern
         )
     return type(value) is type(pattern) and bool(value == pattern)
+
+
+def names_of(node: Node) -> dict[str, str]:
+    """The JSON names of an element, each with the type it stands for."""
+    kinds = [type_name(each) for each in node.element.get("type", [])]
+    if not node.choice:
+        return {node.name: kinds[0] if len(kinds) == 1 else ""}
+    name = node.name.removesuffix("[x]")
+    for own in node.slices.values():
+        kinds += [type_name(each) for each in own.element.get("type", [])]
+    return {f"{name}{kind[:1].upper()}{kind[1:]}": kind for kind in kinds}
+
+
+def type_name(declared: dict[str, Any]) -> str:
+    code = str(declared.get("code", ""))
+    if code.startswith(SYSTEM):
+        for extension in declared.get("extension", []):
+            if extension.get("url", "").endswith("structuredefinition-fhir-type"):
+                named = str(extension.get("valueUrl") or extension.get("valueUri") or "")
+                # An element's id is any string, a resource's is an id; snapshots call both string.
+                return named if named in FORMS else code
+    return code

@@ -18,10 +18,13 @@ from typer.testing import CliRunner
 from server import cli
 from server.app import create_app
 from server.fhir import json
+from server.services import Version
 from server.settings import Settings
+from server.validation import invariants
 from server.validation.guides import validators
 from server.validation.validator import Validator
 from tests.pas import builders as a
+from tests.validation.mutants import mutants
 
 Resource = dict[str, Any]
 
@@ -38,16 +41,21 @@ def pas() -> Validator:
     return validators(Path(FOLDER))["2.0"]
 
 
-@pytest.fixture(scope="module")
-def examples() -> dict[str, Resource]:
+def published(package: str) -> dict[str, Resource]:
+    """The examples of a guide by file name."""
     found = {}
-    with tarfile.open(Path(FOLDER) / PAS) as archive:
+    with tarfile.open(Path(FOLDER) / package) as archive:
         for member in archive:
             if "/example/" in member.name and member.name.endswith(".json"):
                 file = archive.extractfile(member)
                 assert file is not None
                 found[member.name.rpartition("/")[2]] = json.decode_object(file.read())
     return found
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict[str, Resource]:
+    return published(PAS)
 
 
 def faults(validator: Validator, resource: Resource) -> list[tuple[str, str]]:
@@ -150,6 +158,85 @@ def test_a_slice_that_must_be_there_is_missed_by_name(pas: Validator, examples: 
     words = " ".join(finding.words for finding in pas.check(bundle))
 
     assert "slice Claim" in words
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.2"])
+def test_whatever_is_sent_the_validator_answers(version: Version) -> None:
+    """Types, lists and objects in each other's places, and whatever else the mutants do."""
+    package = {"2.0": PAS, "2.2": "hl7.fhir.us.davinci-pas-2.2.1.tgz"}[version]
+    sent = {name: each for name, each in published(package).items() if each["resourceType"] == "Bundle"}
+    for mutant in mutants(sent, 80, seed=7):
+        validators(Path(FOLDER))[version].check(mutant.resource)
+
+
+def test_items_within_items_are_items(pas: Validator) -> None:
+    form = {
+        "resourceType": "Questionnaire",
+        "status": "active",
+        "item": [{"linkId": "1", "type": "group", "item": [{"linkId": "1.1", "type": "string"}]}],
+    }
+    assert faults(pas, form) == []
+    form["item"][0]["item"][0]["type"] = "text-ish"  # type: ignore[index]
+    assert faults(pas, form) == [("Questionnaire.item[0].item[0].type", "binding")]
+
+
+def test_an_order_parameter_may_be_any_of_the_orders_and_must_be_one() -> None:
+    sent = published("hl7.fhir.us.davinci-dtr-2.0.1.tgz")[
+        "Parameters-QuestionnairePackageInputParamsExample.json"
+    ]
+    validator = validators(Path(FOLDER))["2.0"]
+    assert faults(validator, sent) == []
+    number = next(n for n, each in enumerate(sent["parameter"]) if each["name"] == "order")
+    sent["parameter"][number]["resource"] = {"resourceType": "Basic", "code": {"text": "no order"}}
+    assert (f"Parameters.parameter[{number}].resource", "type") in faults(validator, sent)
+
+
+def test_an_extension_stands_where_its_definition_says(pas: Validator, examples: dict[str, Resource]) -> None:
+    claim = copy.deepcopy(examples["Claim-MedicalServicesAuthorizationExample.json"])
+    birth = {
+        "url": "http://hl7.org/fhir/StructureDefinition/patient-birthTime",
+        "valueDateTime": "1980-01-01",
+    }
+    claim["extension"] = [*claim.get("extension", []), birth]
+
+    assert (f"Claim.extension[{len(claim['extension']) - 1}]", "context") in faults(pas, claim)
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        (
+            "http://hl7.org/fhir/5.0/StructureDefinition/extension-CommunicationRequest.payload.content[x]",
+            False,
+        ),
+        ("http://hl7.org/fhir/5.0/StructureDefinition/extension-CommunicationRequest.payload%5Bx%5D", True),
+    ],
+)
+def test_an_element_of_another_fhir_version_is_called_by_its_name(
+    pas: Validator, examples: dict[str, Resource], url: str, wrong: bool
+) -> None:
+    claim = copy.deepcopy(examples["Claim-MedicalServicesAuthorizationExample.json"])
+    claim["extension"] = [*claim.get("extension", []), {"url": url, "valueString": "x"}]
+
+    assert any(rule == "address" for _, rule in faults(pas, claim)) is wrong
+
+
+def test_what_only_begins_like_a_code_system_is_none(pas: Validator, examples: dict[str, Resource]) -> None:
+    claim = copy.deepcopy(examples["Claim-MedicalServicesAuthorizationExample.json"])
+    claim["item"][0]["programCode"] = [{"coding": [{"system": "http://snomed.info/sct-us", "code": "1"}]}]
+
+    assert ("Claim.item[0].programCode[0].coding[0].system", "address") in faults(pas, claim)
+
+
+def test_a_rule_traces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    held = invariants.compiled(
+        "own-1", "name.trace('told').exists() implies name.given.trace('given', $this).exists()"
+    )
+    assert held is not None
+    assert held({"name": [{"given": ["Anna"]}]}, {}) is True
+    assert held({"name": [{"family": "Roth"}]}, {}) is False
+    assert held({"birthDate": "1980-01-01"}, {}) is True
+    assert not capsys.readouterr().out
 
 
 def test_a_bundle_takes_a_few_milliseconds(pas: Validator, examples: dict[str, Resource]) -> None:
