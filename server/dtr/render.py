@@ -13,13 +13,17 @@ from typing import Any
 from server.dtr.form import CORE, CQF_LIBRARY, QUESTIONNAIRE_ADAPTIVE, Form, define_of
 from server.fhir import json
 from server.fhir.canonical import canonical
+from server.fhir.extensions import values
 
 Resource = dict[str, Any]
 
 ELM_JSON = "application/elm+json"
 SUPPORT_LINK = f"{CORE}/questionnaire-supportLink"
+ITEM_CONTROL = f"{CORE}/questionnaire-itemControl"
 SUPPORT_HYPERLINK = f"{CORE}/questionnaire-supportHyperlink"
-LINK_LABEL = "Clinical guideline"
+RENDERING_XHTML = f"{CORE}/rendering-xhtml"
+LINK_LABEL = "Source"
+"""Of a link: most are guidelines, some the definition of a code or score."""
 
 
 def with_library_references(form: Resource, reference: Callable[[str], str]) -> Resource:
@@ -81,6 +85,29 @@ def with_labelled_links(form: Resource) -> Resource:
     return {**form, "item": _each(form.get("item", []), labelled)}
 
 
+def with_links_in_help(form: Resource) -> Resource:
+    """The form with each question's link also at the end of its help, in XHTML: there are renderers that show
+    help and pass over links. Whoever shows neither links nor XHTML still has the text."""
+
+    def linked(item: Resource) -> Resource:
+        links = [found["valueUri"] for found in item.get("extension", []) if found["url"] == SUPPORT_LINK]
+        below = [_with_links(child, links) if _is_help(child) else child for child in item.get("item", [])]
+        return {**item, "item": below} if links and below else item
+
+    return {**form, "item": _each(form.get("item", []), linked)}
+
+
+def _is_help(item: Resource) -> bool:
+    controls = values(item, ITEM_CONTROL)
+    return any(coding.get("code") == "help" for control in controls for coding in control["coding"])
+
+
+def _with_links(item: Resource, links: list[str]) -> Resource:
+    anchors = "".join(f' <a href="{escape(link)}">{LINK_LABEL}</a>' for link in links)
+    told = f'<div xmlns="http://www.w3.org/1999/xhtml">{escape(item["text"])}{anchors}</div>'
+    return {**item, "_text": {"extension": [{"url": RENDERING_XHTML, "valueString": told}]}}
+
+
 def with_plain_conditions(form: Resource) -> Resource:
     """The form with "is not true" of a yes-or-no question said as "has no answer, or no". To R4 it is the
     same; but some renderers and validators take "is not" of a question without answer for false."""
@@ -105,7 +132,7 @@ def with_plain_conditions(form: Resource) -> Resource:
 def _each(items: list[Resource], change: Callable[[Resource], Resource]) -> list[Resource]:
     """Every item, however deep, changed."""
     return [
-        {**changed, **({"item": _each(item["item"], change)} if "item" in item else {})}
+        {**changed, **({"item": _each(changed["item"], change)} if "item" in changed else {})}
         for item in items
         for changed in [change(item)]
     ]

@@ -10,6 +10,7 @@ from server.dtr.render import (
     derived,
     narrative,
     with_library_references,
+    with_links_in_help,
     with_plain_conditions,
 )
 from server.dtr.response import DTR
@@ -33,7 +34,8 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
     The guide wants compiled ELM beside inline logic. Our expressions hold none: they name a define, and its
     ELM is in the library that travels with the form.
     """
-    named = with_library_references(with_plain_conditions(form), reference)
+    shown = with_plain_conditions(with_links_in_help(form))
+    named = with_library_references(shown, reference)
     return {
         "resourceType": "Questionnaire",
         "id": named["id"],
@@ -49,13 +51,15 @@ def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], st
     profile has no place for expressions in items of items."""
     groups = [item for item in form["item"] if item["type"] == "group"]
     questions = [question for group in groups for question in group["item"]]
-    named = at_base(with_library_references({**form, "item": questions}, reference), base)
+    shown = with_links_in_help({**form, "item": questions})
+    named = at_base(with_library_references(shown, reference), base)
     return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt-search"]}, "text": narrative(form)}
 
 
 def dtr_questionnaire_adapt(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
     """dtr-questionnaire-adapt, 2.0.1: has no url of its own, but narrative, and no conditions."""
-    named = derived(at_base(with_library_references(form, reference), base))
+    shown = with_links_in_help(form)
+    named = derived(at_base(with_library_references(shown, reference), base))
     return {**named, "text": narrative(form)}
 
 

@@ -11,6 +11,7 @@ from server.dtr.render import (
     with_compiled_expressions,
     with_labelled_links,
     with_library_references,
+    with_links_in_help,
     with_plain_conditions,
 )
 from server.dtr.response import DTR
@@ -51,7 +52,7 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
 
 def _items(form: Resource) -> Resource:
     """The form with its items in the guide's words."""
-    shown = with_plain_conditions(with_labelled_links(form))
+    shown = with_plain_conditions(with_labelled_links(with_links_in_help(form)))
     return with_compiled_expressions(shown, f"{DTR}/alternativeExpression", "text/cql-identifier")
 
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from server.dtr.form import Form
-from server.dtr.render import SUPPORT_HYPERLINK, SUPPORT_LINK, with_labelled_links, with_plain_conditions
+from server.dtr.render import (
+    RENDERING_XHTML,
+    SUPPORT_HYPERLINK,
+    SUPPORT_LINK,
+    with_labelled_links,
+    with_plain_conditions,
+)
+from server.fhir.extensions import extension, value
 from tests.crd.builders import shoulder
 from tests.dtr.conftest import Dtr
 from tests.dtr.forms import answers, form, neutral
@@ -36,3 +43,12 @@ def test_a_label_leads_where_the_link_does() -> None:
     parts = {part["url"]: part for part in links[SUPPORT_HYPERLINK]["extension"]}
     assert parts["link"]["valueUri"] == links[SUPPORT_LINK]["valueUri"]
     assert parts["label"]["valueString"]
+
+
+def test_a_renderer_that_passes_over_links_has_them_in_the_help(dtr: Dtr) -> None:
+    shown = dtr.package(shoulder()).form
+    question, text = shown.items["CC-DUR.start"].node, shown.items["CC-DUR.start.help"].node
+    link = value(extension(question, SUPPORT_LINK))
+    told = value(extension(text["_text"], RENDERING_XHTML))
+    assert text["text"] in told
+    assert f'href="{link}"' in told
