@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import structlog
 import typer
 import uvicorn
 from pydantic import ValidationError
@@ -78,6 +79,8 @@ def serve() -> None:
         )
         config.ssl = tls.server_context(certificate, key)
     print_banner(settings, Console(stderr=True))
+    for relaxed in settings.laxity():
+        structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)
     # What was loaded stays: collections need not walk all of it again, in the middle of a request.
     gc.collect()
     gc.freeze()

@@ -43,3 +43,14 @@ def test_production_refuses_every_relaxation_by_name(
 ) -> None:
     with pytest.raises(ValidationError, match=refusal):
         production(tmp_path, **change)
+
+
+def test_every_relaxation_of_a_laptop_is_named_and_production_has_none(tmp_path: Path) -> None:
+    lax = Settings(_env_file=None, static_tokens="inferno", demo_reviewer=60).laxity()
+
+    assert "a token is optional" in lax
+    assert "STATIC_TOKENS is on" in lax
+    assert "DEMO_REVIEWER is on" in lax
+    assert any("callers without registration" in each for each in lax)
+    assert any("loopback and private" in each for each in lax)
+    assert production(tmp_path).laxity() == []

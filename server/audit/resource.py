@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import or_
+
 from server.fhir.dates import instant, moment
 from server.fhir.errors import InvalidRequest, Issue
 from server.store import ledger
@@ -17,8 +19,12 @@ RESTFUL = "http://hl7.org/fhir/restful-interaction"
 ENTITY_TYPES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 PATIENT, CASE = "patient", "case"
+OURSELVES = {"display": "davinci-payer"}
 
-ACTIONS = {"POST": "E", "GET": "R", "HEAD": "R", "PUT": "U", "PATCH": "U", "DELETE": "D"}
+DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+EXPORT = {"system": DICOM, "code": "110106", "display": "Export"}
+
+ACTIONS = {"POST": "E", "GET": "R", "HEAD": "R", "PUT": "U", "PATCH": "U", "DELETE": "D", ledger.SENT: "R"}
 INTERACTIONS = {"E": "operation", "R": "read", "U": "update", "D": "delete"}
 
 PARAMETERS = {
@@ -31,29 +37,34 @@ PARAMETERS = {
     "outcome": "token",
     "_count": "number",
 }
-"""Search parameters. `patient` is the member's key or its last part, `entity` a case, assertion or
-authorization by its id, or a request by its X-Request-ID."""
+"""Search parameters. `patient` is the member's key or its last part, `entity` a case, assertion,
+authorization or subscription by its id, an EHR's FHIR server by its base, or a request by its
+X-Request-ID."""
 
-OUTCOMES = {"0": (0, 399), "4": (400, 499), "8": (500, 599)}
-"""Ranges of HTTP status by outcome."""
+OUTCOMES = {"0": ((1, 399),), "4": ((400, 499),), "8": ((500, 599), (0, 0))}
+"""Ranges of HTTP status by outcome; 0 is no answer at all."""
 
 
 def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Resource:
-    """AuditEvent of one access."""
+    """AuditEvent of one access, or of something sent to a subscriber."""
+    sent = access.method == ledger.SENT
     action = ACTIONS.get(access.method, "E")
     who = {"identifier": {"value": access.client}} if access.client else {"display": "nobody in particular"}
     network = {"network": {"address": access.address, "type": "2"}} if access.address else {}
     return {
         "resourceType": "AuditEvent",
         "id": str(access.id),
-        "type": {"system": TYPES, "code": "rest"},
-        "subtype": [{"system": RESTFUL, "code": INTERACTIONS[action]}],
+        "type": EXPORT if sent else {"system": TYPES, "code": "rest"},
+        **({} if sent else {"subtype": [{"system": RESTFUL, "code": INTERACTIONS[action]}]}),
         "action": action,
         "recorded": instant(access.at),
         "outcome": outcome(access.status),
-        "outcomeDesc": f"HTTP {access.status}",
-        "agent": [{"who": who, "requestor": True, **network}],
-        "source": {"observer": {"display": "davinci-payer"}},
+        "outcomeDesc": f"HTTP {access.status}" if access.status else "no answer",
+        "agent": [
+            {"who": who, "requestor": not sent, **network},
+            *([{"who": OURSELVES, "requestor": True}] if sent else []),
+        ],
+        "source": {"observer": OURSELVES},
         "entity": [
             *(_entity(subject) for subject in subjects),
             {
@@ -66,7 +77,9 @@ def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Re
 
 def outcome(status: int) -> str:
     """0 success, 4 the caller's mistake, 8 ours."""
-    return "0" if status < 400 else "4" if status < 500 else "8"
+    return next(
+        code for code, ranges in OUTCOMES.items() if any(low <= status <= high for low, high in ranges)
+    )
 
 
 def _entity(subject: ledger.Subject) -> Resource:
@@ -97,7 +110,7 @@ def _conditions(name: str, text: str) -> Iterator[Any]:
         case "patient":
             yield ledger.touching(PATIENT, text) | ledger.touching(PATIENT, f"member:{value}")
         case "entity":
-            kinds = ("case", "assertion", "authorization")
+            kinds = ("case", "assertion", "authorization", "fhir-server")
             condition = access.request_id == value
             for kind in kinds:
                 condition |= ledger.touching(kind, value)
@@ -105,7 +118,7 @@ def _conditions(name: str, text: str) -> Iterator[Any]:
         case "action" if text in INTERACTIONS:
             yield access.method.in_([method for method, action in ACTIONS.items() if action == text])
         case "outcome" if text in OUTCOMES:
-            yield access.status.between(*OUTCOMES[text])
+            yield or_(*(access.status.between(low, high) for low, high in OUTCOMES[text]))
         case _:
             raise InvalidRequest(
                 Issue("invalid", f"http.query.{name}" if name in PARAMETERS else "AuditEvent", _USAGE)

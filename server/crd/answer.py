@@ -27,9 +27,10 @@ from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir import json
-from server.fhir.errors import InvalidRequest, Issue, PreconditionFailed
+from server.fhir.errors import Forbidden, InvalidRequest, Issue, PreconditionFailed
 from server.fhir.references import Resolver, local_reference, reference_text
 from server.policy.request import Chart
+from server.security.caller import calling
 from server.security.outbound import Outbound
 from server.services import Services
 from server.store import Transaction, assertions, cards, exchanges
@@ -86,7 +87,8 @@ class Desk:
 
     async def answer(self, call: Call, arrival: Arrival) -> Element:
         """The response to a checked call, once everything about it is kept. Raises InvalidRequest,
-        PreconditionFailed."""
+        PreconditionFailed, Forbidden for a FHIR server that is not the caller's."""
+        self._check_server(call)
         in_context = Resolver()
         for name in ("draftOrders", "appointments"):
             if isinstance(call.context.get(name), dict):
@@ -95,6 +97,13 @@ class Desk:
         sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
         seen = await completed(call, list(in_context), sent, self._needs_record, self.guard, self.batches)
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)
+
+    def _check_server(self, call: Call) -> None:
+        """A registered client names no server but its own: its token would go there, and a chart come."""
+        if self.guard.lenient or call.access is None or calling().keeps_charts_at(call.access.base):
+            return
+        words = "Charts are read from registered FHIR servers only. Have this one registered."
+        raise Forbidden(Issue("forbidden", "fhirServer", words))
 
     def _needs_record(self, orders: Iterable[Resource]) -> bool:
         day = self.services.clock().date()

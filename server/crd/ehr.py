@@ -19,6 +19,7 @@ from server.crd.sight import CHART, Prefetch
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld
 from server.fhir.references import Resolver, reference_text, type_and_id
 from server.security.outbound import Outbound
+from server.store.touched import note
 
 Resource = dict[str, Any]
 
@@ -96,6 +97,7 @@ async def completed(
             *(_record(call, prefetch) if needed else ()),
         ]
         beside = batches.unasked(call.access.base) if queries else []
+        note("fhir-server", call.access.base)
         first = dict(await ask([*queries, *beside], DEADLINE))
         batches.learn(call.access.base, first.pop(METADATA, None))
         seen = _joined(prefetch, first)

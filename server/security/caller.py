@@ -26,6 +26,7 @@ class Caller:
     kin: frozenset[str] = frozenset()
     scopes: Scopes = field(default_factory=lambda: Scopes(frozenset()))
     endpoints: tuple[str, ...] = ()
+    fhir_servers: frozenset[str] = frozenset()
 
     def sees(self, owner: str, parties: Iterable[str] = ()) -> bool:
         """Whether something that `owner` sent, and that concerns `parties`, may be told to this caller."""
@@ -44,6 +45,10 @@ class Caller:
         if not self.client:
             return True
         return any(url == known or url.startswith(known.rstrip("/") + "/") for known in self.endpoints)
+
+    def keeps_charts_at(self, base: str) -> bool:
+        """Whether a FHIR base is one of the caller's registered ones."""
+        return not self.client or base in self.fhir_servers
 
 
 NOBODY = Caller()

@@ -5,10 +5,12 @@
       "scopes": ["system/Claim.cruds", "system/Questionnaire.rs"],
       "endpoints": ["https://ehr.example/notifications"],
       "jwks_uri": "https://ehr.example/jwks.json",
-      "cds_issuer": "https://ehr.example"},
+      "cds_issuer": "https://ehr.example",
+      "fhir_servers": ["https://ehr.example/fhir"]},
      {"id": "prometheus", "scopes": ["payer/operate"], "token_sha256": "5e88…"}]
 
-Notifications go to the `endpoints` of a client only, and to what lies below them. A client proves itself
+Notifications go to the `endpoints` of a client only, and to what lies below them; what its CDS Hooks calls do
+not bring is read from its `fhir_servers` only. A client proves itself
 with a key of its key set (`jwks_uri`, or `jwks` in the file). Programs of the payer's own that cannot
 sign may have a long-lived token; the file holds its digest only, and it opens nothing of a FHIR base. A
 file that cannot be read any more leaves the clients as they were, and the log says so.
@@ -50,6 +52,7 @@ class Client(BaseModel):
     jwks: dict[str, Any] | None = None
     cds_issuer: str = ""
     endpoints: tuple[str, ...] = ()
+    fhir_servers: tuple[str, ...] = ()
     token_sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     rate: int | None = Field(None, ge=1)
 
@@ -123,7 +126,8 @@ class Registry:
         mine = frozenset(client.organizations)
         kin = {each.id for each in self._current().values() if mine.intersection(each.organizations)}
         own = frozenset({client.id, *kin})
-        return Caller(client.id, mine, own, scopes.within(client.granted), client.endpoints)
+        bases = frozenset(base.rstrip("/") for base in client.fhir_servers)
+        return Caller(client.id, mine, own, scopes.within(client.granted), client.endpoints, bases)
 
     def _current(self) -> dict[str, Client]:
         if self._path is None:

@@ -23,8 +23,14 @@ class Ledger(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=Fa
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant, str: String}
 
 
+SENT = "SEND"
+"""The `method` of an access by which something of a patient left for a subscriber, of our own accord; its
+`request_id` is the subscription's."""
+
+
 class Access(Ledger):
-    """One access to what is known of patients: who, what, when, outcome."""
+    """One access to what is known of patients: who, what, when, outcome. `status` is 0 where the other side
+    gave none."""
 
     __tablename__ = "audit_access"
     __table_args__ = (Index("audit_access_client", "client", "at"),)
@@ -41,7 +47,7 @@ class Access(Ledger):
 
 class Subject(Ledger):
     """Something that an access touched: a patient by the member's key, a case, an assertion, an
-    authorization."""
+    authorization, an EHR's FHIR server."""
 
     __tablename__ = "audit_subject"
     __table_args__ = (Index("audit_subject_name", "kind", "name"),)

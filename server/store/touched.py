@@ -40,6 +40,13 @@ def watching() -> Iterator[Touched]:
         _TOUCHED.reset(token)
 
 
+def note(kind: str, name: str) -> None:
+    """Something of a patient that no table tells of, such as the EHR server that was read."""
+    touched = _TOUCHED.get()
+    if touched is not None:
+        touched.add((kind, name))
+
+
 def _note(target: Any) -> None:
     touched = _TOUCHED.get()
     if touched is None:

@@ -17,6 +17,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -24,8 +25,9 @@ import structlog
 from server.clock import wall
 from server.fhir import json
 from server.security.outbound import Outbound
-from server.store import Store, Transaction, subscriptions
+from server.store import Store, Transaction, ledger, subscriptions
 from server.store import tables as stored
+from server.store.touched import watching
 from server.subscriptions import resource, topic
 from server.subscriptions.notification import Event, Focus, Standing, notification
 from server.work import Work, apart
@@ -126,13 +128,29 @@ class Delivery:
     def _deliver(self, subscription: stored.Subscription, notice: stored.Notice) -> dt.datetime | None:
         """None when it arrived, else when to try again. Nothing is held in the database while the subscriber
         takes its time."""
-        fault = self._send(subscription, self._bundle(subscription, notice))
+        with watching() as touched:
+            bundle = self._bundle(subscription, notice)
+        status, fault = self._send(subscription, bundle)
         if fault:
             structlog.get_logger().warning(
                 "notification", subscription=subscription.id, kind=notice.kind, fault=fault
             )
         with self.store.transaction() as tx:
+            if touched:
+                ledger.record(tx, self._access(subscription, status), touched)
             return self._noted(tx, subscription, notice.id, fault)
+
+    def _access(self, subscription: stored.Subscription, status: int) -> ledger.Access:
+        """For the audit trail: something of a patient left for this subscriber."""
+        return ledger.Access(
+            at=self.clock(),
+            client=subscription.client,
+            address=urlsplit(subscription.resource["channel"]["endpoint"]).hostname or "",
+            method=ledger.SENT,
+            route="notification",
+            status=status,
+            request_id=subscription.id,
+        )
 
     def _bundle(self, subscription: stored.Subscription, notice: stored.Notice) -> Resource:
         events = []
@@ -148,8 +166,8 @@ class Delivery:
             self.clock(),
         )
 
-    def _send(self, subscription: stored.Subscription, bundle: Resource) -> str:
-        """Empty where the subscriber took it, else why not, without its address."""
+    def _send(self, subscription: stored.Subscription, bundle: Resource) -> tuple[int, str]:
+        """The status, 0 without an answer; why the subscriber did not take it, without its address."""
         channel = subscription.resource["channel"]
         try:
             status = asyncio.run(
@@ -162,8 +180,8 @@ class Delivery:
                 )
             )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return type(error).__name__
-        return "" if 200 <= status < 300 else f"status {status}"
+            return 0, type(error).__name__
+        return status, "" if 200 <= status < 300 else f"status {status}"
 
     def _noted(
         self, tx: Transaction, seen: stored.Subscription, notice_id: int, fault: str

@@ -16,6 +16,8 @@ from server.audit.trail import Trail, tells_of_patients
 from server.fhir.structure import faults
 from server.store import Store, ledger
 from tests.conftest import NewDatabase
+from tests.crd import builders as hook
+from tests.ehr import Ehr
 from tests.pas import builders as a
 from tests.security.conftest import AUDITOR, REVIEWER, Build, Town, found_town  # noqa: F401
 
@@ -51,6 +53,19 @@ def test_a_decision_is_on_record_with_client_patient_and_case(town: Town) -> Non
     assert named(entry, "patient") == ["member:M-ANNA"]
     assert len(named(entry, "case")) == 1
     assert "Claim/$submit" in entry["entity"][-1]["description"]
+
+
+def test_a_chart_that_was_read_from_an_ehr_is_on_record_with_its_server(found_town: Build) -> None:  # noqa: F811
+    town = found_town(environment="development", cds_jwt="off")
+    with Ehr([hook.PATIENT, hook.coverage()]) as ehr:
+        call = {**hook.sign(hook.shoulder()), "fhirServer": ehr.base}
+        assert town.post("/r2.0/cds-services/order-sign", call).status_code == 200
+    town.post("/r2.0/cds-services/order-sign", hook.sign(hook.shoulder(), sent=hook.prefetch()))
+
+    (entry,) = told(town, f"?entity={ehr.base}")
+    assert not faults(entry, "AuditEvent")
+    assert named(entry, "fhir-server") == [ehr.base]
+    assert len(named(entry, "patient")) == 1
 
 
 def test_a_refused_access_is_on_record_too(town: Town) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from server.fhir import json
@@ -118,6 +119,26 @@ def test_notifications_go_to_registered_endpoints_only(two: Town) -> None:
 
     assert refused.status_code == 403
     assert refused.json()["issue"][0]["expression"] == ["Subscription.channel.endpoint"]
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.2"])
+def test_charts_are_read_from_the_clients_own_servers_only(found_town: Build, version: str) -> None:
+    """Whoever could name any server would have us call it, and decide by what it says."""
+    town = found_town()
+    harbour = town.signers["harbour"]
+    town.register(clinic(harbour, "1992999999", fhir_servers=["https://127.0.0.1:1/fhir/"]))
+    path = f"/r{version}/cds-services/order-sign"
+
+    def called(server: str) -> httpx.Response:
+        claims = harbour.claims(f"{BASE}{path}", town.now[0], sub=None)
+        proof = harbour.sign({**claims, "iss": "https://harbour.example"})
+        body = {**hook.sign(hook.lumbar(), sent=hook.prefetch()), "fhirServer": server}
+        return town.post(path, body, proof)
+
+    refused = called("https://elsewhere.example/fhir")
+    assert refused.status_code == 403
+    assert refused.json()["issue"][0]["expression"] == ["fhirServer"]
+    assert called("https://127.0.0.1:1/fhir").status_code == 200
 
 
 def subscription(npi: str) -> Resource:

@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 
+from server.fhir.structure import faults
 from server.store import subscriptions
 from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
@@ -76,6 +77,27 @@ def test_a_result_is_told_as_the_guide_has_it(office: Office, clinic: Endpoint) 
         assert entry["fullUrl"].endswith(f"Bundle/{entry['resource']['id']}")
         assert entry["resource"]["entry"][0]["resource"]["outcome"] == "complete"
     record(GUIDE[office.payer.version], told.body)
+
+
+def test_what_left_for_a_subscriber_is_on_record(office: Office, clinic: Endpoint) -> None:
+    wish = office.subscribe(clinic.url)
+    office.deliver()
+    clinic.answer = 500
+    office.result()
+    office.deliver()
+    clinic.answer = 200
+    office.deliver(wait=60)
+
+    found = office.payer.http.get(f"{office.payer.base}/AuditEvent?entity={wish['id']}").json()
+    events = [entry["resource"] for entry in found["entry"]]
+    assert [event["outcome"] for event in events] == ["0", "8"]
+    for event in events:
+        assert not faults(event, "AuditEvent")
+        assert event["type"]["code"] == "110106"
+        assert event["agent"][0]["network"]["address"] == "127.0.0.1"
+        assert [agent["requestor"] for agent in event["agent"]] == [False, True]
+        assert {"patient", "case"} <= {entity["description"] for entity in event["entity"]}
+        record(GUIDE[office.payer.version], event)
 
 
 def test_whoever_asks_2_0_for_the_whole_is_sent_the_whole(office: Office, clinic: Endpoint) -> None:

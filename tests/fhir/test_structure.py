@@ -1,0 +1,54 @@
+"""Valid FHIR R4 is accepted as it is written, whatever the models think of it."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.fhir import json
+from server.fhir.structure import faults
+
+FOLDER = os.environ.get("FHIR_PACKAGES", "")
+GUIDES = ("davinci-crd", "davinci-dtr", "davinci-pas", "davinci-hrex", "uv.sdc", "uv.subscriptions-backport")
+
+needs_packages = pytest.mark.skipif(
+    not FOLDER and os.environ.get("CI") != "true", reason="FHIR_PACKAGES names no packages"
+)
+
+
+def published() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every example of every guide that this server has to do with, by package and file."""
+    for package in sorted(Path(FOLDER).glob("*.tgz")):
+        if not any(guide in package.name for guide in GUIDES):
+            continue
+        with tarfile.open(package) as archive:
+            for member in archive:
+                if "/example" in member.name and member.name.endswith(".json"):
+                    file = archive.extractfile(member)
+                    resource = json.decode(file.read()) if file is not None else None
+                    if isinstance(resource, dict) and "resourceType" in resource:
+                        yield f"{package.name} {member.name}", resource
+
+
+@needs_packages
+def test_f29_every_published_example_is_accepted() -> None:
+    refused = {
+        name: [(issue.expressions, issue.diagnostics) for issue in found][:3]
+        for name, resource in published()
+        if (found := faults(resource, str(resource["resourceType"])))
+    }
+    assert refused == {}
+
+
+def test_f29_what_stands_beside_a_primitive_value_is_accepted_and_kept() -> None:
+    beside = {"extension": [{"url": "https://ehr.example/source", "valueString": "typed"}]}
+    said = {"url": "https://ehr.example/kind", "valueCode": "x", "_valueCode": beside}
+    patient = {"resourceType": "Patient", "extension": [said], "birthDate": "1980", "_birthDate": beside}
+
+    assert faults(patient, "Patient") == []
+    assert json.decode(json.encode(patient)) == patient
