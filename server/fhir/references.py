@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from server.fhir.errors import Issue
@@ -143,7 +144,12 @@ def reference_text(reference: Reference | None) -> str:
 
 def type_and_id(reference: Reference | None) -> tuple[str, str] | None:
     """`("Patient", "1")` of a relative or absolute reference; None for `urn:`, contained and logical ones."""
-    match = _REST.fullmatch(reference_text(reference))
+    return _type_and_id(reference_text(reference))
+
+
+@lru_cache(maxsize=1024)
+def _type_and_id(text: str) -> tuple[str, str] | None:
+    match = _REST.fullmatch(text)
     return (match["type"], match["id"]) if match else None
 
 

@@ -29,8 +29,10 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
 
 
 def _is_clients(resource: Resource) -> bool:
-    distance = any(each.get("url") == DISTANCE for each in resource.get("extension") or [])
-    return resource.get("resourceType") not in PAYER_ONLY and not distance
+    if resource.get("resourceType") in PAYER_ONLY:
+        return False
+    told = resource.get("extension")
+    return not told or all(each.get("url") != DISTANCE for each in told)
 
 
 def _is_of(resource: Resource, patient: str) -> bool:
@@ -39,8 +41,12 @@ def _is_of(resource: Resource, patient: str) -> bool:
         return True
     if resource.get("resourceType") == "Patient":
         return resource.get("id") in (patient, None)
-    subjects = (type_and_id(resource.get(name)) for name in _SUBJECTS if isinstance(resource.get(name), dict))
-    return all(subject[1] == patient for subject in subjects if subject and subject[0] == "Patient")
+    for name in _SUBJECTS:
+        if isinstance(resource.get(name), dict):
+            subject = type_and_id(resource[name])
+            if subject and subject[0] == "Patient" and subject[1] != patient:
+                return False
+    return True
 
 
 def _one_patient(resources: list[Resource]) -> Iterator[Resource]:

@@ -52,7 +52,7 @@ def _mark(item: Any) -> Any:
         resource = item.get("resourceType")
         if resource is not None:
             return (str(resource), str(item.get("id")))
-        return ("tuple", *((name, _mark(item[name])) for name in sorted(item)))
+        return ("tuple", _parts(item))
     if isinstance(item, DateTime | Date | Time):
         return (kind.__name__, item.low, item.high)
     if isinstance(item, Interval):
@@ -64,3 +64,15 @@ def _mark(item: Any) -> Any:
     if isinstance(item, int | Decimal):
         return ("number", item)
     return kind.__name__
+
+
+def _parts(item: dict[str, Any]) -> int:
+    """The same for equal tuples, in whatever order their elements are: of their words, numbers and dates."""
+    mark = 0
+    for name, value in item.items():
+        kind = value.__class__
+        if kind is str or kind is bool or kind is int:
+            mark ^= hash((name, value))
+        elif kind is Date or kind is DateTime:
+            mark ^= hash((name, value.low, value.high))
+    return mark
