@@ -111,7 +111,8 @@ def open_case(
     now: dt.datetime,
     chain_id: str | None = None,
 ) -> stored.PaCase:
-    """The row that a decision's authorizations point to; `complete` fills it in the same transaction."""
+    """The row that a decision's authorizations point to; `complete` fills it in the same transaction, and
+    writes it where nothing had to before."""
     row = stored.PaCase(
         id=case_id,
         chain_id=chain_id or case_id,
@@ -125,7 +126,7 @@ def open_case(
         created=now,
         updated=now,
     )
-    cases.keep(tx, row)
+    tx.add(row)
     return row
 
 

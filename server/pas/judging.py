@@ -122,6 +122,7 @@ class Judge:
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
             return decision.verdict_without_number(said, tracking(case_id, line.requested["sequence"]), now)
+        tx.flush()  # an authorization points to its case
         number = self.adjudicator.authorize(
             tx,
             line.judged,

@@ -12,9 +12,15 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+import msgspec
+
+from server.fhir import json
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Met(enum.StrEnum):
@@ -186,17 +192,5 @@ class Determination:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: enums as their codes, dates in ISO form, tuples as lists."""
-        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
-
-
-def plain(value: Any) -> Any:
-    """A dataclass tree as JSON values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, tuple | list):
-        return [plain(v) for v in value]
-    return value
+        told: dict[str, Any] = _DECODER.decode(json.encode(self))
+        return told

@@ -24,6 +24,17 @@ from server.store.migrations import upgrade
 Transaction = Session
 
 
+class _Keeping(Session):
+    """A session forgets a row that nobody holds, and asks the database again for what it just wrote. A
+    transaction is short, so this one keeps what it has seen."""
+
+
+@event.listens_for(_Keeping, "pending_to_persistent")
+@event.listens_for(_Keeping, "loaded_as_persistent")
+def _kept(session: Session, row: object) -> None:
+    session.info.setdefault("rows", []).append(row)
+
+
 class Store:
     """An open database. Shared by threads; a transaction belongs to one."""
 
@@ -49,7 +60,7 @@ class Store:
         """Read and write. On SQLite writers queue up here, so what was read cannot change before it is
         acted on; on PostgreSQL whoever acts on a row holds it first (`cases.hold`, `subscriptions.hold`,
         `authorizations.alone`)."""
-        with self._turn, Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._turn, _Keeping(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server.store import Transaction
@@ -23,13 +24,11 @@ def claim(
     insert = _INSERTS[tx.get_bind().dialect.name]
     names = {"client": client, "version": version, "digest": digest}
     row = insert(PaRepeat).values(**names, case_id=case_id, answered=now)
-    tx.execute(
+    mine = tx.scalar(
         row.on_conflict_do_update(
             index_elements=list(names),
             set_={"case_id": case_id, "answered": now},
             where=PaRepeat.answered < since,
-        )
+        ).returning(PaRepeat.case_id)
     )
-    tx.expire_all()
-    found = tx.get(PaRepeat, (client, version, digest))
-    return found.case_id if found is not None else case_id
+    return mine or tx.scalars(select(PaRepeat.case_id).filter_by(**names)).one()
