@@ -74,6 +74,10 @@ CONTEXTS: Mapping[str, Mapping[str, Member]] = {
 """The contexts that both guides share; order-dispatch is in each version's table."""
 
 
+MOST = 200
+"""Orders or appointments of one call: each is judged by itself, which takes some hundredths of a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The EHR's FHIR server and the token for it, good for this call alone."""
@@ -178,6 +182,15 @@ def _faults_of_context(context: Any, members: Mapping[str, Member]) -> Iterator[
                 yield _required(f"context.{name}", f"Send {member.words}.")
         elif not member.test(value):
             yield Issue("value", f"context.{name}", f"It must be {member.words}.")
+        elif _length(value) > MOST:
+            words = f"More than {MOST} are not answered in one call. Send them in several."
+            yield Issue("too-costly", f"context.{name}", words)
+
+
+def _length(value: Any) -> int:
+    """How many a list has, or a Bundle."""
+    listed = value.get("entry") if isinstance(value, dict) else value
+    return len(listed) if isinstance(listed, list) else 0
 
 
 def _required(expression: str, remedy: str) -> Issue:

@@ -45,6 +45,9 @@ _PARTIES = {
     "provider": ("Organization", "PractitionerRole", "Practitioner"),
 }
 _FIXED = {"use": ("preauthorization",), "status": ("active", "cancelled")}
+MOST_LINES = 200
+"""Lines of one request: each is judged by itself, which takes some hundredths of a second."""
+
 _NUMBERED = ("item", "diagnosis", "supportingInfo", "careTeam", "insurance")
 
 
@@ -197,6 +200,9 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
     yield from _modifier_faults(claim, CLAIM_PATH)
     known = {entry["sequence"] for entry in claim.get("diagnosis") or []}
+    if len(claim.get("item") or []) > MOST_LINES:
+        words = f"More than {MOST_LINES} lines are not decided at once. Send them in several requests."
+        yield Issue("too-costly", f"{CLAIM_PATH}.item", words)
     for index, item in enumerate(claim.get("item") or []):
         path = f"{CLAIM_PATH}.item[{index}]"
         yield from _missing(item, demands.item, path)

@@ -14,6 +14,7 @@ from typing import Any
 from server.fhir import json
 from tests.crd import builders as hook
 from tests.pas import builders as a
+from tests.subscriptions.builders import subscription
 from tests.validation.mutants import holder_of, walked
 
 Resource = dict[str, Any]
@@ -188,6 +189,34 @@ KINDS: Mapping[str, Mistreat] = {
 }
 
 
+def complaint() -> Resource:
+    """What an EHR reports of a form that does not work."""
+    issue = {"severity": "error", "code": "invalid", "details": {"text": "It does not open."}}
+    return {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-knee|1.0.0"},
+            {"name": "outcome", "resource": {"resourceType": "OperationOutcome", "issue": [issue]}},
+        ],
+    }
+
+
+def attachment() -> Resource:
+    """A report for a case."""
+    text = {"attachment": {"contentType": "text/plain", "data": "bm90aGluZw=="}}
+    report = {"resourceType": "DocumentReference", "status": "current", "content": [text]}
+    return {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "TrackingId", "valueIdentifier": {"system": "https://payer.example/case", "value": "1"}},
+            {"name": "AttachTo", "valueCode": "claim"},
+            {"name": "OrganizationId", "valueIdentifier": {"system": a.NPI, "value": "1992999999"}},
+            {"name": "MemberId", "valueIdentifier": {"value": "M-ANNA"}},
+            {"name": "Attachment", "part": [{"name": "Content", "resource": report}]},
+        ],
+    }
+
+
 def requests() -> dict[str, Resource]:
     """A well-behaved body for each path; what is asked for has nothing that would approve it."""
     order = hook.shoulder()
@@ -203,7 +232,16 @@ def requests() -> dict[str, Resource]:
         base = f"/r{version}"
         bodies |= {
             f"{base}/cds-services/order-sign": hook.sign(order, sent=hook.prefetch()),
-            f"{base}/cds-services/order-select": hook.sign(order, sent=hook.prefetch()),
+            f"{base}/cds-services/order-select": hook.select(order, chosen=[order], sent=hook.prefetch()),
+            f"{base}/cds-services/order-dispatch": hook.dispatch(order, hook.prefetch(), version),
+            f"{base}/cds-services/appointment-book": hook.book(
+                hook.appointment("73221", order), sent=hook.prefetch()
+            ),
+            f"{base}/cds-services/encounter-start": hook.encounter_call("encounter-start", hook.visit(0)),
+            f"{base}/fhir/Subscription": subscription(version, "https://ehr.example/notify"),
+            f"{base}/fhir/Bundle/$validate": a.request(),
+            f"{base}/fhir/Questionnaire/$log-questionnaire-errors": complaint(),
+            f"{base}/fhir/$submit-attachment": attachment(),
             f"{base}/fhir/Claim/$submit": a.request(),
             f"{base}/fhir/Claim/$inquire": a.inquiry(),
             f"{base}/fhir/Questionnaire/$questionnaire-package": package,

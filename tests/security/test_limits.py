@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security.limits import Limits, Rates
+from tests.crd import builders as hook
 from tests.pas import builders as a
 from tests.security.conftest import Build, Town
 
@@ -57,6 +58,21 @@ def test_deep_nesting_and_endless_arrays_are_refused(found_town: Build) -> None:
     json.refuse_long(json.encode({"entry": [1] * 10_000}))
     with pytest.raises(InvalidJson, match="10000"):
         json.refuse_long(json.encode({"entry": [[1] * 10_001]}))
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.2"])
+def test_more_orders_or_lines_than_can_be_answered_soon_are_refused(found_town: Build, version: str) -> None:
+    town = found_town(environment="development", cds_jwt="off")
+    call = hook.sign(*[hook.shoulder() for _ in range(201)], sent=hook.prefetch())
+    refused = town.post(f"/r{version}/cds-services/order-sign", call)
+    assert refused.status_code in (400, 422)
+    assert refused.json()["issue"][0]["code"] == "too-costly"
+    assert refused.json()["issue"][0]["expression"] == ["context.draftOrders"]
+
+    lines = [{**line, "sequence": number} for number in range(1, 202) for line in a.claim()["item"][:1]]
+    refused = town.post(f"/r{version}/fhir/Claim/$submit", a.request(claim=a.claim(item=lines)))
+    assert refused.status_code == 400
+    assert "too-costly" in [issue["code"] for issue in refused.json()["issue"]]
 
 
 async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
