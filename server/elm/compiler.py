@@ -77,12 +77,13 @@ class Variable:
     """A name in scope: the frame slot that holds it, and its static type.
 
     `held` is the slot of what the log said when it was made. A list is evidence where it is used and as far
-    as it is used, not where it is handed over.
+    as it is used, not where it is handed over. `uses` counts where it was mentioned so far.
     """
 
     slot: int
     type: Type
     held: int | None = None
+    uses: int = 0
 
 
 @dataclass(slots=True)

@@ -115,6 +115,7 @@ def variable(compiler: Compiler, name: Any, node: Node, scope: Scope) -> Variabl
         found = scope.this
     if found is None:
         raise compiler.error(f"Nothing in scope is called {name}", node, scope)
+    found.uses += 1
     return found
 
 
