@@ -101,7 +101,8 @@ def _named(catalog: Catalog, choice: str) -> str:
 
 
 def _code_of_diagnosis(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:
-    """The code, with the same contrast, of the region that the first telling diagnosis belongs to."""
+    """The code, with the same contrast, of the region that the first telling diagnosis belongs to; else, of a
+    limb, that of a joint for that of no joint, or the other way round: the part is right, its code is not."""
     own = next((each for each in catalog.policies if line.code in each.services), None)
     contrast = own.services.index(line.code) % CONTRASTS if own else 0
     for diagnosis in line.diagnoses:
@@ -109,6 +110,9 @@ def _code_of_diagnosis(catalog: Catalog, policy: Policy | None, line: Line) -> I
             if (ICD, diagnosis) in home.diagnoses and line.code not in home.codes:
                 yield home.services[contrast]
                 return
+    if policy is not None and policy.joint:
+        place = policy.services.index(line.code)
+        yield policy.services[(place + CONTRASTS) % len(policy.services)]
 
 
 def _sides_of_diagnoses(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:

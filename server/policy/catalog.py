@@ -117,6 +117,7 @@ class Policy:
     film: str
     joint: bool
     fallback: bool
+    precedence: int
     criteria: Mapping[str, CriterionText]
     indications: Mapping[str, Indication]
     themes: tuple[str, ...]
@@ -289,10 +290,12 @@ class Catalog:
         """The policy in force on that day which governs the order.
 
         By code; where policies share it, by body site, then by the first diagnosis that belongs to one of
-        them, then by a policy that takes what is left. None where nothing tells, or no policy has the code.
+        them alone, then to several (the one that takes precedence), then by a policy that takes what is
+        left. None where nothing tells, or no policy has the code.
         """
         code = _code(order)
-        candidates = [p for p in self.policies if code in p.codes and p.in_force(on)]
+        governing = [p for p in self.policies if code in p.codes and p.in_force(on)]
+        candidates = sorted(governing, key=lambda policy: policy.precedence)
         own = (p for p in candidates if not p.joint)
         sites = set(_codings(order.get("bodySite") or []))
         by_site = (p for p in candidates if sites & p.sites)
@@ -390,6 +393,7 @@ class Catalog:
             film=written.film,
             joint=written.joint,
             fallback=written.fallback,
+            precedence=written.precedence,
             criteria={
                 name: _criterion(
                     path, name, (criteria.criteria, written.criteria), written.guideline, guidelines

@@ -205,9 +205,10 @@ class PolicyFile(Written, frozen=True):
     """Any other of policies/*.yaml: one version of one policy. A draft is not loaded.
 
     `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
-    a `fallback` takes the orders of its codes that neither tells. `services` come in threes: without
-    contrast, with, without and then with. `film` is the radiograph that comes first (or
-    several to choose from).
+    a `fallback` takes the orders of its codes that neither tells. Of those that a diagnosis fits alike the
+    one with the lowest `precedence` governs (of the leg the upper one: the shin goes with the knee).
+    `services` come in threes: without contrast, with, without and then with. `film` is the radiograph that
+    comes first (or several to choose from).
     """
 
     id: str
@@ -230,6 +231,7 @@ class PolicyFile(Written, frozen=True):
     film: str = ""
     status: Literal["active", "draft"] = "active"
     fallback: bool = False
+    precedence: int = 0
 
 
 class PayerFile(Written, frozen=True):

@@ -76,6 +76,15 @@ def test_the_code_of_another_part_takes_the_old_part_with_it(crd: Crd) -> None:
     assert {name: changed[name] for name in untouched} == untouched
 
 
+def test_the_shin_under_the_code_of_a_joint_gets_its_own_and_stays_the_shin(crd: Crd) -> None:
+    order = ehr.mri("73722", "M84.361A", side="RT")
+    order["bodySite"].insert(0, ehr.concept(ehr.SNOMED, "30021000"))
+    card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "claim", "73719")
+    changed = only_action(card)["resource"]
+    assert [coding["code"] for coding in changed["code"]["coding"]] == ["73719"]
+    assert changed["bodySite"] == order["bodySite"]
+
+
 def test_the_code_without_contrast_keeps_part_side_modifiers_and_the_clients_own_code(crd: Crd) -> None:
     order = ehr.mri("73222", "M25.511", side="RT")
     own = {"system": "https://ehr.example/orderables", "code": "IMG-77", "display": "MR shoulder"}
