@@ -1,9 +1,9 @@
 """An answer that meets its criterion leads where the same fact in the chart leads, in any mixture of the two;
-a negative answer decides what the chart's silence cannot."""
+a negative answer decides what the chart's silence cannot. So for the form of every region."""
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,31 +16,108 @@ from server.policy.commands import judged
 from server.policy.determination import Decision
 from tests.policy.test_vignettes import DAY_ZERO
 
+Outcome = tuple[Decision, tuple[str, ...], tuple[str, ...]]
+
+CHART, ANSWER, DENIED = range(3)
+
 
 def answer(question: str, value: Any) -> Fact:
     return Fact("QuestionnaireResponse", question, "linkId", 0, value)
 
 
-CHART_OR_ANSWER: dict[str, tuple[list[Fact], list[Fact]]] = {
-    "CC-DUR": (
-        [Fact("Procedure", "97110", "cpt", day) for day in (62, 48, 34, 20, 6)],
-        [answer("CC-DUR.start", "D-62"), answer("CC-DUR.end", "D-6"), answer("CC-DUR.modalities", ["pt"])],
-    ),
-    "CC-OUT": ([Fact("Goal", "not-achieved", "achievement", 5)], [answer("CC-OUT", "no-change")]),
-    "CC-REEVAL": (
-        [Fact("Encounter", "99213", "cpt", 6)],
-        [answer("CC-REEVAL", True), answer("CC-REEVAL.date", "D-6")],
-    ),
-    "EXM": ([Fact("Observation", "slr-positive", "exam", 6, "positive")], [answer("EXM", "yes")]),
-    "FUN": ([Fact("Observation", "97909-6", "loinc", 6, 34)], [answer("FUN.odi", 34)]),
+def finding(name: str) -> Fact:
+    return Fact("Observation", name, "exam", 6, "negative")
+
+
+def earlier(code: str) -> Fact:
+    return Fact("DiagnosticReport", code, "cpt", 100)
+
+
+def treatment() -> list[Fact]:
+    visits = [Fact("Procedure", "97110", "cpt", day) for day in (62, 48, 34, 20, 6)]
+    return [*visits, Fact("MedicationRequest", "7258", "rxnorm", 62, {"supplyDays": 30})]
+
+
+REGIONS: dict[str, dict[str, Any]] = {
+    "SH": {"cpt": "73221", "icd10": "M75.111", "film": "73030", "exam": "empty-can", "score": "quickdash"},
+    "EL": {"cpt": "73221", "icd10": "M77.11", "film": "73080", "exam": "valgus-stress", "score": "quickdash"},
+    "WH": {"cpt": "73221", "icd10": "M25.531", "film": "73110", "exam": "watson", "score": "quickdash"},
+    "HI": {"cpt": "73721", "icd10": "M25.551", "film": "73502", "exam": "fadir", "score": "lefs"},
+    "KN": {"cpt": "73721", "icd10": "M25.561", "film": "73562", "exam": "mcmurray", "score": "lefs"},
+    "AF": {"cpt": "73721", "icd10": "M25.571", "film": "73610", "exam": "talar-tilt", "score": "lefs"},
+    "CS": {"cpt": "72141", "icd10": "M54.12", "film": "72040", "exam": "spurling", "score": "ndi"},
+    "TS": {"cpt": "72146", "icd10": "M54.14", "film": "72070", "exam": "reflex-loss", "score": "odi"},
+    "LS": {"cpt": "72148", "icd10": "M54.16", "film": "", "exam": "slr-positive", "score": "odi"},
 }
-DENIED = {
-    "CC-DUR": [answer("CC-DUR.none", True)],
-    "CC-OUT": [answer("CC-OUT", "improved")],
-    "CC-REEVAL": [answer("CC-REEVAL", False)],
-    "EXM": [answer("EXM", "no")],
-    "FUN": [answer("FUN", ["none"])],
+"""A study of each region as it is asked for under the profile that wants most, Carelon's: two kinds of
+treatment, and a film but for the lower back."""
+
+BRAIN = {"cpt": "70551", "icd10": "R41.3"}
+
+INDICATIONS = {
+    **dict.fromkeys(("SH", "EL", "WH"), (1, "C49.11")),
+    **dict.fromkeys(("HI", "KN", "AF"), (1, "C49.21")),
+    **dict.fromkeys(("CS", "TS", "LS"), (1, "C79.51")),
+    "BR": (3, "G40.909"),
 }
+"""By region: an immediate indication's number, and a problem of the chart that shows it."""
+
+RATIONALE = "The splint comes off where the tendon is torn."
+
+
+def ways(region: str) -> dict[str, tuple[list[Fact], list[Fact], list[Fact]]]:
+    """By criterion: facts of the chart that meet it, answers that do, and answers that say it is not met."""
+    given = REGIONS[region]
+    score = 34
+    found = {
+        "CC-DUR": (
+            treatment(),
+            [
+                answer("CC-DUR.start", "D-62"),
+                answer("CC-DUR.end", "D-6"),
+                answer("CC-DUR.modalities", ["pt", "nsaid"]),
+            ],
+            [answer("CC-DUR.none", True)],
+        ),
+        "CC-OUT": (
+            [Fact("Goal", "not-achieved", "achievement", 5)],
+            [answer("CC-OUT", "no-change")],
+            [answer("CC-OUT", "improved")],
+        ),
+        "CC-REEVAL": (
+            [Fact("Encounter", "99213", "cpt", 6)],
+            [answer("CC-REEVAL", True), answer("CC-REEVAL.date", "D-6")],
+            [answer("CC-REEVAL", False)],
+        ),
+        "EXM": ([finding(given["exam"])], [answer("EXM", "yes")], [answer("EXM", "no")]),
+        "FUN": (
+            [Fact("Observation", given["score"], "score", 6, score)],
+            [answer(f"FUN.{given['score']}", score)],
+            [answer("FUN", ["none"])],
+        ),
+        "RPT-INT": (
+            [Fact("ServiceRequest", "newSymptoms", "element", 0, "D-5")],
+            [answer("RPT-INT", "worse")],
+            [answer("RPT-INT", "no-change")],
+        ),
+        "RAT-OT": (
+            [Fact("CarePlan", "84478008", "sct", None, {"goals": True, "referencesOrder": True})],
+            [answer("RAT-OT.change", "modify-protocol"), answer("RAT-OT.text", RATIONALE)],
+            [answer("RAT-OT.change", "no-change")],
+        ),
+        "SOS-SITE": (
+            [Fact("Location", "distance", "network", None, {"nearestFreestandingMiles": 31})],
+            [answer("SOS-SITE", "sedation")],
+            [answer("SOS-SITE", "no-reason")],
+        ),
+    }
+    if given["film"]:
+        found["IMG-XR"] = (
+            [Fact("DiagnosticReport", given["film"], "cpt", 40)],
+            [answer("IMG-XR", "normal"), answer("IMG-XR.date", "D-40")],
+            [answer("IMG-XR", "none")],
+        )
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -48,39 +125,62 @@ def catalog() -> Catalog:
     return the_catalog()
 
 
-def outcome(catalog: Catalog, *facts: Fact) -> tuple[Decision, tuple[str, ...], tuple[str, ...]]:
+def outcome(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any = "none") -> Outcome:
+    """At a hospital, linked to occupational therapy, with an earlier study: all is asked that can be."""
+    given = REGIONS.get(region, BRAIN)
     vignette = Vignette(
         id="either",
-        region="LS",
-        cpt="72148",
-        icd10=("M54.16",),
+        region=region,
+        cpt=given["cpt"],
+        modifiers=("RT",) if given["cpt"].startswith("73") else (),
+        icd10=(given["icd10"],),
         age=50,
         sex="F",
-        rbm="evicore",
+        rbm="carelon",
+        place_of_service="22",
         expected=Expected(decision=Decision.APPROVE),
-        facts=(answer("LS-IMM", "none"), *facts),
+        facts=(
+            earlier(given["cpt"]),
+            Fact("ServiceRequest", "otLinked", "element", 0, True),
+            *([answer(f"{region}-IMM", immediate)] if immediate else []),
+            *facts,
+        ),
     )
     said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog, hints=False)
     return said.decision, said.unmet, said.unknown
 
 
-def facts_of(mixture: tuple[int, ...]) -> dict[str, list[Fact]]:
-    pairs = zip(CHART_OR_ANSWER.items(), mixture, strict=True)
-    return {name: either[which] for (name, either), which in pairs}
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("first", [CHART, ANSWER], ids=["chart", "answer"])
+@pytest.mark.parametrize("then", [CHART, ANSWER], ids=["chart", "answer"])
+def test_chart_and_answer_lead_to_the_same(catalog: Catalog, region: str, first: int, then: int) -> None:
+    """Wholly by one or the other, and by turns."""
+    facts = [
+        fact
+        for place, each in enumerate(ways(region).values())
+        for fact in each[first if place % 2 == 0 else then]
+    ]
+    assert outcome(catalog, region, facts) == (Decision.APPROVE, (), ())
 
 
-@pytest.mark.parametrize("mixture", list(product((0, 1), repeat=len(CHART_OR_ANSWER))), ids=str)
-def test_chart_and_answer_lead_to_the_same(catalog: Catalog, mixture: tuple[int, ...]) -> None:
-    facts = facts_of(mixture)
-    assert outcome(catalog, *(each for part in facts.values() for each in part)) == (Decision.APPROVE, (), ())
+@pytest.mark.parametrize("region", REGIONS)
+def test_silence_asks_and_a_negative_answer_decides(catalog: Catalog, region: str) -> None:
+    found = ways(region)
+    for place, criterion in enumerate(found):
+        by = (CHART, ANSWER)[place % 2]
+        others = [fact for name, each in found.items() if name != criterion for fact in each[by]]
+        assert outcome(catalog, region, others) == (Decision.MORE_INFO, (), (criterion,)), criterion
+        denied = [*others, *found[criterion][DENIED]]
+        assert outcome(catalog, region, denied) == (Decision.DENY, (criterion,), ()), criterion
 
 
-@pytest.mark.parametrize("criterion", CHART_OR_ANSWER)
-@pytest.mark.parametrize("mixture", [(0, 0, 0, 0, 0), (1, 1, 1, 1, 1)], ids=["chart", "answers"])
-def test_silence_asks_and_a_negative_answer_decides(
-    catalog: Catalog, mixture: tuple[int, ...], criterion: str
-) -> None:
-    facts = facts_of(mixture)
-    others = [each for name, part in facts.items() if name != criterion for each in part]
-    assert outcome(catalog, *others) == (Decision.MORE_INFO, (), (criterion,))
-    assert outcome(catalog, *others, *DENIED[criterion]) == (Decision.DENY, (criterion,), ())
+@pytest.mark.parametrize("region", INDICATIONS)
+def test_an_attested_indication_leads_where_one_of_the_chart_does(catalog: Catalog, region: str) -> None:
+    """It waives care and therapy's rationale; what an earlier study and the hospital ask for stays asked."""
+    option, problem = INDICATIONS[region]
+    rest = [answer("RPT-INT", "worse"), answer("SOS-SITE", "sedation")]
+    charted = outcome(catalog, region, [Fact("Condition", problem, "icd10", 30), *rest], None)
+    attested = outcome(catalog, region, rest, [f"{region}-IMM.{option}"])
+    assert charted == attested == (Decision.APPROVE, (), ())
+    assert f"{region}-IMM" in outcome(catalog, region, rest, None)[2]
+    assert outcome(catalog, region, [*rest, answer("CC-DUR.none", True)], "none")[0] is Decision.DENY
