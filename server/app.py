@@ -29,11 +29,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from server import background, logs, web
+from server import background, logs, tracing, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
 from server.audit.trail import Audited
 from server.clock import SetClock
+from server.directory import routes as directory
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import InvalidRequest, Unavailable
 from server.fhir.handlers import answer_errors
@@ -91,6 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Da Vinci payer",
         summary="Coverage requirements, documentation and prior authorization for MRI.",
+        description=" ".join(directory.SUNSET.values()),
         version=metadata.version("davinci-payer"),
         docs_url="/docs",
         redoc_url=None,
@@ -118,8 +120,16 @@ def create_app(settings: Settings) -> FastAPI:
         CORSMiddleware,
         allow_origins=["*"],
         allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
-        allow_headers=["Authorization", "Content-Type", "Accept", "Prefer", "X-Dry-Run", logs.REQUEST_ID],
-        expose_headers=[logs.REQUEST_ID],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Accept",
+            "Prefer",
+            "X-Dry-Run",
+            tracing.PARENT,
+            logs.REQUEST_ID,
+        ],
+        expose_headers=["Location", "Retry-After", "WWW-Authenticate", logs.REQUEST_ID],
     )
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))

@@ -36,15 +36,9 @@ SUNSET = {
 
 def capability(version: Version) -> Contribution:
     """What this door adds to the CapabilityStatement of the base."""
-    documentation = {"documentation": SUNSET[version]} if version in SUNSET else {}
     return Contribution(
-        resources=[
-            {
-                "type": "Endpoint",
-                "interaction": [{"code": "read"}, {"code": "search-type"}],
-                **documentation,
-            }
-        ]
+        resources=[{"type": "Endpoint", "interaction": [{"code": "read"}, {"code": "search-type"}]}],
+        documentation=SUNSET.get(version, ""),
     )
 
 

@@ -24,13 +24,15 @@ class Contribution:
     """What one door does at the base.
 
     `resources` are CapabilityStatement.rest.resource elements, `operations` those of the whole base;
-    `instantiates` the canonicals of a guide's own statements, `guides` of its ImplementationGuide.
+    `instantiates` the canonicals of a guide's own statements, `guides` of its ImplementationGuide,
+    `documentation` what a person should know of the base as a whole.
     """
 
     resources: Sequence[Mapping[str, Any]] = ()
     operations: Sequence[Mapping[str, Any]] = ()
     instantiates: Sequence[str] = ()
     guides: Sequence[str] = ()
+    documentation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,12 @@ def capability_statement(
     contributed = list(parts)
     rest: Resource = {
         "mode": "server",
+        "documentation": " ".join(filter(None, (part.documentation for part in contributed))),
         "security": security(token_endpoint),
         "resource": _joined(resource for part in contributed for resource in part.resources),
     }
+    if not rest["documentation"]:
+        del rest["documentation"]
     operations = [dict(operation) for part in contributed for operation in part.operations]
     if operations:
         rest["operation"] = operations

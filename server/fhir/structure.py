@@ -34,6 +34,11 @@ def faults(resource: Resource, path: str) -> list[Issue]:
         model.model_validate(resource)
     except ValidationError as error:
         return [_issue(fault, path) for fault in error.errors(include_input=False) if not _sibling(fault)]
+    except (ArithmeticError, AttributeError, TypeError):
+        # Some checks of the models take for granted that an address is a text.
+        return [
+            Issue("structure", path, "A value is of another type than FHIR has at its place. Correct it.")
+        ]
     return []
 
 

@@ -92,10 +92,13 @@ def content(resource: Resource) -> str:
 
 
 def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[Issue]:
+    """FHIR lets extensions stand where a value is missing; here a value is needed."""
     channel = resource["channel"]
-    if resource["criteria"] != TOPIC:
+    if resource.get("status") is None:
+        yield Issue("required", "Subscription.status", "Say `requested`, or `off` to end it.")
+    if resource.get("criteria") != TOPIC:
         yield Issue("value", "Subscription.criteria", f"There is one topic here: {TOPIC}.")
-    if channel["type"] != "rest-hook":
+    if channel.get("type") != "rest-hook":
         yield Issue("value", "Subscription.channel.type", "Notifications go out by rest-hook only.")
     if channel.get("payload", "").partition(";")[0].strip() not in JSON_PAYLOADS:
         yield Issue("value", "Subscription.channel.payload", "Ask for application/fhir+json.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,11 @@ def test_f29_what_stands_beside_a_primitive_value_is_accepted_and_kept() -> None
 
     assert faults(patient, "Patient") == []
     assert json.decode(json.encode(patient)) == patient
+
+
+@pytest.mark.parametrize("endpoint", [Decimal("1E+999"), 7, True, ["https://ehr.example"]])
+def test_an_address_that_is_no_text_is_a_fault(endpoint: Any) -> None:
+    channel = {"type": "rest-hook", "endpoint": endpoint}
+    wish = {"resourceType": "Subscription", "status": "requested", "reason": "r", "criteria": "c"}
+
+    assert faults({**wish, "channel": channel}, "Subscription")

@@ -53,9 +53,11 @@ def test_the_addresses_are_endpoints(town: Town, version: Version) -> None:
 
 
 def test_the_older_base_says_when_it_ends(town: Town) -> None:
-    said = {version: town.get(f"/r{version}/fhir/metadata").text for version in GUIDES}
-    assert "2027-12-31" in said["2.0"]
-    assert "2027-12-31" not in said["2.2"]
+    """To programs in the CapabilityStatement of the base, to people in the description of the interface."""
+    said = {version: town.get(f"/r{version}/fhir/metadata").json()["rest"][0] for version in GUIDES}
+    assert "2027-12-31" in said["2.0"]["documentation"]
+    assert "documentation" not in said["2.2"]
+    assert "2027-12-31" in town.get("/openapi.json").json()["info"]["description"]
 
 
 def test_metadata_says_where_tokens_are(town: Town) -> None:

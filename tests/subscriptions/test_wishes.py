@@ -53,6 +53,11 @@ REFUSED: dict[str, tuple[Resource, str]] = {
     "a file": ({"channel": {"endpoint": "file:///etc/passwd"}}, "Subscription.channel.endpoint"),
     "no header line": ({"channel": {"header": ["Bearer x"]}}, "Subscription.channel.header[0]"),
     "two lines in one": ({"channel": {"header": ["A: b\r\nC: d"]}}, "Subscription.channel.header[0]"),
+    "an extension for a topic": ({"criteria": None}, "Subscription.criteria"),
+    "an extension for a status": (
+        {"status": None, "_status": {"extension": [{"url": "https://ehr.example/x", "valueCode": "on"}]}},
+        "Subscription.status",
+    ),
     "the host": ({"channel": {"header": ["A: b", "Host: inside"]}}, "Subscription.channel.header[1]"),
     "the framing": (
         {"channel": {"header": ["Transfer-Encoding: chunked"]}},
