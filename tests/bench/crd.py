@@ -5,16 +5,13 @@ echoing the same body."""
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Iterator
 
 from fastapi import FastAPI
 
-from server import inside
 from server.fhir import json
-from tests.bench import Line, Times, below
-from tests.bench.doors import application, asked
+from tests.bench import Line, below
+from tests.bench.doors import application, arriving, asked
 from tests.crd import builders as ehr
 from tests.ehr import Ehr
 from tests.elm.charts import Drawer, value_sets
@@ -45,7 +42,7 @@ def half_of_saturation(app: FastAPI, chart: list[ehr.Resource]) -> Iterator[Line
         rate > 200,
         {"echo of the same body": ceiling.median / alone.median},
     )
-    arrived = asyncio.run(_arriving(app, body, rate / 2))
+    arrived = asyncio.run(arriving(app, PATH, [body] * CALLS, JSON["Content-Type"], rate / 2))
     yield below(f"order-sign at {rate / 2:.0f}/s, half of saturation, p99", arrived.p99, 0.025, str(arrived))
 
 
@@ -73,24 +70,3 @@ def six_queries(app: FastAPI, chart: list[ehr.Resource]) -> Iterator[Line]:
         taken = asked(app, PATH, [body] * 60, JSON["Content-Type"])
         queries = len(server.asked) / 60
     yield below(f"order-sign with {queries:.0f} queries of 50 ms each, p99", taken.p99, 0.25, f"{taken}")
-
-
-async def _arriving(app: FastAPI, body: bytes, rate: float) -> Times:
-    """Calls at random moments, whether or not the one before has been answered."""
-    chance = random.Random(1)
-    found: list[float] = []
-
-    async with inside.client(app) as http:
-
-        async def call(due: float) -> None:
-            await http.post(PATH, content=body, headers=JSON)
-            found.append(time.perf_counter() - due)
-
-        due = time.perf_counter()
-        tasks = []
-        for _ in range(CALLS):
-            due += chance.expovariate(rate)
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(call(due)))
-        await asyncio.gather(*tasks)
-    return Times(tuple(found))

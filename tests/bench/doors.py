@@ -1,17 +1,18 @@
-"""The three doors over HTTP within the process, beside the ceiling: the same application echoing the same
-body."""
+"""CRD and DTR over HTTP within the process, beside the ceiling: the same application echoing the same body.
+With the ways to ask that the other doors are measured by."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import gc
+import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -22,11 +23,9 @@ from server.fhir import json
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
 from server.settings import Settings
-from server.store import records
 from tests.bench import Line, Times, times
 from tests.crd import builders as ehr
 from tests.elm.charts import Drawer, value_sets
-from tests.pas import builders as pas
 
 REPEAT = 150
 FHIR = {"Content-Type": "application/fhir+json"}
@@ -35,16 +34,16 @@ FHIR = {"Content-Type": "application/fhir+json"}
 def lines() -> Iterator[Line]:
     with application() as app:
         yield from order_sign(app)
-        yield from submit(app)
         yield from package(app)
 
 
 @contextmanager
-def application() -> Iterator[FastAPI]:
+def application(**changed: Any) -> Iterator[FastAPI]:
     with tempfile.TemporaryDirectory() as folder:
         now = dt.datetime.combine(ehr.DAY, dt.time(12), dt.UTC)
         settings = Settings(
-            _env_file=None, database_url=f"sqlite:///{Path(folder) / 'bench.db'}", test_clock=now
+            _env_file=None,
+            **{"database_url": f"sqlite:///{Path(folder) / 'bench.db'}", "test_clock": now, **changed},
         )
         app = create_app(settings)
 
@@ -72,29 +71,6 @@ def order_sign(app: FastAPI) -> Iterator[Line]:
     )
     read = times(lambda: json.decode(body), repeat=50)
     yield _line("order-sign, 100 resources prefetched", taken, ceiling, determine=judged, JSON=read)
-
-
-def submit(app: FastAPI) -> Iterator[Line]:
-    bodies = [json.encode(_request(number)) for number in range(REPEAT + 3)]
-    taken = asked(app, "/r2.0/fhir/Claim/$submit", bodies, FHIR["Content-Type"])
-    ceiling = asked(app, "/echo", bodies, FHIR["Content-Type"])
-    services, number = app.state.services, count(1)
-
-    def commit() -> None:
-        site = {"resourceType": "Location", "id": f"site-{next(number)}", "status": "active"}
-        with services.store.transaction() as tx:
-            records.put(tx, site, None, services.clock())
-
-    durable = times(commit, repeat=50)
-    read = times(lambda: json.decode(bodies[0]), repeat=50)
-    yield _line("$submit, durable", taken, ceiling, JSON=read, **{"one durable commit": durable})
-
-
-def _request(number: int) -> dict[str, object]:
-    member = f"M-{number}"
-    patient = pas.anna()
-    patient["identifier"][0]["value"] = member
-    return pas.request(patient=patient, coverage=pas.coverage(subscriberId=member))
 
 
 def package(app: FastAPI) -> Iterator[Line]:
@@ -129,6 +105,43 @@ def asked(app: FastAPI, path: str, bodies: list[bytes], kind: str) -> Times:
         return found
 
     return Times(tuple(asyncio.run(all_of_them())[3:]))
+
+
+async def together(app: FastAPI, path: str, bodies: Sequence[bytes], kind: str, clients: int) -> float:
+    """How many POSTs a second are answered, so many clients at a time."""
+    waiting = iter(bodies)
+    async with inside.client(app) as http:
+
+        async def one_after_another() -> None:
+            for body in waiting:
+                answered = await http.post(path, content=body, headers={"Content-Type": kind})
+                answered.raise_for_status()
+
+        started = time.perf_counter()
+        await asyncio.gather(*(one_after_another() for _ in range(clients)))
+        return len(bodies) / (time.perf_counter() - started)
+
+
+async def arriving(app: FastAPI, path: str, bodies: Sequence[bytes], kind: str, rate: float) -> Times:
+    """POSTs at random moments, so many a second, whether or not the one before has been answered."""
+    chance = random.Random(1)
+    found: list[float] = []
+
+    async with inside.client(app) as http:
+
+        async def call(body: bytes, due: float) -> None:
+            answered = await http.post(path, content=body, headers={"Content-Type": kind})
+            found.append(time.perf_counter() - due)
+            answered.raise_for_status()
+
+        due = time.perf_counter()
+        tasks = []
+        for body in bodies:
+            due += chance.expovariate(rate)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.append(asyncio.create_task(call(body, due)))
+        await asyncio.gather(*tasks)
+    return Times(tuple(found))
 
 
 def _line(name: str, taken: Times, ceiling: Times, **parts: Times) -> Line:
