@@ -3,14 +3,14 @@
 Everything here is data under `cql/` and `questionnaires/`: libraries (CQL and the ELM made of it),
 value sets, policy manifests, benefit-manager profiles, plans, services. What does not fit together is
 refused at load, naming the file; at run time nothing can be "not found". The files' own shapes are in
-`manifest`, the FHIR Library in `libraries`.
+`manifest`, what is made of them in `policies` and `plans`, the FHIR Library in `libraries`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,36 @@ import msgspec
 
 from server.elm import Engine
 from server.fhir import json
-from server.fhir.systems import CPT, ICD, NPI
-from server.policy.determination import Theme
+from server.fhir.systems import CPT, ICD
 from server.policy.libraries import BASE, Libraries
 from server.policy.manifest import (
     AdviceFile,
     CatalogError,
-    Cell,
-    Continuity,
     CriteriaFile,
-    CriterionEntry,
     ExemptionsFile,
     FormsFile,
-    GoldCardRule,
     GuidelineEntry,
     GuidelinesFile,
-    ManagerFile,
     PayerFile,
-    PlanFile,
     PolicyFile,
-    ServicesFile,
-    listed_codes,
     read,
 )
+from server.policy.plans import (
+    BenefitManager,
+    Plan,
+    Service,
+    benefit_manager,
+    payer_organization,
+    plan_of,
+    services_of,
+)
+from server.policy.policies import CriterionText, Indication, Policy, criterion_text, guideline_title
 from server.policy.request import Resource
 
 __all__ = [
     "CPT",
     "ICD",
+    "BenefitManager",
     "Catalog",
     "CatalogError",
     "CriterionText",
@@ -63,139 +65,6 @@ SHARED = frozenset({"criteria.yaml", "guidelines.yaml", "advice.yaml"})
 """What the policies have in common, beside the policies themselves."""
 DEFINES = ("Decision", "Unmet", "Unknown", "Gate")
 """What every policy library says beside its criteria."""
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionText:
-    """What a manifest says of one criterion: words for each of its values, theme, guideline, questions."""
-
-    id: str
-    title: str
-    guideline: str
-    theme: Theme | None
-    met: str
-    not_met: str
-    unknown: str
-    satisfy: str
-    questions: tuple[str, ...]
-    rank: int
-
-
-@dataclass(frozen=True, slots=True)
-class Indication:
-    """One immediate indication of a region: the answer code, its words, the guideline it rests on."""
-
-    id: str
-    title: str
-    guideline: str
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """One coverage policy. `services` are the billed codes it governs, in threes by contrast, `codes` the
-    same as a set; `start` and `end` the days in force; `film` the radiograph that comes first.
-
-    A policy of a joint region shares its codes with others: body site or diagnosis says which governs.
-    """
-
-    id: str
-    region: str
-    title: str
-    library: str
-    version: str
-    prefill: str
-    questionnaire: str
-    services: tuple[str, ...]
-    codes: frozenset[str]
-    sites: frozenset[tuple[str, str]]
-    diagnoses: frozenset[tuple[str, str]]
-    start: dt.date
-    end: dt.date | None
-    owner: str
-    guideline: str
-    guideline_url: str
-    film: str
-    joint: bool
-    fallback: bool
-    precedence: int
-    criteria: Mapping[str, CriterionText]
-    indications: Mapping[str, Indication]
-    themes: tuple[str, ...]
-
-    @property
-    def canonical(self) -> str:
-        return f"{self.library}|{self.version}"
-
-    @property
-    def immediate(self) -> str:
-        """The id of the criterion that holds where an immediate indication is shown."""
-        return f"{self.region}-IMM"
-
-    def in_force(self, on: dt.date) -> bool:
-        return self.start <= on and (self.end is None or on <= self.end)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What the plans say of a code that no policy governs.
-
-    `imaging`: needs prior authorization where the plan asks for it in imaging.
-    """
-
-    code: str
-    title: str
-    covered: bool = True
-    pa_needed: bool = False
-    ours: bool = True
-    imaging: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BenefitManager:
-    """A profile of section 4 of the policy source; `cells` keep the mark and source of each value."""
-
-    name: str
-    title: str
-    weeks: Mapping[str, int]
-    film_first: frozenset[str]
-    shared: Mapping[str, Any]
-    joints_only: Mapping[str, Any]
-    cells: Mapping[str, Cell]
-
-    def parameters(self, policy: Policy) -> dict[str, Any]:
-        """The CQL parameters (MRIParameters) of this profile for one region."""
-        weeks = {"ccWeeks": self.weeks[policy.region]} if policy.region in self.weeks else {}
-        return {
-            **self.shared,
-            **(self.joints_only if policy.joint else {}),
-            **weeks,
-            "xrFirst": policy.region in self.film_first,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A product of the payer: who manages its imaging benefit, who may deny, who is exempt."""
-
-    name: str
-    title: str
-    benefit_manager: BenefitManager
-    reviewer_denies: bool
-    imaging_needs_authorization: bool
-    gold_cards: tuple[str, ...]
-    questionnaire_kind: str
-    contact: str
-    appeal: str
-    gold_card_rules: tuple[GoldCardRule, ...]
-    continuity: Continuity | None
-    catalog: Catalog = field(repr=False, compare=False)
-
-    def parameters(self, policy: Policy) -> dict[str, Any]:
-        """What the policy's CQL is told of this plan; whom it exempts depends on the day, too."""
-        return {
-            **self.benefit_manager.parameters(policy),
-            "paNeeded": self.imaging_needs_authorization,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +88,7 @@ class Catalog:
         self.root = root
         self.value_sets_named: set[str] = set()
         """Canonicals of the value sets that the data themselves name, not a library."""
-        self.payer = _payer(read(data / "payer.yaml", PayerFile))
+        self.payer = payer_organization(read(data / "payer.yaml", PayerFile))
         self._libraries = Libraries(data, self.payer["name"])
         self._value_sets = _by_url(data.glob("valuesets/*.json"))
         self.code_systems: Mapping[str, dict[str, Any]] = _by_url(data.glob("codesystems/*.json"))
@@ -229,7 +98,7 @@ class Catalog:
         self.engine = Engine(
             libraries=list(self._libraries.elm.values()), value_sets=self._declared_value_sets()
         )
-        self.services: Mapping[str, Service] = _services(data / "services.yaml")
+        self.services: Mapping[str, Service] = services_of(data / "services.yaml")
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
         guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
         self.guidelines: Mapping[str, GuidelineEntry] = guidelines
@@ -247,11 +116,11 @@ class Catalog:
             if written.status == "active"
         )
         self.exemptions = read(data / "exemptions.yaml", ExemptionsFile)
-        managers = {m.name: m for m in map(_manager, sorted(data.glob("benefit-managers/*.yaml")))}
+        managers = {m.name: m for m in map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml")))}
         self.plans: Mapping[str, Plan] = {
             plan.name: plan
             for path in sorted(data.glob("plans/*.yaml"))
-            for plan in [_plan(path, managers, self)]
+            for plan in [plan_of(path, managers, self)]
         }
         self._check_parameters()
         self._check_advice()
@@ -388,20 +257,20 @@ class Catalog:
             start=written.effective.start,
             end=written.effective.end,
             owner=written.owner,
-            guideline=_guideline(path, written.guideline, guidelines),
+            guideline=guideline_title(path, written.guideline, guidelines),
             guideline_url=written.guideline_url,
             film=written.film,
             joint=written.joint,
             fallback=written.fallback,
             precedence=written.precedence,
             criteria={
-                name: _criterion(
+                name: criterion_text(
                     path, name, (criteria.criteria, written.criteria), written.guideline, guidelines
                 )
                 for name in names
             },
             indications={
-                code: Indication(code, self._answer(path, code), _guideline(path, source, guidelines))
+                code: Indication(code, self._answer(path, code), guideline_title(path, source, guidelines))
                 for code, source in written.indications.items()
             },
             themes=themes,
@@ -460,129 +329,6 @@ class Catalog:
 def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     found = (msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) for path in sorted(paths))
     return {resource["url"]: resource for resource in found}
-
-
-def _criterion(
-    path: Path,
-    name: str,
-    written: Sequence[Mapping[str, CriterionEntry]],
-    default: str,
-    guidelines: Mapping[str, GuidelineEntry],
-) -> CriterionText:
-    """The shared words of a criterion with the region's own over them."""
-    entries = [entries[name] for entries in written if name in entries]
-
-    def said(element: str, otherwise: Any = None) -> Any:
-        given = [value for entry in entries if (value := getattr(entry, element)) is not None]
-        if not given and otherwise is None:
-            raise CatalogError(f"{path.name}: {name} has no {element.replace('_', '-')}")
-        return given[-1] if given else otherwise
-
-    themes = [entry.theme for entry in entries if entry.theme is not None]
-    return CriterionText(
-        id=name,
-        title=said("title"),
-        guideline=_guideline(path, said("guideline", default), guidelines),
-        theme=themes[-1] if themes else None,
-        met=said("met"),
-        not_met=said("not_met"),
-        unknown=said("unknown"),
-        satisfy=said("satisfy"),
-        questions=said("questions", ()),
-        rank=said("rank", 99),
-    )
-
-
-def _guideline(path: Path, key: str, guidelines: Mapping[str, GuidelineEntry]) -> str:
-    if key not in guidelines:
-        raise CatalogError(f"{path.name}: guidelines.yaml has no {key}")
-    return guidelines[key].title
-
-
-def _services(path: Path) -> dict[str, Service]:
-    found: dict[str, Service] = {}
-    for group in read(path, ServicesFile).services:
-        for code in listed_codes(group.codes):
-            if code in found:
-                raise CatalogError(f"{path.name}: {code} is in two groups, {found[code].title!r} the first")
-            found[code] = Service(
-                code=code,
-                title=group.title,
-                covered=group.covered,
-                pa_needed=group.pa_needed,
-                ours=group.ours,
-                imaging=group.imaging,
-            )
-    return found
-
-
-def _manager(path: Path) -> BenefitManager:
-    written = read(path, ManagerFile)
-    if not isinstance(written.film_first.value, tuple):
-        raise CatalogError(f"{path.name}: film-first has {written.film_first.value!r}, expected regions")
-    return BenefitManager(
-        name=written.name,
-        title=written.title,
-        weeks={region: row.value for row in written.weeks for region in row.regions},
-        film_first=frozenset(written.film_first.value),
-        shared={name: cell.value for name, cell in written.parameters.items()},
-        joints_only={name: cell.value for name, cell in written.joints_only.items()},
-        cells={
-            **{
-                f"ccWeeks {region}": Cell(value=row.value, mark=row.mark, source=row.source)
-                for row in written.weeks
-                for region in row.regions
-            },
-            "xrFirst": written.film_first,
-            **written.parameters,
-            **{f"{name} (joints)": cell for name, cell in written.joints_only.items()},
-        },
-    )
-
-
-def _plan(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog) -> Plan:
-    written = read(path, PlanFile)
-    if written.benefit_manager not in managers:
-        raise CatalogError(f"{path.name}: there is no benefit manager {written.benefit_manager}")
-    rules, periods = catalog.exemptions.gold_card_rules, catalog.exemptions.continuity_of_care
-    unknown = [name for name in written.gold_card_rules if name not in rules]
-    if written.continuity_of_care and written.continuity_of_care not in periods:
-        unknown.append(written.continuity_of_care)
-    if unknown:
-        raise CatalogError(f"{path.name}: exemptions.yaml has no {', '.join(unknown)}")
-    return Plan(
-        name=written.name,
-        title=written.title,
-        benefit_manager=managers[written.benefit_manager],
-        reviewer_denies=written.reviewer_denies,
-        imaging_needs_authorization=written.imaging_needs_authorization,
-        gold_cards=written.gold_cards,
-        questionnaire_kind=written.questionnaire,
-        contact=written.contact,
-        appeal=written.appeal,
-        gold_card_rules=tuple(rules[name] for name in written.gold_card_rules),
-        continuity=periods.get(written.continuity_of_care),
-        catalog=catalog,
-    )
-
-
-def _payer(written: PayerFile) -> dict[str, Any]:
-    """The payer as a FHIR Organization."""
-    return {
-        "resourceType": "Organization",
-        "id": written.id,
-        "identifier": [
-            {"system": NPI, "value": written.npi},
-            {"system": f"{BASE}/payer-id", "value": written.payer_id},
-        ],
-        "active": True,
-        "type": [
-            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/organization-type", "code": "pay"}]}
-        ],
-        "name": written.name,
-        "telecom": [{"system": "phone", "value": written.phone}],
-        "address": [dict(written.address)],
-    }
 
 
 def _code(order: Resource) -> str:
