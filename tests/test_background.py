@@ -110,7 +110,31 @@ def test_a_person_is_quicker_than_the_demo_reviewer(serving: TestClient) -> None
     assert actors == ["rules", "reviewer Dr Kim"]
 
 
-def test_two_processes_on_one_database_share_the_work_and_double_nothing(new_database: NewDatabase) -> None:
+def test_f23_what_was_pended_when_the_process_died_is_decided_once_and_told_once(
+    new_database: NewDatabase,
+) -> None:
+    with Endpoint() as clinic, Serving(database_url=new_database("sqlite"), demo_reviewer="2") as server:
+        server.ready()
+        wish = subscription("2.2", clinic.url)
+        server.http.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
+        clinic.wait_for("handshake", 30)
+        body = a.raw(waits_for_a_person())
+        pended = server.http.post("/r2.2/fhir/Claim/$submit", content=body, headers=FHIR).json()
+        server.kill()
+        assert clinic.events == []
+        server.start()
+        clinic.wait_for("event-notification", 60)
+        found = server.http.post("/r2.2/fhir/Claim/$inquire", content=a.raw(a.inquiry()), headers=FHIR).json()
+
+    (told,) = clinic.events
+    assert Answer(pended).action == "A4"
+    assert Answer(told.body["entry"][1]["resource"]).action == "A3"
+    assert [Answer(part["resource"]).action for part in found["parameter"]] == ["A3"]
+
+
+def test_f23_two_processes_on_one_database_share_the_work_and_double_nothing(
+    new_database: NewDatabase,
+) -> None:
     """Requests go to either, a reviewer of either decides, and one clinic hears of each result once."""
     url, count = new_database("postgresql"), 12
     with (

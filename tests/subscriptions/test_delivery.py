@@ -20,7 +20,7 @@ from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
 
 
-def test_who_subscribes_is_greeted_and_then_active(office: Office, clinic: Endpoint) -> None:
+def test_f22_who_subscribes_is_greeted_and_then_active(office: Office, clinic: Endpoint) -> None:
     wish = office.subscribe(clinic.url)
     assert wish["status"] == "requested"
 
@@ -129,7 +129,7 @@ def test_another_organizations_results_are_not_told(office: Office, clinic: Endp
     assert clinic.kinds == ["handshake"]
 
 
-def test_results_arrive_in_the_order_they_were_reached(office: Office, clinic: Endpoint) -> None:
+def test_f22_results_arrive_in_the_order_they_were_reached(office: Office, clinic: Endpoint) -> None:
     office.subscribe(clinic.url)
     urls = [office.result(f"PA-{number}").url for number in range(1, 6)]
     office.deliver()

@@ -76,7 +76,7 @@ def without_nothing(element: Resource) -> Resource:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_honoured_is_refused_with_its_place(payer: Payer, what: str) -> None:
+def test_f22_what_cannot_be_honoured_is_refused_with_its_place(payer: Payer, what: str) -> None:
     changes, place = REFUSED[what]
     body = without_nothing(subscription(payer.version, INBOX, **changes))
     answered = ask(payer, body)
