@@ -7,6 +7,7 @@ definition: what is absent costs nothing but the count of what must be there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from threading import RLock
 from typing import Any
 
 from server.validation.addresses import BASE, Invented
@@ -18,9 +19,12 @@ from server.validation.slicing import Occurrence
 from server.validation.snapshot import Node, tree
 from server.validation.terminology import Codes, Terminology
 
+MOST_UNCHECKED = 1_000
+"""Callers choose which profiles they name; what nobody has is remembered of so many only."""
+
 
 class Compiler:
-    """Compiled profiles by canonical. Shared by threads: compiling twice gives the same."""
+    """Compiled profiles by canonical. Shared by threads."""
 
     def __init__(self, packages: Packages) -> None:
         self.packages = packages
@@ -28,19 +32,30 @@ class Compiler:
         self.contexts = Contexts(packages)
         self.unchecked: set[str] = set()
         self._trees: dict[str, Node | None] = {}
-        self._shapes: dict[str, Shape | None] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._begun: dict[str, Shape] = {}
+        self._compiling = RLock()
         self._invented = Invented(packages.known)
 
     def shape(self, canonical: str) -> Shape | None:
         """The checks of a profile or type; None where the packages do not have it."""
         url = canonical.partition("|")[0]
-        if url not in self._shapes:
-            node = self.node_of(url)
-            # Kept before it is filled: types refer to each other in circles.
-            self._shapes[url] = shape = None if node is None else Shape(url)
-            if shape is not None and node is not None:
+        return self._shapes.get(url) or self._compiled(url)
+
+    def _compiled(self, url: str) -> Shape | None:
+        """Types refer to each other in circles: a shape is known to its own thread before it is filled, and
+        to the others when all that were begun with it are."""
+        with self._compiling:
+            shape = self._shapes.get(url) or self._begun.get(url)
+            node = self.node_of(url) if shape is None else None
+            if node is not None:
+                outermost = not self._begun
+                shape = self._begun[url] = Shape(url)
                 shape.fill(node, self)
-        return self._shapes[url]
+                if outermost:
+                    self._shapes |= self._begun
+                    self._begun = {}
+            return shape
 
     def of_type(self, kind: str) -> Shape | None:
         return self.shape(BASE + kind)
@@ -55,15 +70,19 @@ class Compiler:
         return self.kind_of(canonical) in ("", kind, *ANY)
 
     def node_of(self, url: str) -> Node | None:
+        """The tree of a profile or type; None where the packages do not have it, or no snapshot of it."""
         url = url.partition("|")[0]
         if url not in self._trees:
             definition = self.packages.find("StructureDefinition", url)
+            if definition is None:
+                if len(self.unchecked) < MOST_UNCHECKED:
+                    self.unchecked.add(f"profile {url}: not in the packages")
+                return None
             try:
-                self._trees[url] = tree(definition) if definition else None
+                self._trees[url] = tree(definition)
             except ValueError:
                 self._trees[url] = None
-            if self._trees[url] is None:
-                self.unchecked.add(f"profile {url}: not in the packages, or without snapshot")
+                self.unchecked.add(f"profile {url}: without snapshot")
         return self._trees[url]
 
     def is_invented(self, url: str) -> bool:

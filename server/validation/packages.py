@@ -83,17 +83,20 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 @dataclass(slots=True)
 class Packages:
-    """Definitions of several packages; the first package that has a canonical counts."""
+    """Definitions of several packages; the first package that has a canonical counts. Only what is there is
+    remembered: callers choose what is asked for."""
 
     packages: Sequence[Package]
-    _decoded: dict[tuple[str, str], Resource | None] = field(default_factory=dict)
+    _decoded: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
     def find(self, kind: str, canonical: str) -> Resource | None:
         """The definition of that kind, its version left aside: the set of packages decides it."""
         key = kind, canonical.partition("|")[0]
         if key not in self._decoded:
             raw = next((each.definitions[key] for each in self.packages if key in each.definitions), None)
-            self._decoded[key] = None if raw is None else json.decode(raw)
+            if raw is None:
+                return None
+            self._decoded[key] = json.decode(raw)
         return self._decoded[key]
 
     def known(self, url: str) -> bool:

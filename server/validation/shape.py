@@ -310,9 +310,10 @@ class Content:
             node = self.compiler.node_of(BASE + root)
             for step in steps:
                 node = node.children.get(step) if node is not None else None
-            self._referred = Shape(self.profile)
+            referred = Shape(self.profile)
             for child in node.children.values() if node is not None else ():
-                self._referred.add(ElementCheck(child, self.profile, self.compiler))
+                referred.add(ElementCheck(child, self.profile, self.compiler))
+            self._referred = referred
         return self._referred
 
     def _extension(self, occurrence: Occurrence, run: Run, out: Findings) -> None:

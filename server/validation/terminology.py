@@ -43,8 +43,10 @@ class Terminology:
         """Every code of a complete code system; None where it is not there or not complete."""
         if system not in self._systems:
             definition = self.packages.find("CodeSystem", system)
-            complete = definition is not None and definition.get("content") == "complete"
-            listed = {code for code, _ in _concepts(definition or {})} if complete else set()
+            if definition is None:
+                return None
+            complete = definition.get("content") == "complete"
+            listed = {code for code, _ in _concepts(definition)} if complete else set()
             self._systems[system] = frozenset(listed) or None
         return self._systems[system]
 

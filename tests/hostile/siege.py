@@ -164,6 +164,8 @@ def siege(count: int, seed: int, long: bool = False) -> tuple[Counter[str], list
                 broken.append(f"#{number} {blow.kind} {blow.path}: {error} {_cause(log)}")
                 if long:
                     print(broken[-1], flush=True)
+            if long and (number + 1) % 1_000 == 0:
+                print(f"{number + 1 - len(broken)} of {number + 1} withstood", flush=True)
     return statuses, broken
 
 

@@ -8,6 +8,7 @@ import statistics
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,36 @@ def test_whatever_is_sent_the_validator_answers(version: Version) -> None:
     """Types, lists and objects in each other's places, and whatever else the mutants do."""
     package = {"2.0": PAS, "2.2": "hl7.fhir.us.davinci-pas-2.2.1.tgz"}[version]
     sent = {name: each for name, each in published(package).items() if each["resourceType"] == "Bundle"}
-    for mutant in mutants(sent, 80, seed=7):
+    for mutant in mutants(sent, 50, seed=7):
         validators(Path(FOLDER))[version].check(mutant.resource)
+
+
+def test_what_callers_make_up_is_not_remembered(pas: Validator, examples: dict[str, Resource]) -> None:
+    packages = pas._compiler.packages
+    validator = Validator(packages)
+    claim = copy.deepcopy(examples["Claim-MedicalServicesAuthorizationExample.json"])
+    validator.check(claim)
+    told = len(packages._decoded), len(validator._compiler._shapes), len(validator._compiler._trees)
+    for number in range(3):
+        claim["extension"] = [{"url": f"https://ehr.example/{number}", "valueString": "x"}]
+        claim["meta"] = {"profile": [f"https://ehr.example/profile/{number}"]}
+        claim["priority"]["coding"] = [{"system": f"https://ehr.example/codes/{number}", "code": "x"}]
+        validator.check(claim)
+        if not number:  # a value's type and the base of the resource are met for the first time
+            told = len(packages._decoded), len(validator._compiler._shapes), len(validator._compiler._trees)
+
+    assert (len(packages._decoded), len(validator._compiler._shapes), len(validator._compiler._trees)) == told
+
+
+def test_threads_that_meet_a_profile_first_together_find_the_same(
+    pas: Validator, examples: dict[str, Resource]
+) -> None:
+    claim = examples["Claim-MedicalServicesAuthorizationExample.json"]
+    validator = Validator(pas._compiler.packages)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: faults(validator, claim), range(16)))
+
+    assert found == [[]] * 16
 
 
 def test_items_within_items_are_items(pas: Validator) -> None:
