@@ -20,7 +20,7 @@ from server import inside
 from server.app import create_app, the_catalog
 from server.demo.ehr import CoverageInformation, Ehr
 from server.pas.cases import Told
-from server.policy.case_facts import Fact
+from server.policy.case_draft import Fact
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine

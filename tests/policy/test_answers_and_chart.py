@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
-from server.policy.case_facts import Fact
+from server.policy.case_draft import Fact
 from server.policy.cases import Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.commands import judged

@@ -1,0 +1,244 @@
+"""A case while it is being built: its patient, coverage, order and the parties to it, as FHIR R4."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from server.fhir.systems import CPT, ICD, NPI
+from server.policy.request import Resource
+
+Json = dict[str, Any]
+
+PAYER = "https://payer.example"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+SNOMED = "http://snomed.info/sct"
+NUCC = "http://nucc.org/provider-taxonomy"
+POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+PHYSICIAN = "207Q00000X"
+SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
+ORDINARY_NPI = "1457362880"
+ORGANIZATION_NPI = "1992800001"
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One fact: `date` is days before day zero, None where undated."""
+
+    type: str
+    code: str
+    system: str
+    date: int | None = None
+    value: Any = None
+    patch: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """A case while it is being built."""
+
+    day_zero: dt.date
+    region: str
+    patient: Json
+    coverage: Json
+    order: Json
+    practitioner: Json
+    role: Json
+    parties: list[Resource]
+    clinical: list[Resource] = field(default_factory=list)
+    siblings: list[Resource] = field(default_factory=list)
+    records: list[Resource] = field(default_factory=list)
+    forms: dict[int | None, Json] = field(default_factory=dict)
+    injured: dt.date | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        case_id: str,
+        region: str,
+        day_zero: dt.date,
+        plan: str,
+        payer: Resource,
+        age: int,
+        sex: str,
+        cpt: str,
+        modifiers: Iterable[str],
+        diagnoses: Iterable[str],
+        place: str | None,
+    ) -> Draft:
+        member = "M-" + re.sub(r"[^A-Za-z0-9]+", "-", case_id)
+        born = _years_before(day_zero, age)
+        patient = _patient(member, born, {"F": "female", "M": "male"}.get(sex, "unknown"))
+        practitioner, organization = _practitioner(), _organization()
+        role = _role("role", practitioner, organization, PHYSICIAN)
+        order = _order(cpt, tuple(modifiers), diagnoses, place, patient, role, day_zero)
+        return cls(
+            day_zero=day_zero,
+            region=region,
+            patient=patient,
+            coverage=_coverage(member, plan, patient, payer, day_zero),
+            order=order,
+            practitioner=practitioner,
+            role=role,
+            parties=[patient, practitioner, role, organization, dict(payer)],
+        )
+
+    def day(self, before: int | None) -> str | None:
+        """ISO date so many days before day zero; None for an undated fact."""
+        return None if before is None else (self.day_zero - dt.timedelta(days=before)).isoformat()
+
+    def chart(self, kind: str, dated: str | None, fact: Fact, **elements: Any) -> Json:
+        """A resource of this patient, added to the chart; `dated` names the element of its date."""
+        resource: Json = {
+            "resourceType": kind,
+            "id": f"{kind.lower()}-{len(self.clinical) + 1}",
+            **elements,
+            "subject": ref(self.patient),
+        }
+        if dated and fact.date is not None:
+            resource[dated] = self.day(fact.date)
+        self.clinical.append(resource)
+        return resource
+
+    def therapist(self) -> Json:
+        """The occupational therapist, made once."""
+        for party in self.parties:
+            if party.get("id") == "therapist":
+                return dict(party)
+        therapist = {**_practitioner(), "id": "therapist", "name": [{"family": "Ode", "given": ["Ira"]}]}
+        therapist["identifier"] = [{"system": NPI, "value": "1679576722"}]
+        self.parties.append(therapist)
+        return therapist
+
+
+# Shapes of the parties
+
+
+def ref(resource: Mapping[str, Any]) -> Json:
+    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
+
+
+def concept(system: str, *codes: str) -> Json:
+    return {"coding": [{"system": system, "code": code} for code in codes]}
+
+
+def _years_before(day: dt.date, years: int) -> dt.date:
+    """The birthday that makes someone exactly so old on that day."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        return day.replace(year=day.year - years, day=28)
+
+
+def _patient(member: str, born: dt.date, gender: str) -> Json:
+    return {
+        "resourceType": "Patient",
+        "id": "patient",
+        "identifier": [
+            {
+                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "system": f"{PAYER}/member-id",
+                "value": member,
+            }
+        ],
+        "name": [{"family": "Sample", "given": ["Robin"]}],
+        "gender": gender,
+        "birthDate": born.isoformat(),
+    }
+
+
+def _practitioner() -> Json:
+    return {
+        "resourceType": "Practitioner",
+        "id": "clinician",
+        "identifier": [{"system": NPI, "value": ORDINARY_NPI}],
+        "active": True,
+        "name": [{"family": "Lund", "given": ["Kai"]}],
+    }
+
+
+def _organization() -> Json:
+    return {
+        "resourceType": "Organization",
+        "id": "clinic",
+        "identifier": [{"system": NPI, "value": ORGANIZATION_NPI}],
+        "active": True,
+        "type": [concept(f"{TERMINOLOGY}/organization-type", "prov")],
+        "name": "Harbour Clinic",
+        "telecom": [{"system": "phone", "value": "1-800-555-0101"}],
+        "address": [{"line": ["2 Quay"], "city": "Springfield", "state": "IL", "postalCode": "62701"}],
+    }
+
+
+def _role(name: str, practitioner: Resource, organization: Resource, taxonomy: str) -> Json:
+    return {
+        "resourceType": "PractitionerRole",
+        "id": name,
+        "active": True,
+        "practitioner": ref(practitioner),
+        "organization": ref(organization),
+        "code": [concept(NUCC, taxonomy)],
+        "specialty": [concept(NUCC, taxonomy)],
+        "telecom": [{"system": "phone", "value": "1-800-555-0102"}],
+    }
+
+
+def _coverage(member: str, plan: str, patient: Resource, payer: Resource, day_zero: dt.date) -> Json:
+    return {
+        "resourceType": "Coverage",
+        "id": "coverage",
+        "identifier": [
+            {
+                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "system": f"{PAYER}/member-id",
+                "value": member,
+            }
+        ],
+        "status": "active",
+        "subscriberId": member,
+        "subscriber": ref(patient),
+        "beneficiary": ref(patient),
+        "relationship": concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
+        "period": {
+            "start": (day_zero - dt.timedelta(days=365)).isoformat(),
+            "end": (day_zero + dt.timedelta(days=365)).isoformat(),
+        },
+        "payor": [ref(payer)],
+        "class": [{"type": concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": plan, "name": plan}],
+    }
+
+
+def _order(
+    cpt: str,
+    modifiers: tuple[str, ...],
+    diagnoses: Iterable[str],
+    place: str | None,
+    patient: Resource,
+    role: Resource,
+    day_zero: dt.date,
+) -> Json:
+    """The draft order: sides as body sites, other modifiers as further codings."""
+    sides = [concept(SNOMED, SIDES[modifier]) for modifier in modifiers if modifier in SIDES]
+    others = [f"{cpt}-{modifier}" for modifier in modifiers if modifier not in SIDES]
+    return {
+        "resourceType": "ServiceRequest",
+        "id": "order",
+        "status": "draft",
+        "intent": "order",
+        "category": [concept(SNOMED, "363679005")],
+        "priority": "routine",
+        "code": concept(CPT, cpt, *others),
+        "quantityQuantity": {"value": 1},
+        "subject": ref(patient),
+        "authoredOn": day_zero.isoformat(),
+        "requester": ref(role),
+        **({"locationCode": [concept(POS, place)]} if place else {}),
+        "reasonCode": [concept(ICD, code) for code in diagnoses],
+        "insurance": [{"reference": "Coverage/coverage"}],
+        **({"bodySite": sides} if sides else {}),
+    }
