@@ -14,7 +14,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from server.adjudication.authorizations import on_file
-from server.adjudication.members import member_key
+from server.adjudication.members import member_key, payors
 from server.fhir.errors import Issue, operation_outcome
 from server.pas import casebook
 from server.pas.case import Case, Item
@@ -26,6 +26,8 @@ from server.pas.response import pas_inquiry_response_entries
 from server.pas.terms import CPT, HCPCS
 from server.pas.verdict import OnFile, Span, number_of
 from server.pas.version import Version
+from server.policy.catalog import Catalog
+from server.policy.exemptions import honoured
 from server.policy.request import Authorization
 from server.security.caller import calling
 from server.store import Store, Transaction, authorizations, cases, records
@@ -47,6 +49,7 @@ class Inquire:
     version: Version
     base: str
     store: Store
+    catalog: Catalog
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """The body of the answer. Raises InvalidJson, InvalidRequest."""
@@ -72,10 +75,20 @@ class Inquire:
             foreign = {
                 row.number for row in authorizations.of_member(tx, member) if not calling().sees(row.client)
             }
-            for held in on_file(tx, member, records.of_member(tx, member)):
+            for held in self._honoured(tx, member, asked.read):
                 case = _case_on_file(held, asked.read, now)
                 if held.number not in answered | foreign and asked.matches(case):
                     yield case
+
+    def _honoured(self, tx: Transaction, member: str, read: Submission) -> Iterator[Authorization]:
+        """What is on file, a previous payer's for as long as the plan honours it."""
+        chart = local_chart(read.resolver)
+        coverage = chart.of(read.coverage)
+        plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
+        for held in on_file(tx, member, records.of_member(tx, member)):
+            good = honoured(held, coverage, plan)
+            if good is not None:
+                yield good
 
     def _told(self, tx: Transaction, row: stored.PaCase, asked: Inquiry) -> Case:
         """The case as it stands; an old number leads to it too."""

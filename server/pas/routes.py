@@ -55,7 +55,7 @@ def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
     spoken, base = SPOKEN[version], services.fhir_base(version)
     submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
-    inquire = Inquire(spoken, base, services.store)
+    inquire = Inquire(spoken, base, services.store, services.catalog)
     attach = SubmitAttachment(
         services.store, services.adjudicator, assign_of(services), services.work, services.fhir_base
     )

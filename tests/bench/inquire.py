@@ -59,7 +59,7 @@ def _among(others: int, url: str) -> Callable[[], None]:
 
 
 def _inquiring(store: Store) -> Callable[[], None]:
-    inquire, asked = Inquire(VERSION, "http://payer.test", store), a.raw(inquiry("M-ANNA"))
+    inquire, asked = Inquire(VERSION, "http://payer.test", store, the_catalog()), a.raw(inquiry("M-ANNA"))
 
     def ask() -> None:
         assert len(inquire.answer(asked, "", NOW)["parameter"]) == 5, "the member has five cases"

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from server.fhir.extensions import extension, value
 from server.pas.terms import CERTIFICATION, REVIEW_ACTION, concept, extension_url
+from server.store import records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
@@ -209,3 +211,30 @@ def test_nothing_found_is_said_in_each_guides_way(payer: Payer) -> None:
     else:
         (entry,) = body["entry"]
         assert entry["resource"]["issue"][0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("begun", "spans"), [("2026-11-01", [("2026-11-01", "2027-01-29")]), ("2026-08-01", [])]
+)
+def test_a_previous_payers_authorization_is_told_for_as_long_as_it_is_honoured(
+    payer: Payer, begun: str, spans: list[tuple[str, str]]
+) -> None:
+    """Ninety days from the start of the coverage, if it was good on that day."""
+    held = {
+        "resourceType": "ClaimResponse",
+        "id": "before",
+        "use": "preauthorization",
+        "created": "2026-10-20",
+        "insurer": {"identifier": {"system": "https://payer.example/payer-id", "value": "OTHER"}},
+        "preAuthRef": "OLD-1",
+        "addItem": [{"productOrService": concept(a.CPT, "73221"), "modifier": [concept(a.CPT, "RT")]}],
+    }
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, held, "member:M-ANNA", services.clock())
+    asked = a.inquiry()
+    coverage = next(e["resource"] for e in asked["entry"] if e["resource"]["resourceType"] == "Coverage")
+    coverage["period"] = {"start": begun}
+    told = [found.items[0] for found in payer.inquire(asked)]
+    dates = [value(extension(each, extension_url("itemPreAuthPeriod"))) for each in told]
+    assert [(each["start"], each["end"]) for each in dates] == spans
