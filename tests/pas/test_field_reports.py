@@ -90,14 +90,6 @@ def test_f19_a_bundle_that_does_not_open_with_a_claim_is_a_clients_error(payer: 
     assert [issue["expression"] for issue in outcome["issue"]] == [["Bundle.entry[0]"]]
 
 
-@pytest.mark.parametrize("operation", ["$submit", "$inquire"])
-def test_an_empty_bundle_is_refused_with_an_outcome(payer: Payer, operation: str) -> None:
-    status, outcome = payer.refused(operation, {"resourceType": "Bundle", "type": "collection", "entry": []})
-
-    assert status == 400
-    assert {"Bundle.entry"} <= {place for issue in outcome["issue"] for place in issue.get("expression", [])}
-
-
 def test_f21_an_update_of_an_unknown_claim_opens_no_authorization(payer: Payer) -> None:
     related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "NEVER"}}}]
     answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(related=related)))

@@ -194,15 +194,6 @@ def test_whoever_rendered_or_ordered_may_ask_from_any_system(payer: Payer) -> No
     assert [found.actions for found in payer.inquire(asked)] == [["A1"]]
 
 
-def test_an_inquiry_without_a_patient_is_refused(payer: Payer) -> None:
-    asked = a.inquiry()
-    del asked["entry"][0]["resource"]["patient"]
-    status, outcome = payer.refused("$inquire", asked)
-
-    assert status == 400
-    assert outcome["issue"][0]["expression"] == ["Bundle.entry[0].resource.patient"]
-
-
 def test_nothing_found_is_said_in_each_guides_way(payer: Payer) -> None:
     body = payer.post("$inquire", a.inquiry()).json()
 
