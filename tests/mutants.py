@@ -20,6 +20,7 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -357,6 +358,9 @@ def main() -> int:
                 print(f"{mutant.line}  {mutant.key}", flush=True)
     for key in unknown:
         print(f"mutants-equivalent.yaml: there is no mutant {key}")
+    missed = Counter(mutant.place.library for mutant in survivors)
+    for library, many in sorted(Counter(mutant.place.library for mutant in chosen).items()):
+        print(f"{library}: {many - missed[library]} of {many} caught")
     caught = len(chosen) - len(survivors)
     share = caught / len(chosen) if chosen else 1.0
     print(f"{len(made)} mutants in all, {len(equivalent)} of them equivalent")
