@@ -21,10 +21,12 @@ ALWAYS = frozenset({"resourceType", "fhir_comments"})
 
 
 class Shape:
-    """The checks of one object: its properties, what must be there, what must hold."""
+    """The checks of one object: its properties, what must be there, what must hold. A partial one says
+    nothing of what it does not name."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, partial: bool = False) -> None:
         self.url = url
+        self.partial = partial
         self.properties: dict[str, tuple[ElementCheck, str]] = {}
         self.elements: list[ElementCheck] = []
         self.required: list[ElementCheck] = []
@@ -59,7 +61,7 @@ class Shape:
                 continue
             known = properties.get(name)
             if known is None:
-                if key not in ALWAYS:
+                if key not in ALWAYS and not self.partial:
                     words = "This property is not known here. Correct its name, or leave it out."
                     out.append(Finding("error", "structure", f"{path}.{key}", words, "structure", self.url))
                 continue
@@ -182,7 +184,9 @@ class Content:
         self.types = {type_name(each): each for each in node.element.get("type", [])}
         self.contained = node.name == "contained"
         self.tests = list(tests(node, profile, compiler))
-        self.inline = Shape(profile) if node.children else None
+        # Of a choice between types a profile says only what all of them have.
+        several = len(self.types) > 1
+        self.inline = Shape(profile, partial=several) if node.children else None
         self.reference = node.element.get("contentReference", "")
         self._paths = _paths(node)
         root, _, below = str(node.element["path"]).partition(".")
@@ -275,7 +279,7 @@ class Content:
         profiled = self.compiler.shape(urls[0]) if len(urls) == 1 else None
         if profiled is not None:
             profiled.check(occurrence, run, out)
-        elif self.inline is None and (shape := self._own_shape(kind)) is not None:
+        elif (self.inline is None or self.inline.partial) and (shape := self._own_shape(kind)) is not None:
             shape.check(occurrence, run, out)
         if self.inline is not None:
             self.inline.check(occurrence, run, out)

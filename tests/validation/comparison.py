@@ -143,6 +143,8 @@ _OUT_OF_REACH = re.compile(
     r"code ?system .* (could not be found|is unknown)|terminology server"
     # It does not see that an item within an item is an item, so an extension for items has no place there.
     r"|not allowed to be used at this point .*allowed = .*e:Questionnaire(Response)?\.item.*\.item\.item"
+    # It takes a code of SNOMED CT for one of a slice of ICD-10-CM, whose codes no package has.
+    r"|not in the value set .*davinci-crd/ValueSet/ICD10CM"
     # US Core 7 takes these from a value set of the National Library of Medicine, which no package has.
     r"|not in the value set .*us/core/ValueSet/(omb|detailed)-(race|ethnicity)[^|]*\|7\.",
     re.IGNORECASE,

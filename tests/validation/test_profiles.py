@@ -209,6 +209,19 @@ def test_items_within_items_are_items(pas: Validator) -> None:
     assert faults(pas, form) == [("Questionnaire.item[0].item[0].type", "binding")]
 
 
+def test_a_profile_of_a_choice_leaves_each_type_its_own_elements() -> None:
+    """The base questionnaire of DTR 2.2 puts an extension on answerOption.value[x], whatever its type."""
+    validator = validators(Path(FOLDER))["2.2"]
+    sent = published("hl7.fhir.us.davinci-dtr-2.2.0-local.tgz")
+    answers = sent["QuestionnaireResponse-home-o2-adaptive-questionnaireresponse.json"]
+    assert faults(validator, answers) == []
+    items = answers["contained"][0]["item"]
+    option = next(each["answerOption"][0] for each in items if "answerOption" in each)
+    option["valueCoding"]["codes"] = "misspelt"
+
+    assert any(place.endswith("valueCoding.codes") for place, _ in faults(validator, answers))
+
+
 def test_an_order_parameter_may_be_any_of_the_orders_and_must_be_one() -> None:
     sent = published("hl7.fhir.us.davinci-dtr-2.0.1.tgz")[
         "Parameters-QuestionnairePackageInputParamsExample.json"
