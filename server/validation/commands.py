@@ -65,6 +65,10 @@ def validate(
             place = ", ".join(issue.expressions)
             console.print(f"  [{COLOURS[issue.severity]}]{issue.severity}[/]  {place}", highlight=False)
             console.print(f"      {issue.diagnostics}", highlight=False, markup=False)
+    if validator is not None and validator.unchecked:
+        console.print("Not checked, since the packages do not tell:", style="dim")
+        for each in validator.unchecked:
+            console.print(f"  {each}", style="dim", highlight=False, markup=False)
     console.print(f"{wrong} of {len(listed)} with errors")
     raise typer.Exit(1 if wrong else 0)
 

@@ -354,11 +354,15 @@ def test_files_are_validated_on_the_command_line(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("FHIR_PACKAGES", FOLDER)
     (tmp_path / "right.json").write_bytes(json.encode(a.anna()))
     (tmp_path / "wrong.json").write_bytes(json.encode({**a.anna(), "gender": "woman"}))
+    strange = {**a.anna(), "meta": {"profile": ["https://ehr.example/profile"]}}
+    (tmp_path / "strange.json").write_bytes(json.encode(strange))
     told = CliRunner().invoke(cli.app, ["validate", str(tmp_path)])
 
     assert told.exit_code == 1
-    assert "1 of 2 with errors" in told.output
+    assert "1 of 3 with errors" in told.output
     assert "Patient.gender" in told.output
+    assert "Not checked" in told.output
+    assert "profile https://ehr.example/profile" in told.output
 
 
 def test_packages_are_installed_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
