@@ -1,37 +1,44 @@
 """Prefill really works: another engine, as a DTR client runs it, fills the forms as ours does.
 
-`cql-execution` gets nothing but what a package brings (its ELM, its value sets, what `$expand` gives of the
-large ones) and charts of an example EHR; the filled forms must be the same. Where Node is not installed, its
-answers of an earlier run stand in.
+`cql-execution` gets nothing but what packages bring (their ELM and value sets; no parameter, not even the
+order) and charts of an example EHR; the filled forms must be the same. Every region is asked about cases of
+its own, one of each outcome. Where Node is not installed, its answers of an earlier run stand in.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
-from server.dtr.form import Element, define_of
-from server.dtr.populate import Filling, Prefill
+from server.app import the_catalog
+from server.dtr.form import Element, Form, define_of
+from server.dtr.populate import Prefill, populate
 from server.dtr.response import answers_of
-from tests.crd.builders import PATIENT, PHYSICIAN, lumbar, shoulder
-from tests.dtr.conftest import Dtr, Package, elm_of
-from tests.dtr.test_law import FACTS, NOW
+from server.elm import Engine
+from server.policy.cases import Case, case_of, read
+from tests.cases import OWN
+from tests.crd.builders import DAY, coverage
+from tests.dtr.conftest import Dtr, Package, elm_of, resource
+from tests.dtr.forms import FOLDER, form
+from tests.dtr.test_adaptive import named, package
 from tests.oracle import Oracle, recorded
 
-HERE = Path(__file__).parent
-ORDERS = {"shoulder": shoulder(id="order"), "lumbar": lumbar(id="order")}
-CHARTS: Mapping[str, tuple[str, ...]] = {
-    "nothing": (),
-    "the whole trial": ("six weeks of therapy", "a film", "an examination", "a score", "pain", "a visit"),
-    "half a trial": ("three weeks of therapy", "an old film", "a low score"),
-    "a new deficit": ("a new foot drop", "a visit"),
-    "an earlier study": ("an earlier MRI", "therapy long ago"),
-    "occupational therapy": ("occupational therapy", "pain"),
-}
+Json = dict[str, Any]
+
+STORED = Path(__file__).with_name("prefill.json")
+REGIONS = sorted({path.stem.removeprefix("mri-") for path in FOLDER.glob("mri-*.json")} - {"adaptive"})
+ADAPTIVE_FORM = "mri-adaptive"
+CANONICAL = "https://payer.example/Questionnaire"
+INSTANT = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+NOW = INSTANT.strftime("%Y-%m-%dT%H:%M:%S.000+00:00")
 
 
 class Foreign(Prefill):
@@ -60,63 +67,113 @@ def plain(value: Any) -> Any:
     return value
 
 
-def chart(name: str, order: dict[str, Any]) -> list[dict[str, Any]]:
-    """With ids of its own, so that an answer on file is the same in every run."""
-    facts = [resource for fact in CHARTS[name] for resource in FACTS[fact]]
-    numbered = [{**resource, "id": f"fact-{number}"} for number, resource in enumerate(facts)]
-    return [PHYSICIAN, order, *numbered]
+def cases(region: str) -> list[Case]:
+    """The fullest case of each outcome. Which of several orders of a day is meant only the launch can say, so
+    there is one."""
+    fullest: dict[Any, Case] = {}
+    for each in read(OWN / f"{region}.json"):
+        case = case_of(each, DAY, the_catalog().payer)
+        kind = (each.expected.decision, each.expected.pa_needed)
+        if drafts(case) == 1 and (kind not in fullest or len(case.resources) > len(fullest[kind].resources)):
+            fullest[kind] = case
+    return list(fullest.values())
 
 
-def defines(package: Package) -> list[str]:
+def drafts(case: Case) -> int:
+    return sum(
+        each["resourceType"] == "ServiceRequest" and each["status"] == "draft" for each in case.resources
+    )
+
+
+def charts(region: str) -> dict[str, list[Json]]:
+    """What an EHR holds, the order among it."""
+    told = cases(region)
+    order = dict(told[0].order)
+    coding = [{"display": "MRI"}, *order["code"]["coding"]]
+    return {
+        "the order alone": [dict(told[0].patient), order],
+        "a coding without a code": [dict(told[0].patient), {**order, "code": {"coding": coding}}],
+        **{
+            case.id: [
+                dict(each) for each in case.resources if each["resourceType"] != "QuestionnaireResponse"
+            ]
+            for case in told
+        },
+    }
+
+
+def defines(form: Form) -> list[str]:
     """What the form's items name."""
     expressions = (
         expression
-        for item in package.form.items.values()
+        for item in form.items.values()
         for expression in (item.initial_expression, item.gate)
         if expression
     )
     return sorted({define_of(expression)[1] for expression in expressions})
 
 
-def asked_of_the_other_engine(package: Package, order: dict[str, Any]) -> dict[str, Any]:
-    held = {each["url"] for each in package.value_sets}
-    libraries = [elm_of(library) for library in package.libraries]
-    named = {
-        declared["id"]
-        for library in libraries
-        for declared in library["library"].get("valueSets", {}).get("def", [])
-    }
-    expanded = [package.dtr.get("ValueSet/$expand", url=url).json() for url in sorted(named - held)]
-    (canonical,) = package.form.libraries
-    library = canonical.partition("|")[0].rpartition("/")[2]
-    with Oracle(libraries, [*package.value_sets, *expanded]) as oracle:
-        charts = {name: [PATIENT, *chart(name, order)] for name in CHARTS}
-        now = NOW.strftime("%Y-%m-%dT%H:%M:%S.000+00:00")
-        # As the reference app does, the order of the launch is handed in: this engine takes a parameter that
-        # is not given for one that is.
-        told = {"Order": order}
-        return oracle.evaluate(library, charts, now=now, parameters=told, defines=defines(package)).results
+def asked_of_the_other_engine(everything: Package) -> Json:
+    """By region, chart and define."""
+    libraries = [elm_of(library) for library in everything.libraries]
+    found: Json = {}
+    with Oracle(libraries, everything.value_sets) as oracle:
+        for region in REGIONS:
+            for wanted in (form(f"mri-{region}"), form(ADAPTIVE_FORM)):
+                (canonical,) = wanted.libraries
+                library = canonical.partition("|")[0].rpartition("/")[2]
+                answers = oracle.evaluate(
+                    library, charts(region), now=NOW, defines=defines(wanted), helped=False
+                ).results
+                for chart, values in answers.items():
+                    found.setdefault(region, {}).setdefault(chart, {}).update(values)
+    return found
 
 
-@pytest.mark.parametrize("region", ORDERS)
-def test_another_engine_fills_the_form_as_ours_does(dtr: Dtr, region: str) -> None:
-    order = ORDERS[region]
-    package = dtr.package(order)
-    file = HERE / f"prefill-{region}.json"
-    values = recorded(file, lambda: asked_of_the_other_engine(package, order))
-    origin = {"2.0": "auto", "2.2": "auto-client"}[dtr.version]
-    raised = [(name, define) for name in CHARTS for define, value in values[name].items() if _raised(value)]
-    assert raised == []
+@pytest.fixture(scope="module")
+def everything(app: FastAPI) -> Package:
+    """The adaptive form's package: the CQL of every region, and in 2.0.1 every value set."""
+    return package(Dtr(TestClient(app), "2.0", app))
+
+
+@pytest.fixture(scope="module")
+def engine(everything: Package) -> Engine:
+    return everything.engine()
+
+
+@pytest.fixture(scope="module")
+def told(everything: Package) -> Json:
+    return recorded(STORED, lambda: asked_of_the_other_engine(everything))
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_another_engine_fills_the_form_as_ours_does(
+    dtr: Dtr, region: str, told: Json, engine: Engine, everything: Package
+) -> None:
+    (found,) = dtr.packages(resource("coverage", coverage()), named(f"{CANONICAL}/mri-{region}"))
+    assert {each["name"]: elm_of(each) for each in found.libraries}.items() <= {
+        each["name"]: elm_of(each) for each in everything.libraries
+    }.items()
     filled = 0
-    for name in CHARTS:
-        ours = package.filled(chart(name, order))
-        theirs = Filling(
-            package.form, package.draft, Foreign(values[name]), answers_of(package.draft), origin
+    for name, chart in charts(region).items():
+        assert not [define for define, value in told[region][name].items() if _raised(value)], name
+        ours = populate(found.form, found.draft, engine, chart, INSTANT, "auto")
+        theirs = replace(
+            ours, prefill=Foreign(told[region][name]), answers=answers_of(found.draft)
         )._settled()
         assert theirs.answers == ours.answers, name
         assert theirs.asked == ours.asked, name
         filled += len(ours.answers)
-    assert filled > len(CHARTS), "charts that fill nothing prove nothing"
+    assert filled, "charts that fill nothing prove nothing"
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_another_engine_reads_the_orders_facts_as_ours_does(region: str, told: Json, engine: Engine) -> None:
+    for name, chart in charts(region).items():
+        ours = populate(form(ADAPTIVE_FORM), {}, engine, chart, INSTANT, "auto")
+        theirs = replace(ours, prefill=Foreign(told[region][name]), answers={})._settled()
+        assert theirs.answers == ours.answers, name
+        assert {"ORDER.cpt", "ORDER.dx", "ORDER.pos", "PATIENT.age"} <= set(ours.answers), name
 
 
 def _raised(value: Any) -> bool:

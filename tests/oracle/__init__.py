@@ -86,11 +86,13 @@ class Oracle:
         parameters: Mapping[str, Any] | None = None,
         defines: Sequence[str] | None = None,
         repeat: int = 1,
+        helped: bool = True,
     ) -> Answer:
         """The defines (all of the library if not named) over each chart, `repeat` times for timing.
 
         `charts`: the resources of each case by its id. `parameters`: plain JSON, FHIR resources included.
-        `now`: ISO date and time in UTC.
+        `now`: ISO date and time in UTC. `helped`: a parameter without a value gets its default, which this
+        engine forgets of the library asked.
         """
         job: Json = {
             "main": library,
@@ -98,6 +100,7 @@ class Oracle:
             "parameters": dict(parameters or {}),
             "now": now,
             "repeat": repeat,
+            "defaults": helped,
         }
         if defines is not None:
             job["defines"] = list(defines)

@@ -3,7 +3,7 @@
 // Reads jobs on standard input, one JSON object a line, and answers each with one line. A job is
 //   { libraries: [elm, …], valueSets: {url: [{code, system, version}]},   kept for the jobs that follow without them
 //     main: "MRIShoulder", defines: ["…"] (all if absent), parameters: {name: value}, now: "2026-03-01T12:00:00Z",
-//     cases: [{id, resources: [resource, …], parameters: {…}}], repeat: n }
+//     cases: [{id, resources: [resource, …], parameters: {…}}], repeat: n, defaults: false (to run it as clients do) }
 // and the answer { results: {caseId: {define: value}}, milliseconds: {caseId: [of each repetition]} }, or { error }.
 // Parameters are plain JSON, read by the type the library declares. A repetition is timed with the patient's data
 // loaded anew and the defines evaluated; making the source and reading the libraries are not in it.
@@ -145,7 +145,7 @@ async function evaluate(kept, library, job, current) {
   const parameters = parametersOf(kept, { ...job.parameters, ...current.parameters });
   const now = cql.DateTime.parse(job.now);
   const contextWith = (given) => new cql.PatientContext(library, source.currentPatient(), kept.codes, given, now);
-  await addDefaults(library, contextWith(parameters), parameters);
+  if (job.defaults ?? true) await addDefaults(library, contextWith(parameters), parameters);
   const context = contextWith(parameters);
   const results = {};
   for (const name of job.defines ?? Object.keys(library.expressions)) {
