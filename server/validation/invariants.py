@@ -213,6 +213,24 @@ def _check_digit(element: Any, resource: Any) -> bool:
     return bool((24 + sum(doubled) + sum(int(digit) for digit in value[1:10:2])) % 10 == 0)
 
 
+_CERTIFICATION = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-certificationType"
+_SERVICE_LEVEL = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-levelOfServiceCode"
+
+
+def _level_of_appeal(element: Any, resource: Any) -> bool:
+    """ImmediateLevelOfCare as PAS 2.2.1 words it: it asks a CodeableConcept for its code."""
+    told = [each for each in _listed(element, "extension") if isinstance(each, dict)]
+    values = [
+        content
+        for each in told
+        if each.get("url") == _CERTIFICATION
+        for name, content in each.items()
+        if name.startswith("value")
+    ]
+    appeals = any(isinstance(content, dict) and content.get("code") == "1" for content in values)
+    return not appeals or any(each.get("url") == _SERVICE_LEVEL for each in told)
+
+
 def _not_at_home(element: Any, resource: Any) -> bool:
     return bool(element.get("use") != "home")
 
@@ -284,5 +302,7 @@ WRITTEN: Mapping[str, Test] = {
     "(family.exists() or given.exists()) xor extension.where("
     "url='http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()": _of_objects(_named_or_not),
     "$this.toString().length() = 10": _whole_date,
+    f"extension.where(url='{_CERTIFICATION}' and value.code='1').exists() "
+    f"implies extension.where(url='{_SERVICE_LEVEL}').exists()": _of_objects(_level_of_appeal),
 }
 """The same by expression: guides give one key to rules that have nothing in common."""

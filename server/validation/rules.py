@@ -75,10 +75,10 @@ def _binding_test(codes: Codes, value_set: str, profile: str) -> Check:
                 if "extension" not in value:
                     out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
             return
-        if isinstance(value, dict) and isinstance(value.get("coding"), list):
-            coded = [each for each in value["coding"] if isinstance(each, dict) and "code" in each]
-            if not coded:
-                return
+        listed = value.get("coding") if isinstance(value, dict) else None
+        codings = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        if any("_code" in each or "extension" in each for each in codings):
+            return
         if not any(pair in codes for pair in slicing.pairs(value, codes)):
             words = f"The code must be one of {value_set}."
             out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))

@@ -144,7 +144,7 @@ class ElementCheck:
             if own is not None:
                 counts[own.name] += 1
                 own.content.check(occurrence, run, out)
-            elif _unknown_part(occurrence, self.node):
+            elif slicing.unknown_part(occurrence, self.node):
                 words = "The extension around this one has no such part."
                 out.append(Finding("error", "structure", occurrence.path, words, "extension", self.profile))
             elif self.node.element["slicing"].get("rules") == "closed":
@@ -283,6 +283,10 @@ class Content:
             shape.check(occurrence, run, out)
         if self.inline is not None:
             self.inline.check(occurrence, run, out)
+            # What holds of the type holds here too, said again in the profile or not.
+            own = None if self.inline.partial else self.compiler.of_type(kind)
+            for test in own.tests if own is not None else ():
+                test(occurrence, run, out)
         if len(urls) > 1 and not any(self.compiler.conforms(occurrence, url, run) for url in urls):
             words = f"This fits none of the profiles {', '.join(urls)}."
             out.append(Finding("error", "structure", occurrence.path, words, "profile", self.profile))
@@ -385,13 +389,6 @@ def _slices(node: Node, profile: str, compiler: Compiler) -> list[Slice] | None:
             return None
         found.append(Slice(name, own, test, profile, compiler))
     return found
-
-
-def _unknown_part(occurrence: Occurrence, node: Node) -> bool:
-    """Whether it is a part of a complex extension that its definition does not name."""
-    url = occurrence.value.get("url") if isinstance(occurrence.value, dict) else None
-    is_part = str(node.element.get("path", "")).endswith("xtension.extension")
-    return is_part and isinstance(url, str) and ":" not in url
 
 
 def _is_resource(kind: str, compiler: Compiler) -> bool:

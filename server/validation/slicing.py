@@ -264,3 +264,10 @@ def extension_test(own: Node) -> Belongs | None:
     if not urls:
         return None
     return lambda occurrence, run: isinstance(occurrence.value, dict) and occurrence.value.get("url") in urls
+
+
+def unknown_part(occurrence: Occurrence, node: Node) -> bool:
+    """Whether it is a part of a complex extension that its definition does not name."""
+    url = occurrence.value.get("url") if isinstance(occurrence.value, dict) else None
+    is_part = str(node.element.get("path", "")).endswith("xtension.extension")
+    return is_part and isinstance(url, str) and ":" not in url

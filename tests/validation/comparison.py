@@ -148,6 +148,9 @@ NOT_COUNTED: Mapping[str, str] = {
     "a code of SNOMED CT that is taken for one of the slice of ICD-10-CM, whose codes no package has": (
         r"not in the value set .*davinci-crd/ValueSet/ICD10CM"
     ),
+    "an entry that may have one of two profiles, a Claim or an update of one": (
+        r"profiles found for entry resource\. More than one is not supported"
+    ),
     "an extension for items on an item within an item, which is not taken for an item": (
         r"not allowed to be used at this point .*allowed = .*e:Questionnaire(Response)?\.item.*\.item\.item"
     ),
