@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from server.policy.cases import Vignette, read
+from server.policy.cases import Case, Vignette, read
 
 OWN = Path(__file__).parent / "vignettes"
 DAY_ZERO = dt.date(2026, 6, 15)
@@ -36,3 +36,11 @@ def _one_of_each_kind() -> Iterator[Vignette]:
 def _examples() -> Iterator[Vignette]:
     path = Path(os.environ.get("EXAMPLE_CASES", ""))
     yield from read(path) if path.is_file() else ()
+
+
+def drafts(case: Case) -> int:
+    """How many orders the EHR holds as drafts. Which of several of a day is meant only a launch can say; CQL
+    that looks into the chart takes one of them."""
+    return sum(
+        each["resourceType"] == "ServiceRequest" and each["status"] == "draft" for each in case.resources
+    )

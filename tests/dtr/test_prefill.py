@@ -24,7 +24,7 @@ from server.dtr.populate import Prefill, populate
 from server.dtr.response import answers_of
 from server.elm import Engine
 from server.policy.cases import Case, case_of, read
-from tests.cases import OWN
+from tests.cases import OWN, drafts
 from tests.crd.builders import DAY, coverage
 from tests.dtr.conftest import Dtr, Package, elm_of, resource
 from tests.dtr.forms import FOLDER, form
@@ -68,8 +68,7 @@ def plain(value: Any) -> Any:
 
 
 def cases(region: str) -> list[Case]:
-    """The fullest case of each outcome. Which of several orders of a day is meant only the launch can say, so
-    there is one."""
+    """The fullest case of each outcome that is about one order."""
     fullest: dict[Any, Case] = {}
     for each in read(OWN / f"{region}.json"):
         case = case_of(each, DAY, the_catalog().payer)
@@ -77,12 +76,6 @@ def cases(region: str) -> list[Case]:
         if drafts(case) == 1 and (kind not in fullest or len(case.resources) > len(fullest[kind].resources)):
             fullest[kind] = case
     return list(fullest.values())
-
-
-def drafts(case: Case) -> int:
-    return sum(
-        each["resourceType"] == "ServiceRequest" and each["status"] == "draft" for each in case.resources
-    )
 
 
 def charts(region: str) -> dict[str, list[Json]]:
