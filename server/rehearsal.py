@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,7 @@ from server.app import create_app
 from server.fhir.references import Resolver
 from server.policy.cases import Case
 from server.policy.rulings import orderer_of
+from server.services import GUIDES, Version
 from server.settings import Settings
 from server.store import Store, records
 from server.store.tables import Table
@@ -63,6 +64,11 @@ class Stage:
             )
             self._apps[now] = create_app(settings)
         return self._apps[now]
+
+
+def on_every_base(differences_on: Callable[[Version], Iterable[str]]) -> list[str]:
+    """What each guide version's base answers otherwise than expected, led by the base's name."""
+    return [f"r{version}: {difference}" for version in GUIDES for difference in differences_on(version)]
 
 
 def _set(store: Store, case: Case) -> None:

@@ -17,8 +17,7 @@ from server.fhir.extensions import extension, value, values
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
-from server.rehearsal import Stage
-from server.services import GUIDES
+from server.rehearsal import Stage, on_every_base
 from server.store import Store, assertions
 
 Resource = dict[str, Any]
@@ -39,11 +38,7 @@ class CrdDoor:
         self._stage = Stage()
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
-        return [
-            f"r{version}: {difference}"
-            for version in GUIDES
-            for difference in self._differences_on(version, case, expected)
-        ]
+        return on_every_base(lambda version: self._differences_on(version, case, expected))
 
     def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
         call = json.encode(call_of(case))

@@ -28,8 +28,8 @@ from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from server.policy.request import Chart
-from server.rehearsal import Stage
-from server.services import GUIDES, Services, Version
+from server.rehearsal import Stage, on_every_base
+from server.services import Services, Version
 
 Resource = dict[str, Any]
 
@@ -49,11 +49,7 @@ class DtrDoor:
         self._engines: dict[tuple[Version, str], Engine] = {}
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
-        return [
-            f"r{version}: {difference}"
-            for version in GUIDES
-            for difference in self._differences_on(version, case, expected)
-        ]
+        return on_every_base(lambda version: self._differences_on(version, case, expected))
 
     def _differences_on(self, version: Version, case: Case, expected: Expected) -> Iterator[str]:
         app = self._stage.set_for(case)

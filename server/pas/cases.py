@@ -15,8 +15,7 @@ from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profil
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
-from server.rehearsal import Stage
-from server.services import GUIDES
+from server.rehearsal import Stage, on_every_base
 
 Resource = dict[str, Any]
 
@@ -38,11 +37,7 @@ class PasDoor:
         self._stage = Stage()
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
-        return [
-            f"r{version}: {difference}"
-            for version in GUIDES
-            for difference in self._differences_on(version, case, expected)
-        ]
+        return on_every_base(lambda version: self._differences_on(version, case, expected))
 
     def _differences_on(self, version: str, case: Case, expected: Expected) -> Iterator[str]:
         request = json.encode(request_of(case))
