@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from server.app import the_catalog
+from server.dtr.populate import populate
 from server.fhir import json
 from server.pas.cases import request_of
 from server.pas.information import TRACKING_SYSTEM
@@ -17,10 +18,11 @@ from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_adaptive import ADAPTIVE, interview, named, said
 
 
-def pended(dtr: Dtr) -> tuple[Case, str]:
-    """A case about which the payer asks for information, and the tracking number it gives."""
+def pended(dtr: Dtr, name: str) -> tuple[Case, str, str]:
+    """A case about which the payer asks for information, the tracking number it gives, and where its answer
+    can be read."""
     vignette = Vignette(
-        id=f"pended-{dtr.version.replace('.', '')}",
+        id=f"{name}-{dtr.version.replace('.', '')}",
         region="SH",
         cpt="73221",
         icd10=("M75.111",),
@@ -34,8 +36,9 @@ def pended(dtr: Dtr) -> tuple[Case, str]:
     body = json.encode(request_of(case))
     answer = dtr.http.post(f"{dtr.base}/Claim/$submit", content=body, headers=FHIR_JSON)
     assert answer.status_code == 200, answer.text
-    (number,) = set(tracking_numbers(json.decode_object(answer.content)))
-    return case, number
+    told = json.decode_object(answer.content)
+    (number,) = set(tracking_numbers(told))
+    return case, number, f"ClaimResponse/{told['entry'][0]['resource']['id']}"
 
 
 def tracking_numbers(node: Any) -> Iterator[str]:
@@ -50,7 +53,7 @@ def tracking_numbers(node: Any) -> Iterator[str]:
 
 
 def test_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
-    case, number = pended(dtr)
+    case, number, _ = pended(dtr, "interview")
     (found,) = dtr.packages(
         resource("coverage", dict(case.coverage)),
         named(ADAPTIVE),
@@ -61,3 +64,63 @@ def test_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
     assert done["status"] == "completed"
     assert "satisfied-pa-id" not in said(done)
     assert said(done)["pa-needed"] != "satisfied"
+
+
+def test_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> None:
+    """All the client has of the pend is its number: it brings the form, and the form the approval."""
+    case, number, address = pended(dtr, "form")
+    assert reviewed(dtr, address) == "A4"
+
+    context = {"name": "context", "valueString": number}
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context)
+    assert package.form.questionnaire["id"] == "mri-shoulder"
+    chart = [dict(case.patient), dict(case.order)]
+    filling = populate(package.form, package.draft, the_catalog().engine, chart, case.now, "auto")
+    assert {"SH-IMM", "CC-DUR.start", "IMG-XR", "EXM", "FUN"} == set(filling.asked)
+    told = filling.answered({"SH-IMM": ["SH-IMM.2"]}, "Practitioner/practitioner")
+    assert told.asked == ()
+
+    response = {"id": "filled", **told.response("completed", case.now)}
+    sent = dtr.post("$submit-attachment", attachment(case, number, response))
+    assert sent.status_code == 200, sent.text
+    assert reviewed(dtr, address) == "A1"
+
+
+def reviewed(dtr: Dtr, address: str) -> str:
+    """The review action of a stored answer, as it stands now (X12 306)."""
+    stored = json.decode_object(dtr.get(address).content)
+    (code,) = set(review_actions(stored))
+    return code
+
+
+def review_actions(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("system") == "https://codesystem.x12.org/005010/306":
+            yield node["code"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from review_actions(each)
+
+
+def attachment(case: Case, number: str, response: dict[str, Any]) -> dict[str, Any]:
+    """What the client sends back under the number (CDex, submit-attachment)."""
+    loinc = {"coding": [{"system": "http://loinc.org", "code": "11506-3"}]}
+    return {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "TrackingId", "valueIdentifier": {"system": TRACKING_SYSTEM, "value": number}},
+            {"name": "AttachTo", "valueCode": "preauthorization"},
+            {"name": "PayerId", "valueIdentifier": {"value": "1234567893"}},
+            {"name": "MemberId", "valueIdentifier": {"value": case.coverage["subscriberId"]}},
+            {"name": "Final", "valueBoolean": True},
+            {
+                "name": "Attachment",
+                "part": [
+                    {"name": "LineItem", "valueString": "1"},
+                    {"name": "Code", "valueCodeableConcept": loinc},
+                    {"name": "Content", "resource": response},
+                ],
+            },
+        ],
+    }
