@@ -13,6 +13,7 @@ import pytest
 from server.dtr.form import CQF_LIBRARY, Form
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
+from tests.crd.builders import shoulder
 from tests.dtr.conftest import Dtr, elm_of
 from tests.dtr.forms import FOLDER
 
@@ -56,6 +57,15 @@ def expressions(form: Form) -> Iterator[Json]:
         for found in item.node.get("extension", []):
             if "valueExpression" in found:
                 yield found["valueExpression"]
+
+
+def test_v9_what_the_answers_are_for_is_coded_in_the_system_of_the_guide(dtr: Dtr) -> None:
+    draft = dtr.package(shoulder()).draft
+    (coding,) = value(extension(draft, f"{DTR}/intendedUse"))["coding"]
+    assert coding["code"] == "withpa"
+    assert coding["system"].endswith(
+        {"2.0": "CodeSystem/temp", "2.2": "coverage-information-codes"}[dtr.version]
+    )
 
 
 def test_v11_v12_an_expression_is_in_the_language_of_the_guide_with_its_elm_where_it_has_a_place(
