@@ -86,8 +86,9 @@ class Submission:
     def coverage(self) -> Resource:
         """The focal Coverage; the first one where none is marked."""
         insurance = self.claim["insurance"]
-        chosen = next((entry for entry in insurance if entry.get("focal")), insurance[0])
-        return self.resolve(chosen["coverage"]) or {}
+        first: Resource = next(iter(insurance), {})
+        chosen = next((entry for entry in insurance if entry.get("focal")), first)
+        return self.resolve(chosen.get("coverage")) or {}
 
     def resolve(
         self, reference: Mapping[str, Any] | str | None, source: Resource | None = None

@@ -167,6 +167,16 @@ def test_f30_each_fault_is_an_issue_of_its_own(payer: Payer) -> None:
     assert "detail" not in outcome
 
 
+@pytest.mark.parametrize("operation", ["$submit", "$inquire"])
+def test_f30_an_insurance_without_entries_is_a_fault_with_its_place(payer: Payer, operation: str) -> None:
+    sent = a.request() if operation == "$submit" else a.inquiry()
+    sent["entry"][0]["resource"]["insurance"] = []
+    answered = payer.http.post(f"{payer.base}/Claim/{operation}", json=sent, headers=FHIR)
+
+    assert answered.status_code == 400
+    assert any("insurance" in issue["expression"][0] for issue in answered.json()["issue"])
+
+
 def test_f30_broken_json_is_400_with_an_outcome(payer: Payer) -> None:
     status, outcome = payer.refused("$submit", b'{"resourceType": "Bundle"')
 
