@@ -14,15 +14,16 @@ install: .venv/installed  ## Install the server into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-.venv/developer: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@
+.venv/developer: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
+	@touch .venv/installed $@
 
 run: install  ## Serve on HOST:PORT (127.0.0.1:8080)
 	$(BIN)/davinci-payer serve
 
 test: .venv/developer  ## Every test, on every core
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/developer  ## Format, lint, types, arrows
 	$(BIN)/ruff format --check .

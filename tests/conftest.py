@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,12 @@ Payers = Callable[[str], TestClient]
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: a decision is on disk before it is answered, and that is waited for."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts whole servers and plays whole stories comes first, lest one worker end alone with it."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent != here)
 
 
 @pytest.fixture(scope="session")
