@@ -14,15 +14,19 @@ install: .venv/installed  ## Install the server into .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-.venv/developer: pyproject.toml
+.venv/tester: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[test]'
 	@touch .venv/installed $@
+
+.venv/developer: .venv/tester
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
 
 run: install  ## Serve on HOST:PORT (127.0.0.1:8080)
 	$(BIN)/davinci-payer serve
 
-test: .venv/developer  ## Every test, on every core
+test: .venv/tester  ## Every test, on every core
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/developer  ## Format, lint, types, arrows
@@ -31,26 +35,26 @@ check: .venv/developer  ## Format, lint, types, arrows
 	$(BIN)/mypy server
 	$(BIN)/python -m pytest tests/test_arrows.py
 
-conformance: .venv/developer  ## What the tests make the server emit, held to the official validator
+conformance: .venv/tester  ## What the tests make the server emit, held to the official validator
 	$(BIN)/python -m tests.conformance
 
-crash: .venv/developer  ## Kill the server a hundred times on each database, then balance the books
+crash: .venv/tester  ## Kill the server a hundred times on each database, then balance the books
 	$(BIN)/python -W ignore -m tests.crash
 
-hostile: .venv/developer  ## Ten thousand mistreated requests, token attacks and the OpenAPI sent at random (COUNT, SEED)
+hostile: .venv/tester  ## Ten thousand mistreated requests, token attacks and the OpenAPI sent at random (COUNT, SEED)
 	$(BIN)/python -m pytest tests/hostile tests/security
 	$(BIN)/python -W ignore -m tests.hostile.siege --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED))
 
-validation: .venv/developer  ## Our profile validator beside the official one: remakes docs/validation.md
+validation: .venv/tester  ## Our profile validator beside the official one: remakes docs/validation.md
 	$(BIN)/python -W ignore -m tests.validation.comparison --write docs/validation.md
 
-bench: .venv/developer  ## How fast it is: medians and ratios of one run
+bench: .venv/tester  ## How fast it is: medians and ratios of one run
 	$(BIN)/python -m tests.bench
 
 elm:  ## Translate cql/*.cql (needs Node)
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
 
-mutants: .venv/developer  ## Do the cases notice a changed rule? SAMPLE=300 for a part
+mutants: .venv/tester  ## Do the cases notice a changed rule? SAMPLE=300 for a part
 	$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),0)
 
 policies:  ## docs/policies.md from the policy data

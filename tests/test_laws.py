@@ -130,7 +130,7 @@ def charts(draw: st.DrawFn, *, only_supporting: bool = False) -> tuple[Region, l
     return region, [each for name in names for each in offered[name]]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(charts(only_supporting=True), st.data())
 def test_more_evidence_in_favour_never_turns_an_approval(
     drawn: tuple[Region, list[Fact]], data: st.DataObject
@@ -145,7 +145,7 @@ def test_more_evidence_in_favour_never_turns_an_approval(
             assert set(after.unmet) | set(after.unknown) <= {"RAT-OT"}, (added, after.reason)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(charts(only_supporting=True), st.sampled_from(PLANS))
 def test_silence_is_unknown_and_never_a_no(drawn: tuple[Region, list[Fact]], plan: str) -> None:
     region, facts = drawn
@@ -155,7 +155,7 @@ def test_silence_is_unknown_and_never_a_no(drawn: tuple[Region, list[Fact]], pla
     assert not blocked, determination.reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(charts() | charts(only_supporting=True), st.sampled_from(PLANS), st.integers())
 def test_the_same_chart_in_whatever_order_gets_the_same_answer(
     drawn: tuple[Region, list[Fact]], plan: str, seed: int

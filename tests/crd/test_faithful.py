@@ -70,7 +70,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Crd:
     return Crd(TestClient(app), "2.0", app)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=orders())
 def test_every_element_comes_back_as_sent(client: Crd, order: dict[str, Any]) -> None:
     answer = client.post(ehr.sign(order, sent=ehr.prefetch()))

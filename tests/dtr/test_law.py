@@ -93,7 +93,7 @@ def asked(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any
     return {criterion_of(link_id) for link_id in filling.asked}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(ORDERS)), st.sets(st.sampled_from(sorted(FACTS))))
 def test_what_stays_open_is_what_is_unknown_and_matters(catalog: Catalog, name: str, facts: set[str]) -> None:
     chart = [resource for fact in sorted(facts) for resource in FACTS[fact]]
