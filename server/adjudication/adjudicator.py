@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.adjudication import table
-from server.adjudication.authorizations import SPAN, day_of_service, good_for, on_file
+from server.adjudication.authorizations import day_of_service, good_for, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, payors
@@ -17,6 +17,7 @@ from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
 from server.policy.request import Chart, Member, Ruling
+from server.policy.rulings import SPAN
 from server.settings import Settings
 from server.store import Store, Transaction, assertions, authorizations, records
 from server.store import tables as stored

@@ -9,7 +9,6 @@ from typing import Any
 
 from server.adjudication.orders import planned_day, service_code, side
 from server.policy.request import Authorization
-from server.policy.rulings import SPAN as SPAN
 from server.policy.rulings import authorizations_of, numbers_claimed
 from server.store import Transaction, authorizations
 from server.store import tables as stored

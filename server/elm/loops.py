@@ -306,29 +306,8 @@ def several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
     return run
 
 
-# Whether any item passes
-
-
-def any_plain(source: Source, clauses: Clauses) -> Thunk:
-    fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
-
-    def some(frame: Frame) -> bool:
-        values = items_of(fetch(frame))
-        frame[RUN].left -= len(values)
-        if frame[RUN].left < 0:
-            frame[RUN].check()
-        for item in values:
-            frame[slot] = item
-            for place, value in lets:
-                frame[place] = value(frame)
-            if _all(tests, frame) and item is not None:
-                return True
-        return False
-
-    return some
-
-
-def any_traced(source: Source, clauses: Clauses) -> Thunk:
+def any_of(source: Source, clauses: Clauses) -> Thunk:
+    """Whether any item passes, looking no further than the first. Of those before it the log says nothing."""
     fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
 
     def some(frame: Frame) -> bool:

@@ -99,22 +99,9 @@ def _tells(model: Model, root: Type) -> bool:
 
 def _recorded(trail: Trail) -> Thunk:
     base, path, read = trail.base, trail.path, _from_root(trail)
-    if trail.slot is not None:
-        return _recorded_of_variable(trail.slot, path, read)
 
     def recorded(frame: Frame) -> Any:
         root = base(frame)
-        value = read(root, frame[RUN])
-        if root.__class__ is dict and "resourceType" in root:
-            frame[LOG].append((root, path, value is not None))
-        return value
-
-    return recorded
-
-
-def _recorded_of_variable(slot: int, path: str, read: Getter) -> Thunk:
-    def recorded(frame: Frame) -> Any:
-        root = frame[slot]
         value = read(root, frame[RUN])
         if root.__class__ is dict and "resourceType" in root:
             frame[LOG].append((root, path, value is not None))

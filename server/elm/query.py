@@ -18,8 +18,7 @@ from server.elm.loops import (
     Clauses,
     Source,
     Test,
-    any_plain,
-    any_traced,
+    any_of,
     items_of,
     one,
     several,
@@ -56,20 +55,14 @@ def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
 
 
 def _existence(compiler: Compiler, source: Source, clauses: Clauses, kind: Type) -> Thunk | None:
-    """Whether any item passes, looking no further than the first; None where evidence wants them all.
+    """Whether any item passes; None where evidence wants them all.
 
-    Traced, that is so for resources and what is made of them. Parts of one resource do not tell themselves
-    apart in the evidence.
+    Traced, it wants all resources, and all that was made of them. Parts of one resource do not tell
+    themselves apart in the evidence, so the first that passes will do.
     """
-    if not compiler.tracing:
-        return any_plain(source, clauses)
-    part = (
-        isinstance(kind, Named) and kind.name.startswith("FHIR.") and kind.name[5:] in compiler.model.classes
-    )
-    assert not part or isinstance(kind, Named)
-    if not part or compiler.model.extends(str(kind)[5:], "Resource"):
-        return None
-    return any_traced(source, clauses)
+    name = kind.name[5:] if isinstance(kind, Named) and kind.name.startswith("FHIR.") else ""
+    part = name in compiler.model.classes and not compiler.model.extends(name, "Resource")
+    return any_of(source, clauses) if part or not compiler.tracing else None
 
 
 def _clauses(
