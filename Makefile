@@ -1,4 +1,5 @@
-# Every target installs what it needs into .venv; Python 3.11 is all a machine must bring.
+# Every target installs what it needs into .venv; Python 3.11 is all a machine must bring. The pip it brings is renewed
+# first: that of 3.11 takes twice as long to resolve.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -10,12 +11,12 @@ help:  ## This list
 install: .venv/installed  ## Install the server into .venv
 
 .venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --upgrade-deps .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 .venv/tester: pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --upgrade-deps .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[test]'
 	@touch .venv/installed $@
 
