@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from server import logs
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
@@ -33,6 +34,11 @@ Payers = Callable[[str], TestClient]
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: a decision is on disk before it is answered, and that is waited for."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure() -> None:
+    """Logs are what an operator reads; the default writes a page of colours for every error."""
+    logs.configure()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,8 @@
 // Translates any number of CQL texts in one process.
 //
 // Reads lines {"id": …, "cql": "…"} on standard input and writes, in order, a line {"id": …, "elm": {…}} or
-// {"id": …, "errors": [{severity, message, library, line, column}]} for each. Included libraries are looked for in cql/.
+// {"id": …, "errors": [{severity, message, library, line, column}]} for each. Included libraries are looked for among
+// the texts before, by their ids, and then in cql/.
 
 import { createInterface } from "node:readline";
 import { createTranslator, stringify } from "./translator.mjs";
@@ -11,11 +12,13 @@ import { readLibrary } from "./translate.mjs";
 const write = process.stdout.write.bind(process.stdout);
 process.stdout.write = process.stderr.write.bind(process.stderr);
 
-const translate = createTranslator({ library: readLibrary });
+const before = new Map();
+const translate = createTranslator({ library: (id) => before.get(id) ?? readLibrary(id) });
 
 function answer({ id, cql }) {
   try {
     const { elm, problems } = translate(cql);
+    before.set(id, cql);
     if (elm) return { id, elm };
     return { id, errors: problems.filter((each) => each.severity === "error") };
   } catch (error) {

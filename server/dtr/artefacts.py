@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -112,6 +113,12 @@ class Artefacts:
     def _entry(self, resource: Resource) -> Raw:
         url = f"{self._base}/{resource['resourceType']}/{resource['id']}"
         return Raw(json.encode({"fullUrl": url, "resource": resource}))
+
+
+@lru_cache(maxsize=8)
+def artefacts_of(catalog: Catalog, version: Version, base: str, *, without_version: bool) -> Artefacts:
+    """Those of a version; several applications in one process share them, as nothing in them changes."""
+    return Artefacts(catalog, version, base, without_version=without_version)
 
 
 def digest_of(resource: Resource) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from server.dtr.artefacts import Artefacts
+from server.dtr.artefacts import Artefacts, artefacts_of
 from server.dtr.complaints import read_complaints
 from server.dtr.exchange import exchange
 from server.dtr.next_question import Interviewer, context_of, read_next_question
@@ -75,7 +75,7 @@ def router(services: Services, version: Name) -> APIRouter:
     """The DTR addresses of one guide version, to be mounted under its FHIR base."""
     table, base = TABLES[version], services.fhir_base(version)
     without_version = services.settings.unversioned_libraries
-    artefacts = Artefacts(services.catalog, table, base, without_version=without_version)
+    artefacts = artefacts_of(services.catalog, table, base, without_version=without_version)
     interviewer = Interviewer(table, artefacts, services.adjudicator)
     packager = Packager(table, artefacts, services.adjudicator)
     routes = APIRouter(tags=[f"DTR {version}"], dependencies=[Depends(wants_json)])

@@ -34,7 +34,7 @@ class Draft:
     now: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """
     name               as in the base address

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from server.app import create_app
-from server.dtr.artefacts import Artefacts
+from server.dtr.artefacts import artefacts_of
 from server.dtr.form import Form, plain_answer
 from server.dtr.next_question import Interviewer
 from server.dtr.package import Packager
@@ -181,7 +181,7 @@ def interview(request: Resource, base: str, day: dt.date) -> list[Resource]:
             public_base_url=base,
         )
         services = create_app(settings).state.services
-        artefacts = Artefacts(services.catalog, V2_0, services.fhir_base("2.0"), without_version=True)
+        artefacts = artefacts_of(services.catalog, V2_0, services.fhir_base("2.0"), without_version=True)
         packager = Packager(V2_0, artefacts, services.adjudicator)
         interviewer = Interviewer(V2_0, artefacts, services.adjudicator)
         with services.store.reading() as tx:
