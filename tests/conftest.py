@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from server.store.tables import Table
-from tests import postgresql
+from tests import databases, postgresql
 
 DATABASES = ("sqlite", "postgresql")
 NewDatabase = Callable[[str], str]
@@ -86,13 +85,10 @@ def empty(store: Store) -> None:
 
 @pytest.fixture(scope="session")
 def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
-    numbers = count(1)
-
     def new(kind: str) -> str:
-        name = f"payer{next(numbers)}"
         if kind == "sqlite":
-            return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/{name}.db"
-        return postgresql.new_database(request.getfixturevalue("postgresql_url"), name)
+            return databases.sqlite(tmp_path_factory.mktemp("sqlite"))
+        return databases.postgres(request.getfixturevalue("postgresql_url"))
 
     return new
 

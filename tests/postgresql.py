@@ -34,8 +34,9 @@ def running(durable: bool = True) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def new_database(url: str, name: str) -> str:
-    _run(url, f"CREATE DATABASE {name}")
+def new_database(url: str, name: str, template: str = "template1") -> str:
+    """Gives the URL of a database like `template` beside that at `url`."""
+    _run(url, f"CREATE DATABASE {name} TEMPLATE {template}")
     return url.replace("/postgres?", f"/{name}?")
 
 

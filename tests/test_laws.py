@@ -26,6 +26,7 @@ from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine
 from server.policy.request import Chart
 from server.settings import Settings
+from tests import databases
 
 DAY = dt.date(2026, 11, 20)
 PLANS = ("evicore", "carelon", "nia", "reviewed", "no-imaging-pa")
@@ -175,7 +176,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     app = create_app(
         Settings(
             _env_file=None,
-            database_url=f"sqlite:///{tmp_path_factory.mktemp('laws')}/payer.db",
+            database_url=databases.sqlite(tmp_path_factory.mktemp("laws")),
             test_clock=dt.datetime.combine(DAY, dt.time(12), dt.UTC),
         )
     )

@@ -14,6 +14,7 @@ from server.fhir import json
 from server.fhir.systems import NPI
 from server.policy.rulings import REVIEW_ACTION, REVIEW_ACTION_CODE
 from server.settings import Settings
+from tests import databases
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd
 
@@ -71,7 +72,7 @@ class Payer:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self._settings = {
-            "database_url": f"sqlite:///{folder / 'payer.db'}",
+            "database_url": databases.sqlite(folder),
             "test_clock": f"{ehr.DAY.isoformat()}T12:00:00Z",
         }
         for name, value in self._settings.items():

@@ -22,6 +22,7 @@ from server.pas.cases import Told
 from server.policy.cases import Case
 from server.policy.request import Resource
 from server.settings import Settings
+from tests import databases
 
 DAY = dt.date(2026, 11, 20)
 STORIES = {story.case.id: story for story in stories()}
@@ -65,7 +66,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     app = create_app(
         Settings(
             _env_file=None,
-            database_url=f"sqlite:///{tmp_path_factory.mktemp('doors')}/payer.db",
+            database_url=databases.sqlite(tmp_path_factory.mktemp("doors")),
             test_clock=dt.datetime.combine(DAY, dt.time(12), dt.UTC),
         )
     )

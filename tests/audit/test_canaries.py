@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from server import logs
 from server.fhir import json
@@ -41,7 +40,7 @@ def written() -> Iterator[io.StringIO]:
     logs.configure(stream)
     yield stream
     logging.getLogger().removeHandler(handler)
-    structlog.reset_defaults()
+    logs.configure()
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.fhir import json
 from server.settings import Settings
+from tests import databases
 from tests.crd.builders import DAY
 from tests.crd.shape import Information, coverage_informations, held
 
@@ -94,7 +95,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
     def made(**settings: Any) -> FastAPI:
         usual = {
-            "database_url": f"sqlite:///{tmp_path}/payer-{len(apps)}.db",
+            "database_url": databases.sqlite(tmp_path),
             "test_clock": f"{DAY.isoformat()}T12:00:00Z",
         }
         app = create_app(Settings(_env_file=None, **{**usual, **settings}))
@@ -113,7 +114,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     app = create_app(
         Settings(
             _env_file=None,
-            database_url=f"sqlite:///{folder}/payer.db",
+            database_url=databases.sqlite(folder),
             test_clock=f"{DAY.isoformat()}T12:00:00Z",
         )
     )

@@ -19,6 +19,7 @@ from server.dtr.populate import Filling, populate
 from server.elm import Engine
 from server.fhir import json
 from server.settings import Settings
+from tests import databases
 from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage
 from tests.emitted import record
 
@@ -207,7 +208,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     made = create_app(
         Settings(
             _env_file=None,
-            database_url=f"sqlite:///{folder}/payer.db",
+            database_url=databases.sqlite(folder),
             test_clock=f"{DAY.isoformat()}T12:00:00Z",
         )
     )

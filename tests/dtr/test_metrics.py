@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from server.app import create_app
 from server.report.dtr import records
 from server.settings import Settings
+from tests import databases
 from tests.crd.builders import PHYSICIAN, coverage, ref, shoulder
 from tests.dtr.conftest import Dtr, Package, resource
 from tests.dtr.test_adaptive import ADAPTIVE, interview, named
@@ -23,7 +24,7 @@ CLINICAL = ("name", "birthDate", "anna", "Berg")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """With a clock that goes: sessions are told apart by it."""
     folder = tmp_path_factory.mktemp("metrics")
-    made = create_app(Settings(_env_file=None, database_url=f"sqlite:///{folder}/payer.db"))
+    made = create_app(Settings(_env_file=None, database_url=databases.sqlite(folder)))
     yield made
     made.state.services.store.close()
 

@@ -22,6 +22,7 @@ from server.inferno import crd
 from server.inferno.commands import written
 from server.inferno.preset import Preset
 from server.settings import Settings
+from tests import databases
 from tests.crd.shape import held, profiled
 from tests.emitted import record
 
@@ -60,7 +61,7 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     app = create_app(
         Settings(
             _env_file=None,
-            database_url=f"sqlite:///{folder}/payer.db",
+            database_url=databases.sqlite(folder),
             public_base_url=BASE,
             test_clock=f"{DAY.isoformat()}T12:00:00Z",
         )

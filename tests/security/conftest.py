@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.fhir import json
 from server.settings import Settings
+from tests import databases
 from tests.security.signing import Signer
 
 BASE = "https://payer.test"
@@ -113,7 +114,7 @@ def found_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
         settings = {
             "environment": "production",
             "public_base_url": BASE,
-            "database_url": f"sqlite:///{folder}/payer.db",
+            "database_url": databases.sqlite(folder),
             "clients_file": file,
             "cds_jwt": "on",
             **changes,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from server.store import Store, authorizations, cases, repeats, subscriptions, work_items
 from server.store import tables as stored
 from server.store.tables import Table
+from tests import postgresql
 from tests.conftest import DATABASES, NewDatabase, empty
 
 NOW = dt.datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=dt.UTC)
@@ -264,8 +265,8 @@ def test_one_lease_at_a_time(store: Store) -> None:
     assert sorted(at_once(*[leasing] * 5)) == [False] * 4 + [True]
 
 
-def test_two_processes_that_start_together_migrate_once(new_database: NewDatabase) -> None:
-    url = new_database("postgresql")
+def test_two_processes_that_start_together_migrate_once(postgresql_url: str) -> None:
+    url = postgresql.new_database(postgresql_url, "without_tables")
     first, second = at_once(lambda: Store.open(url), lambda: Store.open(url))
 
     for store in (first, second):

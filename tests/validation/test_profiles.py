@@ -24,6 +24,7 @@ from server.settings import Settings
 from server.validation import invariants
 from server.validation.guides import validators
 from server.validation.validator import Validator
+from tests import databases
 from tests.pas import builders as a
 from tests.validation.mutants import mutants
 
@@ -296,7 +297,7 @@ def test_a_bundle_takes_a_few_milliseconds(pas: Validator, examples: dict[str, R
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     settings = Settings(
         _env_file=None,
-        database_url=f"sqlite:///{tmp_path_factory.mktemp('validation')}/payer.db",
+        database_url=databases.sqlite(tmp_path_factory.mktemp("validation")),
         fhir_packages=FOLDER,
         profiles="refuse",
     )
