@@ -73,8 +73,9 @@ def _under_load(app: FastAPI, name: str) -> Iterator[Line]:
 async def _loaded(app: FastAPI) -> tuple[float, float, float, Times]:
     """Rates of submissions and of echoes, seconds of processor a submission, and the times at half the rate.
     One loop for all, as a server has."""
+    bodies = _bodies(REQUESTS)
     worked = time.process_time()
-    rate = await together(app, PATH, _bodies(REQUESTS), KIND, CLIENTS)
+    rate = await together(app, PATH, bodies, KIND, CLIENTS)
     worked = (time.process_time() - worked) / REQUESTS
     ceiling = await together(app, "/echo", _bodies(REQUESTS), KIND, CLIENTS)
     return rate, ceiling, worked, await arriving(app, PATH, _bodies(REQUESTS), KIND, rate / 2)
