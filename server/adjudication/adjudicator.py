@@ -112,6 +112,10 @@ class Adjudicator:
         authorizations.issue(tx, granted)
         return granted.number
 
+    def knows(self, tx: Transaction, coverage: Resource, patient: Resource | None) -> bool:
+        """Whether whose coverage it is, is a member of this payer."""
+        return self._known(records.of_member(tx, member_key(coverage, patient)))
+
     def governs(self, order: Resource) -> bool:
         """Whether some policy speaks about the ordered code, in whatever region; the table has the rest."""
         code = service_code(order)
@@ -146,17 +150,20 @@ class Adjudicator:
         self, tx: Transaction, key: str, coverage: Resource, order: str, ruled: Sequence[Ruling]
     ) -> Member:
         own = records.of_member(tx, key)
-        known = self.settings.membership == "open" or any(
-            record.get("resourceType") in ("Patient", "Coverage") for record in own
-        )
         return Member(
             key=key,
             coverage=self._coverage_of_record(own, coverage),
-            known=known,
+            known=self._known(own),
             records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
             rulings=ruled,
             order_key=order,
+        )
+
+    def _known(self, own: Sequence[Resource]) -> bool:
+        """Whether the payer's records are those of a member; where membership is open, everybody is one."""
+        return self.settings.membership == "open" or any(
+            record.get("resourceType") in ("Patient", "Coverage") for record in own
         )
 
     def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:

@@ -75,7 +75,7 @@ class Artefacts:
                     else version.questionnaire(neutral, self.reference)
                 ),
                 tail=(
-                    *(entry(version.library(found)) for found in closure),
+                    *(entry(version.library(_pinned(found, catalog))) for found in closure),
                     *(made for found in sets if (made := entry(found)) and version.packs(found)),
                 ),
                 changed=_newest([neutral, *closure, *sets]),
@@ -141,6 +141,20 @@ def _value_sets(form: Form, catalog: Catalog, libraries: Iterable[Resource]) -> 
     bound = [item.node["answerValueSet"] for item in form.questions() if "answerValueSet" in item.node]
     used = [url for library in libraries for url in catalog.value_sets_of(library["name"])]
     return list(dict.fromkeys(canonical(url).url for url in (*bound, *used)))
+
+
+def _pinned(library: Resource, catalog: Catalog) -> Resource:
+    """The library with the value sets it reads by named with their versions (DTR: version-specific)."""
+
+    def pinned(needed: Resource) -> Resource:
+        filters = [
+            {**each, "valueSet": f"{each['valueSet']}|{catalog.value_set(each['valueSet'])['version']}"}
+            for each in needed.get("codeFilter", [])
+        ]
+        return {**needed, **({"codeFilter": filters} if filters else {})}
+
+    needs = [pinned(needed) for needed in library.get("dataRequirement", [])]
+    return {**library, **({"dataRequirement": needs} if needs else {})}
 
 
 def _newest(resources: Iterable[Resource]) -> dt.date | None:

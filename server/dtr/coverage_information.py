@@ -41,16 +41,18 @@ def _authorization(said: Determination, number: str | None) -> str:
 
 
 def replaced(response: Resource, answer: Resource) -> list[Resource]:
-    """The response's extensions with this answer in place of an earlier one under the same assertion."""
-    told = _assertion(answer)
+    """The response's extensions with this answer in place of an earlier one about the same Coverage under the
+    same assertion."""
     kept = [
         found
         for found in response.get("extension", [])
-        if found.get("url") != COVERAGE_INFORMATION or _assertion(found) != told
+        if found.get("url") != COVERAGE_INFORMATION or _about(found) != _about(answer)
     ]
     return [*kept, answer]
 
 
-def _assertion(found: Resource) -> str:
-    parts = found.get("extension", [])
-    return next((str(p.get("valueString")) for p in parts if p.get("url") == "coverage-assertion-id"), "")
+def _about(found: Resource) -> tuple[Any, Any]:
+    """Coverage and assertion id, which together tell answers apart (DTR, "coverage-information")."""
+    parts = {part.get("url"): part for part in found.get("extension", [])}
+    reference = (parts.get("coverage", {}).get("valueReference") or {}).get("reference")
+    return reference, parts.get("coverage-assertion-id", {}).get("valueString")

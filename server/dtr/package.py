@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
@@ -26,6 +27,7 @@ from server.dtr.version import Draft, Version
 from server.fhir.dates import instant
 from server.fhir.errors import Issue, NotFound
 from server.fhir.references import Resolver, local_reference
+from server.policy.determination import Decision
 from server.policy.request import Chart
 from server.security.caller import visible
 from server.store import Transaction, assertions, cases
@@ -38,10 +40,10 @@ NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
 
 @dataclass(slots=True)
 class Choice:
-    """A form to send: for which coverage and orders, and what the payer knows about them."""
+    """A form to send: for which coverages and orders, and what the payer knows about them."""
 
     package: Package
-    coverage: Resource
+    coverages: list[Resource] = field(default_factory=list)
     orders: list[Resource] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
 
@@ -65,10 +67,17 @@ class Packager:
     def answer(self, tx: Transaction, asked: PackageRequest, now: dt.datetime) -> Answer:
         """Raises NotFound for a member or context this payer does not know."""
         issues: list[Issue] = []
+        orders = self._orders(tx, asked, issues)
+        self._refuse_strangers(tx, asked)
+        judged = [
+            (coverage, self._judge(tx, asked, order, coverage, now))
+            for coverage in asked.coverages
+            for order in orders
+        ]
         if asked.questionnaires:
-            choices = self._named(asked, now, issues)
+            choices = self._named(asked, [each for _, each in judged], now, issues)
         else:
-            choices = self._needed(tx, asked, now, issues)
+            choices = self._needed(judged, issues)
         current = [choice for choice in choices if self._changed(choice, asked, issues)]
         bundles = [self._bundle(choice, asked, now) for choice in current]
         if not bundles and not issues:
@@ -96,7 +105,9 @@ class Packager:
             ],
         }
 
-    def _named(self, asked: PackageRequest, now: dt.datetime, issues: list[Issue]) -> list[Choice]:
+    def _named(
+        self, asked: PackageRequest, judged: Sequence[Judged], now: dt.datetime, issues: list[Issue]
+    ) -> list[Choice]:
         """The forms the client names, each once; one we do not have, or not any more, is remarked on."""
         found: dict[str, Choice] = {}
         for name, path in asked.questionnaires:
@@ -108,81 +119,73 @@ class Packager:
                     Issue("expired", path, f"{name} is no longer in force. Ask without it.", "warning")
                 )
             else:
-                found[package.form.canonical] = Choice(package, asked.coverages[0], list(asked.orders))
+                canonical = package.form.canonical
+                # A form is for the orders that need it; one that none of them needs was asked for them all.
+                meant = [each for each in judged if canonical in each.determination.questionnaires] or judged
+                choice = Choice(package, list(asked.coverages), judged=list(meant))
+                choice.orders = [dict(each.order) for each in meant] or list(asked.orders)
+                found[canonical] = choice
         return list(found.values())
 
-    def _needed(
-        self, tx: Transaction, asked: PackageRequest, now: dt.datetime, issues: list[Issue]
-    ) -> list[Choice]:
+    def _needed(self, judged: Sequence[tuple[Resource, Judged]], issues: list[Issue]) -> list[Choice]:
+        """The forms that the orders need under their coverages, each once with all that need it."""
         found: dict[str, Choice] = {}
-        orders = [*asked.orders, *self._orders_of_context(tx, asked, issues)]
-        for coverage in asked.coverages:
-            for order in orders:
-                judged = self._judge(tx, asked, order, coverage, now)
-                self._choose(found, judged, coverage, issues)
+        for coverage, each in judged:
+            if not each.determination.questionnaires:
+                issues.append(_no_form(each))
+            for standard in each.determination.questionnaires:
+                name = ADAPTIVE if each.plan.questionnaire_kind == "adaptive" else standard
+                package = self._artefacts.package(name)
+                if package is None:
+                    text = f"The questionnaire {name} cannot be had at present."
+                    issues.append(Issue("not-found", (), text, "warning"))
+                    continue
+                choice = found.setdefault(package.form.canonical, Choice(package))
+                choice.coverages.append(coverage)
+                choice.orders.append(dict(each.order))
+                choice.judged.append(each)
         return list(found.values())
+
+    def _orders(self, tx: Transaction, asked: PackageRequest, issues: list[Issue]) -> Sequence[Resource]:
+        """The orders sent; without any that names a service, those the context was about: one that came
+        along is the newer word for it."""
+        told = self._orders_of_context(tx, asked, issues) if asked.context else []
+        return asked.orders if any(map(service_code, asked.orders)) else told or asked.orders
 
     def _orders_of_context(
         self, tx: Transaction, asked: PackageRequest, issues: list[Issue]
     ) -> Sequence[Resource]:
-        """What the context was about; an order that came along is the newer word for it."""
-        if not asked.context:
-            return []
         assertion = visible(assertions.by_id(tx, asked.context))
         if assertion is not None:
-            return [] if asked.orders else [assertion.order]
+            return [assertion.order]
         lines = cases.by_tracking_number(tx, asked.context)
         if lines and visible(cases.by_id(tx, lines[0].case_id)):
-            return [] if asked.orders else [line.order for line in lines]
+            return [line.order for line in lines]
         unknown = "This context is none of ours: send the coverage-assertion-id or tracking number we gave."
-        if self._version.refuses_foreign or not asked.orders:
+        if self._version.refuses_foreign or not (asked.orders or asked.questionnaires):
             raise NotFound(Issue("not-found", asked.context_path, unknown))
         issues.append(Issue("not-found", asked.context_path, unknown, "warning"))
         return []
 
+    def _refuse_strangers(self, tx: Transaction, asked: PackageRequest) -> None:
+        for coverage in asked.coverages:
+            if not self._adjudicator.knows(tx, coverage, _patient(asked, coverage, *asked.orders)):
+                text = "This payer has no member with that Coverage. Check its member id."
+                raise NotFound(Issue("not-found", "Parameters.parameter", text))
+
     def _judge(
         self, tx: Transaction, asked: PackageRequest, order: Resource, coverage: Resource, now: dt.datetime
     ) -> Judged:
-        resolver = Resolver.of([*asked.referenced, coverage, order])
-        patient = resolver.resolve(coverage.get("beneficiary")) or resolver.resolve(order.get("subject"))
-        judged = self._adjudicator.judge(
+        return self._adjudicator.judge(
             tx,
             order,
             coverage,
-            patient,
+            _patient(asked, coverage, order),
             Chart(resources=asked.referenced),
             now,
             assertion_id=asked.context or None,
             hints=False,
         )
-        if not judged.member.known:
-            raise NotFound(
-                Issue(
-                    "not-found",
-                    "Parameters.parameter",
-                    "This payer has no member with that Coverage. Check its member id.",
-                )
-            )
-        return judged
-
-    def _choose(
-        self, found: dict[str, Choice], judged: Judged, coverage: Resource, issues: list[Issue]
-    ) -> None:
-        said = judged.determination
-        for standard in said.questionnaires:
-            name = ADAPTIVE if judged.plan.questionnaire_kind == "adaptive" else standard
-            package = self._artefacts.package(name)
-            if package is None:
-                text = f"The questionnaire {name} cannot be had at present."
-                issues.append(Issue("not-found", (), text, "warning"))
-                continue
-            choice = found.setdefault(package.form.canonical, Choice(package, coverage))
-            choice.orders.append(dict(judged.order))
-            choice.judged.append(judged)
-        if not said.questionnaires:
-            place = local_reference(judged.order) or "The order"
-            text = f"{place} needs no form. {said.reason}"
-            issues.append(Issue("informational", (), text, "information"))
 
     def _changed(self, choice: Choice, asked: PackageRequest, issues: list[Issue]) -> bool:
         """Whether a part of the package is newer than what the client holds; unknown counts as newer."""
@@ -217,8 +220,8 @@ class Packager:
         return Draft(
             form=choice.package.form,
             subject=_subject(choice),
-            coverage=_reference(choice.coverage),
-            orders=[reference for order in choice.orders if (reference := _reference(order))],
+            coverages=_references(choice.coverages),
+            orders=_references(choice.orders),
             purpose=_purpose(choice),
             items=self._known(choice, asked, now) or blank_items(choice.package.form),
             now=now,
@@ -257,21 +260,55 @@ def _launch(tx: Transaction, asked: PackageRequest) -> str:
     return "salaunch"
 
 
+def _no_form(judged: Judged) -> Issue:
+    """Why an order has none: it needs none, or too little is said of it to tell."""
+    place, said = local_reference(judged.order) or "The order", judged.determination
+    unclear = f"{place}: which form it needs is not known."
+    if not said.line.code:
+        text = f"{unclear} It names no service by a billing code (CPT, HCPCS)."
+        return Issue("required", (), text, "warning")
+    if said.decision is Decision.MORE_INFO:
+        return Issue("required", (), f"{unclear} {said.reason}", "warning")
+    return Issue("informational", (), f"{place} needs no form. {said.reason}", "information")
+
+
+def _patient(asked: PackageRequest, coverage: Resource, *orders: Resource) -> Resource | None:
+    """The beneficiary, where it came along."""
+    resolver = Resolver.of([*asked.referenced, coverage, *orders])
+    named = (coverage.get("beneficiary"), *(order.get("subject") for order in orders))
+    return next((found for each in named if (found := resolver.resolve(each))), None)
+
+
 def _subject(choice: Choice) -> Resource | None:
-    for owner in (*(order.get("subject") for order in choice.orders), choice.coverage.get("beneficiary")):
+    owners = (
+        *(order.get("subject") for order in choice.orders),
+        *(coverage.get("beneficiary") for coverage in choice.coverages),
+    )
+    for owner in owners:
         if isinstance(owner, dict) and owner.get("reference"):
             return {"reference": owner["reference"]}
     return None
 
 
-def _reference(resource: Resource) -> Resource | None:
-    """The client's own reference to what it sent; by identifier where it sent it without an id."""
+def _references(resources: Sequence[Resource]) -> list[Resource]:
+    """Each resource once."""
+    found: list[Resource] = []
+    for reference in map(_reference, resources):
+        if reference not in found:
+            found.append(reference)
+    return found
+
+
+def _reference(resource: Resource) -> Resource:
+    """The client's own reference to what it sent; by identifier where it sent it without an id, and if it
+    has none, by type alone."""
     text = local_reference(resource)
     if text:
         return {"reference": text}
     listed = resource.get("identifier")
     known = listed[0] if isinstance(listed, list) and listed else None
-    return {"type": resource["resourceType"], "identifier": known} if isinstance(known, dict) else None
+    identified = {"identifier": known} if isinstance(known, dict) else {}
+    return {"type": resource["resourceType"], **identified}
 
 
 def _urn() -> str:

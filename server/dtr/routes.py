@@ -166,11 +166,12 @@ def router(services: Services, version: Name) -> APIRouter:
 
     @routes.get("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
     def expand_by_query(request: Request) -> FhirResponse:
-        return FhirResponse(expand(artefacts.value_sets, dict(request.query_params)))
+        return FhirResponse(expand(artefacts.value_sets, dict(request.query_params), services.clock()))
 
     @routes.post("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
     def expand_by_body(body: FhirBody) -> FhirResponse:
-        return FhirResponse(expand(artefacts.value_sets, expansion_request(json.decode_object(body))))
+        asked = expansion_request(json.decode_object(body))
+        return FhirResponse(expand(artefacts.value_sets, asked, services.clock()))
 
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)

@@ -82,15 +82,17 @@ def packs(value_set: Resource) -> bool:
 def dtr_questionnaireresponse(draft: Draft) -> Resource:
     """dtr-questionnaireresponse, 2.0.1: Coverage and order both stand in qr-context, and at least one of
     each must, so a draft made without an order does not claim the profile."""
-    context = [reference for reference in (draft.coverage, *draft.orders) if reference]
-    complete = draft.subject is not None and draft.coverage is not None and bool(draft.orders)
+    complete = draft.subject is not None and bool(draft.orders)
     profile: Resource = {"meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]}} if complete else {}
     subject: Resource = {"subject": draft.subject} if draft.subject else {}
     return {
         "resourceType": "QuestionnaireResponse",
         **profile,
         "extension": [
-            *({"url": f"{DTR}/qr-context", "valueReference": reference} for reference in context),
+            *(
+                {"url": f"{DTR}/qr-context", "valueReference": reference}
+                for reference in (*draft.coverages, *draft.orders)
+            ),
             {
                 "url": f"{DTR}/intendedUse",
                 "valueCodeableConcept": {"coding": [{"system": CRD_TEMP, "code": draft.purpose}]},

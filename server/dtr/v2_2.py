@@ -115,7 +115,7 @@ def dtr_questionnaireresponse(draft: Draft) -> Resource:
         "resourceType": "QuestionnaireResponse",
         "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]},
         "extension": [
-            {"url": f"{DTR}/qr-coverage", "valueReference": draft.coverage},
+            *({"url": f"{DTR}/qr-coverage", "valueReference": coverage} for coverage in draft.coverages),
             *({"url": f"{DTR}/qr-context", "valueReference": order} for order in draft.orders),
             {
                 "url": f"{DTR}/intendedUse",

@@ -27,7 +27,7 @@ class Draft:
 
     form: Form
     subject: Resource | None
-    coverage: Resource | None
+    coverages: Sequence[Resource]
     orders: Sequence[Resource]
     purpose: str
     items: Sequence[Resource]

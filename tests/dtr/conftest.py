@@ -136,23 +136,25 @@ class Dtr:
         assert body["resourceType"] == "OperationOutcome"
         return list(body["issue"])
 
-    def asserted(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> str:
-        """The coverage-assertion-id that CRD gives for an order."""
+    def informed(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> Resource:
+        """What CRD says of an order: the parts of its coverage-information; one that repeats, the last."""
         call = order_sign(order, member, chart)
         told = self.http.post(
             f"/r{self.version}/cds-services/order-sign",
             content=json.encode(call),
             headers={"Content-Type": "application/json"},
         ).json()
-        (found,) = {
-            part["valueString"]
+        return {
+            part["url"]: next(content for name, content in part.items() if name.startswith("value"))
             for action in told["systemActions"]
             for extension in action["resource"]["extension"]
             if extension["url"].endswith("ext-coverage-information")
             for part in extension["extension"]
-            if part["url"] == "coverage-assertion-id"
         }
-        return str(found)
+
+    def asserted(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> str:
+        """The coverage-assertion-id that CRD gives for an order."""
+        return str(self.informed(order, member, chart)["coverage-assertion-id"])
 
     def refused(self, response: httpx.Response) -> tuple[int, list[Resource]]:
         body = json.decode_object(response.content)

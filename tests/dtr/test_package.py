@@ -1,14 +1,19 @@
-"""`$questionnaire-package`: what it takes, what it selects, what it answers when it cannot."""
+"""What `$questionnaire-package` selects and brings. What it takes and refuses is in test_package_requests."""
 
 from typing import Any
 
 import pytest
 
-from tests.crd.builders import coverage, lumbar, mri, shoulder
+from server.dtr.response import answers_of, origin_of
+from server.fhir.extensions import extension, value, values
+from server.store import records
+from tests.crd.builders import CPT, PHYSICIAN, concept, coverage, film, lumbar, mri, ref, shoulder
 from tests.dtr.conftest import Dtr, resource
 
 SHOULDER = "https://payer.example/Questionnaire/mri-shoulder"
 LUMBAR = "https://payer.example/Questionnaire/mri-lumbar-spine"
+DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
+GOLD = {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1888888884"}
 
 
 def named(canonical: str) -> dict[str, Any]:
@@ -19,32 +24,66 @@ def context(text: str) -> dict[str, Any]:
     return {"name": "context", "valueString": text}
 
 
-def since(instant: str) -> dict[str, Any]:
-    return {"name": "changedsince", "valueInstant": instant}
-
-
-def test_2_0_sends_the_bare_bundle_where_there_is_one_and_nothing_to_say(dtr_2_0: Dtr) -> None:
+def test_v1_2_0_sends_the_bare_bundle_where_there_is_one_and_nothing_to_say(dtr_2_0: Dtr) -> None:
     answer = dtr_2_0.answer(resource("coverage", coverage()), resource("order", shoulder()))
     assert answer["resourceType"] == "Bundle"
 
 
-def test_2_2_always_sends_parameters(dtr_2_2: Dtr) -> None:
+def test_v1_2_2_always_sends_parameters(dtr_2_2: Dtr) -> None:
     answer = dtr_2_2.answer(resource("coverage", coverage()), resource("order", shoulder()))
     assert [parameter["name"] for parameter in answer["parameter"]] == ["packagebundle"]
 
 
-def test_the_form_comes_first_then_the_draft(dtr: Dtr) -> None:
+def test_v1_v2_several_bundles_and_remarks_are_named_as_the_version_has_it(dtr: Dtr) -> None:
+    answer = dtr.answer(resource("coverage", coverage()), named(SHOULDER), named(LUMBAR), named("urn:x:none"))
+    assert [parameter["name"] for parameter in answer["parameter"]] == {
+        "2.0": ["PackageBundle", "PackageBundle", "operationOutcome"],
+        "2.2": ["packagebundle", "packagebundle", "outcome"],
+    }[dtr.version]
+    assert answer["meta"]["profile"] == [f"{DTR}/dtr-qpackage-output-parameters"]
+
+
+def test_v1_where_there_is_nothing_to_send_2_0_has_the_remark_alone(dtr: Dtr) -> None:
+    """The profile of 2.0.1 wants a bundle in Parameters, that of 2.2.0 any parameter."""
+    asked = [resource("coverage", coverage()), named("https://elsewhere.example/Questionnaire/hip")]
+    kind = {"2.0": "OperationOutcome", "2.2": "Parameters"}[dtr.version]
+    assert dtr.answer(*asked)["resourceType"] == kind
+    assert [issue["severity"] for issue in dtr.outcome(*asked)] == ["warning"]
+
+
+def test_v3_2_2_takes_one_coverage_and_2_0_ties_the_form_to_each_of_several(dtr: Dtr) -> None:
+    cards = [coverage("M-first"), coverage("M-second", id="cov-2")]
+    asked = [*(resource("coverage", card) for card in cards), resource("order", shoulder())]
+    if dtr.version == "2.2":
+        assert dtr.refused(dtr.ask(*asked))[0] == 400
+    else:
+        (package,) = dtr.packages(*asked)
+        tied = [reference["reference"] for reference in values(package.draft, f"{DTR}/qr-context")]
+        assert tied == ["Coverage/cov-1", "Coverage/cov-2", ref(asked[2]["resource"])["reference"]]
+
+
+def test_v4_what_comes_along_as_referenced_is_used(dtr: Dtr) -> None:
+    """The clinician who orders is exempt, which only the resource sent along tells."""
+    order = shoulder()
+    assert dtr.package(order, resource("referenced", PHYSICIAN))
+    exempt = resource("referenced", {**PHYSICIAN, "identifier": [GOLD]})
+    (issue,) = dtr.outcome(resource("coverage", coverage()), resource("order", order), exempt)
+    assert "exempt from prior authorization" in issue["diagnostics"]
+
+
+def test_v5_a_a_bundle_has_one_form_first_one_draft_and_what_they_need_each_once(dtr: Dtr) -> None:
     package = dtr.package(shoulder())
     assert package.bundle["type"] == "collection"
-    assert [found["resourceType"] for found in package.resources[:2]] == [
-        "Questionnaire",
-        "QuestionnaireResponse",
-    ]
-    assert package.draft["questionnaire"] == f"{SHOULDER}|1.0.0"
-    assert package.draft["status"] == "in-progress"
+    first, second, *rest = package.resources
+    assert (first["resourceType"], second["resourceType"]) == ("Questionnaire", "QuestionnaireResponse")
+    assert {found["resourceType"] for found in rest} == {"Library", "ValueSet"}
+    named_once = [(found["url"], found["version"]) for found in rest]
+    assert len(named_once) == len(set(named_once))
+    assert second["questionnaire"] == f"{first['url']}|{first['version']}" == f"{SHOULDER}|1.0.0"
+    assert second["status"] == "in-progress"
 
 
-def test_several_orders_give_each_form_once(dtr: Dtr) -> None:
+def test_a_several_orders_give_each_form_once(dtr: Dtr) -> None:
     orders = [resource("order", order) for order in (shoulder(), lumbar(), shoulder())]
     packages = dtr.packages(resource("coverage", coverage()), *orders)
     assert sorted(package.form.canonical for package in packages) == [f"{LUMBAR}|1.0.0", f"{SHOULDER}|1.0.0"]
@@ -57,19 +96,19 @@ def test_several_orders_give_each_form_once(dtr: Dtr) -> None:
     assert {f"ServiceRequest/{order['resource']['id']}" for order in orders} <= set(links)
 
 
-def test_named_questionnaires_limit_the_answer_to_themselves(dtr: Dtr) -> None:
+def test_a_named_questionnaires_limit_the_answer_to_themselves(dtr: Dtr) -> None:
     (package,) = dtr.packages(
         resource("coverage", coverage()), resource("order", shoulder()), named(f"{LUMBAR}|1.0.0")
     )
     assert package.form.canonical == f"{LUMBAR}|1.0.0"
 
 
-def test_without_a_version_the_current_form_is_meant(dtr: Dtr) -> None:
+def test_a_without_a_version_the_current_form_is_meant(dtr: Dtr) -> None:
     (package,) = dtr.packages(resource("coverage", coverage()), named(LUMBAR))
     assert package.form.canonical == f"{LUMBAR}|1.0.0"
 
 
-def test_an_unknown_questionnaire_is_remarked_on_beside_those_that_are_had(dtr: Dtr) -> None:
+def test_a_an_unknown_questionnaire_is_remarked_on_beside_those_that_are_had(dtr: Dtr) -> None:
     asked = [resource("coverage", coverage()), named(f"{SHOULDER}|9.9.9"), named(f"{LUMBAR}|1.0.0")]
     assert len(dtr.packages(*asked)) == 1
     (issue,) = dtr.outcome(*asked)
@@ -77,33 +116,19 @@ def test_an_unknown_questionnaire_is_remarked_on_beside_those_that_are_had(dtr: 
     assert "mri-shoulder|9.9.9" in issue["diagnostics"]
 
 
-def test_where_none_can_be_had_the_remark_goes_alone(dtr: Dtr) -> None:
-    asked = [resource("coverage", coverage()), named("https://elsewhere.example/Questionnaire/hip")]
-    assert dtr.packages(*asked) == []
-    assert dtr.outcome(*asked)[0]["severity"] == "warning"
-
-
-def test_an_order_that_needs_no_form_is_told_so(dtr: Dtr) -> None:
+def test_a_an_order_that_needs_no_form_is_told_so(dtr: Dtr) -> None:
     asked = [resource("coverage", coverage()), resource("order", mri("80053", "M25.511"))]
     assert dtr.packages(*asked) == []
     (issue,) = dtr.outcome(*asked)
     assert issue["severity"] == "information"
 
 
-def test_a_plan_without_authorization_asks_for_no_form(dtr: Dtr) -> None:
+def test_a_a_plan_without_authorization_asks_for_no_form(dtr: Dtr) -> None:
     asked = [resource("coverage", coverage(plan="no-imaging-pa")), resource("order", shoulder())]
     assert dtr.packages(*asked) == []
 
 
-def test_what_has_not_changed_is_not_sent_again(dtr: Dtr) -> None:
-    asked = [resource("coverage", coverage()), resource("order", shoulder())]
-    assert len(dtr.packages(*asked, since("2020-01-01T00:00:00Z"))) == 1
-    assert dtr.packages(*asked, since("2099-01-01T00:00:00Z")) == []
-    (issue,) = dtr.outcome(*asked, since("2099-01-01T00:00:00Z"))
-    assert issue["severity"] == "information"
-
-
-def test_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
+def test_a_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
     member = coverage()
     order = shoulder(insurance=[{"reference": "Coverage/cov-1"}])
     assertion = dtr.asserted(order, member)
@@ -111,78 +136,92 @@ def test_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
     assert package.form.canonical == f"{SHOULDER}|1.0.0"
 
 
-def test_a_context_of_nobodys_is_refused_where_there_is_nothing_else_to_go_by(dtr: Dtr) -> None:
-    status, (issue,) = dtr.refused(dtr.ask(resource("coverage", coverage()), context("not-ours")))
-    assert (status, issue["code"]) == (404, "not-found")
-    assert issue["expression"] == ["Parameters.parameter[1]"]
-
-
-def test_2_0_only_remarks_on_a_foreign_context_beside_an_order(dtr_2_0: Dtr) -> None:
-    asked = [resource("coverage", coverage()), resource("order", shoulder()), context("not-ours")]
-    assert len(dtr_2_0.packages(*asked)) == 1
-    assert dtr_2_0.outcome(*asked)[0]["severity"] == "warning"
-
-
-def test_2_2_refuses_it(dtr_2_2: Dtr) -> None:
-    asked = [resource("coverage", coverage()), resource("order", shoulder()), context("not-ours")]
-    assert dtr_2_2.refused(dtr_2_2.ask(*asked))[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("parameters", "expression"),
-    [
-        ([], "Parameters.parameter"),
-        ([resource("order", shoulder())], "Parameters.parameter"),
-        ([resource("coverage", coverage())], "Parameters.parameter"),
-        ([{"name": "coverage"}, resource("order", shoulder())], "Parameters.parameter[0].resource"),
-        (
-            [resource("coverage", shoulder()), resource("order", shoulder())],
-            "Parameters.parameter[0].resource",
-        ),
-        (
-            [resource("coverage", coverage()), resource("order", coverage())],
-            "Parameters.parameter[1].resource",
-        ),
-        ([resource("coverage", coverage()), {"name": "questionnaire"}], "Parameters.parameter[1].value"),
-        (
-            [resource("coverage", coverage()), named(LUMBAR), since("yesterday")],
-            "Parameters.parameter[2].value",
-        ),
-    ],
-)
-def test_a_broken_request_is_told_where(dtr: Dtr, parameters: list[dict[str, Any]], expression: str) -> None:
-    status, issues = dtr.refused(dtr.ask(*parameters))
-    assert status == 400
-    assert expression in [place for issue in issues for place in issue["expression"]]
-
-
-def test_2_2_takes_one_coverage_2_0_several(dtr: Dtr) -> None:
-    response = dtr.ask(
-        resource("coverage", coverage()), resource("coverage", coverage()), resource("order", shoulder())
+def test_a_after_crd_everything_it_knew_may_come_along(dtr: Dtr) -> None:
+    """Context, order, who ordered, and the form that CRD named, which is for what CRD said it is for."""
+    member, order = coverage(), shoulder()
+    told = dtr.informed(order, member)
+    (package,) = dtr.packages(
+        resource("coverage", member),
+        resource("order", order),
+        resource("referenced", PHYSICIAN),
+        named(told["questionnaire"]),
+        context(told["coverage-assertion-id"]),
     )
-    assert response.status_code == {"2.0": 200, "2.2": 400}[dtr.version]
+    assert package.form.canonical == told["questionnaire"]
+    (use,) = value(extension(package.draft, f"{DTR}/intendedUse"))["coding"]
+    assert use["code"] == told.get("doc-purpose", "withpa")
 
 
-def test_a_body_that_is_no_parameters_is_refused(dtr: Dtr) -> None:
-    status, (issue,) = dtr.refused(dtr.post("Questionnaire/$questionnaire-package", coverage()))
-    assert (status, issue["expression"]) == (400, ["Parameters"])
+def test_a_a_form_that_is_named_is_tied_to_the_orders_that_need_it(dtr: Dtr) -> None:
+    member, orders = coverage(), [shoulder(), lumbar()]
+    asked = [resource("coverage", member), *(resource("order", order) for order in orders)]
+    for canonical, order in zip((SHOULDER, LUMBAR), orders, strict=True):
+        (package,) = dtr.packages(*asked, named(canonical))
+        assert ref(order) in values(package.draft, f"{DTR}/qr-context")
+        assert len(package.draft["extension"]) == 3
+    (package,) = dtr.packages(asked[0], named(SHOULDER), context(dtr.asserted(orders[0], member)))
+    assert ref(orders[0]) in values(package.draft, f"{DTR}/qr-context")
+
+
+def test_a_what_crd_asked_for_and_is_needed_no_more_is_said(dtr: Dtr) -> None:
+    """Another study was ordered since."""
+    member, order = coverage(), shoulder()
+    now = {**order, "code": concept(CPT, "80053")}
+    asked = [resource("coverage", member), resource("order", now), context(dtr.asserted(order, member))]
+    assert dtr.packages(*asked) == []
+    (issue,) = dtr.outcome(*asked)
+    assert "needs no form" in issue["diagnostics"]
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("told", "news"),
     [
-        "Questionnaire/$questionnaire-package",
-        "Questionnaire/%24questionnaire-package",
-        "Questionnaire/mri-shoulder/$questionnaire-package",
-        "$questionnaire-package",
+        ({"valueInstant": "2020-01-01T00:00:00Z"}, True),
+        ({"valueInstant": "2099-01-01T00:00:00Z"}, False),
+        ({"valueDateTime": "2020-01-01"}, True),
+        ({"valueDateTime": "2099-01-01"}, False),
     ],
 )
-def test_every_spelling_of_the_address_answers(dtr: Dtr, path: str) -> None:
-    asked = [resource("coverage", coverage()), resource("order", shoulder())]
-    response = dtr.post(path, {"resourceType": "Parameters", "parameter": asked})
-    assert response.status_code == 200, response.text
+def test_a_what_has_not_changed_since_is_not_sent_again(dtr: Dtr, told: dict[str, str], news: bool) -> None:
+    """The operation of 2.0.1 calls it a dateTime, its profile an instant."""
+    asked = [
+        resource("coverage", coverage()),
+        resource("order", shoulder()),
+        {"name": "changedsince", **told},
+    ]
+    assert len(dtr.packages(*asked)) == (1 if news else 0)
+    if not news:
+        assert [issue["severity"] for issue in dtr.outcome(*asked)] == ["information"]
 
 
-def test_small_edits_of_the_order_do_not_matter(dtr: Dtr) -> None:
-    order = shoulder(status="active", note=[{"text": "please soon"}])
-    assert dtr.package(order).form.canonical == f"{SHOULDER}|1.0.0"
+def test_a_v7_v8_what_the_payers_own_records_say_is_answered_by_nobody(dtr: Dtr) -> None:
+    member = coverage(f"M-known-{dtr.version}")
+    services = dtr.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, film("73030", 10), f"member:M-known-{dtr.version}", services.clock())
+    for how in (resource("order", shoulder()), resource("order", lumbar())):
+        (package,) = dtr.packages(resource("coverage", member), how, named(SHOULDER))
+        given = answers_of(package.draft)
+        assert given["IMG-XR"][0]["valueCoding"]["code"] == "normal"
+        for answers in given.values():
+            for answer in answers:
+                assert origin_of(answer) == {"2.0": "auto", "2.2": "auto-server"}[dtr.version]
+                assert [part["url"] for part in answer["extension"][0]["extension"]] == ["source"]
+
+
+def test_a_forms_libraries_and_value_sets_are_named_with_their_versions(dtr: Dtr) -> None:
+    """But for the libraries that a form of 2.0 names, where the test kit compares (test_field_reports)."""
+    package = dtr.package(shoulder())
+    held = {f"{each['url']}|{each['version']}" for each in (*package.libraries, *package.value_sets)}
+    needed = {found["resource"] for each in package.libraries for found in each.get("relatedArtifact", [])}
+    assert needed <= held
+    sets = {
+        code_filter["valueSet"]
+        for library in package.libraries
+        for requirement in library.get("dataRequirement", [])
+        for code_filter in requirement.get("codeFilter", [])
+    }
+    assert sets
+    assert all(name.endswith("|1.0.0") for name in sets)
+    if dtr.version == "2.0":
+        assert sets <= held

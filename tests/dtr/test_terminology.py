@@ -1,10 +1,14 @@
 """`ValueSet/$expand` over sets that come expanded."""
 
+import datetime as dt
+from typing import Any
+
 import pytest
 
 from server.dtr.terminology import expand, expansion_request
 from server.fhir.errors import InvalidRequest, NotFound
 
+NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 URL = "https://payer.example/ValueSet/xr-shoulder"
 CODES = [
     {"system": "http://www.ama-assn.org/go/cpt", "code": "73020", "display": "Shoulder film, one view"},
@@ -21,13 +25,29 @@ SETS = {
 }
 
 
+def expanded(**asked: str) -> dict[str, Any]:
+    return dict(expand(SETS, {"url": URL, **asked}, NOW)["expansion"])
+
+
 def codes(**asked: str) -> list[str]:
-    expansion = expand(SETS, {"url": URL, **asked})["expansion"]
-    return [code["code"] for code in expansion.get("contains", [])]
+    return [code["code"] for code in expanded(**asked).get("contains", [])]
 
 
 def test_whole() -> None:
     assert codes() == ["73020", "73030", "73000"]
+
+
+def test_e_a_code_that_was_retired_is_left_out_and_the_day_is_said() -> None:
+    retired = [{**CODES[0], "inactive": True}, *CODES[1:]]
+    sets = {URL: {**SETS[URL], "expansion": {"timestamp": "2026-01-01T00:00:00Z", "contains": retired}}}
+    expansion = expand(sets, {"url": URL, "filter": "film"}, NOW)["expansion"]
+    assert [code["code"] for code in expansion["contains"]] == ["73030", "73000"]
+    assert expansion["timestamp"] == "2026-11-20T12:00:00+00:00"
+    assert expansion["parameter"] == [
+        {"name": "date", "valueDateTime": "2026-11-20"},
+        {"name": "activeOnly", "valueBoolean": True},
+        {"name": "filter", "valueString": "film"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,34 +65,32 @@ def test_a_filter_picks_by_beginnings_of_words_or_code(text: str, found: list[st
 
 
 def test_a_page_says_how_many_there_are() -> None:
-    expansion = expand(SETS, {"url": URL, "offset": "1", "count": "1"})["expansion"]
+    expansion = expanded(offset="1", count="1")
     assert (expansion["total"], expansion["offset"]) == (3, 1)
     assert [code["code"] for code in expansion["contains"]] == ["73030"]
 
 
 def test_a_count_of_none_gives_only_the_number() -> None:
-    assert expand(SETS, {"url": URL, "count": "0"})["expansion"] == {
-        "timestamp": "2026-01-01T00:00:00Z",
-        "total": 3,
-        "offset": 0,
-    }
+    expansion = expanded(count="0")
+    assert (expansion["total"], expansion["offset"]) == (3, 0)
+    assert "contains" not in expansion
 
 
 def test_by_version() -> None:
-    assert expand(SETS, {"url": f"{URL}|1.0.0"})["url"] == URL
+    assert expand(SETS, {"url": f"{URL}|1.0.0"}, NOW)["url"] == URL
     with pytest.raises(NotFound):
-        expand(SETS, {"url": f"{URL}|2.0.0"})
+        expand(SETS, {"url": f"{URL}|2.0.0"}, NOW)
 
 
 def test_an_unknown_set_is_not_found() -> None:
     with pytest.raises(NotFound):
-        expand(SETS, {"url": "https://payer.example/ValueSet/nothing"})
+        expand(SETS, {"url": "https://payer.example/ValueSet/nothing"}, NOW)
 
 
 @pytest.mark.parametrize("asked", [{}, {"url": URL, "count": "many"}])
 def test_a_broken_question_is_refused(asked: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
-        expand(SETS, asked)
+        expand(SETS, asked, NOW)
 
 
 def test_a_posted_question_reads_like_a_query() -> None:

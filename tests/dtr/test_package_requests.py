@@ -1,0 +1,197 @@
+"""What `$questionnaire-package` takes, what it makes of half a request, and what it refuses."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select
+from starlette.testclient import TestClient
+
+from server.app import create_app
+from server.fhir.extensions import values
+from server.settings import Settings
+from server.store import Store, records
+from server.store.tables import Table
+from tests import databases
+from tests.crd.builders import CPT, DAY, PATIENT, PAYOR, concept, coverage, ref, shoulder
+from tests.dtr.conftest import FHIR_JSON, Dtr, resource
+from tests.dtr.test_package import DTR, LUMBAR, SHOULDER, context, named
+
+OTHER_ORDERS = [
+    "Appointment",
+    "CommunicationRequest",
+    "DeviceRequest",
+    "Encounter",
+    "ImmunizationRecommendation",
+    "MedicationRequest",
+    "NutritionOrder",
+    "SupplyRequest",
+    "VisionPrescription",
+]
+
+
+def test_a_a_context_of_nobodys_is_refused_where_there_is_nothing_else_to_go_by(dtr: Dtr) -> None:
+    status, (issue,) = dtr.refused(dtr.ask(resource("coverage", coverage()), context("not-ours")))
+    assert (status, issue["code"]) == (404, "not-found")
+    assert issue["expression"] == ["Parameters.parameter[1]"]
+
+
+@pytest.mark.parametrize("beside", [resource("order", shoulder()), named(SHOULDER)])
+def test_a_beside_something_to_go_by_2_0_remarks_on_it_and_2_2_refuses_it(
+    dtr: Dtr, beside: dict[str, Any]
+) -> None:
+    asked = [resource("coverage", coverage()), beside, context("not-ours")]
+    if dtr.version == "2.2":
+        assert dtr.refused(dtr.ask(*asked))[0] == 404
+    else:
+        assert len(dtr.packages(*asked)) == 1
+        assert [issue["severity"] for issue in dtr.outcome(*asked)] == ["warning"]
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    made = create_app(
+        Settings(
+            _env_file=None,
+            database_url=databases.sqlite(tmp_path_factory.mktemp("registry")),
+            test_clock=f"{DAY.isoformat()}T12:00:00Z",
+            membership="registry",
+        )
+    )
+    yield made
+    made.state.services.store.close()
+
+
+@pytest.mark.parametrize("by", [resource("order", shoulder()), named(SHOULDER)])
+def test_a_the_coverage_of_nobody_we_know_is_refused(dtr: Dtr, registry: FastAPI, by: dict[str, Any]) -> None:
+    own = Dtr(TestClient(registry), dtr.version, registry)
+    status, (issue,) = own.refused(own.ask(resource("coverage", coverage("M-stranger")), by))
+    assert (status, issue["code"]) == (404, "not-found")
+    with registry.state.services.store.transaction() as tx:
+        records.put(tx, coverage("M-ours"), "member:M-ours", registry.state.services.clock())
+    assert len(own.packages(resource("coverage", coverage("M-ours")), by)) == 1
+
+
+@pytest.mark.parametrize("kind", OTHER_ORDERS)
+def test_a_every_type_of_order_is_taken_and_one_that_names_no_service_remarked_on(
+    dtr: Dtr, kind: str
+) -> None:
+    member, order = coverage(), {"resourceType": kind, "id": "o-1", "status": "draft"}
+    asked = [resource("coverage", member), resource("order", order)]
+    (issue,) = dtr.outcome(*asked)
+    assert issue["severity"] == "warning"
+    assert issue["diagnostics"].startswith(f"{kind}/o-1: which form it needs is not known")
+
+
+def test_a_where_the_order_does_not_tell_the_context_does(dtr: Dtr) -> None:
+    member, order = coverage(), shoulder()
+    vague = {**order, "code": {"text": "MRI of the shoulder"}}
+    assert [i["severity"] for i in dtr.outcome(resource("coverage", member), resource("order", vague))] == [
+        "warning"
+    ]
+    asked = [resource("coverage", member), resource("order", vague), context(dtr.asserted(order, member))]
+    assert [package.form.canonical for package in dtr.packages(*asked)] == [f"{SHOULDER}|1.0.0"]
+
+
+def test_a_what_may_be_left_out_is_no_error_of_the_client(dtr: Dtr) -> None:
+    """Only what the profiles make mandatory is sent: the form comes, or a remark that says what is wanted."""
+    card = {
+        "resourceType": "Coverage",
+        "status": "active",
+        "beneficiary": ref(PATIENT),
+        "payor": [ref(PAYOR)],
+    }
+    order = {
+        "resourceType": "ServiceRequest",
+        "status": "draft",
+        "intent": "order",
+        "subject": ref(PATIENT),
+        "code": concept(CPT, "72148"),
+    }
+    package = dtr.package(order, coverage=card)
+    assert package.form.canonical == f"{LUMBAR}|1.0.0"
+    tie = {"2.0": "qr-context", "2.2": "qr-coverage"}[dtr.version]
+    assert values(package.draft, f"{DTR}/{tie}")[0] == {"type": "Coverage"}
+    limb = {**order, "code": concept(CPT, "73221")}
+    (issue,) = dtr.outcome(resource("coverage", card), resource("order", limb))
+    assert issue["severity"] == "warning"
+    assert "Which joint or part is to be imaged is not stated" in issue["diagnostics"]
+
+
+def test_a_what_was_sent_is_kept_for_the_record_of_the_call_alone(dtr: Dtr) -> None:
+    store = dtr.app.state.services.store
+    before = rows(store)
+    dtr.package(shoulder(), resource("referenced", PATIENT))
+    after = rows(store)
+    assert {name for name in after if after[name] != before[name]} == {"exchange"}
+
+
+def rows(store: Store) -> dict[str, int]:
+    """How many there are in each table."""
+    with store.reading() as tx:
+        return {
+            name: tx.scalar(select(func.count()).select_from(table)) or 0
+            for name, table in Table.metadata.tables.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expression"),
+    [
+        ([], "Parameters.parameter"),
+        ([resource("order", shoulder())], "Parameters.parameter"),
+        ([resource("coverage", coverage())], "Parameters.parameter"),
+        ([{"name": "coverage"}, resource("order", shoulder())], "Parameters.parameter[0].resource"),
+        (
+            [resource("coverage", shoulder()), resource("order", shoulder())],
+            "Parameters.parameter[0].resource",
+        ),
+        (
+            [resource("coverage", coverage()), resource("order", coverage())],
+            "Parameters.parameter[1].resource",
+        ),
+        ([resource("coverage", coverage()), {"name": "questionnaire"}], "Parameters.parameter[1].value"),
+        (
+            [
+                resource("coverage", coverage()),
+                named(LUMBAR),
+                {"name": "changedsince", "valueInstant": "yesterday"},
+            ],
+            "Parameters.parameter[2].value",
+        ),
+    ],
+)
+def test_a_a_broken_request_is_told_where(
+    dtr: Dtr, parameters: list[dict[str, Any]], expression: str
+) -> None:
+    status, issues = dtr.refused(dtr.ask(*parameters))
+    assert status == 400
+    assert expression in [place for issue in issues for place in issue["expression"]]
+
+
+def test_a_a_body_that_is_no_parameters_is_refused(dtr: Dtr) -> None:
+    status, (issue,) = dtr.refused(dtr.post("Questionnaire/$questionnaire-package", coverage()))
+    assert (status, issue["expression"]) == (400, ["Parameters"])
+    assert dtr.refused(dtr.post("Questionnaire/$questionnaire-package", b"{"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Questionnaire/$questionnaire-package",
+        "Questionnaire/%24questionnaire-package",
+        "Questionnaire/mri-shoulder/$questionnaire-package",
+        "$questionnaire-package",
+    ],
+)
+def test_a_every_spelling_of_the_address_answers(dtr: Dtr, path: str) -> None:
+    asked = [resource("coverage", coverage()), resource("order", shoulder())]
+    response = dtr.post(path, {"resourceType": "Parameters", "parameter": asked})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith(FHIR_JSON["Content-Type"])
+
+
+def test_a_small_edits_of_the_order_do_not_matter(dtr: Dtr) -> None:
+    order = shoulder(status="active", note=[{"text": "please soon"}])
+    assert dtr.package(order).form.canonical == f"{SHOULDER}|1.0.0"
