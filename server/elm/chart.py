@@ -32,7 +32,7 @@ class Chart:
         self._by_type: dict[str, list[dict[str, Any]]] | None = None
         self._whole: dict[str, list[dict[str, Any]]] = {}
         self._coded: dict[tuple[str, str], dict[Key, list[int]]] = {}
-        self._selected: dict[tuple[str, str, Any], list[dict[str, Any]]] = {}
+        self._selected: dict[tuple[str, str, Any, str | None], list[dict[str, Any]]] = {}
 
     def _belongs(self, resource: dict[str, Any], patient: str) -> bool:
         kind = resource["resourceType"]
@@ -64,9 +64,15 @@ class Chart:
             self._whole[kind] = found
         return found
 
-    def coded(self, kind: str, keys: tuple[str, ...], codes: frozenset[Key]) -> list[dict[str, Any]]:
-        """Resources of a type with one of `codes` under one of the JSON `keys`, in the order given."""
-        signature = (kind, keys[0], codes)
+    def coded(
+        self, kind: str, keys: tuple[str, ...], codes: frozenset[Key], named: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Resources of a type with one of `codes` under one of the JSON `keys`, in the order given.
+
+        Value sets of different names have a list each, even with the same codes: what was found, or not, is
+        told by the name under which it was sought.
+        """
+        signature = (kind, keys[0], codes, named)
         found = self._selected.get(signature)
         if found is None:
             resources = self.of_type(kind)

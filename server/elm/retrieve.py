@@ -90,8 +90,8 @@ def _selection(name: str, filters: list[_CodeFilter]) -> Callable[[Any, Frame], 
         return lambda chart, frame: chart.of_type(name)
     first, rest = filters[0], filters[1:]
     if first.fixed is not None and not rest:
-        keys, fixed = first.keys, first.fixed
-        return lambda chart, frame: chart.coded(name, keys, fixed)
+        keys, fixed, title = first.keys, first.fixed, first.sought.named
+        return lambda chart, frame: chart.coded(name, keys, fixed, title)
 
     def select(chart: Any, frame: Frame) -> list[Any]:
         found: list[Any] = chart.coded(name, first.keys, _codes(first, frame))

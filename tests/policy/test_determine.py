@@ -12,7 +12,7 @@ from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
-from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, shoulder
+from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, mri, shoulder
 
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 CHILD = {**PATIENT, "birthDate": f"{DAY.year - 11}-01-01"}
@@ -59,3 +59,14 @@ def test_a_tumour_counts_for_the_patient_who_has_it(catalog: Catalog, subject: s
     member = Member(key="m", coverage=coverage())
     told = determine(shoulder(), member, Chart([PATIENT, PHYSICIAN, cancer]), catalog.plan("evicore"), NOW)
     assert (told.decision is Decision.APPROVE) == counts
+
+
+def test_each_criterion_says_what_it_looked_for_itself(catalog: Catalog) -> None:
+    """At the ankle each finding of an examination is a provocative test too: same codes, two questions."""
+    order = mri("73721", "M25.571", side="RT")
+    told = determine(order, Member("m", coverage()), Chart([PATIENT]), catalog.plan("nia"), NOW)
+    looked_for = {each: told.criterion(each).missing[0] for each in ("EXM", "PE-POS")}
+    assert looked_for == {
+        "EXM": "no Observation with code in Examination of the ankle and foot",
+        "PE-POS": "no Observation with code in Provocative tests of the ankle and foot",
+    }
