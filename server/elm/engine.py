@@ -292,6 +292,13 @@ class Run:
             run.logs[index] = []
         return run
 
+    def plain(self) -> Run:
+        """This run, from here on without evidence: what is known stays, the rest is only valued."""
+        run = self._again(self.engine._plain)
+        run._assumed = self._assumed
+        run.memo, run.logs = list(self.memo), list(self.logs)
+        return run
+
     def explain(self, name: str) -> Step:
         """A define as a tree of its sub-expressions."""
         definition = self._find(name)

@@ -306,16 +306,28 @@ def several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
     return run
 
 
-def any_of(source: Source, clauses: Clauses) -> Thunk:
+def any_of(source: Source, clauses: Clauses, tracing: bool) -> Thunk:
     """Whether any item passes, looking no further than the first. Of those before it the log says nothing."""
     fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
+    only = tests[0] if len(tests) == 1 and not lets else None
+
+    def counted(frame: Frame) -> list[Any]:
+        values = items_of(fetch(frame))
+        run = frame[RUN]
+        run.left -= len(values)
+        if run.left < 0:
+            run.check()
+        return values
+
+    def plain(frame: Frame) -> bool:
+        for item in counted(frame):
+            frame[slot] = item
+            if only(frame) is True and item is not None:  # type: ignore[misc]
+                return True
+        return False
 
     def some(frame: Frame) -> bool:
-        values = items_of(fetch(frame))
-        frame[RUN].left -= len(values)
-        if frame[RUN].left < 0:
-            frame[RUN].check()
-        log = frame[LOG]
+        values, log = counted(frame), frame[LOG]
         start = len(log)
         for item in values:
             frame[slot] = item
@@ -327,4 +339,4 @@ def any_of(source: Source, clauses: Clauses) -> Thunk:
                 return True
         return False
 
-    return some
+    return some if tracing or only is None else plain

@@ -62,7 +62,7 @@ def _existence(compiler: Compiler, source: Source, clauses: Clauses, kind: Type)
     """
     name = kind.name[5:] if isinstance(kind, Named) and kind.name.startswith("FHIR.") else ""
     part = name in compiler.model.classes and not compiler.model.extends(name, "Resource")
-    return any_of(source, clauses) if part or not compiler.tracing else None
+    return any_of(source, clauses, compiler.tracing) if part or not compiler.tracing else None
 
 
 def _clauses(

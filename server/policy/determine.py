@@ -110,16 +110,19 @@ def _told(
     now: dt.datetime,
     hints: bool,
 ) -> Determination:
-    said = Decision(str(run["Decision"].value))
-    gate = str(run["Gate"].value or "")
-    unmet = _sorted(run["Unmet"].value, policy)
-    unknown = _sorted(run["Unknown"].value, policy)
+    named = [text_id for text_id in policy.themes if text_id in policy.criteria and text_id in run]
+    for text_id in named:
+        _ = run[text_id]
+    # The criteria have evidence to show; what follows from them is their values' affair.
+    outcome = run.plain()
+    said = Decision(str(outcome["Decision"].value))
+    gate = str(outcome["Gate"].value or "")
+    unmet = _sorted(outcome["Unmet"].value, policy)
+    unknown = _sorted(outcome["Unknown"].value, policy)
     blocking = {*unmet, *unknown}
     findings = Findings()
     criteria = tuple(
-        criterion_of(run, text_id, policy, order, text_id in blocking, findings)
-        for text_id in policy.themes
-        if text_id in policy.criteria and text_id in run
+        criterion_of(run, text_id, policy, order, text_id in blocking, findings) for text_id in named
     )
     theme_order = _theme_order(unmet, unknown, said)
     theme = next((policy.criteria[i].theme for i in theme_order if policy.criteria[i].theme), None)
@@ -145,7 +148,7 @@ def _told(
         theme=theme,
         reason=_taken_over(held) or reason_of(said, gate, criteria, policy, reserved, chart),
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
-        ways=_ways(run, policy) if hints and said is Decision.MORE_INFO else (),
+        ways=_ways(outcome, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
         advice=tuple(
             advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now), findings)
