@@ -21,7 +21,7 @@ JSON_RANGES = JSON_TYPES | {"*/*", "application/*"}
 JSON_FORMATS = JSON_TYPES | {"json"}
 
 
-def wants_json(request: Request) -> None:
+async def wants_json(request: Request) -> None:
     """Raises NotAcceptable unless `_format`, which overrides, or else `Accept` leaves room for JSON."""
     wanted = request.query_params.get("_format")
     if wanted is not None:
