@@ -133,8 +133,8 @@ class Desk:
         with self.services.store.transaction() as tx:
             answers = [self._kept(tx, hearing, answer) for answer in answers]
             body = self._body(hearing, answers, chosen, corrections)
-            for shown, drew in zip(body["cards"], chosen, strict=True):
-                cards.keep(tx, self._card_row(hearing, shown, drew))
+            dealt = zip(body["cards"], chosen, strict=True)
+            cards.keep(tx, (self._card_row(hearing, shown, drew) for shown, drew in dealt))
             exchanges.record(tx, self._exchange_row(hearing, arrival, body, answers, seen))
         return body
 

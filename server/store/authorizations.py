@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from server.store import Transaction
 from server.store.tables import Authorization
 
 Status = Literal["active", "cancelled"]
+
+# Asked for with every line that is judged, and so made once.
+_OF_MEMBER = (
+    select(Authorization)
+    .where(Authorization.member_key == bindparam("member_key"))
+    .order_by(Authorization.created.desc(), Authorization.number)
+)
 
 
 def new_number() -> str:
@@ -66,8 +73,7 @@ def of_service(tx: Transaction, member_key: str, cpt: str, side: str, day: date)
 
 def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     """Every authorization of a member, newest first, cancelled ones too."""
-    asked = select(Authorization).where(Authorization.member_key == member_key)
-    return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number)).all()
+    return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
 
 
 def cancel(tx: Transaction, number: str) -> None:

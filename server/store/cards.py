@@ -1,6 +1,6 @@
 """Cards that were shown and what clinicians did with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,9 @@ from server.store import Transaction
 from server.store.tables import Card, Feedback
 
 
-def keep(tx: Transaction, card: Card) -> None:
-    tx.add(card)
-    tx.flush()
+def keep(tx: Transaction, shown: Iterable[Card]) -> None:
+    """Keeps the cards of one answer."""
+    tx.add_all(shown)
 
 
 def by_uuid(tx: Transaction, uuid: str) -> Card | None:

@@ -16,7 +16,6 @@ def new_id() -> str:
 
 def record(tx: Transaction, exchange: Exchange) -> None:
     tx.add(exchange)
-    tx.flush()
 
 
 def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Sequence[Exchange]:

@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from server.store import Transaction
 from server.store.tables import PayerRecord
+
+# Asked for with every line that is judged, and so made once.
+_OF_MEMBER = (
+    select(PayerRecord).where(PayerRecord.member_key == bindparam("member_key")).order_by(PayerRecord.id)
+)
+_OF_KINDS = (
+    select(PayerRecord)
+    .where(PayerRecord.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(PayerRecord.id)
+)
 
 
 def put(
@@ -45,16 +55,13 @@ def put(
 
 def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, Any]]:
     """The payer's resources about a member, of these kinds or of any, in the order of loading."""
-    asked = select(PayerRecord).where(PayerRecord.member_key == member_key)
-    if kinds:
-        asked = asked.where(PayerRecord.kind.in_(kinds))
-    return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
+    asked = _OF_MEMBER.where(PayerRecord.kind.in_(kinds)) if kinds else _OF_MEMBER
+    return _resources(tx.scalars(asked, {"member_key": member_key}).all())
 
 
 def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
     """Every resource of these kinds: network locations, gold cards, members."""
-    asked = select(PayerRecord).where(PayerRecord.kind.in_(kinds))
-    return _resources(tx.scalars(asked.order_by(PayerRecord.id)).all())
+    return _resources(tx.scalars(_OF_KINDS, {"kinds": kinds}).all())
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
