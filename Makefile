@@ -52,7 +52,8 @@ validation: .venv/tester  ## Our profile validator beside the official one: rema
 bench: .venv/tester  ## How fast it is: medians and ratios of one run
 	$(BIN)/python -m tests.bench
 
-elm:  ## Translate cql/*.cql (needs Node)
+elm: install  ## Translate cql/*.cql, the plans' values among them (needs Node)
+	$(BIN)/python cql/benefit-managers/build.py
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
 
 mutants: .venv/tester  ## Do the cases notice a changed rule? SAMPLE=300 for a part

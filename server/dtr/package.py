@@ -237,7 +237,7 @@ class Packager:
         ]
         if not records or form.adaptive:
             return []
-        chart = [*records, *choice.orders, *asked.referenced]
+        chart = [*choice.coverages, *records, *choice.orders, *asked.referenced]
         engine = self._adjudicator.catalog.engine
         filled = populate(form, {}, engine, chart, now, self._version.from_server)
         return answered_items(form, filled.answers)

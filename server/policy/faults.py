@@ -3,23 +3,25 @@
 `Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
 guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
 indication that no rule tests, codes that no list has, value sets that nothing reads, codes of two policies
-that nothing tells apart, exemptions that exempt nobody or that no plan names. Each fault is one sentence that
-names the policy and what to mend.
+that nothing tells apart, exemptions that exempt nobody or that no plan names, forms that would go by other
+values than the plan. Each fault is one sentence that names the policy and what to mend.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from server.policy.catalog import Catalog, Policy
+from server.policy.catalog import CPT, PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.usage import texts, value_sets_read
 
+PARAMETERS, PLAN_VALUES = "MRIParameters", "MRIPlan"
+"""The CQL libraries of what a benefit manager may set, and of what a plan's sets."""
 ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
 
@@ -40,6 +42,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
     yield from _unread_value_sets(catalog)
     yield from _overlaps(catalog)
     yield from _exemptions(catalog)
+    yield from _parameters(catalog)
 
 
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
@@ -174,6 +177,40 @@ def _exemptions(catalog: Catalog) -> Iterator[str]:
             yield f"exemptions: continuity of care {name} lasts {period.days} days"
         if all(period is not plan.continuity for plan in catalog.plans.values()):
             yield f"exemptions: continuity of care {name}: no plan names it"
+
+
+def _parameters(catalog: Catalog) -> Iterator[str]:
+    """Values that a form's CQL, which knows of the plan by the member's coverage, takes otherwise than the
+    server, which hands them in; and parameters that nobody sets."""
+    names = catalog.engine.parameters(PARAMETERS)
+    for name in names:
+        if all(name not in plan.parameters(p) for plan in catalog.plans.values() for p in catalog.policies):
+            yield f"{PARAMETERS}: no benefit manager sets {name}"
+    for plan in catalog.plans.values():
+        differing: dict[str, list[str]] = {}
+        for policy in catalog.policies:
+            for name in _taken_otherwise(plan, policy, names):
+                differing.setdefault(name, []).append(policy.id)
+        for name, policies in differing.items():
+            yield f"{plan.name}: forms take another {name} ({', '.join(policies)}): run `make elm`"
+
+
+def _taken_otherwise(plan: Plan, policy: Policy, names: Iterable[str]) -> Iterator[str]:
+    chart = [_coverage(plan.name), _order(policy.services[0])]
+    form, server = plan.catalog.engine.evaluate(PLAN_VALUES, data=chart), plan.parameters(policy)
+    for name in names:
+        if server.get(name) != (form[name].value if name in form else None):
+            yield name
+
+
+def _coverage(plan: str) -> dict[str, Any]:
+    kind = {"coding": [{"code": PLAN_CLASS}]}
+    return {"resourceType": "Coverage", "status": "active", "class": [{"type": kind, "value": plan}]}
+
+
+def _order(code: str) -> dict[str, Any]:
+    coding = {"system": CPT, "code": code}
+    return {"resourceType": "ServiceRequest", "status": "draft", "code": {"coding": [coding]}}
 
 
 def _is_npi(text: str) -> bool:

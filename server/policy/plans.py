@@ -54,14 +54,14 @@ class BenefitManager:
     joints_only: Mapping[str, Any]
     cells: Mapping[str, Cell]
 
-    def parameters(self, policy: Policy) -> dict[str, Any]:
+    def parameters(self, region: str, *, joint: bool) -> dict[str, Any]:
         """The CQL parameters (MRIParameters) of this profile for one region."""
-        weeks = {"ccWeeks": self.weeks[policy.region]} if policy.region in self.weeks else {}
+        weeks = {"ccWeeks": self.weeks[region]} if region in self.weeks else {}
         return {
             **self.shared,
-            **(self.joints_only if policy.joint else {}),
+            **(self.joints_only if joint else {}),
             **weeks,
-            "xrFirst": policy.region in self.film_first,
+            "xrFirst": region in self.film_first,
         }
 
 
@@ -85,7 +85,7 @@ class Plan:
     def parameters(self, policy: Policy) -> dict[str, Any]:
         """What the policy's CQL is told of this plan; whom it exempts depends on the day, too."""
         return {
-            **self.benefit_manager.parameters(policy),
+            **self.benefit_manager.parameters(policy.region, joint=policy.joint),
             "paNeeded": self.imaging_needs_authorization,
         }
 

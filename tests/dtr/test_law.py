@@ -1,5 +1,6 @@
 """Only what is missing is asked: after the form's CQL has run over the chart, the questions left open are
-those of the unknown criteria that matter, and they fall to none as the chart grows to suffice.
+those of the unknown criteria that matter, and they fall to none as the chart grows to suffice. Under every
+plan: the server is told which it is, the form's CQL finds it in the chart's Coverage.
 
 Charts are drawn from facts that each settle one criterion of conservative care, or an indication.
 """
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 from server.app import the_catalog
 from server.dtr.form import Form, criterion_of
-from server.dtr.populate import populate
+from server.dtr.populate import Filling, populate
 from server.dtr.routes import TABLES
 from server.policy.cases import case_of
-from server.policy.catalog import Catalog
+from server.policy.catalog import Catalog, Plan
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.policies import Policy
@@ -48,11 +49,14 @@ FACTS: dict[str, list[dict[str, Any]]] = {
     "six weeks of therapy": [*therapy(56, 0), nsaid(56, 56)],
     "three weeks of therapy": therapy(21, 0),
     "therapy long ago": therapy(200, 150),
-    "a film": [film("73030", 30), film("72100", 30)],
+    "a film": [film("73030", 30), film("72040", 30), film("72070", 30), film("72100", 30)],
     "an old film": [film("73030", 300)],
-    "an examination": [finding("empty-can", 5, positive=False), finding("slr-positive", 5)],
-    "a score": [score("quickdash", 41, 5), score("odi", 40, 5)],
-    "a low score": [score("quickdash", 5, 5), score("odi", 4, 5)],
+    "an examination": [
+        finding(each, 5, positive=False) for each in ("empty-can", "slr-positive", "reflex-loss")
+    ],
+    "a positive test": [finding("empty-can", 5)],
+    "a score": [score("quickdash", 41, 5), score("odi", 40, 5), score("ndi", 20, 5)],
+    "a low score": [score("quickdash", 5, 5), score("odi", 4, 5), score("ndi", 4, 5)],
     "pain": [pain(6, 5)],
     "a visit": [visit(3)],
     "a new foot drop": [finding("foot-drop", 4)],
@@ -60,12 +64,16 @@ FACTS: dict[str, list[dict[str, Any]]] = {
     "occupational therapy": occupational_therapy(50, 1),
 }
 RESPONSE = "QuestionnaireResponse"
+PLANS = ("evicore", "carelon", "nia")
+"""One of each benefit manager."""
 SUFFICIENT = ["six weeks of therapy", "a film", "an examination", "a score", "pain", "a visit"]
 ORDERS = {
     "shoulder": shoulder(),
     "shoulder without a side": shoulder(side=""),
     "shoulder in hospital": shoulder(place="22"),
     "frozen shoulder": mri("73221", "M75.01", side="RT"),
+    "cervical spine": mri("72141", "M54.12"),
+    "thoracic spine": mri("72146", "M54.14"),
     "lumbar spine": lumbar(),
     "lumbar spine in hospital": lumbar(place="19"),
     "lumbar spine, unspecific": lumbar("M54.50"),
@@ -77,46 +85,74 @@ def catalog() -> Catalog:
     return the_catalog()
 
 
-def said(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> Determination:
-    """What the policy says under the plan whose parameters the forms carry."""
-    member = Member(key="m", coverage=coverage())
-    return determine(order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW)
+def said(
+    catalog: Catalog, plan: str, order: dict[str, Any], chart: Iterable[dict[str, Any]]
+) -> Determination:
+    member = Member(key="m", coverage=coverage(plan=plan))
+    return determine(order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan(plan), NOW)
 
 
-def asked(catalog: Catalog, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> set[str]:
-    """The criteria whose questions the form leaves open."""
+def filled(catalog: Catalog, plan: str, order: dict[str, Any], chart: Iterable[dict[str, Any]]) -> Filling:
     policy = catalog.policy_for(order, DAY)
     assert policy is not None
     form = catalog.questionnaire(policy.questionnaire)
     assert form is not None
-    filling = populate(Form(form), {}, catalog.engine, [PATIENT, PHYSICIAN, order, *chart], NOW, "auto")
-    return {criterion_of(link_id) for link_id in filling.asked}
+    seen = [PATIENT, PHYSICIAN, coverage(plan=plan), order, *chart]
+    return populate(Form(form), {}, catalog.engine, seen, NOW, "auto")
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.sampled_from(sorted(ORDERS)), st.sets(st.sampled_from(sorted(FACTS))))
-def test_what_stays_open_is_what_is_unknown_and_matters(catalog: Catalog, name: str, facts: set[str]) -> None:
-    chart = [resource for fact in sorted(facts) for resource in FACTS[fact]]
-    told = said(catalog, ORDERS[name], chart)
-    if told.decision is Decision.MORE_INFO:
-        assert asked(catalog, ORDERS[name], chart) == set(told.matters)
-    elif told.decision is Decision.APPROVE:
-        assert asked(catalog, ORDERS[name], chart) == set()
+def asked(filling: Filling, matters: set[str]) -> set[str]:
+    """The criteria whose questions the form leaves open. Findings are offered, none is required: where one
+    matters, it is asked for by being offered."""
+    offered = {"PE-POS"} if any(link_id.startswith("EXM.") for link_id in filling.open) else set()
+    return {criterion_of(link_id) for link_id in filling.asked} | (offered & matters)
 
 
-@pytest.mark.parametrize("name", ["shoulder", "lumbar spine"])
-def test_the_questions_fall_to_none_as_the_chart_grows_to_suffice(catalog: Catalog, name: str) -> None:
+def along(told: Determination, plan: Plan, policy: Policy) -> set[str]:
+    """What is asked together with the immediate indication, since it may matter once none applies: of the
+    spine the film that may show one, of a joint the examination, where it alone may carry the case."""
+    if policy.immediate not in told.matters:
+        return set()
+    alone = plan.parameters(policy)["examWaiver"]
+    return ({"EXM"} if alone else set()) if policy.joint else {"IMG-XR"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(PLANS), st.sampled_from(sorted(ORDERS)), st.sets(st.sampled_from(sorted(FACTS))))
+def test_what_stays_open_is_what_is_unknown_and_matters(
+    catalog: Catalog, plan: str, name: str, facts: set[str]
+) -> None:
+    order, chart = ORDERS[name], [resource for fact in sorted(facts) for resource in FACTS[fact]]
+    policy, told = catalog.policy_for(order, DAY), said(catalog, plan, order, chart)
+    assert policy is not None
+    matters = set(told.matters) if told.decision is Decision.MORE_INFO else set()
+    if told.decision in (Decision.MORE_INFO, Decision.APPROVE):
+        found = asked(filled(catalog, plan, order, chart), matters)
+        assert matters <= found <= matters | along(told, catalog.plan(plan), policy)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("name", ["shoulder", "cervical spine", "lumbar spine"])
+def test_the_questions_fall_to_none_as_the_chart_grows_to_suffice(
+    catalog: Catalog, plan: str, name: str
+) -> None:
     chart: list[dict[str, Any]] = []
-    counts = [len(asked(catalog, ORDERS[name], chart))]
+    counts = [len(filled(catalog, plan, ORDERS[name], chart).asked)]
     for fact in SUFFICIENT:
         chart += FACTS[fact]
-        counts.append(len(asked(catalog, ORDERS[name], chart)))
+        counts.append(len(filled(catalog, plan, ORDERS[name], chart).asked))
     assert counts[-1] == 0
-    assert said(catalog, ORDERS[name], chart).decision is Decision.APPROVE
+    assert said(catalog, plan, ORDERS[name], chart).decision is Decision.APPROVE
 
 
-PLANS_OF_THE_FORMS = ("evicore", "reviewed")
-"""Forms carry the parameters of these; under others a standard form may ask for more or less than matters."""
+@pytest.mark.parametrize(("plan", "first"), [("evicore", False), ("carelon", True), ("nia", False)])
+def test_before_an_mri_of_the_neck_or_back_a_film_is_asked_for_under_some_plans(
+    catalog: Catalog, plan: str, first: bool
+) -> None:
+    for name in ("cervical spine", "thoracic spine"):
+        assert ("IMG-XR" in filled(catalog, plan, ORDERS[name], []).asked) is first
+    assert "IMG-XR" not in filled(catalog, plan, ORDERS["lumbar spine"], []).asked
+    assert "IMG-XR" in filled(catalog, plan, ORDERS["shoulder"], []).asked
 
 
 def test_over_the_cases_what_is_left_to_ask_is_what_is_unknown_and_matters(catalog: Catalog) -> None:
@@ -126,7 +162,7 @@ def test_over_the_cases_what_is_left_to_ask_is_what_is_unknown_and_matters(catal
     for vignette in at_the_doors():
         case = case_of(vignette, DAY_ZERO, catalog.payer)
         policy = catalog.policy_for(case.order, case.day_zero)
-        if policy is None or case.plan not in PLANS_OF_THE_FORMS or drafts(case) > 1:
+        if policy is None or drafts(case) > 1:
             continue
         chart = [dict(each) for each in case.chart.resources if each["resourceType"] != RESPONSE]
         member = replace(case.member, records=())
@@ -136,22 +172,23 @@ def test_over_the_cases_what_is_left_to_ask_is_what_is_unknown_and_matters(catal
         seen[told.decision] += 1
         matters = set(told.matters) if told.decision is Decision.MORE_INFO else set()
         at_fault = any(criterion.startswith("COD-") for criterion in told.unmet)
-        # Of the spine, a film is asked for the sake of the indication that it may show.
-        film = {"IMG-XR"} if policy.immediate in matters and not policy.joint else set()
-        for asked in left_open(catalog, policy, [dict(case.order), *chart], case.now):
-            assert matters <= asked, case.id
-            assert at_fault or asked - film <= matters, case.id
+        also = along(told, catalog.plan(case.plan), policy)
+        seen_by_the_ehr = [dict(case.order), dict(case.coverage), *chart]
+        for filling in fillings(catalog, policy, seen_by_the_ehr, case.now):
+            found = asked(filling, matters)
+            assert matters <= found, case.id
+            assert at_fault or found <= matters | also, case.id
     assert seen[Decision.MORE_INFO] > 20
     assert seen[Decision.APPROVE] > 5
 
 
-def left_open(
+def fillings(
     catalog: Catalog, policy: Policy, chart: list[dict[str, Any]], now: dt.datetime
-) -> Iterator[set[str]]:
-    """The criteria whose questions each version's form leaves open."""
+) -> Iterator[Filling]:
+    """Each version's form as the chart fills it."""
     neutral = catalog.questionnaire(policy.questionnaire)
     assert neutral is not None
     filling = populate(Form(neutral), {}, catalog.engine, chart, now, "auto")
     for table in TABLES.values():
         shown = Form(table.questionnaire(dict(neutral), lambda library: library))
-        yield {criterion_of(link_id) for link_id in replace(filling, form=shown, answers={})._settled().asked}
+        yield replace(filling, form=shown, answers={})._settled()

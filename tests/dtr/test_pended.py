@@ -74,7 +74,7 @@ def test_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> None:
     context = {"name": "context", "valueString": number}
     (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context)
     assert package.form.questionnaire["id"] == "mri-shoulder"
-    chart = [dict(case.patient), dict(case.order)]
+    chart = [dict(case.patient), dict(case.coverage), dict(case.order)]
     filling = populate(package.form, package.draft, the_catalog().engine, chart, case.now, "auto")
     assert {"SH-IMM", "CC-DUR.start", "IMG-XR", "EXM", "FUN"} == set(filling.asked)
     told = filling.answered({"SH-IMM": ["SH-IMM.2"]}, "Practitioner/practitioner")

@@ -24,8 +24,9 @@ from server.dtr.populate import Prefill, populate
 from server.dtr.response import answers_of
 from server.elm import Engine
 from server.policy.cases import Case, case_of, read
+from server.policy.determination import Decision
 from tests.cases import OWN, drafts
-from tests.crd.builders import DAY, coverage
+from tests.crd.builders import DAY, PATIENT, coverage, lumbar, mri, shoulder
 from tests.dtr.conftest import Dtr, Package, elm_of, resource
 from tests.dtr.forms import FOLDER, form
 from tests.dtr.test_adaptive import named, package
@@ -36,9 +37,12 @@ Json = dict[str, Any]
 STORED = Path(__file__).with_name("prefill.json")
 REGIONS = sorted({path.stem.removeprefix("mri-") for path in FOLDER.glob("mri-*.json")} - {"adaptive"})
 ADAPTIVE_FORM = "mri-adaptive"
+PLANS = "MRIPlan"
 CANONICAL = "https://payer.example/Questionnaire"
 INSTANT = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 NOW = INSTANT.strftime("%Y-%m-%dT%H:%M:%S.000+00:00")
+
+NIA = {"resourceType": "Organization", "id": "nia", "identifier": [{"value": "nia"}]}
 
 
 class Foreign(Prefill):
@@ -68,14 +72,16 @@ def plain(value: Any) -> Any:
 
 
 def cases(region: str) -> list[Case]:
-    """The fullest case of each outcome that is about one order."""
-    fullest: dict[Any, Case] = {}
+    """The fullest case of each outcome that is about one order; of approvals, one under NIA."""
+    chosen: dict[Any, tuple[tuple[bool, int], Case]] = {}
     for each in read(OWN / f"{region}.json"):
         case = case_of(each, DAY, the_catalog().payer)
         kind = (each.expected.decision, each.expected.pa_needed)
-        if drafts(case) == 1 and (kind not in fullest or len(case.resources) > len(fullest[kind].resources)):
-            fullest[kind] = case
-    return list(fullest.values())
+        of_nia = each.rbm == "nia" and each.expected.decision is Decision.APPROVE
+        weight = (of_nia, len(case.resources))
+        if drafts(case) == 1 and (kind not in chosen or weight > chosen[kind][0]):
+            chosen[kind] = (weight, case)
+    return [case for _, case in chosen.values()]
 
 
 def charts(region: str) -> dict[str, list[Json]]:
@@ -92,6 +98,29 @@ def charts(region: str) -> dict[str, list[Json]]:
             ]
             for case in told
         },
+    }
+
+
+def covered_charts() -> dict[str, list[Json]]:
+    """One order of each kind, covered in every way that names a plan, or none."""
+    by_nia = {name: told for name, told in coverage().items() if name != "class"}
+    coverages: dict[str, list[Json]] = {
+        **{plan: [coverage(plan=plan)] for plan in ("evicore", "carelon", "nia", "reviewed", "unheard of")},
+        "NIA as the payor": [{**by_nia, "payor": [{"reference": "Organization/nia"}]}, NIA],
+        "cancelled": [coverage(plan="nia", status="cancelled")],
+        "none": [],
+        "two": [coverage(plan="unheard of"), coverage(plan="carelon")],
+    }
+    orders = {
+        "shoulder": shoulder(),
+        "neck": mri("72141-26", "M54.12"),
+        "back": lumbar(),
+        "brain": mri("70551", "R51.9"),
+    }
+    return {
+        f"{place}, {how}": [PATIENT, *covers, order]
+        for place, order in orders.items()
+        for how, covers in coverages.items()
     }
 
 
@@ -120,6 +149,7 @@ def asked_of_the_other_engine(everything: Package) -> Json:
                 ).results
                 for chart, values in answers.items():
                     found.setdefault(region, {}).setdefault(chart, {}).update(values)
+        found[PLANS] = oracle.evaluate(PLANS, covered_charts(), now=NOW, helped=False).results
     return found
 
 
@@ -167,6 +197,21 @@ def test_another_engine_reads_the_orders_facts_as_ours_does(region: str, told: J
         theirs = replace(ours, prefill=Foreign(told[region][name]), answers={})._settled()
         assert theirs.answers == ours.answers, name
         assert {"ORDER.cpt", "ORDER.dx", "ORDER.pos", "PATIENT.age"} <= set(ours.answers), name
+
+
+def test_another_engine_knows_the_plan_and_what_it_asks_for_as_ours_does(told: Json, engine: Engine) -> None:
+    """By the Coverage in the chart and the study ordered; the server is not asked."""
+    for name, chart in covered_charts().items():
+        run = engine.evaluate(PLANS, data=chart, now=INSTANT)
+        for define in set(engine.defines(PLANS)) - {"Patient"}:
+            assert told[PLANS][name].get(define) == run[define].value, (name, define)
+    asked = told[PLANS]
+    for how in ("nia", "NIA as the payor"):
+        weeks = [asked[f"{place}, {how}"].get("ccWeeks") for place in ("shoulder", "neck", "back", "brain")]
+        assert weeks == [4, 6, 6, None]
+    for how in ("evicore", "reviewed", "unheard of", "cancelled", "none"):
+        assert asked[f"neck, {how}"] == {**asked["neck, evicore"], "Plan": asked[f"neck, {how}"]["Plan"]}
+    assert [asked[f"neck, {how}"]["xrFirst"] for how in ("evicore", "carelon", "two")] == [False, True, True]
 
 
 def _raised(value: Any) -> bool:

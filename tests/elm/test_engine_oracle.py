@@ -26,6 +26,7 @@ WHEN = "2026-03-02T12:00:00Z"
 POLICIES = (
     *(library for policy in the_catalog().policies for library in (policy.library, policy.prefill)),
     "MRICare",
+    "MRIPlan",
     "MRIAdvice",
 )
 FAULTS = {

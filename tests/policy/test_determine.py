@@ -29,6 +29,16 @@ def said(catalog: Catalog, *chart: dict[str, Any]) -> Determination:
     return determine(shoulder(place="22"), member, Chart([*chart, PHYSICIAN]), catalog.plan("evicore"), NOW)
 
 
+def test_a_coverage_in_the_chart_is_no_evidence_of_what_the_plan_asks_for(catalog: Catalog) -> None:
+    """The server is told the plan; the chart may hold another's card, or an old one."""
+    order, member = shoulder(), Member(key="m", coverage=coverage())
+    without, beside = (
+        determine(order, member, Chart([PATIENT, PHYSICIAN, *more]), catalog.plan("evicore"), NOW)
+        for more in ([], [coverage(plan="nia", id="another")])
+    )
+    assert beside == without
+
+
 @pytest.mark.parametrize("people", [(CHILD, PARENT), (PARENT, CHILD)])
 def test_a_child_insured_by_a_parent_is_as_old_as_the_child(
     catalog: Catalog, people: tuple[dict[str, Any], ...]
