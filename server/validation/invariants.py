@@ -1,5 +1,4 @@
-"""Invariants: those met everywhere written in Python, simple ones compiled (`fhirpath`), all others by
-fhirpathpy.
+"""Invariants: those met everywhere written in Python, all others by fhirpathpy, compiled once.
 
 What fhirpathpy cannot evaluate (`resolve`, `memberOf`, `conformsTo` …) is left out and listed.
 """
@@ -12,8 +11,6 @@ from typing import Any
 
 import fhirpathpy
 from fhirpathpy.models import models
-
-from server.validation import fhirpath
 
 Test = Callable[[Any, Any], bool | None]
 """From the element and the resource around it: whether it holds; None where nobody can say."""
@@ -35,9 +32,6 @@ def compiled(key: str, expression: str) -> Test | None:
         return WRITTEN[expression]
     if CANNOT.search(expression):
         return None
-    whole = _simple(expression)
-    if whole is not None:
-        return whole
     terms = _terms(expression)
     if len(terms) == 2:
         premise, conclusion = map(_evaluated, terms)
@@ -45,19 +39,8 @@ def compiled(key: str, expression: str) -> Test | None:
     return _evaluated(expression)
 
 
-def _simple(expression: str) -> Test | None:
-    try:
-        holds = fhirpath.condition(TRACE.sub("", expression))
-    except Exception:
-        return None
-    return None if holds is None else lambda element, resource: holds(element) is not False
-
-
 def _evaluated(expression: str) -> Test | None:
-    """What comes out empty holds. A trace would be printed, values and all: it is left out."""
-    simple = _simple(expression)
-    if simple is not None:
-        return simple
+    """By fhirpathpy; what comes out empty holds. A trace would be printed, values and all: it is left out."""
     try:
         evaluate = fhirpathpy.compile(TRACE.sub("", expression), models["r4"])
     except Exception:
