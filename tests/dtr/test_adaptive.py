@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
-from server.dtr.form import Form, plain_answer
+from server.dtr.coverage_information import COVERAGE_INFORMATION
+from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
 from server.dtr.response import information_origin
 from server.fhir import json
+from server.fhir.extensions import values
+from server.store import exchanges
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
+from tests.dtr.test_package_requests import rows
 from tests.emitted import record
 
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
@@ -114,7 +118,16 @@ def said(response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> None:
+def began(dtr: Dtr, member: str) -> tuple[str, dict[str, Any]]:
+    """The assertion that CRD gave for an order of that member, and the draft of its adaptive form."""
+    card = coverage(subscriberId=f"{member}-{dtr.version}")
+    assertion = dtr.asserted(shoulder(), card)
+    told = {"name": "context", "valueString": assertion}
+    (found,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
+    return assertion, found.draft
+
+
+def test_a_b2_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> None:
     found = package(dtr)
     assert found.form.canonical == f"{ADAPTIVE}|1.0.0"
     (address,) = [
@@ -128,7 +141,7 @@ def test_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> None:
     record(GUIDES[dtr.version], found.bundle)
 
 
-def test_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr) -> None:
+def test_d_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr) -> None:
     calls, done = interview(dtr, package(dtr).draft, FACTS | UNCOMPLICATED)
     assert calls[0] == ["ORDER.cpt", "ORDER.side", "ORDER.dx", "ORDER.pos", "PATIENT.age", "PLAN.id"]
     assert calls[1][0] == "SH-IMM"
@@ -139,40 +152,35 @@ def test_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr) -> 
     assert said(done)["coverage-assertion-id"]
 
 
-def test_an_immediate_indication_ends_it(dtr: Dtr) -> None:
+def test_d_an_immediate_indication_ends_it(dtr: Dtr) -> None:
     calls, done = interview(dtr, package(dtr).draft, FACTS | {"SH-IMM": "SH-IMM.2"})
     assert [call[0] for call in calls] == ["ORDER.cpt", "SH-IMM"]
     assert done["status"] == "completed"
 
 
-def test_it_says_why_it_asks(dtr: Dtr) -> None:
+def test_d_it_says_why_it_asks(dtr: Dtr) -> None:
     response = step(dtr, answered(step(dtr, package(dtr).draft), FACTS))
     texts = {item["linkId"]: item["text"] for item in response["contained"][0]["item"]}
     assert "not asked yet" in texts["SH-IMM.why"]
 
 
-def test_a_denial_that_is_certain_ends_it(dtr: Dtr) -> None:
+def test_d_a_denial_that_is_certain_ends_it(dtr: Dtr) -> None:
     given = FACTS | {"SH-IMM": "none", "CC-DUR.none": True}
     calls, done = interview(dtr, package(dtr).draft, given)
     assert [call[0] for call in calls] == ["ORDER.cpt", "SH-IMM", "CC-DUR.start"]
     assert "What would change this" in said(done)["reason"]["text"]
 
 
-def test_a_missing_side_is_asked_first_and_mended_by_its_answer(dtr: Dtr) -> None:
+def test_d_a_missing_side_is_asked_first_and_mended_by_its_answer(dtr: Dtr) -> None:
     facts = {name: value for name, value in FACTS.items() if name != "ORDER.side"}
     calls, _ = interview(dtr, package(dtr).draft, facts | {"COD-LAT": "RT", "SH-IMM": "SH-IMM.2"})
     assert [call[0] for call in calls] == ["ORDER.cpt", "COD-LAT", "SH-IMM"]
 
 
-def test_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_number(dtr: Dtr) -> None:
-    member = coverage(subscriberId=f"adaptive-{dtr.version}")
-    order = shoulder(insurance=[{"reference": "Coverage/cov-1"}])
-    assertion = dtr.asserted(order, member)
-    (found,) = dtr.packages(
-        resource("coverage", member), named(ADAPTIVE), {"name": "context", "valueString": assertion}
-    )
+def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_number(dtr: Dtr) -> None:
+    assertion, draft = began(dtr, "adaptive")
     given = {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": True}
-    calls, done = interview(dtr, found.draft, given)
+    calls, done = interview(dtr, draft, given)
     assert [call[0] for call in calls] == ["PATIENT.age", "SH-IMM", "PA.issue"]
     assert said(done)["pa-needed"] == "satisfied"
     assert said(done)["coverage-assertion-id"] == assertion
@@ -181,19 +189,14 @@ def test_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_nu
     assert again.status_code == 200
 
 
-def test_no_number_is_given_unasked(dtr: Dtr) -> None:
-    member = coverage(subscriberId=f"unasked-{dtr.version}")
-    order = shoulder(insurance=[{"reference": "Coverage/cov-1"}])
-    assertion = dtr.asserted(order, member)
-    (found,) = dtr.packages(
-        resource("coverage", member), named(ADAPTIVE), {"name": "context", "valueString": assertion}
-    )
-    _, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
+    _, draft = began(dtr, "unasked")
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
     assert said(done)["pa-needed"] == "auth-needed"
     assert "satisfied-pa-id" not in said(done)
 
 
-def test_a_completed_form_is_echoed(dtr: Dtr) -> None:
+def test_d_a_completed_form_is_echoed(dtr: Dtr) -> None:
     _, done = interview(dtr, package(dtr).draft, FACTS | {"SH-IMM": "SH-IMM.2"})
     assert step(dtr, done) == done
 
@@ -204,20 +207,117 @@ def test_the_lumbar_spine_is_asked_its_own_questions(dtr: Dtr) -> None:
     assert "LS-IMM" in asked(response)
 
 
-def test_2_0_forbids_conditions_in_a_form_under_way(dtr_2_0: Dtr) -> None:
+@pytest.mark.parametrize(
+    "naming",
+    [
+        {"id": "q1", "derivedFrom": [ADAPTIVE]},
+        {"id": "q1", "derivedFrom": [f"{ADAPTIVE}|1.0.0"]},
+        {"id": "q1", "url": ADAPTIVE},
+        {"id": "mri-adaptive"},
+    ],
+)
+def test_d_the_form_is_found_by_what_it_derives_from_by_its_url_or_by_its_id(
+    dtr: Dtr, naming: dict[str, Any]
+) -> None:
+    draft = package(dtr).draft
+    bare = {k: v for k, v in draft["contained"][0].items() if k not in ("id", "url", "derivedFrom")}
+    sent = {**draft, "contained": [{**bare, **naming}], "questionnaire": f"#{naming['id']}"}
+    found = step(dtr, sent)
+    assert found["questionnaire"] == f"#{naming['id']}" == f"#{found['contained'][0]['id']}"
+    assert asked(found)[0] == "ORDER.cpt"
+
+
+def test_d_what_was_asked_and_answered_stays_as_it_was(dtr: Dtr) -> None:
+    sent = answered(step(dtr, package(dtr).draft), FACTS)
+    got = step(dtr, sent)
+    questions, before = got["contained"][0]["item"], sent["contained"][0]["item"]
+    assert questions[: len(before)] == before
+    assert len(questions) > len(before)
+    assert got["item"] == sent["item"]
+    assert got["status"] == "in-progress"
+
+
+def test_v14_b2_a_form_under_way_says_where_it_comes_from_as_the_version_has_it(dtr: Dtr) -> None:
+    got = step(dtr, package(dtr).draft)
+    (form,) = got["contained"]
+    assert form["derivedFrom"] == [f"{ADAPTIVE}|1.0.0"]
+    assert form.get("url") == {"2.0": None, "2.2": ADAPTIVE}[dtr.version]
+    assert ("text" in form) == (dtr.version == "2.0")
+    assert form["title"]
+    assert form["subjectType"] == ["Patient"]
+    (address,) = values(form, QUESTIONNAIRE_ADAPTIVE)
+    assert address == f"http://127.0.0.1:8080{dtr.base}"
+
+
+def test_v14_2_0_forbids_conditions_in_a_form_under_way(dtr_2_0: Dtr) -> None:
     _, done = interview(dtr_2_0, package(dtr_2_0).draft, FACTS | UNCOMPLICATED)
     contained = done["contained"][0]
     assert "url" not in contained
     assert not any("enableWhen" in item for item in contained["item"])
 
 
-def test_2_2_brings_what_depends_on_an_answer_at_once(dtr_2_2: Dtr) -> None:
+def test_v14_2_2_brings_what_depends_on_an_answer_at_once(dtr_2_2: Dtr) -> None:
     calls, _ = interview(dtr_2_2, package(dtr_2_2).draft, FACTS | UNCOMPLICATED)
     assert ["IMG-XR", "IMG-XR.date"] in calls
 
 
+def test_d_that_the_clinical_part_is_over_is_said_before_the_question_about_the_number(dtr: Dtr) -> None:
+    _, draft = began(dtr, "intro")
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    *_, word, question = done["contained"][0]["item"]
+    assert (word["linkId"], word["type"]) == ("PA.issue.intro", "display")
+    assert question["linkId"] == "PA.issue"
+
+
+def test_d_an_answer_replaces_the_one_about_the_same_coverage_and_assertion_only(dtr: Dtr) -> None:
+    assertion, draft = began(dtr, "again")
+
+    def earlier(card: str, told: str) -> dict[str, Any]:
+        parts = [
+            {"url": "coverage", "valueReference": {"reference": card}},
+            {"url": "coverage-assertion-id", "valueString": told},
+        ]
+        return {"url": COVERAGE_INFORMATION, "extension": parts}
+
+    others = [earlier("Coverage/cov-1", "another"), earlier("Coverage/cov-2", assertion)]
+    sent = {**draft, "extension": [*draft["extension"], earlier("Coverage/cov-1", assertion), *others]}
+    _, done = interview(dtr, sent, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    told = [found for found in done["extension"] if found["url"] == COVERAGE_INFORMATION]
+    assert told[:2] == others
+    (new,) = told[2:]
+    assert {"pa-needed", "covered"} <= {part["url"] for part in new["extension"]}
+
+
+def test_d_a_new_run_replaces_what_the_one_before_decided(dtr: Dtr) -> None:
+    assertion, draft = began(dtr, "twice")
+    for answer, decision in (
+        ({"SH-IMM": "none", "CC-DUR.none": True}, "deny"),
+        ({"SH-IMM": "SH-IMM.2"}, "approve"),
+    ):
+        interview(dtr, draft, {"PATIENT.age": 52, "PA.issue": False, **answer})
+        assert dtr.http.get(f"/why/{assertion}").json()["decision"] == decision
+
+
+def test_d_of_an_interview_nothing_is_kept_but_its_end(dtr: Dtr) -> None:
+    services = dtr.app.state.services
+    assertion, draft = began(dtr, "kept")
+    before = rows(services.store)
+    calls, _ = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    after = rows(services.store)
+    assert {name for name in after if after[name] != before[name]} == {"exchange"}
+    now = services.clock()
+    with services.store.reading() as tx:
+        every = exchanges.between(tx, "dtr", now, now.replace(year=now.year + 1))
+    kept = [
+        each.request for each in every if (each.instance, each.operation) == (assertion, "$next-question")
+    ]
+    assert len(kept) == len(calls) + 1
+    (end,) = [request for request in kept if request]
+    assert b"SH-IMM.2" in end
+
+
 @pytest.mark.parametrize("shape", ["bare", "questionnaire-response", "questionnaire-response-in"])
-def test_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, shape: str) -> None:
+def test_d_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, shape: str) -> None:
     draft = package(dtr).draft
     body = (
         draft
@@ -227,7 +327,7 @@ def test_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, shape: str) -> 
     assert step(dtr, body)["resourceType"] == "QuestionnaireResponse"
 
 
-def test_what_does_not_fit_is_refused_with_its_place(dtr: Dtr) -> None:
+def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr) -> None:
     first = step(dtr, package(dtr).draft)
     status, issues = dtr.refused(dtr.post(NEXT, first))
     assert status == 400
@@ -238,8 +338,9 @@ def test_what_does_not_fit_is_refused_with_its_place(dtr: Dtr) -> None:
     assert (status, issues[0]["expression"]) == (400, ["QuestionnaireResponse.item[0].item[0].answer[0]"])
 
 
-def test_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr) -> None:
+def test_d_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr) -> None:
     draft = package(dtr).draft
+    assert dtr.refused(dtr.post(NEXT, {**draft, "questionnaire": "#another"}))[0] == 400
     assert dtr.refused(dtr.post(NEXT, {**draft, "contained": []}))[0] == 400
     strange = {**draft["contained"][0], "derivedFrom": ["https://elsewhere.example/Questionnaire/x"]}
     strange.pop("url", None)
@@ -254,7 +355,7 @@ def test_the_examinations_are_those_of_the_policies() -> None:
     assert {code for policy in catalog.policies for code in policy.codes} <= offered
 
 
-def test_a_next_question_is_had_in_time(dtr: Dtr) -> None:
+def test_v20_d_a_next_question_is_had_in_time(dtr: Dtr) -> None:
     """The guide allows five seconds for the first, one for the others."""
     response = package(dtr).draft
     started = time.perf_counter()

@@ -15,7 +15,7 @@ from tests.emitted import record
 KINDS = ["Questionnaire", "Library", "ValueSet"]
 
 
-def test_what_a_package_names_by_address_is_there(dtr: Dtr) -> None:
+def test_e_what_a_package_names_by_address_is_there(dtr: Dtr) -> None:
     package = dtr.package(shoulder())
     for entry in package.bundle["entry"]:
         if not entry["fullUrl"].startswith("urn:"):
@@ -32,7 +32,7 @@ def test_each_artefact_has_a_digest_in_the_package_and_on_its_own(dtr: Dtr) -> N
             assert read.headers["etag"] == f'W/"{digest}"'
 
 
-def test_a_digest_changes_with_any_part_of_what_it_stands_for(dtr: Dtr) -> None:
+def test_the_digest_changes_with_any_part_of_what_it_stands_for(dtr: Dtr) -> None:
     form = dtr.package(shoulder()).of_type("Questionnaire")[0]
     assert digest_of({**form, "title": "Another"}) != digest_of(form)
     assert digest_of(dict(reversed(form.items()))) == digest_of(form)
@@ -45,7 +45,7 @@ def test_the_content_of_a_library_carries_its_own_hash(dtr: Dtr) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
+def test_e_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
     everything = json.decode_object(dtr.get(kind).content)
     assert everything["total"] == len(everything["entry"]) > 0
     first = everything["entry"][0]["resource"]
@@ -60,18 +60,18 @@ def test_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
     assert (nothing["total"], "entry" in nothing) == (0, False)
 
 
-def test_a_parameter_nobody_knows_is_passed_over_or_refused_as_the_client_prefers(dtr: Dtr) -> None:
+def test_e_a_parameter_nobody_knows_is_passed_over_or_refused_as_the_client_prefers(dtr: Dtr) -> None:
     assert dtr.get("Library", colour="blue").status_code == 200
     strict = dtr.get("Library", headers={"Prefer": "handling=strict"}, colour="blue")
     assert dtr.refused(strict)[0] == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_there_is_not_found(dtr: Dtr, kind: str) -> None:
+def test_e_what_is_not_there_is_not_found(dtr: Dtr, kind: str) -> None:
     assert dtr.refused(dtr.get(f"{kind}/nothing"))[0] == 404
 
 
-def test_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
+def test_e_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
     url = json.decode_object(dtr.get("ValueSet").content)["entry"][0]["resource"]["url"]
     asked = {"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": url}]}
     by_body = json.decode_object(dtr.post("ValueSet/$expand", asked).content)
@@ -79,7 +79,7 @@ def test_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
     assert json.decode_object(dtr.get("ValueSet/$expand", url=url).content) == by_body
 
 
-def test_the_base_says_what_it_does(dtr: Dtr) -> None:
+def test_e_the_base_says_what_it_does(dtr: Dtr) -> None:
     statement = json.decode_object(dtr.get("metadata").content)
     record({"2.0": "pas-2.0.1", "2.2": "pas-2.2.1"}[dtr.version], statement)
     resources = {found["type"]: found for found in statement["rest"][0]["resource"]}

@@ -27,18 +27,18 @@ def outcome(name: str, text: str) -> dict[str, Any]:
     ("questionnaire", "report"),
     [("questionnaire", "operationOutcome"), ("Questionnaire", "OperationOutcome")],
 )
-def test_both_spellings_of_the_guide_are_read(questionnaire: str, report: str) -> None:
+def test_v19_e_both_spellings_of_the_guide_are_read(questionnaire: str, report: str) -> None:
     (row,) = read({"name": questionnaire, "valueCanonical": FORM}, outcome(report, "CC-OUT: no such define"))
     assert row.questionnaire == FORM
     assert row.content["issue"][0]["diagnostics"] == "CC-OUT: no such define"
 
 
-def test_several_forms_are_kept_one_by_one() -> None:
+def test_v19_e_several_forms_are_kept_one_by_one() -> None:
     forms = [{"name": "questionnaire", "valueCanonical": f"{FORM}{n}"} for n in range(2)]
     assert len(read(*forms, outcome("operationOutcome", "slow"))) == 2
 
 
-def test_a_report_without_form_or_outcome_is_refused_with_both_names() -> None:
+def test_e_a_report_without_form_or_outcome_is_refused_with_both_names() -> None:
     with pytest.raises(InvalidRequest) as refused:
         read()
     assert len(refused.value.issues) == 2
@@ -59,11 +59,11 @@ def test_a_report_without_form_or_outcome_is_refused_with_both_names() -> None:
         ("Questionnaire/mri-shoulder lacks a library", "Questionnaire/mri-shoulder lacks a library"),
     ],
 )
-def test_what_looks_like_a_patients_is_struck_out(told: str, kept: str) -> None:
+def test_e_what_looks_like_a_patients_is_struck_out(told: str, kept: str) -> None:
     assert scrubbed({"diagnostics": told}) == {"diagnostics": kept}
 
 
-def test_only_codes_and_sentences_are_kept() -> None:
+def test_e_only_codes_and_sentences_are_kept() -> None:
     kept = scrubbed(
         {"severity": "error", "code": "exception", "extension": [{"url": "x"}], "location": ["y"]}
     )

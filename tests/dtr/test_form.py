@@ -30,7 +30,7 @@ def test_of_a_silent_chart_the_indication_the_trial_the_examination_the_film_and
     assert asked("mri-lumbar-spine") == ("LS-IMM", "CC-DUR.start", "EXM", "FUN")
 
 
-def test_an_immediate_indication_ends_the_clinical_part() -> None:
+def test_v21_an_immediate_indication_ends_the_clinical_part() -> None:
     for option in [f"SH-IMM.{number}" for number in range(1, 9)]:
         assert asked("mri-shoulder", SH_IMM=[option]) == ()
     assert asked("mri-lumbar-spine", LS_IMM=["LS-IMM.8"]) == ()
@@ -48,7 +48,7 @@ def test_one_indication_among_several_answers_is_enough() -> None:
     assert asked("mri-lumbar-spine", LS_IMM=["LS-IMM.7", "LS-IMM.2"]) == ()
 
 
-def test_a_trial_brings_its_questions_along() -> None:
+def test_v21_a_trial_brings_its_questions_along() -> None:
     told = {
         "SH_IMM": ["none"],
         "CC_DUR_start": "2026-09-01",
@@ -59,7 +59,7 @@ def test_a_trial_brings_its_questions_along() -> None:
     assert asked("mri-shoulder", **told) == ("CC-DUR.modalities", "CC-OUT", "CC-REEVAL")
 
 
-def test_a_start_and_no_treatment_exclude_each_other() -> None:
+def test_v21_a_start_and_no_treatment_exclude_each_other() -> None:
     shoulder = form("mri-shoulder")
     with_start = shoulder.enabled(answers(shoulder, CC_DUR_start="2026-09-01"), closed)
     assert with_start["CC-DUR.end"]
@@ -80,17 +80,17 @@ def test_home_exercise_asks_for_its_follow_up() -> None:
     assert "CC-DUR.hep-followup" not in asked("mri-shoulder", **{**told, "CC_DUR_modalities": ["pt"]})
 
 
-def test_a_film_has_a_date_unless_there_is_none() -> None:
+def test_v21_a_film_has_a_date_unless_there_is_none() -> None:
     assert "IMG-XR.date" in asked("mri-shoulder", IMG_XR="normal")
     assert "IMG-XR.date" not in asked("mri-shoulder", IMG_XR="none")
 
 
-def test_a_score_answers_for_the_activities() -> None:
+def test_v21_a_score_answers_for_the_activities() -> None:
     assert "FUN" not in asked("mri-shoulder", FUN_nrs=6)
     assert "FUN" not in asked("mri-lumbar-spine", FUN_odi=30)
 
 
-def test_questions_about_the_order_are_asked_only_where_the_chart_gives_reason(name: str) -> None:
+def test_v21_questions_about_the_order_are_asked_only_where_the_chart_gives_reason(name: str) -> None:
     questionnaire = form(name)
     gated = {
         item.gate["expression"].split(".")[1].strip('"'): item.link_id
@@ -110,7 +110,7 @@ def test_the_therapy_plan_is_not_asked_about_where_an_indication_waives_it(name:
     assert questionnaire.enabled({}, lambda gate: "RAT-OT" in gate["expression"])["RAT-OT.change"]
 
 
-def test_a_change_of_the_plan_is_described_no_change_is_not(name: str) -> None:
+def test_v21_a_change_of_the_plan_is_described_no_change_is_not(name: str) -> None:
     questionnaire = form(name)
     described = {
         code: questionnaire.enabled(answers(questionnaire, RAT_OT_change=code), lambda gate: True)[

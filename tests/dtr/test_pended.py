@@ -52,7 +52,7 @@ def tracking_numbers(node: Any) -> Iterator[str]:
             yield from tracking_numbers(each)
 
 
-def test_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
+def test_d_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
     case, number, _ = pended(dtr, "interview")
     (found,) = dtr.packages(
         resource("coverage", dict(case.coverage)),
@@ -66,7 +66,7 @@ def test_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
     assert said(done)["pa-needed"] != "satisfied"
 
 
-def test_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> None:
+def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> None:
     """All the client has of the pend is its number: it brings the form, and the form the approval."""
     case, number, address = pended(dtr, "form")
     assert reviewed(dtr, address) == "A4"

@@ -40,17 +40,17 @@ def questions(questionnaire: dict[str, Any]) -> list[Item]:
     return list(Form(questionnaire).questions())
 
 
-def test_is_fhir(questionnaire: dict[str, Any]) -> None:
+def test_b1_is_fhir(questionnaire: dict[str, Any]) -> None:
     Questionnaire.model_validate(questionnaire)
 
 
-def test_is_named_as_clients_are_told(questionnaire: dict[str, Any]) -> None:
+def test_b1_is_named_as_clients_are_told(questionnaire: dict[str, Any]) -> None:
     assert questionnaire["url"] == f"https://payer.example/Questionnaire/{questionnaire['id']}"
     assert questionnaire["subjectType"] == ["Patient"]
     assert set(questionnaire["effectivePeriod"]) == {"start", "end"}
 
 
-def test_no_two_items_share_a_link_id(questionnaire: dict[str, Any]) -> None:
+def test_b1_no_two_items_share_a_link_id(questionnaire: dict[str, Any]) -> None:
     def link_ids(items: list[dict[str, Any]]) -> list[str]:
         return [found for item in items for found in (item["linkId"], *link_ids(item.get("item", [])))]
 
@@ -87,7 +87,7 @@ def test_every_question_links_its_source_and_explains_itself(questions: list[Ite
         assert explained or question.link_id.startswith("EXM."), question.link_id
 
 
-def test_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
+def test_b1_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
     """DTR forbids to pull data out of an EHR through questions nobody sees or can change."""
     for item in Form(questionnaire).items.values():
         assert "readOnly" not in item.node
@@ -96,7 +96,7 @@ def test_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
         )
 
 
-def test_a_question_is_prefilled_by_the_define_of_its_own_name(questions: list[Item]) -> None:
+def test_c_a_question_is_prefilled_by_the_define_of_its_own_name(questions: list[Item]) -> None:
     prefilled = [question for question in questions if question.initial_expression]
     assert len(prefilled) > (15 if any(question.link_id == "CC-DUR.start" for question in questions) else 0)
     for question in prefilled:
@@ -105,7 +105,7 @@ def test_a_question_is_prefilled_by_the_define_of_its_own_name(questions: list[I
         assert define_of(expression)[1] == question.link_id
 
 
-def test_every_expression_names_a_library_of_the_form(questionnaire: dict[str, Any]) -> None:
+def test_c_every_expression_names_a_library_of_the_form(questionnaire: dict[str, Any]) -> None:
     form = Form(questionnaire)
     listed = {library.partition("|")[0].rpartition("/")[2] for library in form.libraries}
     used = {
@@ -117,13 +117,13 @@ def test_every_expression_names_a_library_of_the_form(questionnaire: dict[str, A
     assert used == listed
 
 
-def test_gate_and_conditions_never_meet_on_one_item(questionnaire: dict[str, Any]) -> None:
+def test_b1_gate_and_conditions_never_meet_on_one_item(questionnaire: dict[str, Any]) -> None:
     """A client would not know whether both must hold."""
     for item in Form(questionnaire).items.values():
         assert not (item.gate and item.node.get("enableWhen")), item.link_id
 
 
-def test_conditions_ask_about_questions_of_the_form(questionnaire: dict[str, Any]) -> None:
+def test_b1_conditions_ask_about_questions_of_the_form(questionnaire: dict[str, Any]) -> None:
     form = Form(questionnaire)
     for item in form.items.values():
         for condition in item.node.get("enableWhen", []):
@@ -132,7 +132,7 @@ def test_conditions_ask_about_questions_of_the_form(questionnaire: dict[str, Any
                 assert condition["answerCoding"]["code"] in {option["code"] for option in question.options}
 
 
-def test_short_lists_stand_in_the_form(questions: list[Item]) -> None:
+def test_b1_short_lists_stand_in_the_form(questions: list[Item]) -> None:
     for question in questions:
         if question.type == "choice":
             assert 2 <= len(question.options) < 40, question.link_id

@@ -1,20 +1,31 @@
 """The guides' rules on forms and libraries one by one, over everything there is: 0 what the versions say
-differently, B profiles, C rules of CQL. What a package does as a whole is in test_package, what an adaptive
-form does under way in test_adaptive, what the Inferno kit looks for in tests/inferno."""
+differently (V), B profiles, C rules of CQL. A test bears the rule it stands for. Where the others are:
+
+V1 to V5, V7  the package: test_package          V6, V7, V8  a response filled: test_stories
+V14           a form under way: test_adaptive    V18         value sets in a package: test_field_reports
+V19           reports of errors: test_artefacts  V20         the next question: test_adaptive, test_validation
+V21           what a form need not ask: test_form
+A  the package: test_package, test_package_requests, test_field_reports
+B  the forms as data: test_questionnaires        D  the next question: test_adaptive, test_pended
+E  expansion, reports, capability: test_artefacts, test_complaints, test_terminology; tokens: tests/security
+F  the Inferno suite under its numbers: tests/inferno/test_dtr
+"""
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from server.dtr.form import CQF_LIBRARY, Form
+from server.dtr.form import CQF_LIBRARY, Form, define_of
+from server.dtr.response import answers_of, items_of
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
-from tests.crd.builders import shoulder
-from tests.dtr.conftest import Dtr, elm_of
+from tests.crd.builders import DAY, PHYSICIAN, ref, shoulder
+from tests.dtr.conftest import FHIR_JSON, Dtr, elm_of
 from tests.dtr.forms import FOLDER
 
 Json = dict[str, Any]
@@ -25,6 +36,33 @@ CORE = "http://hl7.org/fhir/StructureDefinition"
 SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition"
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
 LANGUAGES = {"2.0": "text/cql", "2.2": "text/cql-identifier"}
+SUPPORTED = {
+    f"{SDC}/sdc-questionnaire-initialExpression",
+    f"{SDC}/sdc-questionnaire-enableWhenExpression",
+    f"{CORE}/questionnaire-itemControl",
+    f"{CORE}/questionnaire-supportLink",
+    f"{CORE}/questionnaire-supportHyperlink",
+    f"{CORE}/questionnaire-optionExclusive",
+    f"{CORE}/rendering-xhtml",
+}
+"""Extensions of items that a client must support and our forms use."""
+LIMITS = {f"{CORE}/minValue", f"{CORE}/maxValue"}
+US_CORE = {
+    *(
+        "AllergyIntolerance",
+        "CarePlan",
+        "Condition",
+        "Coverage",
+        "Device",
+        "DeviceRequest",
+        "DiagnosticReport",
+    ),
+    *("Encounter", "Goal", "Location", "Medication", "MedicationRequest", "Observation", "Organization"),
+    *("Patient", "Practitioner", "PractitionerRole", "Procedure", "QuestionnaireResponse", "ServiceRequest"),
+}
+"""Types with a profile in US Core 7, and the orders."""
+BESIDE = {"ExplanationOfBenefit", "ImagingStudy"}
+"""Read where they are: the payer's own claims, and studies where no report is."""
 
 
 @pytest.fixture(params=STANDARD)
@@ -33,13 +71,22 @@ def shown(request: pytest.FixtureRequest, dtr: Dtr) -> Json:
     return json.decode_object(dtr.get(f"Questionnaire/{request.param}").content)
 
 
+@pytest.fixture(scope="module")
+def packed() -> dict[str, list[Json]]:
+    """Kept, since it is long: the libraries by version."""
+    return {}
+
+
 @pytest.fixture
-def libraries(dtr: Dtr) -> list[Json]:
-    (package,) = dtr.packages(
-        {"name": "coverage", "resource": COVERAGE},
-        {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-adaptive"},
-    )
-    return package.libraries
+def libraries(dtr: Dtr, packed: dict[str, list[Json]]) -> list[Json]:
+    """Those of all forms; the adaptive one brings them."""
+    if dtr.version not in packed:
+        (package,) = dtr.packages(
+            {"name": "coverage", "resource": COVERAGE},
+            {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-adaptive"},
+        )
+        packed[dtr.version] = package.libraries
+    return packed[dtr.version]
 
 
 COVERAGE: Json = {
@@ -59,6 +106,12 @@ def expressions(form: Form) -> Iterator[Json]:
                 yield found["valueExpression"]
 
 
+def extensions(node: Json) -> Iterator[Json]:
+    """Those of an item, of its text and of its options."""
+    for part in (node, node.get("_text", {}), *node.get("answerOption", [])):
+        yield from part.get("extension", [])
+
+
 def test_v9_what_the_answers_are_for_is_coded_in_the_system_of_the_guide(dtr: Dtr) -> None:
     draft = dtr.package(shoulder()).draft
     (coding,) = value(extension(draft, f"{DTR}/intendedUse"))["coding"]
@@ -68,7 +121,21 @@ def test_v9_what_the_answers_are_for_is_coded_in_the_system_of_the_guide(dtr: Dt
     )
 
 
-def test_v11_v12_an_expression_is_in_the_language_of_the_guide_with_its_elm_where_it_has_a_place(
+def test_v10_b3_a_draft_has_the_profile_that_it_keeps(dtr: Dtr) -> None:
+    """A response of 2.0.1 must have items, and the questions of an adaptive form are not yet known."""
+    package = dtr.package(shoulder())
+    assert package.draft["meta"]["profile"] == [f"{DTR}/dtr-questionnaireresponse"]
+    assert package.draft["item"]
+    (adaptive,) = dtr.packages(
+        {"name": "coverage", "resource": COVERAGE},
+        {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-adaptive"},
+    )
+    assert "item" not in adaptive.draft
+    claimed = adaptive.draft.get("meta", {}).get("profile")
+    assert claimed == {"2.0": None, "2.2": [f"{DTR}/dtr-questionnaireresponse-adapt"]}[dtr.version]
+
+
+def test_v11_v12_c_an_expression_is_in_the_language_of_the_guide_with_its_elm_where_it_has_a_place(
     dtr: Dtr, shown: Json
 ) -> None:
     for expression in expressions(Form(shown)):
@@ -141,11 +208,35 @@ def test_b1_what_is_not_clinical_comes_last_and_is_announced(shown: Json) -> Non
         assert {name.partition(".")[0] for name in later} == {"SOS-SITE"}
 
 
-def test_b2_adaptive_questions_are_had_at_the_base(dtr: Dtr) -> None:
+def test_b1_nothing_is_used_that_a_client_need_not_know(shown: Json) -> None:
+    """Neither optionalDisplay nor styles; a client that passes over the limits of a number is told by us."""
+    used = {each["url"] for item in Form(shown).items.values() for each in extensions(item.node)}
+    assert used - LIMITS <= SUPPORTED
+
+
+def test_v13_b2_adaptive_questions_are_had_at_the_base(dtr: Dtr) -> None:
     found = json.decode_object(dtr.get("Questionnaire/mri-adaptive").content)
-    address = value(extension(found, f"{SDC}/sdc-questionnaire-questionnaireAdaptive"))
+    (address,) = values(found, f"{SDC}/sdc-questionnaire-questionnaireAdaptive")
     assert address.endswith(f"/r{dtr.version}/fhir")
     assert ("item" in found) == (dtr.version == "2.0")
+    assert found["meta"]["profile"] == [f"{DTR}/dtr-questionnaire-adapt-search"]
+    assert (found["status"], found["subjectType"]) == ("active", ["Patient"])
+    assert {"url", "version", "title", "effectivePeriod"} <= found.keys()
+    operation = f"{urlsplit(address).path}/Questionnaire/$next-question"
+    asked = dtr.http.post(operation, content=b"{}", headers=FHIR_JSON)
+    assert asked.status_code == 400
+
+
+def test_b3_a_draft_refers_to_what_the_client_has_and_to_nothing_else(dtr: Dtr) -> None:
+    order = shoulder()
+    draft = dtr.package(order, {"name": "referenced", "resource": PHYSICIAN}).draft
+    assert not {"basedOn", "partOf", "author", "contained"} & draft.keys()
+    assert draft["authored"].startswith(DAY.isoformat())
+    told = [draft["subject"], *(e["valueReference"] for e in draft["extension"] if "valueReference" in e)]
+    assert [each["reference"] for each in told] == ["Patient/anna", "Coverage/cov-1", ref(order)["reference"]]
+    assert answers_of(draft) == {}
+    listed = [item["linkId"] for item, _ in items_of(draft)]
+    assert len(listed) == len(set(listed))
 
 
 def test_b4_a_library_is_logic_and_says_of_each_that_it_needs_what_and_where_it_is(
@@ -163,14 +254,24 @@ def test_b4_a_library_is_logic_and_says_of_each_that_it_needs_what_and_where_it_
 
 
 def test_c_a_library_has_cql_and_elm_under_one_name_and_version(libraries: list[Json]) -> None:
-    names = [each["name"] for each in libraries]
-    assert len(names) == len(set(names))
+    """And ELM says which translator made it."""
     for each in libraries:
         contents = {content["contentType"]: b64decode(content["data"]) for content in each["content"]}
         assert set(contents) == {"text/cql", "application/elm+json"}
-        identifier = elm_of(each)["library"]["identifier"]
-        assert (identifier["id"], identifier["version"]) == (each["name"], each["version"])
-        assert f"library {each['name']} version '{each['version']}'" in contents["text/cql"].decode()
+        elm = elm_of(each)["library"]
+        assert (elm["identifier"]["id"], elm["identifier"]["version"]) == (each["name"], each["version"])
+        cql = contents["text/cql"].decode()
+        assert f"library {each['name']} version '{each['version']}'" in cql
+        assert elm["annotation"][0]["translatorVersion"]
+
+
+def test_c_names_of_libraries_are_theirs_alone_and_plain_words(dtr: Dtr, libraries: list[Json]) -> None:
+    everywhere = [entry["resource"]["name"] for entry in dtr.get("Library").json()["entry"]]
+    assert len(everywhere) == len(set(everywhere))
+    names = [each["name"] for each in libraries]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(everywhere)
+    assert all(name.isalnum() for name in names)
 
 
 def test_c_all_logic_is_about_the_patient_and_needs_nothing_handed_in(libraries: list[Json]) -> None:
@@ -182,8 +283,36 @@ def test_c_all_logic_is_about_the_patient_and_needs_nothing_handed_in(libraries:
         assert all("default" in parameter for parameter in elm.get("parameters", {}).get("def", []))
 
 
-def test_c_every_library_that_an_expression_names_is_listed_by_the_form(shown: Json) -> None:
+def test_c_what_a_library_reads_is_listed_and_has_a_profile(libraries: list[Json]) -> None:
+    for each in libraries:
+        listed = {needed["type"] for needed in each.get("dataRequirement", [])}
+        assert listed == set(retrieved(elm_of(each)["library"])), each["name"]
+        assert listed - BESIDE <= US_CORE
+
+
+def retrieved(node: Any) -> Iterator[str]:
+    """Types that ELM retrieves."""
+    if isinstance(node, dict):
+        if node.get("type") == "Retrieve":
+            yield node["dataType"].partition("}")[2]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from retrieved(each)
+
+
+def test_c_an_expression_fills_or_opens_an_item_by_a_define_of_a_library_that_the_form_lists(
+    shown: Json,
+) -> None:
+    """`"Library"."Define"`: neither inline logic, nor variables, nor queries."""
     listed = {name.rpartition("/")[2].partition("|")[0] for name in values(shown, CQF_LIBRARY)}
-    assert {
-        expression["expression"].split(".")[0].strip('"') for expression in expressions(Form(shown))
-    } <= listed
+    assert not {found["url"] for found in shown["extension"] if "valueExpression" in found}
+    for expression in expressions(Form(shown)):
+        assert expression["expression"].startswith('"')
+        assert define_of(expression)[0] in listed
+
+
+def test_c_an_empty_chart_leaves_the_form_empty_and_is_no_error(dtr: Dtr) -> None:
+    filling = dtr.package(shoulder()).filled([])
+    assert filling.answers == {}
+    assert "SH-IMM" in filling.asked

@@ -27,7 +27,7 @@ def test_of_a_chart_with_a_film_and_nothing_else_the_rest_is_asked(dtr: Dtr) -> 
     assert filling.answers["IMG-XR"][0]["valueCoding"]["code"] == "normal"
 
 
-def test_nothing_is_asked_of_a_chart_that_shows_the_whole_trial(dtr: Dtr) -> None:
+def test_c_nothing_is_asked_of_a_chart_that_shows_the_whole_trial(dtr: Dtr) -> None:
     order = shoulder()
     chart = [
         order,
@@ -66,7 +66,7 @@ def test_an_answer_brings_the_next_questions_until_none_is_left(dtr: Dtr) -> Non
     assert faults(filling.form, complete) == []
 
 
-def test_every_answer_says_who_gave_it(dtr: Dtr) -> None:
+def test_v7_v8_b3_every_answer_says_who_gave_it(dtr: Dtr) -> None:
     order = shoulder()
     filling = dtr.package(order).filled([order, film("73030", 10)]).answered({"EXM": "yes"}, DOCTOR)
     automatic = {"2.0": "auto", "2.2": "auto-client"}[dtr.version]
@@ -76,7 +76,7 @@ def test_every_answer_says_who_gave_it(dtr: Dtr) -> None:
     assert origin(changed.answers["IMG-XR"][0]) == ("override", DOCTOR)
 
 
-def test_the_draft_is_tied_to_patient_coverage_and_order(dtr: Dtr) -> None:
+def test_v6_b3_the_draft_is_tied_to_patient_coverage_and_order(dtr: Dtr) -> None:
     order = shoulder()
     draft = dtr.package(order).draft
     assert draft["subject"] == order["subject"]

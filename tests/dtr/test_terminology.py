@@ -33,7 +33,7 @@ def codes(**asked: str) -> list[str]:
     return [code["code"] for code in expanded(**asked).get("contains", [])]
 
 
-def test_whole() -> None:
+def test_e_whole() -> None:
     assert codes() == ["73020", "73030", "73000"]
 
 
@@ -60,40 +60,40 @@ def test_e_a_code_that_was_retired_is_left_out_and_the_day_is_said() -> None:
         ("hip", []),
     ],
 )
-def test_a_filter_picks_by_beginnings_of_words_or_code(text: str, found: list[str]) -> None:
+def test_e_a_filter_picks_by_beginnings_of_words_or_code(text: str, found: list[str]) -> None:
     assert codes(filter=text) == found
 
 
-def test_a_page_says_how_many_there_are() -> None:
+def test_e_a_page_says_how_many_there_are() -> None:
     expansion = expanded(offset="1", count="1")
     assert (expansion["total"], expansion["offset"]) == (3, 1)
     assert [code["code"] for code in expansion["contains"]] == ["73030"]
 
 
-def test_a_count_of_none_gives_only_the_number() -> None:
+def test_e_a_count_of_none_gives_only_the_number() -> None:
     expansion = expanded(count="0")
     assert (expansion["total"], expansion["offset"]) == (3, 0)
     assert "contains" not in expansion
 
 
-def test_by_version() -> None:
+def test_e_by_version() -> None:
     assert expand(SETS, {"url": f"{URL}|1.0.0"}, NOW)["url"] == URL
     with pytest.raises(NotFound):
         expand(SETS, {"url": f"{URL}|2.0.0"}, NOW)
 
 
-def test_an_unknown_set_is_not_found() -> None:
+def test_e_an_unknown_set_is_not_found() -> None:
     with pytest.raises(NotFound):
         expand(SETS, {"url": "https://payer.example/ValueSet/nothing"}, NOW)
 
 
 @pytest.mark.parametrize("asked", [{}, {"url": URL, "count": "many"}])
-def test_a_broken_question_is_refused(asked: dict[str, str]) -> None:
+def test_e_a_broken_question_is_refused(asked: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
         expand(SETS, asked, NOW)
 
 
-def test_a_posted_question_reads_like_a_query() -> None:
+def test_e_a_posted_question_reads_like_a_query() -> None:
     body = {
         "resourceType": "Parameters",
         "parameter": [{"name": "url", "valueUri": URL}, {"name": "count", "valueInteger": 2}],

@@ -40,11 +40,11 @@ def said(held: dict[str, Any]) -> list[str]:
     return [issue.diagnostics for issue in faults(form("mri-shoulder"), held)]
 
 
-def test_a_complete_response_has_no_fault() -> None:
+def test_v20_a_complete_response_has_no_fault() -> None:
     assert said(response(**COMPLETE)) == []
 
 
-def test_what_is_required_is_asked_for_once_the_response_is_complete() -> None:
+def test_v20_what_is_required_is_asked_for_once_the_response_is_complete() -> None:
     without = {name: value for name, value in COMPLETE.items() if name != "CC_OUT"}
     assert said(response(**without)) == ["CC-OUT must be answered."]
     assert said(response("in-progress", **without)) == []
@@ -54,7 +54,7 @@ def test_what_depends_on_the_chart_may_be_answered_and_need_not_be() -> None:
     assert said(response(**COMPLETE, SOS_SITE="sedation")) == []
 
 
-def test_an_answer_that_no_longer_applies_is_to_be_taken_out() -> None:
+def test_v20_an_answer_that_no_longer_applies_is_to_be_taken_out() -> None:
     told = {**COMPLETE, "SH_IMM": ["SH-IMM.7"]}
     assert "CC-OUT does not apply. Take its answer out." in said(response(**told))
 
@@ -82,14 +82,14 @@ def test_an_answer_that_no_longer_applies_is_to_be_taken_out() -> None:
         ("CC-REEVAL", [{"valueBoolean": "true"}], "CC-REEVAL: answer true or false."),
     ],
 )
-def test_an_answer_of_the_wrong_kind(link_id: str, answer: list[Any], fault: str) -> None:
+def test_v20_an_answer_of_the_wrong_kind(link_id: str, answer: list[Any], fault: str) -> None:
     held = response(**COMPLETE)
     item(held, link_id)["answer"] = answer
     assert fault in said(held)
 
 
 @pytest.mark.parametrize(("score", "fine"), [(0, True), (100, True), (101, False), (-1, False)])
-def test_a_score_keeps_within_its_scale(score: int, fine: bool) -> None:
+def test_v20_a_score_keeps_within_its_scale(score: int, fine: bool) -> None:
     without = {name: value for name, value in COMPLETE.items() if name != "FUN"}
     assert (said(response(**without, FUN_quickdash=score)) == []) is fine
 
@@ -99,7 +99,7 @@ def test_none_goes_with_no_other_answer() -> None:
     assert said(response(**told)) == ["SH-IMM: none goes with no other answer."]
 
 
-def test_an_item_of_another_form_is_named_with_its_place() -> None:
+def test_v20_an_item_of_another_form_is_named_with_its_place() -> None:
     held = response(**COMPLETE)
     held["item"].append({"linkId": "FAVOURITE-COLOUR", "answer": [{"valueString": "blue"}]})
     (issue,) = faults(form("mri-shoulder"), held)
@@ -107,7 +107,7 @@ def test_an_item_of_another_form_is_named_with_its_place() -> None:
     assert issue.expressions == (f"QuestionnaireResponse.item[{len(held['item']) - 1}]",)
 
 
-def test_an_item_comes_once() -> None:
+def test_v20_an_item_comes_once() -> None:
     held = response(**COMPLETE)
     held["item"].append(item(held, "SH-IMM"))
     assert said(held) == ["SH-IMM stands here twice. Give repeated answers in one item."]
