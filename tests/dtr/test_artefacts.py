@@ -8,10 +8,11 @@ import pytest
 from server.dtr.artefacts import digest_of
 from server.fhir import json
 from server.store import questionnaire_errors
-from tests.crd.builders import shoulder
+from tests.crd.builders import DAY, shoulder
 from tests.dtr.conftest import GUIDES, Dtr
 from tests.emitted import record
 
+DTR = "http://hl7.org/fhir/us/davinci-dtr"
 KINDS = ["Questionnaire", "Library", "ValueSet"]
 
 
@@ -79,36 +80,63 @@ def test_e_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
     assert json.decode_object(dtr.get("ValueSet/$expand", url=url).content) == by_body
 
 
+def test_e_an_expansion_is_of_one_set_by_its_url_as_of_today(dtr: Dtr) -> None:
+    assert dtr.refused(dtr.get("ValueSet/$expand"))[0] == 400
+    assert dtr.refused(dtr.get("ValueSet/$expand", url="https://payer.example/ValueSet/none"))[0] == 404
+    found = dtr.get("ValueSet/$expand", url="https://payer.example/ValueSet/dx-shoulder", filter="M75.111")
+    told = json.decode_object(found.content)
+    assert told["resourceType"] == "ValueSet"
+    assert [code["code"] for code in told["expansion"]["contains"]] == ["M75.111"]
+    said = {each["name"]: each.get("valueDateTime") for each in told["expansion"]["parameter"]}
+    assert said["date"] == DAY.isoformat()
+    assert {"activeOnly", "filter"} <= said.keys()
+
+
 def test_e_the_base_says_what_it_does(dtr: Dtr) -> None:
     statement = json.decode_object(dtr.get("metadata").content)
     record({"2.0": "pas-2.0.1", "2.2": "pas-2.2.1"}[dtr.version], statement)
-    resources = {found["type"]: found for found in statement["rest"][0]["resource"]}
-    operations = {operation["name"] for operation in resources["Questionnaire"]["operation"]}
-    assert {"questionnaire-package", "log-questionnaire-errors"} <= operations
-    assert resources["ValueSet"]["operation"][0]["name"] == "expand"
+    assert f"{DTR}/CapabilityStatement/dtr-payer-service" in statement["instantiates"]
+    assert "json" in statement["format"]
+    listed = {
+        (found["type"], operation["name"]): operation["definition"]
+        for found in statement["rest"][0]["resource"]
+        for operation in found.get("operation", [])
+    }
+    own = f"{DTR}/OperationDefinition"
+    next_question = {
+        "2.0": "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-next-question",
+        "2.2": f"{own}/DTR-Questionnaire-next-question",
+    }
+    assert listed["Questionnaire", "questionnaire-package"] == f"{own}/questionnaire-package"
+    assert listed["Questionnaire", "log-questionnaire-errors"] == f"{own}/log-questionnaire-errors"
+    assert listed["Questionnaire", "next-question"] == next_question[dtr.version]
+    assert listed["ValueSet", "expand"].endswith("/OperationDefinition/ValueSet-expand")
 
 
-def test_a_report_of_errors_is_kept(dtr: Dtr) -> None:
+@pytest.mark.parametrize(
+    ("form", "outcome"),
+    [("questionnaire", "operationOutcome"), ("Questionnaire", "OperationOutcome")],
+)
+@pytest.mark.parametrize("forms", [["mri-shoulder"], ["mri-knee", "mri-hip"]])
+def test_v19_e_a_report_of_errors_is_kept(dtr: Dtr, form: str, outcome: str, forms: list[str]) -> None:
+    """The operation of 2.0.1 writes its parameters in capitals and takes one of each; here any number."""
+    named = [f"https://payer.example/Questionnaire/{name}|1.0.0" for name in forms]
+    issue = {"severity": "error", "code": "processing", "diagnostics": "Patient/anna: crash"}
     report = {
         "resourceType": "Parameters",
         "parameter": [
-            {
-                "name": "questionnaire",
-                "valueCanonical": "https://payer.example/Questionnaire/mri-shoulder|1.0.0",
-            },
-            {
-                "name": "operationOutcome",
-                "resource": {
-                    "resourceType": "OperationOutcome",
-                    "issue": [
-                        {"severity": "error", "code": "processing", "diagnostics": "Patient/anna: crash"}
-                    ],
-                },
-            },
+            *({"name": form, "valueCanonical": canonical} for canonical in named),
+            {"name": outcome, "resource": {"resourceType": "OperationOutcome", "issue": [issue]}},
         ],
     }
-    assert dtr.post("Questionnaire/$log-questionnaire-errors", report).status_code == 204
+    answer = dtr.post("Questionnaire/$log-questionnaire-errors", report)
+    assert (answer.status_code, answer.content) == (204, b"")
     with dtr.app.state.services.store.reading() as tx:
-        kept = questionnaire_errors.newest(tx)[0]
-    assert kept.version == dtr.version
-    assert kept.content["issue"][0]["diagnostics"] == "…: crash"
+        kept = questionnaire_errors.newest(tx)[: len(named)]
+    assert {each.questionnaire for each in kept} == set(named)
+    assert {each.version for each in kept} == {dtr.version}
+    assert [each.content["issue"][0]["diagnostics"] for each in kept] == ["…: crash"] * len(named)
+    assert (
+        dtr.refused(dtr.post("Questionnaire/$log-questionnaire-errors", {**report, "parameter": []}))[0]
+        == 400
+    )

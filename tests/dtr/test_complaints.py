@@ -23,21 +23,6 @@ def outcome(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "resource": {"resourceType": "OperationOutcome", "issue": [issue]}}
 
 
-@pytest.mark.parametrize(
-    ("questionnaire", "report"),
-    [("questionnaire", "operationOutcome"), ("Questionnaire", "OperationOutcome")],
-)
-def test_v19_e_both_spellings_of_the_guide_are_read(questionnaire: str, report: str) -> None:
-    (row,) = read({"name": questionnaire, "valueCanonical": FORM}, outcome(report, "CC-OUT: no such define"))
-    assert row.questionnaire == FORM
-    assert row.content["issue"][0]["diagnostics"] == "CC-OUT: no such define"
-
-
-def test_v19_e_several_forms_are_kept_one_by_one() -> None:
-    forms = [{"name": "questionnaire", "valueCanonical": f"{FORM}{n}"} for n in range(2)]
-    assert len(read(*forms, outcome("operationOutcome", "slow"))) == 2
-
-
 def test_e_a_report_without_form_or_outcome_is_refused_with_both_names() -> None:
     with pytest.raises(InvalidRequest) as refused:
         read()

@@ -126,10 +126,8 @@ def test_v10_b3_a_draft_has_the_profile_that_it_keeps(dtr: Dtr) -> None:
     package = dtr.package(shoulder())
     assert package.draft["meta"]["profile"] == [f"{DTR}/dtr-questionnaireresponse"]
     assert package.draft["item"]
-    (adaptive,) = dtr.packages(
-        {"name": "coverage", "resource": COVERAGE},
-        {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-adaptive"},
-    )
+    name = {"name": "questionnaire", "valueCanonical": "https://payer.example/Questionnaire/mri-adaptive"}
+    adaptive = dtr.package(shoulder(), name)
     assert "item" not in adaptive.draft
     claimed = adaptive.draft.get("meta", {}).get("profile")
     assert claimed == {"2.0": None, "2.2": [f"{DTR}/dtr-questionnaireresponse-adapt"]}[dtr.version]

@@ -197,6 +197,23 @@ def test_a_token_opens_what_its_scopes_say_and_no_more(town: Town) -> None:
     assert 'error="insufficient_scope"' in refused.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("version", GUIDES)
+def test_e_one_token_with_the_scopes_of_dtr_opens_all_of_dtr(town: Town, version: str) -> None:
+    """What is sent is nonsense: a client that may come in is told so by 400, a stranger is not."""
+    token = town.token("harbour", "system/questionnaire.rs system/valueset.rs system/library.rs")
+    base = f"/r{version}/fhir"
+    addresses = (
+        f"{base}/Questionnaire/$questionnaire-package",
+        f"{base}/Questionnaire/$next-question",
+        f"{base}/Questionnaire/$log-questionnaire-errors",
+        f"{base}/ValueSet/$expand",
+    )
+    for address in addresses:
+        assert town.post(address, {}, token).status_code == 400, address
+        assert town.post(address, {}).status_code == 401, address
+    assert town.get(f"{base}/Library", token).status_code == 200
+
+
 def test_operators_see_whose_a_token_is_and_nobody_else_does(town: Town) -> None:
     token = town.token("harbour", "system/Claim.cruds")
     told = town.http.post("/auth/introspect", data={"token": token}, headers=town.as_(OPERATOR)).json()
