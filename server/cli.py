@@ -5,7 +5,6 @@ A package adds commands with a `commands` module that has `app: typer.Typer`: na
 stand above everything, like this one: they may import the app; nothing imports them.
 """
 
-import gc
 import pkgutil
 import sys
 from functools import partial
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import server
-from server import background, logs, tls, tracing
+from server import background, logs, memory, tls, tracing
 from server.app import create_app
 from server.fhir.errors import FhirError
 from server.services import GUIDES
@@ -81,9 +80,7 @@ def serve() -> None:
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)
-    # What was loaded stays: collections need not walk all of it again, in the middle of a request.
-    gc.collect()
-    gc.freeze()
+    memory.settled()
     with background.running(application.state.services):
         uvicorn.Server(config).run()
 

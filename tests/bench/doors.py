@@ -17,7 +17,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from server import inside
+from server import inside, memory
 from server.app import create_app
 from server.fhir import json
 from server.policy.determine import determine
@@ -51,8 +51,7 @@ def application(**changed: Any) -> Iterator[FastAPI]:
         async def echo(request: Request) -> Response:
             return Response(await request.body(), media_type="application/json")
 
-        gc.collect()
-        gc.freeze()  # as `davinci-payer serve` does
+        memory.settled()  # as `davinci-payer serve` does
         yield app
         gc.unfreeze()
         app.state.services.store.close()

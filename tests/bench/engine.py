@@ -3,6 +3,7 @@ cql-execution, and what loading costs."""
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import tracemalloc
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from server import memory
 from server.demo.stories import stories
 from server.elm import Engine
 from server.policy.cases import case_of, read
@@ -27,11 +29,13 @@ SIZES = (10, 100, 1_000, 10_000)
 
 def lines() -> Iterator[Line]:
     catalog = Catalog.load()
+    memory.settled()  # as `davinci-payer serve` does
     yield from criteria(catalog)
     yield from growth(catalog)
     yield from determinations(catalog)
     yield from what_ifs(catalog)
     yield from oracle(catalog)
+    gc.unfreeze()
     yield from loading()
 
 
