@@ -70,6 +70,8 @@ class Code:
     trail: Trail | None = None
     exists: Thunk | None = None
     """For a list: whether it has an item, without making all of it."""
+    element: tuple[int, str] | None = None
+    """For an element of a variable, read as it stands and not recorded: the slot and the JSON key."""
 
 
 @dataclass(slots=True)

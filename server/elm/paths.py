@@ -85,7 +85,12 @@ def reading(compiler: Compiler, code: Code) -> Code:
     code.run = _plain(trail)
     if compiler.tracing and _tells(compiler.model, trail.root):
         code.run = _recorded(trail)
+    elif trail.slot is not None and len(trail.direct) == 1 and trail.convert in _AS_IT_STANDS:
+        code.element = trail.slot, trail.direct[0]
     return code
+
+
+_AS_IT_STANDS: Final = (None, SYSTEM_VALUE["System.String"])
 
 
 def _tells(model: Model, root: Type) -> bool:

@@ -42,6 +42,21 @@ def _is_null(function: Function, operands: Sequence[Code]) -> Thunk:
     return lambda frame: operand(frame) is None
 
 
+def _element_equals(slot: int, key: str, otherwise: Thunk, fixed: Any) -> Thunk:
+    """`L.part = 'con'`: most comparisons of a query."""
+    kind = type(fixed)
+
+    def equals(frame: list[Any]) -> Any:
+        root = frame[slot]
+        if root.__class__ is dict:
+            value = root.get(key)
+            if value.__class__ is kind:
+                return value == fixed
+        return otherwise(frame)
+
+    return equals
+
+
 def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
     left, right = operands[0].run, operands[1].run
     if operands[1].constant and type(fixed := right([None, None])) in _WORDS:
@@ -53,7 +68,11 @@ def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
                 return value == fixed
             return None if value is None else function(value, fixed)
 
-        return equals_word
+        return (
+            equals_word
+            if operands[0].element is None
+            else _element_equals(*operands[0].element, equals_word, fixed)
+        )
 
     def equal(frame: list[Any]) -> Any:
         a = left(frame)
@@ -105,6 +124,18 @@ def _in(function: Function, operands: Sequence[Code]) -> Thunk | None:
     def among(frame: list[Any]) -> Any:
         value = item(frame)
         return value in known if value.__class__ is str else function(value, words)
+
+    return among if operands[0].element is None else _element_among(*operands[0].element, among, known)
+
+
+def _element_among(slot: int, key: str, otherwise: Thunk, known: frozenset[str]) -> Thunk:
+    def among(frame: list[Any]) -> Any:
+        root = frame[slot]
+        if root.__class__ is dict:
+            value = root.get(key)
+            if value.__class__ is str:
+                return value in known
+        return otherwise(frame)
 
     return among
 
