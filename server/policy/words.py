@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from server.elm import Evidence as Found
 from server.elm import Result, Run
 from server.fhir.dates import first_day
 from server.policy.catalog import Policy
@@ -27,23 +28,24 @@ class Findings:
     """Resources as people read of them. One serves a whole determination: criteria rest on the same few."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Resource, str, dt.date | None]] = {}
+        self._known: dict[int, tuple[Resource, Evidence]] = {}
 
     def of(self, result: Result) -> tuple[Evidence, ...]:
         """The evidence of a result, each resource with its summary and day."""
-        return tuple(Evidence(each.reference, *self._told(each.resource)) for each in result.evidence)
+        return tuple(self._told(each) for each in result.evidence)
 
-    def summary(self, resource: Resource) -> str:
+    def summary(self, found: Found) -> str:
         """What was coded and when; never a name or identifier of the patient."""
-        return self._told(resource)[0]
+        return self._told(found).summary
 
-    def _told(self, resource: Resource) -> tuple[str, dt.date | None]:
-        known = self._known.get(id(resource))
+    def _told(self, found: Found) -> Evidence:
+        known = self._known.get(id(found.resource))
         if known is None:
-            day = _day(resource)
+            day = _day(found.resource)
+            told = Evidence(found.reference, _summary(found.resource, day), day)
             # The resource is kept too: while it is, its id is nobody else's.
-            self._known[id(resource)] = known = (resource, _summary(resource, day), day)
-        return known[1:]
+            self._known[id(found.resource)] = known = (found.resource, told)
+        return known[1]
 
 
 def criterion_of(
@@ -91,7 +93,7 @@ def _further(
         return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
     found = [
-        findings.summary(each.resource)
+        findings.summary(each)
         for each in result.evidence
         if each.reference != own and each.resource.get("resourceType") not in SPOKEN_FOR_ELSEWHERE
     ]
