@@ -7,7 +7,7 @@ server. The key is only compared, never shown. Whoever loads the payer's own rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from server.fhir.references import Resolver, reference_text
@@ -33,16 +33,15 @@ def member_key(coverage: Resource, patient: Resource | None = None, fhir_server:
     return f"local:{(fhir_server or '').rstrip('/')}|{str(local).rpartition('/')[2]}"
 
 
-def payors(coverage: Resource, resources: Iterable[Resource]) -> list[dict[str, Any]]:
-    """The payor Organizations that can be had: contained in the Coverage or among the resources."""
+def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
+    """The payor Organizations that can be had: contained in the Coverage or among the resources. Looked for
+    as they are asked for: a Coverage mostly names its plan itself."""
     resolver = Resolver.of(resources)
     listed = coverage.get("payor")
-    found = [
-        resolver.resolve(payor, dict(coverage))
-        for payor in (listed if isinstance(listed, list) else [])
-        if isinstance(payor, dict)
-    ]
-    return [organization for organization in found if organization is not None]
+    for payor in listed if isinstance(listed, list) else []:
+        found = resolver.resolve(payor, dict(coverage)) if isinstance(payor, dict) else None
+        if found is not None:
+            yield found
 
 
 def _member_id(coverage: Resource, patient: Resource | None) -> str:

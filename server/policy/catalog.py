@@ -9,7 +9,7 @@ refused at load, naming the file; at run time nothing can be "not found". The fi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ class Catalog:
         own = {each["value"] for each in self.payer["identifier"]}
         return bool(identifier) and identifier not in own
 
-    def plan_of(self, coverage: Resource, payors: Sequence[Resource] = ()) -> Plan:
+    def plan_of(self, coverage: Resource, payors: Iterable[Resource] = ()) -> Plan:
         """The value of `Coverage.class` of type plan, else a plan named by a payor's identifier."""
         for each in coverage.get("class") or []:
             kinds = {coding.get("code") for coding in (each.get("type") or {}).get("coding") or []}

@@ -50,4 +50,4 @@ def test_the_payor_is_found_inside_the_coverage_or_beside_it() -> None:
     both = coverage(
         contained=[inside], payor=[{"reference": "#o"}, {"reference": "Organization/p"}, {"display": "?"}]
     )
-    assert payors(both, [beside]) == [inside, beside]
+    assert list(payors(both, [beside])) == [inside, beside]
