@@ -27,6 +27,8 @@ Resource = dict[str, Any]
 
 GUIDES = {"2.0": "dtr-2.0.1", "2.2": "dtr-2.2.0"}
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
+ENGINES: dict[tuple[str, str], Engine] = {}
+"""By version and form."""
 
 
 @dataclass
@@ -61,7 +63,16 @@ class Package:
         return self.of_type("ValueSet")
 
     def engine(self) -> Engine:
-        """An engine that knows this package and what `$expand` gives for the sets it only names."""
+        """An engine that knows this package and what `$expand` gives for the sets it only names.
+
+        Compiled once: a form has the same libraries in every package of a version.
+        """
+        kept = (self.dtr.version, self.form.canonical)
+        if kept not in ENGINES:
+            ENGINES[kept] = self._compiled()
+        return ENGINES[kept]
+
+    def _compiled(self) -> Engine:
         held = {value_set["url"] for value_set in self.value_sets}
         libraries = [elm_of(library) for library in self.libraries]
         named = {

@@ -46,10 +46,24 @@ def named(canonical: str) -> dict[str, Any]:
     return {"name": "questionnaire", "valueCanonical": canonical}
 
 
-def package(dtr: Dtr, *more: dict[str, Any], order: dict[str, Any] | None = None) -> Package:
-    orders = [resource("order", order or shoulder())]
-    (found,) = dtr.packages(resource("coverage", coverage()), *orders, named(ADAPTIVE), *more)
+def package(dtr: Dtr, order: dict[str, Any] | None = None) -> Package:
+    asked = [resource("coverage", coverage()), resource("order", order or shoulder()), named(ADAPTIVE)]
+    (found,) = dtr.packages(*asked)
     return found
+
+
+@pytest.fixture(scope="module")
+def drafts() -> dict[str, dict[str, Any]]:
+    """Kept, since the package around it is long: a draft by version."""
+    return {}
+
+
+@pytest.fixture
+def draft(dtr: Dtr, drafts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Of an order for a shoulder."""
+    if dtr.version not in drafts:
+        drafts[dtr.version] = package(dtr).draft
+    return drafts[dtr.version]
 
 
 def asked(response: dict[str, Any]) -> list[str]:
@@ -141,8 +155,8 @@ def test_a_b2_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> 
     record(GUIDES[dtr.version], found.bundle)
 
 
-def test_d_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr) -> None:
-    calls, done = interview(dtr, package(dtr).draft, FACTS | UNCOMPLICATED)
+def test_d_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr, draft: dict[str, Any]) -> None:
+    calls, done = interview(dtr, draft, FACTS | UNCOMPLICATED)
     assert calls[0] == ["ORDER.cpt", "ORDER.side", "ORDER.dx", "ORDER.pos", "PATIENT.age", "PLAN.id"]
     assert calls[1][0] == "SH-IMM"
     assert calls[2][0] == "CC-DUR.start"
@@ -152,28 +166,28 @@ def test_d_the_orders_facts_come_first_then_one_burden_after_another(dtr: Dtr) -
     assert said(done)["coverage-assertion-id"]
 
 
-def test_d_an_immediate_indication_ends_it(dtr: Dtr) -> None:
-    calls, done = interview(dtr, package(dtr).draft, FACTS | {"SH-IMM": "SH-IMM.2"})
+def test_d_an_immediate_indication_ends_it(dtr: Dtr, draft: dict[str, Any]) -> None:
+    calls, done = interview(dtr, draft, FACTS | {"SH-IMM": "SH-IMM.2"})
     assert [call[0] for call in calls] == ["ORDER.cpt", "SH-IMM"]
     assert done["status"] == "completed"
 
 
-def test_d_it_says_why_it_asks(dtr: Dtr) -> None:
-    response = step(dtr, answered(step(dtr, package(dtr).draft), FACTS))
+def test_d_it_says_why_it_asks(dtr: Dtr, draft: dict[str, Any]) -> None:
+    response = step(dtr, answered(step(dtr, draft), FACTS))
     texts = {item["linkId"]: item["text"] for item in response["contained"][0]["item"]}
     assert "not asked yet" in texts["SH-IMM.why"]
 
 
-def test_d_a_denial_that_is_certain_ends_it(dtr: Dtr) -> None:
+def test_d_a_denial_that_is_certain_ends_it(dtr: Dtr, draft: dict[str, Any]) -> None:
     given = FACTS | {"SH-IMM": "none", "CC-DUR.none": True}
-    calls, done = interview(dtr, package(dtr).draft, given)
+    calls, done = interview(dtr, draft, given)
     assert [call[0] for call in calls] == ["ORDER.cpt", "SH-IMM", "CC-DUR.start"]
     assert "What would change this" in said(done)["reason"]["text"]
 
 
-def test_d_a_missing_side_is_asked_first_and_mended_by_its_answer(dtr: Dtr) -> None:
+def test_d_a_missing_side_is_asked_first_and_mended_by_its_answer(dtr: Dtr, draft: dict[str, Any]) -> None:
     facts = {name: value for name, value in FACTS.items() if name != "ORDER.side"}
-    calls, _ = interview(dtr, package(dtr).draft, facts | {"COD-LAT": "RT", "SH-IMM": "SH-IMM.2"})
+    calls, _ = interview(dtr, draft, facts | {"COD-LAT": "RT", "SH-IMM": "SH-IMM.2"})
     assert [call[0] for call in calls] == ["ORDER.cpt", "COD-LAT", "SH-IMM"]
 
 
@@ -196,8 +210,8 @@ def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
     assert "satisfied-pa-id" not in said(done)
 
 
-def test_d_a_completed_form_is_echoed(dtr: Dtr) -> None:
-    _, done = interview(dtr, package(dtr).draft, FACTS | {"SH-IMM": "SH-IMM.2"})
+def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
+    _, done = interview(dtr, draft, FACTS | {"SH-IMM": "SH-IMM.2"})
     assert step(dtr, done) == done
 
 
@@ -217,9 +231,8 @@ def test_the_lumbar_spine_is_asked_its_own_questions(dtr: Dtr) -> None:
     ],
 )
 def test_d_the_form_is_found_by_what_it_derives_from_by_its_url_or_by_its_id(
-    dtr: Dtr, naming: dict[str, Any]
+    dtr: Dtr, draft: dict[str, Any], naming: dict[str, Any]
 ) -> None:
-    draft = package(dtr).draft
     bare = {k: v for k, v in draft["contained"][0].items() if k not in ("id", "url", "derivedFrom")}
     sent = {**draft, "contained": [{**bare, **naming}], "questionnaire": f"#{naming['id']}"}
     found = step(dtr, sent)
@@ -227,8 +240,8 @@ def test_d_the_form_is_found_by_what_it_derives_from_by_its_url_or_by_its_id(
     assert asked(found)[0] == "ORDER.cpt"
 
 
-def test_d_what_was_asked_and_answered_stays_as_it_was(dtr: Dtr) -> None:
-    sent = answered(step(dtr, package(dtr).draft), FACTS)
+def test_d_what_was_asked_and_answered_stays_as_it_was(dtr: Dtr, draft: dict[str, Any]) -> None:
+    sent = answered(step(dtr, draft), FACTS)
     got = step(dtr, sent)
     questions, before = got["contained"][0]["item"], sent["contained"][0]["item"]
     assert questions[: len(before)] == before
@@ -237,8 +250,10 @@ def test_d_what_was_asked_and_answered_stays_as_it_was(dtr: Dtr) -> None:
     assert got["status"] == "in-progress"
 
 
-def test_v14_b2_a_form_under_way_says_where_it_comes_from_as_the_version_has_it(dtr: Dtr) -> None:
-    got = step(dtr, package(dtr).draft)
+def test_v14_b2_a_form_under_way_says_where_it_comes_from_as_the_version_has_it(
+    dtr: Dtr, draft: dict[str, Any]
+) -> None:
+    got = step(dtr, draft)
     (form,) = got["contained"]
     assert form["derivedFrom"] == [f"{ADAPTIVE}|1.0.0"]
     assert form.get("url") == {"2.0": None, "2.2": ADAPTIVE}[dtr.version]
@@ -317,8 +332,7 @@ def test_d_of_an_interview_nothing_is_kept_but_its_end(dtr: Dtr) -> None:
 
 
 @pytest.mark.parametrize("shape", ["bare", "questionnaire-response", "questionnaire-response-in"])
-def test_d_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, shape: str) -> None:
-    draft = package(dtr).draft
+def test_d_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, draft: dict[str, Any], shape: str) -> None:
     body = (
         draft
         if shape == "bare"
@@ -327,8 +341,8 @@ def test_d_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, shape: str) -
     assert step(dtr, body)["resourceType"] == "QuestionnaireResponse"
 
 
-def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr) -> None:
-    first = step(dtr, package(dtr).draft)
+def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr, draft: dict[str, Any]) -> None:
+    first = step(dtr, draft)
     status, issues = dtr.refused(dtr.post(NEXT, first))
     assert status == 400
     assert {i["code"] for i in issues} == {"required"}
@@ -338,8 +352,7 @@ def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr) -> None:
     assert (status, issues[0]["expression"]) == (400, ["QuestionnaireResponse.item[0].item[0].answer[0]"])
 
 
-def test_d_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr) -> None:
-    draft = package(dtr).draft
+def test_d_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr, draft: dict[str, Any]) -> None:
     assert dtr.refused(dtr.post(NEXT, {**draft, "questionnaire": "#another"}))[0] == 400
     assert dtr.refused(dtr.post(NEXT, {**draft, "contained": []}))[0] == 400
     strange = {**draft["contained"][0], "derivedFrom": ["https://elsewhere.example/Questionnaire/x"]}
@@ -355,9 +368,9 @@ def test_the_examinations_are_those_of_the_policies() -> None:
     assert {code for policy in catalog.policies for code in policy.codes} <= offered
 
 
-def test_v20_d_a_next_question_is_had_in_time(dtr: Dtr) -> None:
+def test_v20_d_a_next_question_is_had_in_time(dtr: Dtr, draft: dict[str, Any]) -> None:
     """The guide allows five seconds for the first, one for the others."""
-    response = package(dtr).draft
+    response = draft
     started = time.perf_counter()
     response = step(dtr, response)
     assert time.perf_counter() - started < 1

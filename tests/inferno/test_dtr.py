@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from server.inferno.dtr import payer_suite
@@ -21,7 +22,6 @@ from tests.crd.builders import DAY
 from tests.dtr.conftest import FHIR_JSON, GUIDES, Package
 from tests.dtr.conftest import Dtr as Dtr
 from tests.dtr.conftest import app as app
-from tests.dtr.conftest import dtr_2_0 as dtr_2_0
 from tests.emitted import record
 
 FILES = Path(__file__).parent
@@ -81,14 +81,24 @@ def root_extensions(form: dict[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def kit(app: FastAPI) -> Dtr:
+    return Dtr(TestClient(app), "2.0", app)
+
+
+@pytest.fixture(scope="module")
+def packages(kit: Dtr, inputs: dict[str, str]) -> dict[str, Package]:
+    return {kind: package(kit, inputs, kind) for kind in ("static", "adaptive")}
+
+
 @pytest.fixture(params=["static", "adaptive"])
-def found(request: pytest.FixtureRequest, dtr_2_0: Dtr, inputs: dict[str, str]) -> Package:
-    return package(dtr_2_0, inputs, request.param)
+def found(request: pytest.FixtureRequest, packages: dict[str, Package]) -> Package:
+    return packages[request.param]
 
 
-@pytest.fixture
-def told(dtr_2_0: Dtr, inputs: dict[str, str]) -> list[dict[str, Any]]:
-    return answers(dtr_2_0, inputs)
+@pytest.fixture(scope="module")
+def told(kit: Dtr, inputs: dict[str, str]) -> list[dict[str, Any]]:
+    return answers(kit, inputs)
 
 
 def test_1_01_and_2_01_every_input_is_given_and_the_next_requests_are_a_list(inputs: dict[str, str]) -> None:
@@ -130,14 +140,14 @@ def test_1_06_and_2_06_items_are_filled_by_expressions_in_cql(found: Package) ->
     assert {expression["language"] for expression in expressions(found.resources[0]["item"])} == {"text/cql"}
 
 
-def test_2_07_and_2_08_the_adaptive_package_is_of_the_form_that_is_asked_piece_by_piece(
-    dtr_2_0: Dtr, inputs: dict[str, str]
+def test_2_07_and_2_08_the_adaptive_package_is_of_a_form_that_is_asked_piece_by_piece(
+    packages: dict[str, Package],
 ) -> None:
-    found = package(dtr_2_0, inputs, "adaptive")
+    found = packages["adaptive"]
     assert found.bundle["meta"]["profile"][0].endswith("DTR-QPackageBundle")
     assert found.form.adaptive
     assert found.form.questionnaire["meta"]["profile"][0].endswith("dtr-questionnaire-adapt-search")
-    assert not package(dtr_2_0, inputs, "static").form.adaptive
+    assert not packages["static"].form.adaptive
 
 
 def test_2_09_the_next_requests_are_responses_under_way(inputs: dict[str, str]) -> None:
@@ -163,9 +173,9 @@ def test_2_10_and_2_13_each_is_answered_by_a_bare_response_and_the_last_complete
 
 
 def test_2_11_forms_under_way_name_libraries_of_the_package(
-    dtr_2_0: Dtr, inputs: dict[str, str], told: list[dict[str, Any]]
+    packages: dict[str, Package], told: list[dict[str, Any]]
 ) -> None:
-    packaged = {library["url"] for library in package(dtr_2_0, inputs, "adaptive").libraries}
+    packaged = {library["url"] for library in packages["adaptive"].libraries}
     for each in told:
         (form,) = each["contained"]
         assert set(root_extensions(form)[CQF_LIBRARY]) <= packaged
@@ -176,8 +186,7 @@ def test_2_12_forms_under_way_are_filled_by_expressions_in_cql(told: list[dict[s
     assert {expression["language"] for expression in asked} == {"text/cql"}
 
 
-def test_the_kit_can_be_run_on_another_day(app: Any) -> None:
+def test_the_kit_can_be_run_on_another_day(kit: Dtr) -> None:
     late = payer_suite("http://127.0.0.1:8080", DAY + dt.timedelta(days=400))
     requests = json.loads({each.name: each.value for each in late.inputs}["next_question_requests"])
-    dtr = Dtr(TestClient(app), "2.0", app)
-    assert posted(dtr, "$next-question", requests[-1])["status"] == "completed"
+    assert posted(kit, "$next-question", requests[-1])["status"] == "completed"
