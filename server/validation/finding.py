@@ -42,12 +42,14 @@ class Place(NamedTuple):
 @dataclass(slots=True)
 class Run:
     """One check from its root. `index` finds the resources of a bundle by fullUrl and by Type/id; `known`
-    are the results of resources that were checked already, by identity and profile; `owners` are the
-    resources around the element at hand, outermost first."""
+    are the results of resources that were checked already, by identity and profile, and `held` those of
+    invariants, which an element has of its type and of every profile; `owners` are the resources around the
+    element at hand, outermost first."""
 
     root: Resource
     index: dict[str, Place]
     known: dict[tuple[int, str], Findings] = field(default_factory=dict)
+    held: dict[tuple[int, int, int], bool | None] = field(default_factory=dict)
     owners: list[Place] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import fhirpathpy
@@ -24,8 +25,9 @@ CANNOT = re.compile(
 )
 
 
+@cache
 def compiled(key: str, expression: str) -> Test | None:
-    """None where it cannot be evaluated here."""
+    """One function for all profiles that repeat a rule; None where it cannot be evaluated here."""
     if key in NATIVE:
         return NATIVE[key]
     if expression in WRITTEN:
@@ -241,6 +243,11 @@ def _one_content(element: Any, resource: Any) -> bool:
     return values + ("resource" in element) + ("part" in element) == 1
 
 
+def _answered_or_grouped(element: Any, resource: Any) -> bool:
+    """qrs-1, of every item of a form."""
+    return not (element.get("answer") and element.get("item"))
+
+
 def _of_objects(test: Test) -> Test:
     """A test of an object; what is none is told elsewhere."""
     return lambda element, resource: test(element, resource) if isinstance(element, dict) else True
@@ -302,6 +309,7 @@ WRITTEN: Mapping[str, Test] = {
     "(family.exists() or given.exists()) xor extension.where("
     "url='http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()": _of_objects(_named_or_not),
     "$this.toString().length() = 10": _whole_date,
+    "(answer.exists() and item.exists()).not()": _of_objects(_answered_or_grouped),
     f"extension.where(url='{_CERTIFICATION}' and value.code='1').exists() "
     f"implies extension.where(url='{_SERVICE_LEVEL}').exists()": _of_objects(_level_of_appeal),
 }

@@ -110,7 +110,10 @@ def _invariant_test(
         if value is None or (not isinstance(value, dict) and constraint["key"] in invariants.NATIVE):
             return
         owner = run.owners[-1].resource if run.owners else run.root
-        held = test(value, owner)
+        asked = id(test), id(value), id(owner)
+        if asked not in run.held:
+            run.held[asked] = test(value, owner)
+        held = run.held[asked]
         if held is None:
             compiler.unchecked.add(f"invariant {constraint['key']}: {constraint.get('human', '')}")
         elif not held:
