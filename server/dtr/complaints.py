@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.dtr.version import Version
@@ -40,11 +40,10 @@ def read_complaints(
     writes them in two ways. Raises InvalidRequest."""
     if body.get("resourceType") != "Parameters":
         raise InvalidRequest(Issue("structure", "Parameters", "The body is no Parameters resource."))
-    listed = body.get("parameter")
     named: list[str] = []
     outcomes: list[Resource] = []
-    for parameter in listed if isinstance(listed, list) else []:
-        match str(parameter.get("name", "")).lower() if isinstance(parameter, dict) else "":
+    for parameter in _parameters(body):
+        match str(parameter.get("name", "")).lower():
             case "questionnaire":
                 named += [text for name, text in parameter.items() if name.startswith("value") and text]
             case "operationoutcome":
@@ -61,6 +60,19 @@ def read_complaints(
         )
         for canonical in named
     ]
+
+
+def _parameters(body: Mapping[str, Any]) -> Iterator[Resource]:
+    """Those of the body. The operation of 2.2.0 has one parameter, `resource`, which holds the others in a
+    Parameters of its own; by FHIR that one is sent bare, and some will send it wrapped."""
+    listed = body.get("parameter")
+    for parameter in listed if isinstance(listed, list) else []:
+        if isinstance(parameter, dict):
+            inner = parameter.get("resource")
+            if isinstance(inner, dict) and inner.get("resourceType") == "Parameters":
+                yield from _parameters(inner)
+            else:
+                yield parameter
 
 
 def scrubbed(issue: Mapping[str, Any]) -> Resource:

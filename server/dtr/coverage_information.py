@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from server.dtr.response import DTR
 from server.policy.determination import Decision, Determination
 
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
+INTENDED_USE = f"{DTR}/intendedUse"
 
 Resource = dict[str, Any]
 
@@ -49,6 +51,21 @@ def replaced(response: Resource, answer: Resource) -> list[Resource]:
         if found.get("url") != COVERAGE_INFORMATION or _about(found) != _about(answer)
     ]
     return [*kept, answer]
+
+
+def retained(extensions: list[Resource]) -> list[Resource]:
+    """A response's extensions where its authorization was given: no request will carry the answers any more,
+    they are kept (intendedUse, DocReason)."""
+    return [_retained(found) if found.get("url") == INTENDED_USE else found for found in extensions]
+
+
+def _retained(use: Resource) -> Resource:
+    concept = use.get("valueCodeableConcept") or {}
+    codings = [
+        {**coding, "code": "retain-doc"} if coding.get("code") == "withpa" else coding
+        for coding in concept.get("coding", [])
+    ]
+    return {**use, "valueCodeableConcept": {**concept, "coding": codings}}
 
 
 def _about(found: Resource) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from server.adjudication import table
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.dtr.artefacts import Artefacts
-from server.dtr.coverage_information import coverage_information, replaced
+from server.dtr.coverage_information import coverage_information, replaced, retained
 from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
 from server.dtr.form import Answers, Form, answer_value
 from server.dtr.interview import ISSUE, Interview, Node
@@ -165,7 +165,8 @@ class Interviewer:
             number = None
         self._keep(tx, judged, assertion_id, client, now)
         answer = coverage_information(judged.determination, coverage, assertion_id, number, now.date())
-        return {**outcome.response, "extension": replaced(outcome.response, answer)}
+        extensions = replaced(outcome.response, answer)
+        return {**outcome.response, "extension": retained(extensions) if number else extensions}
 
     def _keep(
         self, tx: Transaction, judged: Judged, assertion_id: str, client: str, now: dt.datetime

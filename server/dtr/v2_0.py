@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from server.dtr.coverage_information import INTENDED_USE
 from server.dtr.render import (
     at_base,
     derived,
@@ -94,7 +95,7 @@ def dtr_questionnaireresponse(draft: Draft) -> Resource:
                 for reference in (*draft.coverages, *draft.orders)
             ),
             {
-                "url": f"{DTR}/intendedUse",
+                "url": INTENDED_USE,
                 "valueCodeableConcept": {"coding": [{"system": CRD_TEMP, "code": draft.purpose}]},
             },
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from server.dtr.coverage_information import INTENDED_USE
 from server.dtr.render import (
     at_base,
     derived,
@@ -118,7 +119,7 @@ def dtr_questionnaireresponse(draft: Draft) -> Resource:
             *({"url": f"{DTR}/qr-coverage", "valueReference": coverage} for coverage in draft.coverages),
             *({"url": f"{DTR}/qr-context", "valueReference": order} for order in draft.orders),
             {
-                "url": f"{DTR}/intendedUse",
+                "url": INTENDED_USE,
                 "valueCodeableConcept": {"coding": [{"system": CRD_CODES, "code": draft.purpose}]},
             },
         ],

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
-from server.dtr.coverage_information import COVERAGE_INFORMATION
+from server.dtr.coverage_information import COVERAGE_INFORMATION, INTENDED_USE
 from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
 from server.dtr.response import information_origin
 from server.fhir import json
-from server.fhir.extensions import values
+from server.fhir.extensions import extension, value, values
 from server.store import exchanges
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
@@ -132,6 +132,12 @@ def said(response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def purpose(response: dict[str, Any]) -> str:
+    """What the answers are for."""
+    (coding,) = value(extension(response, INTENDED_USE))["coding"]
+    return str(coding["code"])
+
+
 def began(dtr: Dtr, member: str) -> tuple[str, dict[str, Any]]:
     """The assertion that CRD gave for an order of that member, and the draft of its adaptive form."""
     card = coverage(subscriberId=f"{member}-{dtr.version}")
@@ -198,6 +204,7 @@ def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_
     assert [call[0] for call in calls] == ["PATIENT.age", "SH-IMM", "PA.issue"]
     assert said(done)["pa-needed"] == "satisfied"
     assert said(done)["coverage-assertion-id"] == assertion
+    assert [purpose(draft), purpose(done)] == ["withpa", "retain-doc"]
     # The order's own door knows the number as well.
     again = dtr.http.get(f"/why/{said(done)['satisfied-pa-id']}")
     assert again.status_code == 200
@@ -208,6 +215,7 @@ def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
     _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
     assert said(done)["pa-needed"] == "auth-needed"
     assert "satisfied-pa-id" not in said(done)
+    assert purpose(done) == "withpa"
 
 
 def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
