@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
-from server.dtr.coverage_information import COVERAGE_INFORMATION, INTENDED_USE
+from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
 from server.dtr.response import information_origin
 from server.fhir import json
-from server.fhir.extensions import extension, value, values
+from server.fhir.extensions import extension, values
 from server.store import exchanges
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
+from tests.dtr.test_package import purpose
 from tests.dtr.test_package_requests import rows
 from tests.emitted import record
 
@@ -132,12 +133,6 @@ def said(response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def purpose(response: dict[str, Any]) -> str:
-    """What the answers are for."""
-    (coding,) = value(extension(response, INTENDED_USE))["coding"]
-    return str(coding["code"])
-
-
 def began(dtr: Dtr, member: str) -> tuple[str, dict[str, Any]]:
     """The assertion that CRD gave for an order of that member, and the draft of its adaptive form."""
     card = coverage(subscriberId=f"{member}-{dtr.version}")
@@ -204,7 +199,7 @@ def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_
     assert [call[0] for call in calls] == ["PATIENT.age", "SH-IMM", "PA.issue"]
     assert said(done)["pa-needed"] == "satisfied"
     assert said(done)["coverage-assertion-id"] == assertion
-    assert [purpose(draft), purpose(done)] == ["withpa", "retain-doc"]
+    assert [purpose(each) for each in (draft, done)] == ["withpa", "retain-doc"]
     # The order's own door knows the number as well.
     again = dtr.http.get(f"/why/{said(done)['satisfied-pa-id']}")
     assert again.status_code == 200
@@ -255,7 +250,7 @@ def test_d_what_was_asked_and_answered_stays_as_it_was(dtr: Dtr, draft: dict[str
     assert questions[: len(before)] == before
     assert len(questions) > len(before)
     assert got["item"] == sent["item"]
-    assert got["status"] == "in-progress"
+    assert (got["status"], extension(got, COVERAGE_INFORMATION)) == ("in-progress", None)
 
 
 def test_v14_b2_a_form_under_way_says_where_it_comes_from_as_the_version_has_it(

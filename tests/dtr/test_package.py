@@ -137,7 +137,7 @@ def test_a_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
 
 
 def test_a_after_crd_everything_it_knew_may_come_along(dtr: Dtr) -> None:
-    """Context, order, who ordered, and the form that CRD named, which is for what CRD said it is for."""
+    """Context, order, who ordered, and the form that CRD named."""
     member, order = coverage(), shoulder()
     told = dtr.informed(order, member)
     (package,) = dtr.packages(
@@ -148,8 +148,19 @@ def test_a_after_crd_everything_it_knew_may_come_along(dtr: Dtr) -> None:
         context(told["coverage-assertion-id"]),
     )
     assert package.form.canonical == told["questionnaire"]
-    (use,) = value(extension(package.draft, f"{DTR}/intendedUse"))["coding"]
-    assert use["code"] == told.get("doc-purpose", "withpa")
+    assert told["pa-needed"] == "auth-needed"
+    assert purpose(package.draft) == "withpa"
+
+
+def test_a_v9_a_form_asked_for_without_need_of_an_authorization_is_for_the_record(dtr: Dtr) -> None:
+    package = dtr.package(shoulder(), named(SHOULDER), coverage=coverage(plan="no-imaging-pa"))
+    assert purpose(package.draft) == "retain-doc"
+
+
+def purpose(response: dict[str, Any]) -> str:
+    """What the answers are for."""
+    (coding,) = value(extension(response, f"{DTR}/intendedUse"))["coding"]
+    return str(coding["code"])
 
 
 def test_a_a_form_that_is_named_is_tied_to_the_orders_that_need_it(dtr: Dtr) -> None:

@@ -7,7 +7,8 @@ V19           reports of errors: test_artefacts  V20         the next question: 
 V21           what a form need not ask: test_form
 A  the package: test_package, test_package_requests, test_field_reports
 B  the forms as data: test_questionnaires        D  the next question: test_adaptive, test_pended
-E  expansion, reports, capability: test_artefacts, test_complaints, test_terminology; tokens: tests/security
+E  expansion, reports, capability: test_artefacts, test_complaints, test_terminology; tokens and endpoints:
+   tests/security
 F  the Inferno suite under its numbers: tests/inferno/test_dtr
 """
 

@@ -39,7 +39,7 @@ def test_f9_a_preflight_needs_no_token_and_the_call_does(town: Town, path: str) 
 
 
 @pytest.mark.parametrize("version", GUIDES)
-def test_the_addresses_are_endpoints(town: Town, version: Version) -> None:
+def test_dtr_e_the_addresses_are_endpoints(town: Town, version: Version) -> None:
     found = [e["resource"] for e in town.get(f"/r{version}/fhir/Endpoint").json()["entry"]]
 
     assert [each["address"] for each in found] == [
@@ -60,7 +60,7 @@ def test_the_older_base_says_when_it_ends(town: Town) -> None:
     assert "2027-12-31" in town.get("/openapi.json").json()["info"]["description"]
 
 
-def test_metadata_says_where_tokens_are(town: Town) -> None:
+def test_dtr_e_metadata_says_where_tokens_are(town: Town) -> None:
     security = town.get("/r2.2/fhir/metadata").json()["rest"][0]["security"]
     assert f"{BASE}/auth/token" in json.encode(security).decode()
     assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"

@@ -36,7 +36,7 @@ def test_rs384_works_as_well(found_town: Build) -> None:
     assert town.token("rivermouth")
 
 
-def test_where_to_get_a_token_is_told_without_one(town: Town) -> None:
+def test_dtr_e_where_to_get_a_token_is_told_without_one(town: Town) -> None:
     for version in GUIDES:
         answer = town.get(f"/r{version}/fhir/.well-known/smart-configuration")
         assert answer.status_code == 200
@@ -198,7 +198,7 @@ def test_a_token_opens_what_its_scopes_say_and_no_more(town: Town) -> None:
 
 
 @pytest.mark.parametrize("version", GUIDES)
-def test_e_one_token_with_the_scopes_of_dtr_opens_all_of_dtr(town: Town, version: str) -> None:
+def test_dtr_e_one_token_with_the_scopes_of_the_guide_opens_all_of_it(town: Town, version: str) -> None:
     """What is sent is nonsense: a client that may come in is told so by 400, a stranger is not."""
     token = town.token("harbour", "system/questionnaire.rs system/valueset.rs system/library.rs")
     base = f"/r{version}/fhir"
