@@ -19,7 +19,7 @@ DAY_ZERO = dt.date(2026, 6, 15)
 
 
 def at_the_doors() -> list[Vignette]:
-    return [*_one_of_each_kind(), *_examples()]
+    return [*_one_of_each_kind(), *examples()]
 
 
 def _one_of_each_kind() -> Iterator[Vignette]:
@@ -33,9 +33,15 @@ def _one_of_each_kind() -> Iterator[Vignette]:
                 yield case
 
 
-def _examples() -> Iterator[Vignette]:
+def examples() -> Iterator[Vignette]:
+    """Those of `EXAMPLE_CASES`."""
     path = Path(os.environ.get("EXAMPLE_CASES", ""))
     yield from read(path) if path.is_file() else ()
+
+
+def named(*ids: str) -> Iterator[Vignette]:
+    """The project's own cases of these ids."""
+    return (case for path in sorted(OWN.glob("*.json")) for case in read(path) if case.id in ids)
 
 
 def drafts(case: Case) -> int:

@@ -17,13 +17,14 @@ from typing import Any
 from fastapi import FastAPI
 
 from server import inside
-from server.dtr.form import Form, answer_value
+from server.dtr.form import Form, answer_value, criterion_of
 from server.dtr.populate import Filling, populate
 from server.dtr.response import answers_of
 from server.dtr.routes import TABLES
 from server.dtr.validation import faults
 from server.elm import Engine
 from server.fhir import json
+from server.fhir.dates import first_day
 from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
@@ -61,7 +62,7 @@ class DtrDoor:
             response = {**filling.response("in-progress", case.now), "id": "filled"}
             yield from (issue.diagnostics for issue in faults(filling.form, response))
             given = [{**response, "status": "completed"}]
-        if expected.decision is Decision.MORE_INFO and expected.unknown and not (filling and filling.asked):
+        if expected.decision is Decision.MORE_INFO and not _asked(filling, expected.unknown):
             yield "what is unknown is not asked"
         with services.store.reading() as tx:
             judged = services.adjudicator.judge(
@@ -84,6 +85,12 @@ class DtrDoor:
         chart = [dict(each) for each in case.resources if each["resourceType"] != "QuestionnaireResponse"]
         filling = populate(form, draft, engine, chart, case.now, TABLES[version].from_client)
         return filling.answered(said_by_hand(form, case), case.order["requester"]["reference"])
+
+
+def _asked(filling: Filling | None, unknown: Sequence[str]) -> bool:
+    """Whether a question is left open, or every criterion unknown was answered in a way that leaves it so."""
+    answered = {criterion_of(link_id) for link_id in filling.answers} if filling else set()
+    return bool(filling and filling.asked) or answered.issuperset(unknown)
 
 
 def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
@@ -125,10 +132,13 @@ def _expanded(app: FastAPI, version: Version, url: str) -> Resource:
 
 
 def said_by_hand(form: Form, case: Case) -> Mapping[str, Any]:
-    """What the case's own forms answer, as plain values; questions that this form does not have left out."""
+    """What the case's own forms answer on the day, as plain values; questions that this form does not have
+    left out. Forms of earlier days are part of the chart."""
     told: dict[str, Any] = {}
     for resource in case.clinical:
         if resource["resourceType"] != "QuestionnaireResponse":
+            continue
+        if first_day(resource.get("authored")) != case.day_zero:
             continue
         for link_id, answers in answers_of(resource).items():
             given = [_plain(answer_value(answer)) for answer in answers]

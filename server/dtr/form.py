@@ -124,11 +124,15 @@ class Form:
         return (item for item in self.items.values() if item.is_question)
 
     def enabled(self, answers: Answers, gate: Gate = open_gate) -> dict[str, bool | None]:
-        """Whether each item applies, given the answers so far; an item below one that does not, does not."""
+        """Whether each item applies, given the answers so far; an item below one that does not, does not, and
+        the answer to a question that does not apply decides nothing."""
         found: dict[str, bool | None] = {}
+        valid = dict(answers)
         for link_id, item in self.items.items():
             above = found[item.parents[-1]] if item.parents else True
-            found[link_id] = _both(above, lambda item=item: _applies(item, answers, gate))  # type: ignore[misc]
+            found[link_id] = _both(above, lambda item=item: _applies(item, valid, gate))  # type: ignore[misc]
+            if found[link_id] is False:
+                valid.pop(link_id, None)
         return found
 
     def asked(self, answers: Answers, gate: Gate) -> tuple[str, ...]:

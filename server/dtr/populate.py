@@ -107,27 +107,27 @@ class Filling:
     def _settled(self) -> Filling:
         """Fills what the chart can answer until nothing changes, then drops what does not apply."""
         answers = dict(self.answers)
-        while True:
-            before = dict(answers)
-            for item in self.form.questions():
-                self._fill(item, answers)
-            if answers == before:
-                break
         enabled = self.form.enabled(answers, self.prefill.gate)
+        settled = False
+        while not settled:
+            settled = True
+            for item in self.form.questions():
+                if enabled[item.link_id] and self._fill(item, answers):
+                    enabled, settled = self.form.enabled(answers, self.prefill.gate), False
         return replace(
             self, answers={link_id: given for link_id, given in answers.items() if enabled[link_id]}
         )
 
-    def _fill(self, item: Item, answers: dict[str, list[Answer]]) -> None:
+    def _fill(self, item: Item, answers: dict[str, list[Answer]]) -> bool:
+        """Whether the chart answers a question that nobody answered yet."""
         expression = item.initial_expression
         if expression is None or item.link_id in answers:
-            return
-        if not self.form.enabled(answers, self.prefill.gate)[item.link_id]:
-            return
+            return False
         found = _answers(item, self.prefill.value(expression))
         if found:
             origin = information_origin(self.origin)
             answers[item.link_id] = [with_origin(answer, origin) for answer in found]
+        return bool(found)
 
 
 def populate(

@@ -1,8 +1,11 @@
-"""The policies' cases at the DTR door: filled by the package's own CQL, answered, and judged."""
+"""The policies' cases at the DTR door: the form is filled by the package's own CQL, answered, and judged.
+
+Here are all of `EXAMPLE_CASES` and, of the project's own, those that ask something of the form that no
+example does; the rest is `davinci-payer policy test tests/vignettes/*.json --door dtr`.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -12,8 +15,7 @@ from server.dtr.cases import DtrDoor, door
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
-
-DAY = dt.date(2026, 6, 15)
+from tests.cases import DAY_ZERO, examples, named
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,25 @@ def catalog() -> Catalog:
 @pytest.fixture(scope="module")
 def dtr(catalog: Catalog) -> DtrDoor:
     return door(catalog)
+
+
+OF_OUR_OWN = {
+    "SH-E50": "NIA: two active treatments, none inactive",
+    "SH-E51": "Carelon: a mix of treatments in an old trial only",
+    "SH-E93": "an answer too old to count, which nobody gives again",
+    "SH-852": "an answer to a question that falls away with the one above it",
+    "X-266": "the date of a film that is not asked for",
+    "LS-186": "an answer that leaves its criterion open is not asked for again",
+    "SH-370": "NIA: a child is not asked about treatment",
+    "SH-373": "NIA: a child is asked about the film",
+    "TS-145": "NIA: a nerve study stands for conservative care",
+}
+
+
+@pytest.mark.parametrize("vignette", [*examples(), *named(*OF_OUR_OWN)], ids=lambda case: case.id)
+def test_case(vignette: Vignette, dtr: DtrDoor, catalog: Catalog) -> None:
+    case = case_of(vignette, DAY_ZERO, catalog.payer)
+    assert list(dtr.differences(case, vignette.expected)) == [], vignette.why
 
 
 @pytest.fixture
@@ -40,7 +61,7 @@ def bare(catalog: Catalog) -> Case:
         modifiers=("RT",),
         expected=Expected(decision=Decision.MORE_INFO),
     )
-    return case_of(vignette, DAY, catalog.payer)
+    return case_of(vignette, DAY_ZERO, catalog.payer)
 
 
 UNKNOWN = ("CC-DUR", "EXM", "FUN", "IMG-XR", "SH-IMM")

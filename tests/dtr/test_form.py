@@ -74,6 +74,14 @@ def test_no_indication_and_no_treatment_end_the_lumbar_form_not_the_shoulders_te
     assert asked("mri-shoulder", SH_IMM=["none"], CC_DUR_none=True) == ("EXM", "FUN")
 
 
+def test_the_answer_to_a_question_that_fell_away_decides_nothing() -> None:
+    """Whether there are symptoms is asked of who says that no indication applies, if that is asked at all."""
+    shoulder = form("mri-shoulder")
+    none = answers(shoulder, SH_IMM=["none"])
+    assert shoulder.enabled(none, lambda gate: True)["SYM"]
+    assert not shoulder.enabled(none, lambda gate: False)["SYM"]
+
+
 def test_home_exercise_asks_for_its_follow_up() -> None:
     told = {"CC_DUR_start": "2026-09-01", "CC_DUR_modalities": ["pt", "hep"]}
     assert "CC-DUR.hep-followup" in asked("mri-shoulder", **told)
@@ -106,8 +114,12 @@ def test_v21_questions_about_the_order_are_asked_only_where_the_chart_gives_reas
 def test_the_therapy_plan_is_not_asked_about_where_an_indication_waives_it(name: str) -> None:
     questionnaire, region = form(name), FORMS[name]
     told = answers(questionnaire, **{f"{region}_IMM": [f"{region}-IMM.1"]})
-    assert not questionnaire.enabled(told, lambda gate: "RAT-OT" in gate["expression"])["RAT-OT.change"]
-    assert questionnaire.enabled({}, lambda gate: "RAT-OT" in gate["expression"])["RAT-OT.change"]
+
+    def gate(expression: Any) -> bool:
+        return any(f'"Ask {define}"' in expression["expression"] for define in ("RAT-OT", f"{region}-IMM"))
+
+    assert not questionnaire.enabled(told, gate)["RAT-OT.change"]
+    assert questionnaire.enabled({}, gate)["RAT-OT.change"]
 
 
 def test_v21_a_change_of_the_plan_is_described_no_change_is_not(name: str) -> None:
