@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -28,6 +29,7 @@ from server.fhir.dates import first_day
 from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
+from server.policy.reading import readable
 from server.policy.request import Chart
 from server.rehearsal import Stage, on_every_base
 from server.services import Services, Version
@@ -82,8 +84,7 @@ class DtrDoor:
         if (version, form.canonical) not in self._engines:
             self._engines[version, form.canonical] = engine_of(app, version, bundle)
         engine = self._engines[version, form.canonical]
-        chart = [dict(each) for each in case.resources if each["resourceType"] != "QuestionnaireResponse"]
-        filling = populate(form, draft, engine, chart, case.now, TABLES[version].from_client)
+        filling = populate(form, draft, engine, chart_of(case), case.now, TABLES[version].from_client)
         return filling.answered(said_by_hand(form, case), case.order["requester"]["reference"])
 
 
@@ -105,6 +106,13 @@ def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
     told = json.decode_object(answer.content)
     listed = [told, *(parameter["resource"] for parameter in told.get("parameter", []))]
     return next((each for each in listed if each["resourceType"] == "Bundle"), None)
+
+
+def chart_of(case: Case) -> list[Resource]:
+    """What the EHR holds of the case's patient; forms of before are left to the rules."""
+    held = [each for each in case.chart.resources if each["resourceType"] != "QuestionnaireResponse"]
+    own = readable(case.order, Chart(held), replace(case.member, records=()))
+    return [dict(each) for each in (case.order, case.coverage, *own)]
 
 
 def engine_of(app: FastAPI, version: Version, bundle: Resource) -> Engine:

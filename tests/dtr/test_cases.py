@@ -1,7 +1,10 @@
 """The policies' cases at the DTR door: the form is filled by the package's own CQL, answered, and judged.
 
 Here are all of `EXAMPLE_CASES` and, of the project's own, those that ask something of the form that no
-example does; the rest is `davinci-payer policy test tests/vignettes/*.json --door dtr`.
+example does; the rest is `davinci-payer policy test tests/vignettes/*.json --door dtr`. Of the rest two kinds
+leave unasked what is unknown, and must: an earlier MRI that only the payer's claims show, since no form sees
+them (CS-810, LS-806, TS-810, every -812 and -819), and what only the chart makes unknown, since the form is
+asked for with the order alone, which needs none (AF-146, BR-143, BR-191, BR-195).
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ OF_OUR_OWN = {
     "LS-186": "an answer that leaves its criterion open is not asked for again",
     "SH-370": "NIA: a child is not asked about treatment",
     "SH-373": "NIA: a child is asked about the film",
+    "SH-126": "the therapy of another patient",
     "TS-145": "NIA: a nerve study stands for conservative care",
 }
 
