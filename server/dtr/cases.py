@@ -110,9 +110,13 @@ def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
 
 def chart_of(case: Case) -> list[Resource]:
     """What the EHR holds of the case's patient; forms of before are left to the rules."""
-    held = [each for each in case.chart.resources if each["resourceType"] != "QuestionnaireResponse"]
-    own = readable(case.order, Chart(held), replace(case.member, records=()))
+    own = [each for each in own_of(case) if each["resourceType"] != "QuestionnaireResponse"]
     return [dict(each) for each in (case.order, case.coverage, *own)]
+
+
+def own_of(case: Case) -> Sequence[Mapping[str, Any]]:
+    """Of the case's resources the patient's own."""
+    return readable(case.order, case.chart, replace(case.member, records=()))
 
 
 def engine_of(app: FastAPI, version: Version, bundle: Resource) -> Engine:
@@ -140,11 +144,11 @@ def _expanded(app: FastAPI, version: Version, url: str) -> Resource:
 
 
 def said_by_hand(form: Form, case: Case) -> Mapping[str, Any]:
-    """What the case's own forms answer on the day, as plain values; questions that this form does not have
-    left out. Forms of earlier days are part of the chart."""
+    """What the forms completed for the case's patient on the day answer, as plain values; questions that this
+    form does not have left out. Forms of earlier days are part of the chart."""
     told: dict[str, Any] = {}
-    for resource in case.clinical:
-        if resource["resourceType"] != "QuestionnaireResponse":
+    for resource in own_of(case):
+        if resource["resourceType"] != "QuestionnaireResponse" or resource.get("status") != "completed":
             continue
         if first_day(resource.get("authored")) != case.day_zero:
             continue

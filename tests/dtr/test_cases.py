@@ -41,6 +41,8 @@ OF_OUR_OWN = {
     "SH-370": "NIA: a child is not asked about treatment",
     "SH-373": "NIA: a child is asked about the film",
     "SH-126": "the therapy of another patient",
+    "SH-352": "a form that nobody completed",
+    "SH-354": "the form of another patient",
     "TS-145": "NIA: a nerve study stands for conservative care",
 }
 
