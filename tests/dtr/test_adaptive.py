@@ -293,6 +293,9 @@ def test_d_an_answer_replaces_the_one_about_the_same_coverage_and_assertion_only
     def earlier(card: str, told: str) -> dict[str, Any]:
         parts = [
             {"url": "coverage", "valueReference": {"reference": card}},
+            {"url": "covered", "valueCode": "covered"},
+            {"url": "pa-needed", "valueCode": "no-auth"},
+            {"url": "date", "valueDate": "2026-01-15"},
             {"url": "coverage-assertion-id", "valueString": told},
         ]
         return {"url": COVERAGE_INFORMATION, "extension": parts}
