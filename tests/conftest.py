@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
@@ -20,6 +21,7 @@ from server.settings import Settings
 from server.store import Store
 from server.store.tables import Table
 from tests import databases, postgresql
+from tests.crd.builders import DAY
 
 DATABASES = ("sqlite", "postgresql")
 NewDatabase = Callable[[str], str]
@@ -70,6 +72,16 @@ def started(database: str, **settings: Any) -> TestClient:
         },
     )
     return TestClient(create_app(given), base_url="http://payer.test")
+
+
+@contextmanager
+def at_noon(folder: Path, **settings: Any) -> Iterator[FastAPI]:
+    """The application over a database of its own in that folder, at noon of the builders' day."""
+    noon = f"{DAY.isoformat()}T12:00:00Z"
+    given = {"database_url": databases.sqlite(folder), "test_clock": noon, **settings}
+    app = create_app(Settings(_env_file=None, **given))
+    yield app
+    app.state.services.store.close()
 
 
 def empty(store: Store) -> None:

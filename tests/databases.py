@@ -6,7 +6,6 @@ store.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from functools import cache
 from itertools import count
@@ -22,7 +21,7 @@ _numbers = count(1)
 def sqlite(folder: Path) -> str:
     """The URL of a new database in that folder."""
     path = folder / f"payer{next(_numbers)}.db"
-    shutil.copy(_sqlite_template(), path)
+    path.write_bytes(_sqlite_template())
     return f"sqlite:///{path}"
 
 
@@ -32,10 +31,11 @@ def postgres(server: str) -> str:
 
 
 @cache
-def _sqlite_template() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="payer")) / "template.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
+def _sqlite_template() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="payer") as folder:
+        path = Path(folder) / "template.db"
+        Store.open(f"sqlite:///{path}").close()
+        return path.read_bytes()
 
 
 @cache

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server import inside
-from server.app import create_app, the_catalog
+from server.app import the_catalog
 from server.demo.ehr import CoverageInformation, Ehr
 from server.pas.cases import Told
 from server.policy.case_draft import Fact
@@ -25,8 +25,7 @@ from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine
 from server.policy.request import Chart
-from server.settings import Settings
-from tests import databases
+from tests.conftest import at_noon
 
 DAY = dt.date(2026, 11, 20)
 PLANS = ("evicore", "carelon", "nia", "reviewed", "no-imaging-pa")
@@ -173,15 +172,8 @@ def test_the_same_chart_in_whatever_order_gets_the_same_answer(
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    app = create_app(
-        Settings(
-            _env_file=None,
-            database_url=databases.sqlite(tmp_path_factory.mktemp("laws")),
-            test_clock=dt.datetime.combine(DAY, dt.time(12), dt.UTC),
-        )
-    )
-    yield app
-    app.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("laws")) as app:
+        yield app
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.2"])

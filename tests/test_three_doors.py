@@ -14,15 +14,13 @@ from msgspec import structs
 from typer.testing import CliRunner
 
 from server import inside
-from server.app import create_app
 from server.cli import app as command_line
 from server.demo.ehr import Ehr
 from server.demo.stories import Played, Story, laid_out, play, stories
 from server.pas.cases import Told
 from server.policy.cases import Case
 from server.policy.request import Resource
-from server.settings import Settings
-from tests import databases
+from tests.conftest import at_noon
 
 DAY = dt.date(2026, 11, 20)
 STORIES = {story.case.id: story for story in stories()}
@@ -63,15 +61,8 @@ class Clinic:
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    app = create_app(
-        Settings(
-            _env_file=None,
-            database_url=databases.sqlite(tmp_path_factory.mktemp("doors")),
-            test_clock=dt.datetime.combine(DAY, dt.time(12), dt.UTC),
-        )
-    )
-    yield app
-    app.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("doors")) as app:
+        yield app
 
 
 @pytest.fixture(params=["2.0", "2.2"])

@@ -14,6 +14,7 @@ from server.app import create_app
 from server.fhir import json
 from server.settings import Settings
 from tests import databases
+from tests.conftest import at_noon
 from tests.crd.builders import DAY
 from tests.crd.shape import Information, coverage_informations, held
 
@@ -110,16 +111,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """One application for all tests that do not mind each other: every case has a member of its own."""
-    folder = tmp_path_factory.mktemp("crd")
-    app = create_app(
-        Settings(
-            _env_file=None,
-            database_url=databases.sqlite(folder),
-            test_clock=f"{DAY.isoformat()}T12:00:00Z",
-        )
-    )
-    yield app
-    app.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("crd")) as app:
+        yield app
 
 
 @pytest.fixture(params=["2.0", "2.2"])

@@ -6,7 +6,6 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,14 +14,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from server.app import create_app
 from server.dtr.form import Form
 from server.dtr.populate import Filling, populate
 from server.elm import Engine
 from server.fhir import json
-from server.settings import Settings
-from tests import databases
-from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage
+from tests.conftest import at_noon
+from tests.crd.builders import PATIENT, PHYSICIAN, coverage
 from tests.emitted import record
 
 Resource = dict[str, Any]
@@ -221,16 +218,8 @@ def elm_of(library: Resource) -> Resource:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    folder: Path = tmp_path_factory.mktemp("dtr")
-    made = create_app(
-        Settings(
-            _env_file=None,
-            database_url=databases.sqlite(folder),
-            test_clock=f"{DAY.isoformat()}T12:00:00Z",
-        )
-    )
-    yield made
-    made.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("dtr")) as made:
+        yield made
 
 
 @pytest.fixture(params=["2.0", "2.2"])

@@ -8,13 +8,11 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from server.app import create_app
 from server.fhir.extensions import values
-from server.settings import Settings
 from server.store import Store, records
 from server.store.tables import Table
-from tests import databases
-from tests.crd.builders import CPT, DAY, PATIENT, PAYOR, concept, coverage, ref, shoulder
+from tests.conftest import at_noon
+from tests.crd.builders import CPT, PATIENT, PAYOR, concept, coverage, ref, shoulder
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_package import DTR, LUMBAR, SHOULDER, context, named
 
@@ -51,16 +49,8 @@ def test_a_beside_something_to_go_by_2_0_remarks_on_it_and_2_2_refuses_it(
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    made = create_app(
-        Settings(
-            _env_file=None,
-            database_url=databases.sqlite(tmp_path_factory.mktemp("registry")),
-            test_clock=f"{DAY.isoformat()}T12:00:00Z",
-            membership="registry",
-        )
-    )
-    yield made
-    made.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("registry"), membership="registry") as made:
+        yield made
 
 
 @pytest.mark.parametrize("by", [resource("order", shoulder()), named(SHOULDER)])
