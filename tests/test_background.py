@@ -136,7 +136,7 @@ def test_f23_two_processes_on_one_database_share_the_work_and_double_nothing(
     new_database: NewDatabase,
 ) -> None:
     """Requests go to either, a reviewer of either decides, and one clinic hears of each result once."""
-    url, count = new_database("postgresql"), 6
+    url, count = new_database("postgresql"), 12
     with (
         Endpoint() as clinic,
         Serving(database_url=url, demo_reviewer="1") as one,
