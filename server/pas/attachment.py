@@ -116,9 +116,7 @@ class SubmitAttachment:
         for judged in judge.lines(tx, docket, items, now):
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
-            line = Standing.judged(
-                before.item.requested, reached, judged.judged, judged.hours, now, since=before
-            )
+            line = Standing.judged(judged, reached, now, since=before)
             casebook.settle(tx, row, line, answer_of(row, self.base, now), now)
             casebook.tell(tx, row.id, line, casebook.RULES, now)
             if isinstance(reached, InReview):

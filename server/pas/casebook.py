@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import change, intake, verdict
 from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM
 from server.pas.inquiry import providers
+from server.pas.judging import Line
 from server.pas.rejection import Rejection
 from server.pas.verdict import InReview, Span, Verdict
 from server.security.caller import calling
@@ -49,26 +49,24 @@ class Standing:
     @classmethod
     def judged(
         cls,
-        requested: Resource,
+        line: Line,
         reached: Verdict,
-        judged: Judged,
-        hours: int,
         now: dt.datetime,
         since: Standing | None = None,
     ) -> Standing:
-        """Decided now, or within so many hours. `since` is the line before, if it was pended: its clock runs
+        """Decided now, or within its hours. `since` is the line before, if it was pended: its clock runs
         on."""
-        said = judged.determination
+        judged = line.judged
         running = since is not None and since.decided is None
-        due = since.due if since and running else now + dt.timedelta(hours=hours)
+        due = since.due if since and running else now + dt.timedelta(hours=line.hours)
         return cls(
-            item=Item(requested, verdict.due_by(reached, due)),
+            item=Item(line.requested, verdict.due_by(reached, due)),
             order_key=judged.order_key,
             cpt=service_code(judged.order),
             side=side(judged.order) or "",
             order=dict(judged.order),
-            determination=said.to_json(),
-            expedited=said.expedited,
+            determination=judged.determination.to_json(),
+            expedited=line.expedited,
             received=since.received if since and running else now,
             due=due,
             decided=None if verdict.pended(reached) else now,

@@ -1,9 +1,10 @@
-"""What a Claim says about an earlier one: that it changes or cancels it (PAS, updates and cancellations).
+"""What a Claim says about an earlier one: that it changes, cancels or contests it (PAS, updates and
+cancellations; an appeal is a later version of what was denied).
 
 A change names the earlier Claim (`related.claim`, by reference or identifier) or, where 2.0.1 gives it no way
-to, marks its items and relies on its own Claim.identifier. It repeats every item and piece of supporting
-information ever sent, under the same sequences; marks tell what is new against the version before. A
-cancelled piece of supporting information is no evidence any more.
+to, marks its items and relies on its own Claim.identifier, or on our reference number of a pend. It repeats
+every item and piece of supporting information ever sent, under the same sequences; marks tell what is new
+against the version before. A cancelled piece of supporting information is no evidence any more.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from server.fhir.references import reference_text
+from server.pas.information import TRACKING_SYSTEM
 from server.pas.intake import Submission
-from server.pas.marks import cancelled, cancels_everything, marked
+from server.pas.marks import cancelled, cancels_everything, marked, quoted_tracking
 
 Resource = dict[str, Any]
 
@@ -62,6 +64,7 @@ def names_of(read: Submission) -> list[Name]:
 
 
 def _markable(claim: Resource) -> Iterator[Resource]:
+    yield claim
     yield from claim.get("item") or []
     yield from claim.get("supportingInfo") or []
 
@@ -78,6 +81,9 @@ def _names(read: Submission, related: list[Resource]) -> Iterator[Name]:
             yield from (name for name in [_named(identifier)] if name)
     if not related:
         yield from names_of(read)
+    for element in (read.claim, *read.items):
+        if number := quoted_tracking(element):
+            yield Name(TRACKING_SYSTEM, number)
 
 
 def _absolute(read: Submission, local: str) -> str:

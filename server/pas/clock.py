@@ -1,8 +1,9 @@
 """The decision clock: what happens to a pended line when its time is up.
 
 Information that never came: the request is denied for want of it, saying criterion by criterion what was
-missing; where the plan leaves denials to people, it goes to the reviewers with that recommendation. A line
-that waits for a reviewer is never decided by the clock: it is overdue, once on record and once in the log.
+missing; where the plan leaves denials to people, or the line is under appeal, it goes to the reviewers with
+that recommendation. A line that waits for a reviewer is never decided by the clock: it is overdue, once on
+record and once in the log.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from server.pas import casebook, notices, verdict
+from server.pas import appealing, casebook, notices, verdict
 from server.pas.casebook import Standing
 from server.pas.handover import Assign
 from server.pas.response import pas_response_bundle
@@ -60,7 +61,8 @@ class Clock:
             self._overdue(tx, row, line, now)
             return
         assert isinstance(waited, Asked), "a pended line waits for information or for a person"
-        reached = self._outcome(line, waited)
+        contested = line.item.sequence in appealing.contested(tx, row.chain_id)
+        reached = self._outcome(line, waited, contested)
         settled = line.now(reached, now)
         version = VERSIONS[row.version]
         casebook.settle(
@@ -75,9 +77,9 @@ class Clock:
         casebook.tell(tx, row.id, settled, CLOCK, now)
         notices.tell(tx, self.work, row, casebook.read_again(tx, row).read, now)
 
-    def _outcome(self, line: Standing, waited: Asked) -> Verdict:
+    def _outcome(self, line: Standing, waited: Asked, contested: bool) -> Verdict:
         denial = _for_want_of(line, waited)
-        if self.catalog.plan(line.determination["plan"]).reviewer_denies:
+        if contested or self.catalog.plan(line.determination["plan"]).reviewer_denies:
             return InReview("The information asked for did not come.", waited.tracking, line.due, denial)
         return Denied(denial)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
@@ -12,11 +12,12 @@ from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
 from server.adjudication.orders import service_code
 from server.fhir.extensions import extension, value
-from server.pas import change, decision, lines, prolonging
+from server.pas import appealing, change, decision, lines, prolonging
 from server.pas.case import tracking
 from server.pas.chart import LocalChart, local_chart
 from server.pas.deadlines import Deadlines
 from server.pas.intake import Submission
+from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
 from server.pas.verdict import Certifiable, Certified, Span, Verdict, due_by
@@ -92,13 +93,18 @@ class Docket:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of the Claim, judged; `quoted` is the assertion id its order carries, `hours` how long a
-    decision may take."""
+    """One item of the Claim, judged; `quoted` is the assertion id its order carries, `appeal` which appeal it
+    is, `hours` how long a decision may take."""
 
     requested: Resource
     judged: Judged
     quoted: str | None
+    appeal: str | None
     hours: int
+
+    @property
+    def expedited(self) -> bool:
+        return self.judged.determination.expedited or self.appeal == IMMEDIATE_APPEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +121,26 @@ class Judge:
         local = {item["sequence"]: item for item in docket.claim.get("item") or []}
         return [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
 
-    def verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
-        """The verdict, with a number where one is due, granted in `tx`."""
-        said = line.judged.determination
+    def verdict(
+        self,
+        tx: Transaction,
+        line: Line,
+        case_id: str,
+        client: str,
+        now: dt.datetime,
+        contested: Verdict | None = None,
+    ) -> Verdict:
+        """The verdict, with a number where one is due, granted in `tx`. A line under appeal waits for a
+        person; `contested` is what stood before."""
+        said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
+        if contested is not None:
+            return appealing.to_be_heard(said, contested, number, now)
         if prolonging.extends(line.requested):
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
-            return decision.verdict_without_number(said, tracking(case_id, line.requested["sequence"]), now)
+            return decision.verdict_without_number(said, number, now)
         tx.flush()  # an authorization points to its case
-        number = self.adjudicator.authorize(
+        granted = self.adjudicator.authorize(
             tx,
             line.judged,
             "pas",
@@ -133,7 +150,7 @@ class Judge:
             assertion_id=line.quoted,
             case_id=case_id,
         )
-        return _certified(tx, number, line.judged, now)
+        return _certified(tx, granted, line.judged, now)
 
     def _line(
         self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime
@@ -151,19 +168,23 @@ class Judge:
             assertion_id=quoted,
         )
         said = judged.determination
-        hours = Deadlines.load().hours(said.plan, state_of(docket.patient), expedited=said.expedited)
-        return Line(sent, judged, quoted, min(hours, said.due_hours))
+        line = Line(sent, judged, quoted, appeal(docket.read.claim, sent), said.due_hours)
+        hours = Deadlines.load().hours(said.plan, state_of(docket.patient), expedited=line.expedited)
+        return replace(line, hours=min(hours, said.due_hours))
 
 
 def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
     """The verdict as it would be; no number is granted."""
-    said = line.judged.determination
+    said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
+    due = now + dt.timedelta(hours=line.hours)
+    if line.appeal:
+        return due_by(appealing.to_be_heard(said, None, number, now), due)
     if prolonging.extends(line.requested):
         return Extension(line.requested, line.judged).rehearsed(tx, now)
     if decision.needs_number(said):
         return Certifiable(decision.span_of(said), decision.units_of(said))
-    reached = decision.verdict_without_number(said, tracking(case_id, line.requested["sequence"]), now)
-    return due_by(reached, now + dt.timedelta(hours=line.hours))
+    reached = decision.verdict_without_number(said, number, now)
+    return due_by(reached, due)
 
 
 def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified:

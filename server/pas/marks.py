@@ -11,7 +11,7 @@ Resource = dict[str, Any]
 
 INFO_CANCELLED = f"{STRUCTURE}/modifierextension-infoCancelled"
 
-CANCEL, EXTENSION, RENEWAL = "3", "4", "R"
+IMMEDIATE_APPEAL, APPEAL, CANCEL, EXTENSION, RENEWAL = "1", "2", "3", "4", "R"
 """Certification types (X12 1322)."""
 
 
@@ -20,6 +20,12 @@ def certification(element: Resource) -> str | None:
     concept = value(extension(element, extension_url("certificationType")))
     codings = concept.get("coding") or [] if isinstance(concept, dict) else []
     return next((str(c.get("code")) for c in codings if c.get("system") in (CERTIFICATION, None)), None)
+
+
+def appeal(claim: Resource, item: Resource) -> str | None:
+    """Which of the two appeals an item is: by its own certification type, else by the whole Claim's."""
+    types = (certification(item), certification(claim))
+    return next((one for one in types if one in (IMMEDIATE_APPEAL, APPEAL)), None)
 
 
 def cancels_everything(claim: Resource) -> bool:
@@ -40,11 +46,21 @@ def changed(element: Resource) -> bool:
 
 
 def marked(element: Resource) -> bool:
-    """Whether it has any mark that only a change of an earlier Claim can have."""
-    return cancelled(element) or extension(element, extension_url("infoChanged")) is not None
+    """Whether it has any mark that only a change or an appeal of an earlier Claim can have."""
+    changes = cancelled(element) or extension(element, extension_url("infoChanged")) is not None
+    return changes or appeal(element, element) is not None
 
 
 def quoted_number(item: Resource) -> str | None:
     """The earlier authorization number that an item refers to."""
-    number = value(extension(item, extension_url("authorizationNumber")))
-    return number if isinstance(number, str) and number else None
+    return _text(item, "authorizationNumber")
+
+
+def quoted_tracking(element: Resource) -> str | None:
+    """Our reference number of an earlier pend, which a Claim (2.2) or an item refers to."""
+    return _text(element, "administrationReferenceNumber")
+
+
+def _text(element: Resource, name: str) -> str | None:
+    content = value(extension(element, extension_url(name)))
+    return content if isinstance(content, str) and content else None

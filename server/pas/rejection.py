@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from server.pas.terms import extension_url
+
 
 class Rejection(NamedTuple):
     """`code` (X12 901), `follow_up` (889), the X12 segment and element, the FHIRPath, and the words for a
@@ -89,5 +91,35 @@ def denied_before() -> Rejection:
         follow_up="N",
         element="2000E-UM",
         path="Claim.related.claim",
-        text="The earlier request was denied, and a denial is not changed. Appeal it, or send a new request.",
+        text="The earlier request was denied, and a denial is not changed. Appeal it (certification type 2, "
+        "or 1 where it cannot wait), or send a new request.",
     )
+
+
+def nothing_to_appeal(index: int | None) -> Rejection:
+    return Rejection(
+        code="AA",
+        follow_up="C",
+        element="2000F-UM" if index is not None else "2000E-UM",
+        path=_certification(index),
+        text="No denied request of this member and sender is known under the names that this appeal gives. "
+        "Name the denied Claim (related.claim, or its own identifier) or our reference number, and keep the "
+        "item's sequence; what was never denied is a first request (certification type I).",
+    )
+
+
+def not_denied(index: int | None, standing: str) -> Rejection:
+    """`standing` is what holds of the item, or of the items where the whole Claim appeals."""
+    return Rejection(
+        code="33",
+        follow_up="C",
+        element="2000F-UM" if index is not None else "2000E-UM",
+        path=_certification(index),
+        text=f"What is appealed was not denied: {standing}. Only a denial is appealed. Send a change as an "
+        "update, under another certification type.",
+    )
+
+
+def _certification(index: int | None) -> str:
+    element = f"Claim.item[{index}]" if index is not None else "Claim"
+    return f"{element}.extension('{extension_url('certificationType')}')"

@@ -2,8 +2,9 @@
 
 The new version takes the place of the one before, in one chain. What the client did not touch keeps its
 verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
-the new version's evidence. The number of an authorization that is changed is given up before the new
-judgement, so that it cannot vouch for itself; the client may quote it as the previous one.
+the new version's evidence; a denial that it appeals goes to a person. The number of an authorization that is
+changed is given up before the new judgement, so that it cannot vouch for itself; the client may quote it as
+the previous one.
 
 Only one version can follow another: of two that cross, or where the version named was replaced already, the
 later one is told so and changes nothing.
@@ -15,13 +16,13 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.pas import casebook, evidence, rejection, verdict
+from server.pas import appealing, casebook, evidence, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge
-from server.pas.marks import cancelled, changed
+from server.pas.marks import appeal, cancelled, changed
 from server.pas.prolonging import extends
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
@@ -65,7 +66,7 @@ class Revision:
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
         known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)}
         with_attached = replace(self, docket=self._joined(tx, before.chain_id))
-        standing, fresh = with_attached._standing(tx, known, case_id, client, now)
+        standing, fresh = with_attached._standing(tx, known, before.chain_id, case_id, client, now)
         return self._told(tx, row, standing, fresh, (), case_id, now)
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
@@ -84,19 +85,32 @@ class Revision:
         self, tx: Transaction, before: stored.PaCase | None, case_id: str, now: dt.datetime
     ) -> Rejection | None:
         """Why nothing is changed; None once this version has taken the place of the one before."""
+        standing = casebook.standing_of(tx, before.id) if before else []
+        verdicts = {line.item.sequence: line.item.verdict for line in standing}
+        contested = appealing.contested(tx, before.chain_id) if before else set()
+        read = self.docket.read
+        unfounded = appealing.unfounded(read.claim, read.items, verdicts, contested)
+        if unfounded is not None and not self.change.everything:
+            return unfounded
         if before is None:
             return rejection.unknown_claim()
         if self.docket.of_another:
             return rejection.other_beneficiary()
-        verdicts = [line.item.verdict for line in casebook.standing_of(tx, before.id)]
-        if verdicts and all(isinstance(each, Denied) for each in verdicts):
+        denied = bool(verdicts) and all(isinstance(each, Denied) for each in verdicts.values())
+        if denied and not any(appeal(read.claim, item) for item in read.items):
             return rejection.denied_before()
         if self.docket.unnamed and not self.change.everything:
             return rejection.no_service(self.docket.unnamed[0])
         return None if cases.replace(tx, before, case_id, now) else rejection.stale()
 
     def _standing(
-        self, tx: Transaction, known: dict[int, Standing], case_id: str, client: str, now: dt.datetime
+        self,
+        tx: Transaction,
+        known: dict[int, Standing],
+        chain_id: str,
+        case_id: str,
+        client: str,
+        now: dt.datetime,
     ) -> tuple[list[Standing], list[int]]:
         """Every line of the chain as it stands after this change, and which were decided just now."""
         standing, fresh = dict(known), []
@@ -121,19 +135,24 @@ class Revision:
         for item in to_judge:
             if not extends(item):
                 self._give_up(tx, known.get(item["sequence"]))
+        contested = appealing.contested(tx, chain_id)
+        for sequence in [item["sequence"] for item in to_judge if item["sequence"] not in contested]:
+            if sequence in known and isinstance(known[sequence].item.verdict, Denied):
+                appealing.receive(tx, case_id, sequence, "provider", now)
+                contested.add(sequence)
         for judged in self.judge.lines(tx, self.docket, to_judge, now):
             sequence = judged.requested["sequence"]
-            reached = self.judge.verdict(tx, judged, case_id, client, now)
-            standing[sequence] = Standing.judged(
-                judged.requested, reached, judged.judged, judged.hours, now, since=known.get(sequence)
-            )
+            before = known.get(sequence)
+            heard = before.item.verdict if before and sequence in contested else None
+            reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
+            standing[sequence] = Standing.judged(judged, reached, now, since=before)
         return [standing[sequence] for sequence in sorted(standing)], fresh
 
     def _touched(self, item: Resource, line: Standing) -> bool:
         """Whether the line must be judged again: it was pended, the client says it changed, or what is
-        ordered is not what it was. A denied line stands: it needs a new request."""
+        ordered is not what it was. A denied line stands unless it is appealed."""
         if isinstance(line.item.verdict, Denied):
-            return False
+            return appeal(self.docket.read.claim, item) is not None
         if verdict.pended(line.item.verdict) or changed(item):
             return True
         return _essence(self.docket.orders[item["sequence"]]) != _essence(line.order)

@@ -132,14 +132,7 @@ class Submit:
             tx, case_id, self.version.name, caller.client, docket.member_key, read.raw, now
         )
         standing = [
-            Standing.judged(
-                line.requested,
-                self._reached(tx, line, case_id, caller, now),
-                line.judged,
-                line.hours,
-                now,
-            )
-            for line in judged
+            Standing.judged(line, self._reached(tx, line, case_id, caller, now), now) for line in judged
         ]
         items = tuple(line.item for line in standing)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)

@@ -3,7 +3,8 @@
 What is counted is a line (one service of a request) that needed authorization and was decided in the year;
 lines that need none, that were cancelled, or that still wait are in no figure. A line counts by its first
 decision, approved with changes as approved; what an appeal changed is a figure of its own, of the appeals
-decided in the year. Times run from receipt at the server to that decision. The program has no drugs.
+decided in the year, by whether the denied request was urgent. Times run from receipt at the server to that
+decision. The program has no drugs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
-from server.review.appeals import APPEAL_DECIDED, OVERTURNED
+from server.pas.appealing import APPEAL_DECIDED, APPEALED, OVERTURNED
 from server.review.desk import PROLONGED
 from server.store import Transaction, events
 from server.store import tables as stored
@@ -119,8 +120,9 @@ def _in_time(line: Decided) -> bool:
 
 
 def _decided(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[Decided]:
-    for item, told in _of_lines(events.of_lines(tx, ("decided", PROLONGED), start, end)):
-        if plan and item.determination["plan"] != plan:
+    for item, told in _of_lines(events.of_lines(tx, ("decided", PROLONGED, APPEALED), start, end)):
+        appeal = told[0].kind == APPEALED  # it came as a request: the first decision was the denial before
+        if appeal or (plan and item.determination["plan"] != plan):
             continue
         decision = next(event for event in told if event.kind == "decided")
         action = decision.detail["action"]
@@ -149,5 +151,5 @@ def _of_lines(
 def _appeals(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[bool]:
     """Whether each appeal about a standard request was won."""
     for item, event in events.of_lines(tx, (APPEAL_DECIDED,), start, end):
-        if not item.expedited and (not plan or item.determination["plan"] == plan):
+        if not item.determination["expedited"] and (not plan or item.determination["plan"] == plan):
             yield event.detail["outcome"] == OVERTURNED

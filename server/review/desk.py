@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import behaviours, casebook, verdict
+from server.pas import appealing, behaviours, casebook, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
@@ -181,6 +181,7 @@ class Desk:
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
             answer = answer_of(waiting.case, self.services.fhir_base, now)
             casebook.settle(tx, waiting.case, line, answer, now)
+            appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
             casebook.tell(tx, waiting.case.id, line, review.actor, now)
             read = casebook.read_again(tx, waiting.case).read
             behaviours.tell(self.services, tx, waiting.case, read, now)

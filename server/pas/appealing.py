@@ -1,0 +1,90 @@
+"""Appeals: which they are, what they contest, and what is on record of them.
+
+An appeal comes as a request (X12 1322, `1` immediate and `2`), which is a later version of the denied one, or
+by letter or telephone (`server.review.appeals`). Until a person has decided it no rule and no clock decides
+the line; what the rules would say is for that person to read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from server.pas import rejection
+from server.pas.marks import appeal, cancelled
+from server.pas.rejection import Rejection
+from server.pas.verdict import DISPOSITION, Denied, InReview, Verdict, pended
+from server.policy.denial import Denial, denial_of
+from server.policy.determination import Decision, Determination
+from server.store import Transaction, events
+from server.store import tables as stored
+
+Resource = dict[str, Any]
+
+APPEALED = "appealed"
+APPEAL_DECIDED = "appeal-decided"
+OVERTURNED, UPHELD = "overturned", "upheld"
+
+
+def contested(tx: Transaction, chain_id: str) -> set[int]:
+    """The lines of a request, by sequence, whose appeal is not decided yet."""
+    pending: Counter[int] = Counter()
+    for event in events.of_chain(tx, chain_id, APPEALED, APPEAL_DECIDED):
+        pending[event.sequence] += 1 if event.kind == APPEALED else -1
+    return {sequence for sequence, count in pending.items() if count > 0}
+
+
+def unfounded(
+    claim: Resource, items: Sequence[Resource], standing: Mapping[int, Verdict], contested: Container[int]
+) -> Rejection | None:
+    """Why an appeal in this request is none; None where there is none, or each contests a denial. `standing`
+    is what was decided before, by sequence. An appeal of the whole Claim is one of what was denied in it."""
+    appeals = [place for place, item in enumerate(items) if appeal(claim, item) and not cancelled(item)]
+    founded = {
+        place
+        for place in appeals
+        if isinstance(standing.get(items[place]["sequence"]), Denied) or items[place]["sequence"] in contested
+    }
+    whole = appeal(claim, claim) is not None
+    if founded.issuperset(appeals) or (whole and founded):
+        return None
+    wrong = [place for place in appeals if place not in founded]
+    reached = [each for place in wrong if (each := standing.get(items[place]["sequence"]))]
+    index = None if whole else wrong[0]
+    if not reached:
+        return rejection.nothing_to_appeal(index)
+    return rejection.not_denied(index, DISPOSITION[type(reached[0])])
+
+
+def receive(tx: Transaction, case_id: str, sequence: int, by: str, now: dt.datetime) -> None:
+    """`by` is who appeals, such as `provider` or `member`."""
+    events.record(tx, case_id, sequence, APPEALED, by, now)
+
+
+def conclude(
+    tx: Transaction,
+    row: stored.PaCase,
+    sequence: int,
+    reached: Verdict,
+    actor: str,
+    now: dt.datetime,
+    why: str = "",
+) -> None:
+    """What a person decided of a line, where it was under appeal."""
+    if not pended(reached) and sequence in contested(tx, row.chain_id):
+        outcome = UPHELD if isinstance(reached, Denied) else OVERTURNED
+        events.record(tx, row.id, sequence, APPEAL_DECIDED, actor, now, outcome=outcome, why=why)
+
+
+def to_be_heard(said: Determination, before: Verdict | None, tracking: str, now: dt.datetime) -> InReview:
+    """The verdict on a line under appeal, due by its clock. The reviewer is recommended to deny unless the
+    rules would approve by now: for what they say, else for what the line was denied for `before`."""
+    recommended: Denial | None = None
+    if Decision.DENY in (said.decision, said.recommended):
+        recommended = denial_of(said)
+    elif said.decision is not Decision.APPROVE:
+        recommended = before.denial if isinstance(before, Denied) else getattr(before, "recommended", None)
+    due = now + dt.timedelta(hours=said.due_hours)
+    return InReview("The appeal was received. A reviewer decides it.", tracking, due, recommended)

@@ -1,0 +1,217 @@
+"""A denial that is contested by a request (certification type 1 or 2): a person hears it, whatever the rules
+would say."""
+
+from typing import Any
+
+import pytest
+
+from server.fhir.errors import Conflict
+from server.fhir.extensions import extension, value
+from server.pas.appealing import APPEAL_DECIDED
+from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.report.cms import figures
+from server.review.appeals import Appeals
+from server.store import events
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+from tests.pas.test_changes import FILM, error_code, update
+from tests.pas.test_decision_clock import WEEK, clock
+from tests.report.test_cms import member
+from tests.review.test_desk import decide, waiting
+
+Resource = dict[str, Any]
+
+ONE_BASE = pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+"""For what knows no guide versions."""
+
+NOW_ENOUGH = charts.meets_every_criterion()
+NOTHING_NEW = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+
+
+def certified(code: str) -> Resource:
+    return {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, code),
+    }
+
+
+def contesting(item: Resource, code: str = "2", *more: Resource) -> Resource:
+    others = [each for each in item["extension"] if each["url"] != extension_url("certificationType")]
+    return {**item, "extension": [*others, certified(code), *more]}
+
+
+def denied(payer: Payer, *items: Resource) -> Answer:
+    """A trial of four weeks where six are asked for."""
+    answer = payer.submit(a.request(*NOTHING_NEW, claim=a.claim(*items)))
+    assert answer.actions[0] == "A3"
+    return answer
+
+
+def appeal(payer: Payer, *chart: Resource, code: str = "2", **changes: Any) -> Answer:
+    return payer.submit(update(contesting(a.item(1), code), chart=list(chart), **changes))
+
+
+def history(payer: Payer, answer: Answer) -> list[tuple[str, str]]:
+    with payer.app.state.services.store.reading() as tx:
+        return [(event.kind, event.actor) for event in events.of_case(tx, answer.response["id"])]
+
+
+def found(payer: Payer) -> Answer:
+    (case,) = payer.inquire(a.inquiry())
+    return case
+
+
+@pytest.mark.parametrize("chart", [NOW_ENOUGH, NOTHING_NEW], ids=["better evidence", "nothing new"])
+def test_an_appeal_waits_for_a_person_whatever_the_rules_would_say(
+    payer: Payer, chart: list[Resource]
+) -> None:
+    denied(payer)
+    heard = appeal(payer, *chart)
+    item = waiting(payer)
+
+    assert heard.action == "A4"
+    assert "appeal" in heard.words
+    assert item["recommendation"] == ("review" if chart is NOW_ENOUGH else "deny")
+    assert item["due"].startswith("2026-12-02")
+    assert found(payer).action == "A4"
+    assert history(payer, heard) == [("appealed", "provider"), ("pended", "rules")]
+
+
+@ONE_BASE
+def test_an_immediate_appeal_is_due_as_an_expedited_request_is(payer: Payer) -> None:
+    denied(payer)
+    appeal(payer, code="1")
+
+    assert waiting(payer)["due"].startswith("2026-11-28")
+    assert waiting(payer)["expedited"] is True
+
+
+def test_an_appeal_that_is_won_authorizes_and_is_counted_as_one(payer: Payer) -> None:
+    """Of the two standard requests one was approved and one denied, and that denial fell."""
+    payer.submit(a.request(*NOW_ENOUGH, **member("M-1")))
+    denied(payer)
+    heard = appeal(payer, *NOW_ENOUGH, code="1")
+    decide(payer, "approve", waiting(payer))
+    with payer.app.state.services.store.reading() as tx:
+        shares = {
+            share.title: (share.row["numerator"], share.row["denominator"]) for share in figures(tx, 2026)
+        }
+
+    assert found(payer).action == "A1"
+    assert history(payer, heard)[2:] == [
+        ("appeal-decided", "reviewer 1444444444"),
+        ("decided", "reviewer 1444444444"),
+    ]
+    assert shares["Standard requests approved after appeal"] == (1, 1)
+    assert shares["Standard requests denied"] == (1, 2)
+    assert shares["Expedited requests approved"] == (0, 0)
+
+
+@ONE_BASE
+def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another(payer: Payer) -> None:
+    denied(payer)
+    heard = appeal(payer)
+    decide(payer, "deny", waiting(payer))
+    lost = found(payer)
+    again = appeal(payer, id="pa-3", related=[{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}])
+
+    assert lost.action == "A3"
+    assert "CC-DUR" in lost.words
+    with payer.app.state.services.store.reading() as tx:
+        (decided,) = [
+            each for each in events.of_case(tx, heard.response["id"]) if each.kind == APPEAL_DECIDED
+        ]
+    assert decided.detail["outcome"] == "upheld"
+    assert again.action == "A4"
+
+
+@ONE_BASE
+def test_what_comes_later_is_heard_with_the_appeal(payer: Payer) -> None:
+    """An update of a request under appeal is not judged by rules, and nothing that a reviewer asked for and
+    did not get is denied by the clock."""
+    denied(payer)
+    appeal(payer)
+    more = payer.submit(
+        update(a.item(1), id="pa-3", related=[{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}])
+    )
+    item = waiting(payer)
+    decide(payer, "ask", item, text="Send the operative note.")
+    clock(payer, WEEK).sweep()
+
+    assert more.action == "A4"
+    assert "appeal" in more.words
+    assert waiting(payer)["id"] == item["id"]
+    assert found(payer).action == "A4"
+    decide(payer, "approve", waiting(payer))
+    assert found(payer).action == "A1"
+
+
+@ONE_BASE
+def test_our_own_number_of_a_pend_that_ended_in_denial_names_it_too(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    tracking = f"{pended.response['id']}-1"
+    clock(payer, WEEK).sweep()
+    quoted = {"url": extension_url("administrationReferenceNumber"), "valueString": tracking}
+    claim = a.claim(contesting(a.item(1), "2", quoted), id="pa-7", identifier=[{"value": "PA-7"}])
+
+    assert payer.submit(a.request(claim=claim)).action == "A4"
+    assert len(payer.inquire(a.inquiry())) == 1
+
+
+@ONE_BASE
+def test_an_appeal_of_the_whole_claim_is_one_of_what_was_denied_in_it(payer: Payer) -> None:
+    denied(payer, a.item(1), FILM)
+    heard = payer.submit(update(a.item(1), FILM, chart=NOTHING_NEW, extension=[certified("2")]))
+
+    assert heard.actions == ["A4", "A1"]
+
+
+@ONE_BASE
+def test_an_appeal_is_rehearsed_as_what_it_is(payer: Payer) -> None:
+    denied(payer)
+    claim = a.claim(contesting(a.item(1)))
+    tried = payer.submit(a.request(*NOTHING_NEW, claim=claim), **{"X-Dry-Run": "true"})
+
+    assert tried.action == "A4"
+    assert found(payer).action == "A3"
+
+
+def test_an_appeal_of_what_is_authorized_says_so_and_changes_nothing(payer: Payer) -> None:
+    granted = payer.submit(a.request(*NOW_ENOUGH))
+    refused = appeal(payer, *NOW_ENOUGH)
+
+    assert error_code(refused) == "33"
+    assert "was not denied: authorized." in refused.words
+    assert found(payer).number == granted.number
+
+
+@pytest.mark.parametrize("names", [{}, {"related": []}], ids=["related", "identifier"])
+def test_an_appeal_of_nothing_names_the_element_and_says_what_to_do(
+    payer: Payer, names: dict[str, Any]
+) -> None:
+    refused = appeal(payer, *NOW_ENOUGH, **names)
+    error = refused.response["error"][0]
+
+    assert error_code(refused) == "AA"
+    path = value(extension(error, extension_url("errorPath")))
+    assert path == f"Claim.item[0].extension('{extension_url('certificationType')}')"
+    assert "certification type I" in refused.words
+
+
+@ONE_BASE
+def test_a_telephone_call_about_an_appeal_that_came_as_a_request_leads_to_the_desk(payer: Payer) -> None:
+    denied(payer)
+    case = appeal(payer).response["id"]
+
+    with pytest.raises(Conflict, match="waits at the desk"):
+        Appeals(payer.app.state.services).receive(case, 1, "member")
+
+
+@ONE_BASE
+def test_papers_that_follow_a_telephone_call_belong_to_the_same_appeal(payer: Payer) -> None:
+    Appeals(payer.app.state.services).receive(denied(payer).response["id"], 1, "provider")
+    heard = appeal(payer)
+
+    assert heard.action == "A4"
+    assert history(payer, heard) == [("pended", "rules")]
