@@ -29,7 +29,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from server import background, logs, tracing, web
+from server import background, logs, process, tracing, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
 from server.audit.trail import Audited
@@ -98,7 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         default_response_class=JsonResponse,
-        lifespan=_closing(services),
+        lifespan=_lifespan(services),
         # FastAPI's own spans hold paths and queries, its own log records messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
@@ -180,9 +180,10 @@ def _metadata(services: Services) -> APIRouter:
     return routes
 
 
-def _closing(services: Services):  # type: ignore[no-untyped-def]
+def _lifespan(services: Services):  # type: ignore[no-untyped-def]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        process.share(services.settings.worker_threads)
         yield
         services.store.close()
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import server
-from server import background, logs, memory, tls, tracing
+from server import background, logs, process, tls, tracing
 from server.app import create_app
 from server.fhir.errors import FhirError
 from server.services import GUIDES
@@ -80,7 +80,7 @@ def serve() -> None:
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)
-    memory.settled()
+    process.settled()
     with background.running(application.state.services):
         uvicorn.Server(config).run()
 

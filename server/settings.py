@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     max_running: int = Field(
         500, ge=1, description="Requests at work at a time; one more is answered 503 and told to come again."
     )
+    worker_threads: int = Field(
+        2,
+        ge=1,
+        description="Requests at work in threads at a time; the others wait their turn. The interpreter runs "
+        "one thread at a time: more of them make each other late, unless the database is slow.",
+    )
     rate_limit: int = Field(
         1200,
         ge=0,

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.fhir.errors import Unavailable
@@ -50,11 +50,13 @@ class _Entry:
 
 @dataclass(slots=True)
 class Trail:
-    """Appends to the ledger, together with whatever else waits to be written."""
+    """Appends to the ledger, together with whatever else waits to be written; in a thread of its own, for an
+    answer that is ready does not wait for those being worked out."""
 
     store: Store
     _waiting: list[_Entry] = field(default_factory=list)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _thread: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def record(self, access: ledger.Access, touched: Touched) -> None:
         """Returns when it is on disk. Raises SQLAlchemyError where it cannot be written."""
@@ -68,7 +70,7 @@ class Trail:
 
     async def _write_all(self, batch: list[_Entry]) -> None:
         try:
-            await run_in_threadpool(self._write, batch)
+            await to_thread.run_sync(self._write, batch, limiter=self._thread)
         except BaseException as error:
             for entry in batch:
                 entry.written.set_exception(error)

@@ -14,10 +14,10 @@ Otherwise the tags are as any other: passed over.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import enum
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from server.fhir import json
@@ -65,10 +65,12 @@ def wished_by(services: Services, body: bytes) -> frozenset[Behaviour]:
     return wished(services, first.get("resource"))
 
 
-def before_answering(asked: frozenset[Behaviour], sleep: Callable[[float], None] = time.sleep) -> None:
+async def before_answering(
+    asked: frozenset[Behaviour], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
     """Takes its time, or raises Unavailable."""
     if Behaviour.SLOW in asked:
-        sleep(SLOW_SECONDS)
+        await sleep(SLOW_SECONDS)
     if Behaviour.FAILURE in asked:
         raise Unavailable("A tester asked for this failure. Nothing was stored; send it without the tag.")
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
@@ -39,11 +40,17 @@ def router(services: Services) -> APIRouter:
             )
         )
 
+    # However many requests wait for their turn, whether the server is well is answered now.
+    beside = CapacityLimiter(1)
+
     @routes.get("/health", summary="200 when the server can decide and remember")
-    def health(request: Request) -> Response:
+    async def health(request: Request) -> Response:
+        await to_thread.run_sync(remembers, limiter=beside)
+        return JsonResponse({"status": "ok", "version": request.app.version, "database": "ok"})
+
+    def remembers() -> None:
         with services.store.reading() as tx:
             tx.execute(text("SELECT 1"))
-        return JsonResponse({"status": "ok", "version": request.app.version, "database": "ok"})
 
     @routes.get("/metrics", summary="Prometheus", dependencies=[Depends(services.admission.holding(OPERATE))])
     def metrics() -> Response:

@@ -9,15 +9,16 @@ import gc
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from server import inside, memory
+from server import inside, process
 from server.app import create_app
 from server.fhir import json
 from server.policy.determine import determine
@@ -51,7 +52,7 @@ def application(**changed: Any) -> Iterator[FastAPI]:
         async def echo(request: Request) -> Response:
             return Response(await request.body(), media_type="application/json")
 
-        memory.settled()  # as `davinci-payer serve` does
+        process.settled()  # as `davinci-payer serve` does
         yield app
         gc.unfreeze()
         app.state.services.store.close()
@@ -89,12 +90,19 @@ def package(app: FastAPI) -> Iterator[Line]:
     yield _line("$questionnaire-package for one order", taken, ceiling)
 
 
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, which is up as under a server."""
+    async with app.router.lifespan_context(app), inside.client(app) as http:
+        yield http
+
+
 def asked(app: FastAPI, path: str, bodies: list[bytes], kind: str) -> Times:
     """Seconds of each POST, one after another, the first three not counted."""
 
     async def all_of_them() -> list[float]:
         found = []
-        async with inside.client(app) as http:
+        async with serving(app) as http:
             for body in bodies:
                 started = time.perf_counter()
                 answered = await http.post(path, content=body, headers={"Content-Type": kind})
@@ -109,7 +117,7 @@ def asked(app: FastAPI, path: str, bodies: list[bytes], kind: str) -> Times:
 async def together(app: FastAPI, path: str, bodies: Sequence[bytes], kind: str, clients: int) -> float:
     """How many POSTs a second are answered, so many clients at a time."""
     waiting = iter(bodies)
-    async with inside.client(app) as http:
+    async with serving(app) as http:
 
         async def one_after_another() -> None:
             for body in waiting:
@@ -126,7 +134,7 @@ async def arriving(app: FastAPI, path: str, bodies: Sequence[bytes], kind: str, 
     chance = random.Random(1)
     found: list[float] = []
 
-    async with inside.client(app) as http:
+    async with serving(app) as http:
 
         async def call(body: bytes, due: float) -> None:
             answered = await http.post(path, content=body, headers={"Content-Type": kind})

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from server import logs, memory
+from server import logs, process
 from server.app import create_app
 from server.fhir import json
 from server.settings import Settings
@@ -32,7 +32,7 @@ def lines() -> Iterator[Line]:
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         settings = Settings(_env_file=None, database_url=f"sqlite:///{Path(folder) / 'payer.db'}")
         app = create_app(settings)
-        memory.settled()  # as `davinci-payer serve` does
+        process.settled()  # as `davinci-payer serve` does
         for version in ("2.0", "2.2"):
             dtr = Dtr(TestClient(app), version, app)
             yield from _packages(dtr)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from server import memory
+from server import process
 from server.demo.stories import stories
 from server.elm import Engine
 from server.policy.cases import case_of, read
@@ -29,7 +29,7 @@ SIZES = (10, 100, 1_000, 10_000)
 
 def lines() -> Iterator[Line]:
     catalog = Catalog.load()
-    memory.settled()  # as `davinci-payer serve` does
+    process.settled()  # as `davinci-payer serve` does
     yield from criteria(catalog)
     yield from growth(catalog)
     yield from determinations(catalog)

@@ -1,5 +1,6 @@
 """Rare behaviour on a tester's request; both guide versions."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -54,9 +55,13 @@ def test_a_body_that_is_no_request_asks_for_nothing(payer: Payer, body: bytes) -
 
 def test_a_failure_is_a_503_and_slow_is_slow(payer: Payer) -> None:
     waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
     asked = behaviours.wished_by(obeying(payer), a.raw(tagged("slow", "failure")))
     with pytest.raises(Unavailable):
-        behaviours.before_answering(asked, waited.append)
+        asyncio.run(behaviours.before_answering(asked, wait))
 
     assert waited == [SLOW_SECONDS]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
 from starlette.types import Message, Receive, Scope, Send
 
+from server import inside
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security.limits import Limits, Rates
@@ -18,6 +21,8 @@ from tests.pas import builders as a
 from tests.security.conftest import Build, Town
 
 SUBMIT = "/r2.0/fhir/Claim/$submit"
+ORDER_SIGN = "/r2.0/cds-services/order-sign"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +130,44 @@ def test_one_request_too_many_is_told_to_come_again_and_health_is_answered() -> 
         return [messages[0]["status"] for messages in (third, health, *later)]
 
     assert asyncio.run(story()) == [503, 200, 200, 200, 200]
+
+
+def test_requests_take_turns_and_who_asks_for_health_does_not_wait(found_town: Build) -> None:
+    town = found_town(environment="development", cds_jwt="off", worker_threads=1)
+    held, alone, answers = threading.Event(), threading.Lock(), list[str]()
+    judge = town.app.state.services.adjudicator
+
+    async def story() -> None:
+        async with town.app.router.lifespan_context(town.app), inside.client(town.app) as http:
+
+            async def ask(name: str, method: str, path: str, body: Any = None) -> None:
+                content = json.encode(body) if body else None
+                answer = await http.request(method, path, content=content, headers=JSON)
+                assert answer.status_code == 200, answer.text
+                answers.append(name)
+                if name == "health":
+                    held.set()
+
+            calls = [
+                hook.sign(hook.shoulder(id=f"order-{number}"), sent=hook.prefetch()) for number in range(3)
+            ]
+            await asyncio.gather(
+                *(ask(str(number), "POST", ORDER_SIGN, call) for number, call in enumerate(calls)),
+                ask("health", "GET", "/health"),
+            )
+
+    first = judge.judge
+
+    def waits(*given: Any, **named: Any) -> Any:
+        assert alone.acquire(blocking=False)
+        assert held.wait(10)
+        alone.release()
+        return first(*given, **named)
+
+    with patch.object(judge, "judge", waits):
+        asyncio.run(story())
+
+    assert answers == ["health", "0", "1", "2"]
 
 
 def test_a_bucket_empties_and_fills_again() -> None:
