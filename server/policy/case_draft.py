@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,43 @@ Json = dict[str, Any]
 PAYER = "https://payer.example"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 SNOMED = "http://snomed.info/sct"
+UCUM = "http://unitsofmeasure.org"
 NUCC = "http://nucc.org/provider-taxonomy"
 POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 PHYSICIAN = "207Q00000X"
 SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
+SITES = {
+    "shoulder": "16982005",
+    "upper arm": "40983000",
+    "elbow": "76248009",
+    "elbow joint": "16953009",
+    "forearm": "14975008",
+    "wrist": "8205005",
+    "wrist joint": "74670003",
+    "hand": "85562004",
+    "hip": "29836001",
+    "hip joint": "24136001",
+    "thigh": "68367000",
+    "knee": "72696002",
+    "knee joint": "49076000",
+    "lower leg": "30021000",
+    "ankle": "70258002",
+    "ankle joint": "70258002",
+    "foot": "56459004",
+    "cervical": "122494005",
+    "cervical spine": "122494005",
+    "thoracic": "122495006",
+    "thoracic spine": "122495006",
+    "lumbar": "122496007",
+    "lumbar spine": "122496007",
+    "brain": "12738006",
+}
 ORDINARY_NPI = "1457362880"
 ORGANIZATION_NPI = "1992800001"
+
+
+class UnknownFact(ValueError):
+    """A fact that the format does not know, or a value it does not allow."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -35,6 +66,11 @@ class Fact(msgspec.Struct, frozen=True):
     date: int | None = None
     value: Any = None
     patch: dict[str, Any] | None = None
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The value as an object; empty where there is none."""
+        return self.value if isinstance(self.value, Mapping) else {}
 
 
 @dataclass(slots=True)
@@ -114,6 +150,10 @@ class Draft:
         therapist["identifier"] = [{"system": NPI, "value": "1679576722"}]
         self.parties.append(therapist)
         return therapist
+
+
+Kind = Callable[[Fact, Draft], Json]
+"""What a kind of fact does to a draft; gives the resource that it made or changed."""
 
 
 # Shapes of the parties

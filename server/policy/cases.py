@@ -24,8 +24,8 @@ from typing import Any
 import msgspec
 
 from server.fhir import json
-from server.policy.case_draft import Draft, Fact
-from server.policy.case_facts import UnknownFact, apply
+from server.policy.case_draft import Draft, Fact, UnknownFact
+from server.policy.case_facts import apply
 from server.policy.determination import Decision, Determination, Theme
 from server.policy.request import Chart, Member, Resource
 from server.policy.rulings import authorizations_of, rulings_of
