@@ -4,7 +4,7 @@ A module of this package measures one thing and gives its lines:
 
     def lines() -> Iterator[Line]: ...
 
-`python -m tests.bench` runs all of them, `python -m tests.bench engine doors` those named. Nothing here is
+`python -m tests.bench` runs all of them, `python -m tests.bench engine crd` those named. Nothing here is
 a test: speed is never asserted.
 """
 

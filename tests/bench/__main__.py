@@ -12,9 +12,8 @@ from rich.console import Console
 from server import logs
 from tests import bench
 
-MODULES = [
-    found.name for found in iter_modules(bench.__path__) if found.name not in ("__main__", "stopwatch")
-]
+HELPERS = ("__main__", "asking", "stopwatch")
+MODULES = [found.name for found in iter_modules(bench.__path__) if found.name not in HELPERS]
 
 
 def main(asked: list[str]) -> int:

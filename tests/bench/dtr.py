@@ -15,7 +15,7 @@ from server import logs, process
 from server.app import create_app
 from server.fhir import json
 from server.settings import Settings
-from tests.bench import Line, Times, below, doors
+from tests.bench import Line, Times, asking, below
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_adaptive import FACTS, NEXT, UNCOMPLICATED, answered, package
@@ -49,7 +49,7 @@ def _packages(dtr: Dtr) -> Iterator[Line]:
         body, path = json.encode(asked), f"{dtr.base}/Questionnaire/$questionnaire-package"
 
         size = len(dtr.http.post(path, content=body, headers=FHIR_JSON).content)
-        taken = doors.asked(dtr.app, path, [body] * PACKAGES, FHIR_JSON["Content-Type"])
+        taken = asking.asked(dtr.app, path, [body] * PACKAGES, FHIR_JSON["Content-Type"])
         shown = f"{taken}, {size / 1e6:.1f} MB"
         yield below(f"r{dtr.version} package, {name}", taken.p99, PACKAGE_LIMIT, shown)
 

@@ -27,8 +27,7 @@ from server.pas import intake, submit
 from server.pas.judging import Docket, Judge
 from server.store import Store
 from tests.bench import Line, Times, below, milliseconds
-from tests.bench.doors import FHIR, application, arriving, asked, together
-from tests.bench.stopwatch import watching
+from tests.bench.asking import FHIR, application, arriving, asked, taken_apart, together
 from tests.crd.builders import DAY
 
 PATH, KIND = "/r2.2/fhir/Claim/$submit", FHIR["Content-Type"]
@@ -36,7 +35,6 @@ REQUESTS, CLIENTS = 300, 8
 RATE, P99 = 200.0, 0.050
 MEMBERS = count(1)
 
-TRAIL = "audit trail, with another"
 PARTS = {
     "JSON": [(json, "decode_object"), (FhirResponse, "render")],
     "FHIR structure of Claim and Coverage": [(intake, "faults")],
@@ -45,14 +43,14 @@ PARTS = {
     "determine": [(adjudicator, "determine")],
     "building the answer": [(submit, "pas_response_bundle")],
     "storing, with one durable commit": [(Store, "transaction")],
-    TRAIL: [(Trail, "_write")],
+    "audit trail, with another": [(Trail, "_write")],
 }
 
 
 def lines() -> Iterator[Line]:
     with application(profiles="off") as app:
         yield from _under_load(app, "$submit, durable")
-        yield _parts(app)
+        yield taken_apart(app, "$submit, one at a time", PATH, _bodies(REQUESTS), KIND, PARTS)
     packages = os.environ.get("FHIR_PACKAGES")
     if packages is None:
         yield Line("$submit, durable, profiles held", "needs FHIR_PACKAGES")
@@ -79,17 +77,6 @@ async def _loaded(app: FastAPI) -> tuple[float, float, float, Times]:
     worked = (time.process_time() - worked) / REQUESTS
     ceiling = await together(app, "/echo", _bodies(REQUESTS), KIND, CLIENTS)
     return rate, ceiling, worked, await arriving(app, PATH, _bodies(REQUESTS), KIND, rate / 2)
-
-
-def _parts(app: FastAPI) -> Line:
-    bodies = _bodies(REQUESTS)
-    echoed = sum(asked(app, "/echo", bodies, KIND).seconds)
-    with watching(PARTS, whole=TRAIL) as spent:
-        taken = asked(app, PATH, bodies, KIND)
-    # The first three are not in the times, though the watch saw them.
-    whole = sum(taken.seconds) * len(bodies) / len(taken.seconds)
-    shares = {"echo of the same body": echoed / whole, **{part: spent[part] / whole for part in PARTS}}
-    return Line("$submit, one at a time", str(taken), parts={**shares, "the rest": 1 - sum(shares.values())})
 
 
 def _bodies(number: int) -> list[bytes]:

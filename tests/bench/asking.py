@@ -1,5 +1,5 @@
-"""CRD and DTR over HTTP within the process, beside the ceiling: the same application echoing the same body.
-With the ways to ask that the other doors are measured by."""
+"""The application asked over HTTP within the process: one request after another, several at a time, or as
+they come. It echoes as well: the same application's ceiling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gc
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,12 @@ from starlette.responses import Response
 
 from server import inside, process
 from server.app import create_app
-from server.fhir import json
-from server.policy.determine import determine
-from server.policy.request import Chart, Member
 from server.settings import Settings
-from tests.bench import Line, Times, times
+from tests.bench import Line, Times
+from tests.bench.stopwatch import Place, watching
 from tests.crd import builders as ehr
-from tests.elm.charts import Drawer, value_sets
 
-REPEAT = 150
 FHIR = {"Content-Type": "application/fhir+json"}
-
-
-def lines() -> Iterator[Line]:
-    with application() as app:
-        yield from order_sign(app)
-        yield from package(app)
 
 
 @contextmanager
@@ -56,38 +46,6 @@ def application(**changed: Any) -> Iterator[FastAPI]:
         yield app
         gc.unfreeze()
         app.state.services.store.close()
-
-
-def order_sign(app: FastAPI) -> Iterator[Line]:
-    order = ehr.shoulder()
-    chart = [each for each in Drawer(1, value_sets()).chart(100) if each["resourceType"] != "Patient"]
-    body = json.encode(ehr.sign(order, sent=ehr.prefetch(chart)))
-    taken = asked(app, "/r2.0/cds-services/order-sign", [body] * REPEAT, "application/json")
-    ceiling = asked(app, "/echo", [body] * REPEAT, "application/json")
-    plan = app.state.services.catalog.plan("evicore")
-    member = Member(key="m", coverage=ehr.coverage())
-    judged = times(
-        lambda: determine(order, member, Chart(chart), plan, app.state.services.clock()), repeat=50
-    )
-    read = times(lambda: json.decode(body), repeat=50)
-    yield _line("order-sign, 100 resources prefetched", taken, ceiling, determine=judged, JSON=read)
-
-
-def package(app: FastAPI) -> Iterator[Line]:
-    body = json.encode(
-        {
-            "resourceType": "Parameters",
-            "parameter": [
-                {"name": "coverage", "resource": ehr.coverage()},
-                {"name": "order", "resource": ehr.shoulder()},
-            ],
-        }
-    )
-    taken = asked(
-        app, "/r2.0/fhir/Questionnaire/$questionnaire-package", [body] * REPEAT, FHIR["Content-Type"]
-    )
-    ceiling = asked(app, "/echo", [body] * REPEAT, FHIR["Content-Type"])
-    yield _line("$questionnaire-package for one order", taken, ceiling)
 
 
 @asynccontextmanager
@@ -151,13 +109,14 @@ async def arriving(app: FastAPI, path: str, bodies: Sequence[bytes], kind: str, 
     return Times(tuple(found))
 
 
-def _line(name: str, taken: Times, ceiling: Times, **parts: Times) -> Line:
-    share = ceiling.median / taken.median
-    shares = {
-        "echo of the same body": share,
-        **{part: found.median / taken.median for part, found in parts.items()},
-    }
-    rest = 1 - sum(shares.values())
-    return Line(
-        name, f"{taken}, {1 / taken.median:.0f}/s", parts={**shares, "the rest": rest} if rest > 0 else shares
-    )
+def taken_apart(
+    app: FastAPI, name: str, path: str, bodies: list[bytes], kind: str, parts: Mapping[str, Sequence[Place]]
+) -> Line:
+    """What the time of these POSTs goes into, one after another; the last of `parts` as a whole."""
+    echoed = sum(asked(app, "/echo", bodies, kind).seconds)
+    with watching(parts, whole=list(parts)[-1]) as spent:
+        taken = asked(app, path, bodies, kind)
+    # The first three are not in the times, though the watch saw them.
+    whole = sum(taken.seconds) * len(bodies) / len(taken.seconds)
+    shares = {"echo of the same body": echoed / whole, **{part: spent[part] / whole for part in parts}}
+    return Line(name, str(taken), parts={**shares, "the rest": 1 - sum(shares.values())})
