@@ -74,7 +74,7 @@ def serve() -> None:
         certificate, key = (
             (settings.tls_cert, settings.tls_key)
             if settings.tls_cert and settings.tls_key
-            else tls.self_made(Path.cwd(), settings.host, settings.clock()())
+            else tls.self_made(Path.cwd(), settings.hosts, settings.clock()())
         )
         config.ssl = tls.server_context(certificate, key)
     print_banner(settings, Console(stderr=True))

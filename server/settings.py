@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    @property
+    def hosts(self) -> list[str]:
+        """The names clients know the server by: where it listens, and what its links begin with."""
+        return [self.host, *filter(None, [urlsplit(self.base_url).hostname])]
+
     def clock(self) -> Callable[[], datetime]:
         """The only clock of the server: gives aware datetimes in UTC."""
         return wall if self.test_clock is None else SetClock(self.test_clock)

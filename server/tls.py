@@ -1,10 +1,11 @@
-"""A certificate for a laptop: self-made, for this host, kept beside the server so that a client can trust
-it once."""
+"""A certificate for a laptop: self-made, for the names the server goes by, kept beside it so that a client
+can trust it once."""
 
 import ipaddress
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,12 +19,12 @@ KEY = Path("payer-tls.key")
 LIFETIME = timedelta(days=365)
 
 
-def self_made(folder: Path, host: str, now: datetime) -> tuple[Path, Path]:
-    """Paths of certificate and key in `folder`; new ones are made when there are none or they have run
-    out."""
-    certificate, key = folder / CERTIFICATE, folder / KEY
-    if not (certificate.exists() and key.exists() and _valid(certificate, now)):
-        _make(certificate, key, host, now)
+def self_made(folder: Path, hosts: Sequence[str], now: datetime) -> tuple[Path, Path]:
+    """Paths of certificate and key in `folder`; new ones are made when there are none, they have run out, or
+    they do not name all of `hosts` (names or IP addresses)."""
+    certificate, key, names = folder / CERTIFICATE, folder / KEY, _names(hosts)
+    if not (certificate.exists() and key.exists() and _good_for(certificate, names, now)):
+        _make(certificate, key, names, now)
     return certificate, key
 
 
@@ -35,11 +36,13 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def _valid(certificate: Path, now: datetime) -> bool:
-    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc > now
+def _good_for(certificate: Path, names: Sequence[x509.GeneralName], now: datetime) -> bool:
+    held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    named = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return held.not_valid_after_utc > now and set(names) <= set(named)
 
 
-def _make(certificate: Path, key: Path, host: str, now: datetime) -> None:
+def _make(certificate: Path, key: Path, names: Sequence[x509.GeneralName], now: datetime) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Da Vinci payer, self-made")])
     signed = (
@@ -50,7 +53,7 @@ def _make(certificate: Path, key: Path, host: str, now: datetime) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(private, hashes.SHA256())
@@ -67,11 +70,14 @@ def _make(certificate: Path, key: Path, host: str, now: datetime) -> None:
     certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
 
-def _names(host: str) -> list[x509.GeneralName]:
-    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.DNSName(socket.gethostname())]
-    for address in dict.fromkeys(["127.0.0.1", "::1", host]):
-        try:
-            names.append(x509.IPAddress(ipaddress.ip_address(address)))
-        except ValueError:
-            names.append(x509.DNSName(address))
-    return names
+def _names(hosts: Sequence[str]) -> list[x509.GeneralName]:
+    return [
+        _name(host) for host in dict.fromkeys(["localhost", socket.gethostname(), "127.0.0.1", "::1", *hosts])
+    ]
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

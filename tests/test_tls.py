@@ -1,0 +1,51 @@
+"""The self-made certificate, held to a client that trusts it and nothing else."""
+
+import datetime as dt
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from server import tls
+from server.settings import Settings
+
+NOW = dt.datetime.now(dt.UTC)
+
+
+def test_a_client_that_trusts_it_reaches_the_server_under_the_name_its_links_have(tmp_path: Path) -> None:
+    behind = Settings(_env_file=None, tls=True, host="0.0.0.0", public_base_url="https://payer.test:8443")
+
+    for name in ("payer.test", "localhost", "127.0.0.1"):
+        assert greeted(tmp_path, behind.hosts, name) in ("TLSv1.2", "TLSv1.3")
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for 'other\.test'"):
+        greeted(tmp_path, behind.hosts, "other.test")
+
+
+def test_it_lasts_until_it_runs_out_or_the_server_takes_a_new_name(tmp_path: Path) -> None:
+    first = made(tmp_path, ["127.0.0.1"])
+
+    assert made(tmp_path, ["127.0.0.1"]) == first
+    renamed = made(tmp_path, ["payer.test"])
+    assert renamed != first
+    assert made(tmp_path, ["payer.test"], NOW + dt.timedelta(days=366)) != renamed
+
+
+def made(folder: Path, hosts: Sequence[str], now: dt.datetime = NOW) -> bytes:
+    certificate, _ = tls.self_made(folder, hosts, now)
+    return certificate.read_bytes()
+
+
+def greeted(folder: Path, hosts: Sequence[str], name: str) -> str | None:
+    """The protocol that client and server agree on, without a network between them."""
+    certificate, key = tls.self_made(folder, hosts, NOW)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    client = trusting.wrap_bio(down, up, server_hostname=name)
+    server = tls.server_context(certificate, key).wrap_bio(up, down, server_side=True)
+    for end in (client, server, client, server):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    return client.version()
