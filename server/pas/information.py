@@ -14,13 +14,30 @@ from typing import Any
 from server.fhir.dates import instant
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
-from server.pas.terms import LOINC, PAS_CODES, REPORT_TYPE, X12, concept, profile
+from server.pas.lines import diagnoses
+from server.pas.terms import (
+    ICD,
+    LOINC,
+    LOINC_UNTIL_SERVICE,
+    PAS_CODES,
+    REPORT_TYPE,
+    X12,
+    concept,
+    extension_url,
+    profile,
+)
 from server.pas.verdict import Asked
 from server.pas.version import Version
 
 Resource = dict[str, Any]
 
 TRACKING_SYSTEM = "https://payer.example/pas-tracking"
+
+UNTIL_SERVICE = {
+    "url": extension_url("contentModifier"),
+    "valueCodeableConcept": concept(LOINC, LOINC_UNTIL_SERVICE),
+}
+"""What is asked supports the service before it is done, so nothing later is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ def entries(version: Version, case: Case, base: str) -> Entries:
 def pas_communication_request(version: Version, case: Case, item: Item, asked: Asked) -> Resource:
     """profile-communicationrequest."""
     on_request, on_payload = version.line_on_request(item.sequence)
+    about = [*on_payload, *_communicated_diagnoses(case.read, item), UNTIL_SERVICE]
     return {
         "resourceType": "CommunicationRequest",
         "id": f"{case.id}-{item.sequence}",
@@ -57,14 +75,23 @@ def pas_communication_request(version: Version, case: Case, item: Item, asked: A
         "status": "active",
         "category": [concept(REPORT_TYPE, "PY")],
         "medium": [concept(f"{X12}/756", "EL")],
-        "payload": [
-            {**({"extension": on_payload} if on_payload else {}), "contentString": text}
-            for text in version.information(asked)
-        ],
+        "payload": [{"extension": about, "contentString": text} for text in version.information(asked)],
         "requester": _reference(case.read, case.read.insurer),
         "recipient": [_reference(case.read, _organization(case.read))],
         "sender": _reference(case.read, _organization(case.read)),
     }
+
+
+def _communicated_diagnoses(read: Submission, item: Item) -> list[Resource]:
+    """extension-communicatedDiagnosis: what the item is asked for, in ICD-10-CM, to which it is bound."""
+    codes = [
+        coding["code"]
+        for diagnosis in diagnoses(read.claim, item.requested, read.resolve)
+        for coding in diagnosis.get("coding") or []
+        if coding.get("system") == ICD and coding.get("code")
+    ]
+    url = extension_url("communicatedDiagnosis")
+    return [{"url": url, "valueCodeableConcept": concept(ICD, code)} for code in dict.fromkeys(codes)]
 
 
 def pas_form_task(version: Version, case: Case, asked: Sequence[tuple[Item, Asked]], base: str) -> Resource:
@@ -79,7 +106,7 @@ def pas_document_task(
     """profile-task, for all the documents that a case asks for."""
     inputs = [
         {
-            "extension": [version.task_line(item.sequence)],
+            "extension": [version.task_line(item.sequence), *version.task_window],
             "type": concept(PAS_CODES, "attachments-needed"),
             "valueCodeableConcept": concept(LOINC, code),
         }

@@ -9,7 +9,7 @@ revenue, unitPrice, net, encounter, detail, programCode, udi, informationSequenc
 chart).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.fhir.extensions import extension, value
@@ -25,6 +25,7 @@ from server.pas.terms import (
 )
 
 Resource = dict[str, Any]
+Find = Callable[[Any], Resource | None]
 
 _MERGED = (
     "category",
@@ -83,7 +84,7 @@ def assertion_id(order: Resource) -> str | None:
 def injury(claim: Resource, item: Resource, chart: LocalChart) -> Resource | None:
     """Claim.accident as the onset of the item's first diagnosis, which is how a chart tells of an injury."""
     date = (claim.get("accident") or {}).get("date")
-    diagnosis = next(_diagnoses(claim, item, chart), None)
+    diagnosis = next(diagnoses(claim, item, chart.find), None)
     if date is None or diagnosis is None:
         return None
     clinical = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -123,12 +124,13 @@ def _code(item: Resource, requested: Resource) -> Resource:
     return {**service, "coding": [billed, *modifiers, *others]}
 
 
-def _diagnoses(claim: Resource, item: Resource, chart: LocalChart) -> Iterator[Resource]:
-    """The item's diagnoses in the order it points at them; all of the Claim's where it points at none."""
+def diagnoses(claim: Resource, item: Resource, find: Find) -> Iterator[Resource]:
+    """The item's diagnoses in the order it points at them; all of the Claim's where it points at none.
+    CodeableConcepts; `find` follows a reference to a Condition."""
     listed = {entry["sequence"]: entry for entry in claim.get("diagnosis") or []}
     for sequence in item.get("diagnosisSequence") or listed:
         entry = listed[sequence]
-        condition = chart.find(entry.get("diagnosisReference")) or {}
+        condition = find(entry.get("diagnosisReference")) or {}
         concept = entry.get("diagnosisCodeableConcept") or condition.get("code")
         if concept:
             yield concept
@@ -136,7 +138,7 @@ def _diagnoses(claim: Resource, item: Resource, chart: LocalChart) -> Iterator[R
 
 def _reasons(claim: Resource, item: Resource, requested: Resource, chart: LocalChart) -> list[Resource]:
     """Diagnoses of the Claim, then what the order names besides."""
-    reasons = list(_diagnoses(claim, item, chart))
+    reasons = list(diagnoses(claim, item, chart.find))
     named = {code for reason in reasons for code in _codes(reason)}
     reasons += [reason for reason in requested.get("reasonCode") or [] if not named & set(_codes(reason))]
     return reasons

@@ -29,6 +29,8 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 LOINC = "http://loinc.org"
 LOINC_QUESTIONNAIRE = "102089-0"
 LOINC_PROGRESS_NOTE = "11506-3"
+LOINC_UNTIL_SERVICE = "18790-6"
+"""Attachment modifier: all of it that dates from the day of service or before."""
 
 CLAIM_ENCOUNTER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Claim.encounter"
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"

@@ -104,6 +104,7 @@ VERSION = Version(
     line_on_request=line_on_request,
     information=information,
     task_line=task_line,
+    task_window=(),
     task_form=task_form,
     no_request={},
     inquiry_answer=one_bundle,

@@ -9,6 +9,7 @@ from typing import Any
 from server.fhir.extensions import extension, value
 from server.pas import v2_0
 from server.pas.case import Case, Item
+from server.pas.information import UNTIL_SERVICE
 from server.pas.intake import Demands
 from server.pas.response import authorized_line, collection
 from server.pas.terms import LOINC_PROGRESS_NOTE, LOINC_QUESTIONNAIRE, NPI, concept, extension_url
@@ -171,6 +172,7 @@ VERSION = Version(
     line_on_request=line_on_request,
     information=information,
     task_line=task_line,
+    task_window=(UNTIL_SERVICE,),
     task_form=task_form,
     no_request=NO_REQUEST,
     inquiry_answer=one_bundle_a_case,

@@ -46,6 +46,7 @@ class Version:
                        extensions
     information        payload contents of a CommunicationRequest about an item
     task_line          extension of a Task.input that says which item it is about
+    task_window        extensions of a Task.input for a document that say from when it should date
     task_form          Task.input type code and value[x] for a form that is asked, by tracking number
     no_request         ClaimResponse elements where no Claim is answered
     inquiry_answer     the body of `$inquire` for these cases, each a list of entries with the ClaimResponse
@@ -65,6 +66,7 @@ class Version:
     line_on_request: Callable[[int], tuple[list[Resource], list[Resource]]]
     information: Callable[[Asked], list[str]]
     task_line: Callable[[int], Resource]
+    task_window: Sequence[Resource]
     task_form: Callable[[Resource], tuple[str, Resource]]
     no_request: Resource
     inquiry_answer: Callable[[list[list[Resource]], list[Resource], dt.datetime], Resource]

@@ -11,7 +11,7 @@ from server.fhir.extensions import extension, value, values
 from server.pas import decision, intake, rejection, v2_0, v2_2
 from server.pas.case import Case, Item
 from server.pas.response import pas_inquiry_response_entries, pas_response_bundle
-from server.pas.terms import REVIEW_ACTION, extension_url
+from server.pas.terms import ICD, LOINC, REVIEW_ACTION, concept, extension_url
 from server.pas.verdict import (
     Cancelled,
     Certifiable,
@@ -231,6 +231,17 @@ def test_a_request_for_information_names_what_is_missing_and_by_when(spoken: Ver
     assert task["identifier"] == asked["identifier"]
     assert task["reasonReference"] == {"reference": f"{a.HOST}/Claim/pa-1"}
     assert task["restriction"]["period"]["end"].startswith("2026-12-02")
+
+
+def test_what_is_asked_is_about_the_diagnosis_of_the_line_and_dates_from_before_the_service(
+    spoken: Version,
+) -> None:
+    bundle = answer(spoken, verdict_on(said.needs_more()))
+    (asked,) = of_type(bundle, "CommunicationRequest")
+    (payload,) = asked["payload"]
+
+    assert value(extension(payload, extension_url("communicatedDiagnosis"))) == concept(ICD, "M75.111")
+    assert value(extension(payload, extension_url("contentModifier"))) == concept(LOINC, "18790-6")
 
 
 def test_in_2_0_the_request_speaks_in_words_and_the_task_by_identifier() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
-from server.pas.terms import PLACE_OF_SERVICE, concept, extension_url
+from server.pas.terms import LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, concept, extension_url
 from server.pas.verdict import Review
 from server.review.desk import Desk
 from server.store import authorizations, events
@@ -145,6 +145,9 @@ def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None
     assert found.actions == ["A4"]
     assert "The surgical consultation." in found.words
     assert task["input"][1]["valueCodeableConcept"]["coding"][0]["code"] == "11488-4"
+    if payer.version == "2.2":
+        until_service = concept(LOINC, LOINC_UNTIL_SERVICE)
+        assert value(extension(task["input"][1], extension_url("contentModifier"))) == until_service
 
 
 def test_of_two_reviewers_one_decides(payer: Payer) -> None:
