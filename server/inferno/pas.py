@@ -1,10 +1,11 @@
 """Presets for the PAS server suites 2.0.1 and 2.2.1.
 
-The server must be started with `DEMO_REVIEWER=60`: a pend that nobody reviews cannot be shown to end. Each
-payload is a case of the policy that comes out as its comment says. What only a person can cause (a
-modification, a document that is asked for, a diagnosis or a provider that a reviewer names) no payload brings
-about: decide one of the pended lines with `davinci-payer review` while the kit waits. The element
-`ClaimResponse.request` with a reason for its absence comes with authorizations that no Claim asked for.
+A pend that nobody reviews cannot be shown to end: the server is started with `DEMO_REVIEWER=60`, or a person
+decides with `davinci-payer review` while the kit waits. Each payload is a case of the policy that comes out
+as its comment says. What only a person can cause (a modification, a diagnosis or a provider that a reviewer
+names) the last must-support request brings to light: it changes nothing about the request that was pended and
+decided. The element `ClaimResponse.request` with a reason for its absence comes with authorizations that no
+Claim asked for.
 """
 
 from __future__ import annotations
@@ -16,21 +17,19 @@ from typing import Any
 
 from server.fhir import json
 from server.inferno.pas_dialects import V2_0, V2_2
-from server.inferno.pas_full import full_request, mri
-from server.inferno.pas_request import (
-    HOST,
-    LUMBAR,
-    SHOULDER,
-    TERMINOLOGY,
-    Dialect,
-    Request,
-    Study,
-    bundle,
-    item_extensions,
-)
+from server.inferno.pas_full import film, full_request, mri
+from server.inferno.pas_parties import HOST, TERMINOLOGY
+from server.inferno.pas_request import LUMBAR, SHOULDER, Dialect, Request, Study, bundle, item_extensions
+from server.inferno.pas_updates import after_review, update_chain
 from server.inferno.preset import Input, Preset
-from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, CPT, PAS_CODES, X12, concept, extension_url, profile
+from server.pas.terms import (
+    CERTIFICATION,
+    CLAIM_ENCOUNTER,
+    X12,
+    concept,
+    extension_url,
+    profile,
+)
 
 Resource = dict[str, Any]
 
@@ -121,20 +120,29 @@ def _must_support(dialect: Dialect, day: dt.date) -> Iterator[Input]:
     yield _submission(
         "must_support_pa",
         "Requests that say everything",
-        [full_request(full), simple(asking(dialect, day)), unnamed(dialect, day)],
+        [
+            full_request(full),
+            simple(asking(dialect, day)),
+            with_unnamed_item(unnamed(dialect, day)),
+            after_review(pended(dialect, day)),
+        ],
         "A1 of a request with every element; A4 of one without a form, which is asked for with "
-        "CommunicationRequest and Task; an error of one that names no service.",
+        "CommunicationRequest and Task; A1 and an error of one whose second item names no service; of the "
+        "pended request, with a message more, what its reviewer decided.",
     )
     yield Input.payload(
         f"must_support_pa_inquire_request_{PAYLOAD}",
         "Inquiries that say everything",
-        [full_inquiry(full), inquiry(asking(dialect, day)), inquiry(denied(dialect, day))],
+        [
+            full_inquiry(full),
+            *(inquiry(kind(dialect, day)) for kind in (asking, unnamed, denied, pended)),
+        ],
         "Find the requests above; the first names every element that an inquiry may.",
     )
 
 
 def _updates(day: dt.date) -> Iterator[Input]:
-    for name, payload, comment in update_chain(V2_2, day):
+    for name, payload, comment in update_chain(approved("UPDATE", V2_2, day)):
         yield Input.payload(f"claim_update_{name}_submit_{PAYLOAD}", f"Update: {name}", payload, comment)
 
 
@@ -191,14 +199,16 @@ def simple(request: Request) -> Resource:
     return request.bundle(request.claim())
 
 
-def unnamed(dialect: Dialect, day: dt.date) -> Resource:
-    """An item that names no service: neither a code of its own nor an order."""
-    request = _request("ERROR", dialect, day, SHOULDER, {})
+def unnamed(dialect: Dialect, day: dt.date) -> Request:
+    return _request("ERROR", dialect, day, SHOULDER, treated(day, 7))
+
+
+def with_unnamed_item(request: Request) -> Resource:
+    """The second item names no service: neither a code of its own nor an order."""
     nothing = concept(f"{TERMINOLOGY}/data-absent-reason", "not-applicable")
-    item = request.item(1, extension=item_extensions(request.member, 1, "I"), productOrService=nothing)
-    del item["modifier"]
-    claim = request.claim(item)
-    return bundle("pas-request-bundle", request.member, day, [claim, *request.parties])
+    item = request.item(2, extension=item_extensions(request.member, 2, "I"), productOrService=nothing)
+    item.pop("modifier")
+    return request.bundle(request.claim(request.item(1), item))
 
 
 def inquiry(request: Request) -> Resource:
@@ -213,29 +223,6 @@ def inquiry(request: Request) -> Resource:
 
 def full_inquiry(request: Request) -> Resource:
     """The same, naming every element that an inquiry may; each is what the request had, or its answer."""
-    asked = mri(request)
-    left_out = ("epsdtIndicator", "revenueUnitRateLimit", "nursingHome", "requestedService")
-    kept = [one for one in asked["extension"] if not any(name in one["url"] for name in left_out)]
-    planned = request.planned
-    end = (dt.date.fromisoformat(planned) + dt.timedelta(days=60)).isoformat()
-    item = {
-        **asked,
-        "extension": [
-            *kept,
-            {
-                "url": extension_url("itemCertificationIssueDate"),
-                "valuePeriod": {"start": request.day.isoformat(), "end": end},
-            },
-            {"url": extension_url("itemCertificationEffectiveDate"), "valueDate": planned},
-            {"url": extension_url("itemCertificationExpirationDate"), "valueDate": end},
-            {
-                "url": extension_url("reviewActionCode"),
-                "valueCodeableConcept": concept(f"{X12}/306", "A1"),
-            },
-        ],
-    }
-    for name in ("unitPrice", "informationSequence"):
-        del item[name]
     certification = {
         "url": extension_url("certificationType"),
         "valueCodeableConcept": concept(CERTIFICATION, "I"),
@@ -243,12 +230,34 @@ def full_inquiry(request: Request) -> Resource:
     sent = full_request(request)["entry"][0]["resource"]
     claim = {
         **sent,
-        "extension": [*request.dialect.claim, certification],
+        "extension": [*(one for one in sent["extension"] if one["url"] != CLAIM_ENCOUNTER), certification],
         "identifier": _own_name(request),
-        "billablePeriod": {"start": planned, "end": end},
-        "item": [item],
+        "billablePeriod": {"start": request.planned, "end": _expiry(request)},
+        "item": [{**_asked_after(request, mri(request)), "informationSequence": [2]}, film(request)],
     }
     return _inquiry(request, claim)
+
+
+def _asked_after(request: Request, item: Resource) -> Resource:
+    """An item as an inquiry names it: without the order and what only a request says, with the answer."""
+    left_out = ("epsdtIndicator", "revenueUnitRateLimit", "nursingHome", "requestedService")
+    kept = [one for one in item["extension"] if not any(name in one["url"] for name in left_out)]
+    told = {name: content for name, content in item.items() if name != "unitPrice"}
+    issued = {"start": request.day.isoformat(), "end": _expiry(request)}
+    return {
+        **told,
+        "extension": [
+            *kept,
+            {"url": extension_url("itemCertificationIssueDate"), "valuePeriod": issued},
+            {"url": extension_url("itemCertificationEffectiveDate"), "valueDate": request.planned},
+            {"url": extension_url("itemCertificationExpirationDate"), "valueDate": _expiry(request)},
+            {"url": extension_url("reviewActionCode"), "valueCodeableConcept": concept(f"{X12}/306", "A1")},
+        ],
+    }
+
+
+def _expiry(request: Request) -> str:
+    return (dt.date.fromisoformat(request.planned) + dt.timedelta(days=60)).isoformat()
 
 
 def _inquiry(request: Request, claim: Resource) -> Resource:
@@ -263,88 +272,6 @@ def _inquiry(request: Request, claim: Resource) -> Resource:
 
 def _own_name(request: Request) -> list[Resource]:
     return [{"system": f"{HOST}/inquiry", "value": f"Q-{request.member}", **request.dialect.identifier}]
-
-
-def update_chain(dialect: Dialect, day: dt.date) -> Iterator[tuple[str, Resource, str]]:
-    """A request, and three changes of it, each naming the one before."""
-    request = approved("UPDATE", dialect, day)
-    mri_line = request.item(1)
-    film = {**request.item(2), "productOrService": concept(CPT, "73030")}
-    initial = request.claim(mri_line)
-    yield "initial", request.bundle(initial), "A1: the case of the approval, to be changed below."
-    added = _changed(film, "added")
-    form, message = request.documented(1, "form"), _changed(_message(2), "added")
-    second = _update(request, "claim-2", initial, mri_line, added, information=[form, message])
-    yield "add_item", request.bundle(second, initial), "A1 and A1: a film is added to the MRI."
-    moved = {**mri_line, "servicedDate": (day + dt.timedelta(days=21)).isoformat()}
-    withdrawn = [form, _withdrawn(message)]
-    third = _update(
-        request, "claim-3", second, _changed(moved, "changed"), _cancelled(added), information=withdrawn
-    )
-    yield (
-        "modify_cancel",
-        request.bundle(third, _alone(second)),
-        "A1 and C: the MRI moves by a week under a new number, the film is cancelled.",
-    )
-    everything = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
-    last = _update(request, "claim-4", third, _cancelled(moved), _cancelled(added), information=withdrawn)
-    last["extension"] = [*last["extension"], everything]
-    yield "cancel_all", request.bundle(last, _alone(third)), "C and C: all of it is cancelled."
-
-
-def _update(
-    request: Request, name: str, prior: Resource, *items: Resource, information: list[Resource]
-) -> Resource:
-    """profile-claim-update."""
-    relationship = concept(f"{TERMINOLOGY}/ex-relatedclaimrelationship", "prior")
-    return request.claim(
-        *items,
-        id=name,
-        meta={"profile": [profile("claim-update")]},
-        supportingInfo=information,
-        related=[{"claim": {"reference": f"Claim/{prior['id']}"}, "relationship": relationship}],
-    )
-
-
-def _alone(claim: Resource) -> Resource:
-    """The prior Claim without its own prior one, which must not come along."""
-    return {name: content for name, content in claim.items() if name != "related"} | {
-        "meta": {"profile": [profile("claim")]}
-    }
-
-
-def _message(sequence: int) -> Resource:
-    """Claim.supportingInfo in words."""
-    return {
-        "sequence": sequence,
-        "category": concept(PAS_CODES, "freeFormMessage"),
-        "valueString": "A film of the same visit is added.",
-    }
-
-
-def _changed(item: Resource, mark: str) -> Resource:
-    others = [one for one in item.get("extension", []) if one["url"] != extension_url("infoChanged")]
-    return {**item, "extension": [*others, {"url": extension_url("infoChanged"), "valueCode": mark}]}
-
-
-def _withdrawn(element: Resource) -> Resource:
-    """With the flag, and the mark of a change."""
-    flag = {"url": INFO_CANCELLED, "valueBoolean": True}
-    return {**_changed(element, "changed"), "modifierExtension": [flag]}
-
-
-def _cancelled(item: Resource) -> Resource:
-    """Withdrawn: the flag, the certification type, and the mark of a change."""
-    withdrawn = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
-    changed = _withdrawn(item)
-    extensions = [withdrawn if one["url"] == withdrawn["url"] else one for one in changed["extension"]]
-    return {**changed, "extension": extensions}
 
 
 def subscription(name: str, content: str, criteria: str) -> Resource:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from server.inferno.pas_parties import TERMINOLOGY
 from server.inferno.pas_request import Dialect
 from server.pas.terms import X12, concept, extension_url
 
 JURISDICTION = "https://www.usps.com/"
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
+UNANSWERED = {"url": "text", "valueString": "Asked, not answered"}
 
 V2_0 = Dialect(
     name="2.0",
@@ -15,6 +18,21 @@ V2_0 = Dialect(
     document=(),
     payer=(),
     quantity={"unit": "unit"},
+    person=(
+        {
+            "url": f"{US_CORE}/us-core-race",
+            "extension": [
+                {
+                    "url": "ombCategory",
+                    "valueCoding": {"system": f"{TERMINOLOGY}/v3-NullFlavor", "code": "ASKU"},
+                },
+                UNANSWERED,
+            ],
+        },
+        {"url": f"{US_CORE}/us-core-ethnicity", "extension": [UNANSWERED]},
+        {"url": f"{US_CORE}/us-core-birthsex", "valueCode": "F"},
+    ),
+    brings_prior=False,
 )
 
 V2_2 = Dialect(
@@ -54,4 +72,6 @@ V2_2 = Dialect(
         },
     ),
     quantity={"unit": "unit"},
+    person=(),
+    brings_prior=True,
 )

@@ -10,16 +10,8 @@ import datetime as dt
 from typing import Any
 
 from server.fhir.dates import instant
-from server.inferno.pas_request import (
-    HOST,
-    PLACE,
-    SNOMED,
-    TERMINOLOGY,
-    Request,
-    care_team,
-    diagnosis,
-    item_extensions,
-)
+from server.inferno.pas_parties import HOST, TERMINOLOGY
+from server.inferno.pas_request import PLACE, SNOMED, Request, care_team, diagnosis, item_extensions
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
     CPT,
