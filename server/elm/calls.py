@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from server.elm.compiler import FIRST_SLOT, LOG, RUN, Code, CompiledFunction, Compiler, Frame, Thunk
+from server.elm.evidence import told
 
 _BY_VALUE: Final = (str, int, bool, type(None))
 
@@ -111,7 +112,7 @@ def _remembered_one(
             if held is not None:
                 inner[held] = before
             # The argument is kept too: while it is, its id is nobody else's.
-            run.calls[key] = known = (compiled.run(inner), found, argument)
+            run.calls[key] = known = (compiled.run(inner), told(found), argument)
         if known[1]:
             log.append(known[1])
         return known[0]
@@ -167,7 +168,7 @@ def _remembered(
             if run.left < 0:
                 run.check()
             arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
-            known = (compiled.run(inner), found, arguments)
+            known = (compiled.run(inner), told(found), arguments)
             if key is not None:
                 run.calls[tuple(key)] = known
         if known[1]:

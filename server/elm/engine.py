@@ -25,7 +25,7 @@ import server.elm.operators  # noqa: F401  (both fill the compiler's tables)
 from server.elm.chart import Chart
 from server.elm.compiler import UNSET, Body, CompiledDefinition, Compiler, Frame, Observer, Scope
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
-from server.elm.evidence import Evidence, Missing, TracedList, Unfolded
+from server.elm.evidence import Evidence, Missing, TracedList, Unfolded, told
 from server.elm.explain import Step, observe
 from server.elm.library import Definition, Library, Node, Program
 from server.elm.linking import dependents, reached, with_included
@@ -401,7 +401,7 @@ class Run:
                 place=self._place(definition),
             ) from error
         self.memo[index] = value
-        self.logs[index] = log
+        self.logs[index] = told(log)
         return value
 
     def _place(self, definition: Definition) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -106,8 +106,9 @@ class TracedList(list[Any]):
         self.source = source
 
 
-Log = list[Any]
-NOTHING: Final[Sequence[Any]] = ()
+def told(log: list[Any]) -> list[Any]:
+    """What a log says: itself, or the one other log that is all it refers to."""
+    return log[0] if len(log) == 1 and log[0].__class__ is list else log
 
 
 def reason(item: Any, otherwise: Any) -> Any:
@@ -147,19 +148,18 @@ class Unfolded:
         return tuple(missing.values())
 
     def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
-        told: dict[int, tuple[dict[str, Any], list[str]]] = {}
+        read: dict[int, tuple[dict[str, Any], list[str]]] = {}
         for entry in entries:
             if entry.__class__ is Sought or not entry[2]:
                 continue
             resource, path, _ = entry
-            known = told.get(id(resource))
+            known = read.get(id(resource))
             if known is None:
-                told[id(resource)] = known = (resource, [])
+                read[id(resource)] = known = (resource, [])
             if path:
                 known[1].append(path)
-        return tuple(
-            Evidence(self._name(resource), tuple(paths), resource) for resource, paths in told.values()
-        )
+        name = self._name
+        return tuple([Evidence(name(resource), tuple(paths), resource) for resource, paths in read.values()])
 
     def _sought(self, entry: Sought) -> Missing:
         considered: tuple[Evidence, ...] = ()

@@ -67,7 +67,9 @@ def expression_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
             value = run.memo[index]
             if value is UNSET:
                 value = run.evaluate(index)
-            frame[LOG].append(run.logs[index])
+            log = run.logs[index]
+            if log:
+                frame[LOG].append(log)
             return value
 
         return Code(traced, kind)
