@@ -356,7 +356,7 @@ class Compiler:
         if options:
             function = partial(function, **options)
         context = "context" in operator.options
-        thunk = None if options or context else fused(operator, operands)
+        thunk = None if context else fused(operator.name, function, operands, options)
         if thunk is None:
             thunk = call(function, operands, propagate=operator.nulls == "propagate", context=context)
         code = Code(thunk)

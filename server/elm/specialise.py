@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from server.elm.operators.registry import Operator
+from server.elm.specialise_dates import BY_DAY, BY_VALUE, within
+from server.elm.temporal import DAY, Date
 
 if TYPE_CHECKING:
     from server.elm.compiler import Code
@@ -21,10 +22,13 @@ Thunk = Callable[[list[Any]], Any]
 _WORDS: Final = (str, int, bool)
 
 
-def fused(operator: Operator, operands: Sequence[Code]) -> Thunk | None:
+def fused(
+    operator: str, function: Function, operands: Sequence[Code], options: Mapping[str, Any]
+) -> Thunk | None:
     """The whole expression as one closure, where there is one for these operands; else None."""
-    make = _FUSED.get(operator.name)
-    return None if make is None else make(operator.function, operands)
+    table = _FUSED if not options else BY_DAY if options == {"precision": "Day"} else {}
+    make = table.get(operator)
+    return None if make is None else make(function, operands)
 
 
 def _not(function: Function, operands: Sequence[Code]) -> Thunk:
@@ -102,6 +106,8 @@ def _ordered(compare: Callable[[int, int], bool]) -> Callable[[Function, Sequenc
                 return None
             if a.__class__ is int and b.__class__ is int:
                 return compare(a, b)
+            if a.__class__ is Date and b.__class__ is Date and a.precision == DAY and b.precision == DAY:
+                return compare(a.low, b.low)
             return function(a, b)
 
         return ordered
@@ -144,7 +150,8 @@ def _in_some(function: Function, item: Thunk, whole: Thunk) -> Thunk:
     def among(frame: list[Any]) -> Any:
         value, words = item(frame), whole(frame)
         if value.__class__ is not str or words.__class__ is not list:
-            return function(value, words)
+            known = within(value, words)
+            return function(value, words) if known is None else known
         for word in words:
             if word.__class__ is not str:
                 return function(value, words)
@@ -165,5 +172,6 @@ _FUSED: Final[Mapping[str, Callable[[Function, Sequence[Code]], Thunk | None]]] 
         "Less": _ordered(int.__lt__),
         "LessOrEqual": _ordered(int.__le__),
         "In": _in,
+        **BY_VALUE,
     }
 )
