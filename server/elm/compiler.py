@@ -70,8 +70,12 @@ class Code:
     trail: Trail | None = None
     exists: Thunk | None = None
     """For a list: whether it has an item, without making all of it."""
+    slot: int | None = None
+    """For a variable, read as it stands and not recorded: its slot."""
     element: tuple[int, str] | None = None
     """For an element of a variable, read as it stands and not recorded: the slot and the JSON key."""
+    parts: tuple[int, Mapping[str, str]] | None = None
+    """For a value made of strings that are such elements of one variable: its slot, the JSON key of each."""
 
 
 @dataclass(slots=True)
@@ -79,13 +83,15 @@ class Variable:
     """A name in scope: the frame slot that holds it, and its static type.
 
     `held` is the slot of what the log said when it was made. A list is evidence where it is used and as far
-    as it is used, not where it is handed over. `uses` counts where it was mentioned so far.
+    as it is used, not where it is handed over. `uses` counts where it was mentioned so far. `fixed` is its
+    code where that is a constant: then it has no slot.
     """
 
     slot: int
     type: Type
     held: int | None = None
     uses: int = 0
+    fixed: Code | None = None
 
 
 @dataclass(slots=True)

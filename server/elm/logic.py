@@ -8,12 +8,14 @@ CQL logical specification, "Logical Operators", "Conditional Operators", "Nullol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
 from server.elm.library import Node
 from server.elm.operators.registry import OPERATORS
 from server.elm.types import BOOLEAN
+
+VARIABLES: Final = ("AliasRef", "QueryLetRef", "OperandRef")
 
 
 @form("And")
@@ -165,9 +167,22 @@ def if_(compiler: Compiler, node: Node, scope: Scope) -> Code:
     then = compiler.compile(node.get("then"), scope)
     otherwise = compiler.optional(node.get("else"), scope)
     first, second = then.run, otherwise.run
-    return Code(
+    code = Code(
         lambda frame: first(frame) if condition(frame) is True else second(frame), then.type or otherwise.type
     )
+    if otherwise.parts is not None and _asks_null(node["condition"], scope) == otherwise.parts[0]:
+        # Where the variable is there, its parts are those of what is made of it.
+        code.parts = otherwise.parts
+    return code
+
+
+def _asks_null(condition: Node, scope: Scope) -> int | None:
+    """The slot of the variable that a condition of `x is null` asks about."""
+    operand = condition.get("operand")
+    if condition.get("type") != "IsNull" or not isinstance(operand, Mapping):
+        return None
+    found = scope.names.get(operand["name"]) if operand.get("type") in VARIABLES else None
+    return None if found is None else found.slot
 
 
 @form("Case")

@@ -17,7 +17,20 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Getter, Scope, Thunk, Trail, form
+from server.elm.compiler import (
+    LOG,
+    RUN,
+    Code,
+    Compiler,
+    Frame,
+    Getter,
+    Scope,
+    Thunk,
+    Trail,
+    Variable,
+    fold,
+    form,
+)
 from server.elm.library import Node
 from server.elm.model import SYSTEM_VALUE, Model, choice_keys, type_name, typed
 from server.elm.types import BOOLEAN as BOOLEAN_TYPE
@@ -53,15 +66,26 @@ def property_(compiler: Compiler, node: Node, scope: Scope) -> Code:
         found = scope.names.get(name) or (scope.this if name == "$this" else None)
         if found is None:
             raise compiler.error(f"Nothing in scope is called {name}", node, scope)
-        slot = found.slot
-        base: Thunk = lambda frame: frame[slot]  # noqa: E731
-        source = Code(base, found.type, trail=Trail(base, itself, "", found.type, slot))
+        source = of_variable(found)
     else:
         source = compiler.compile(node.get("source"), scope)
     path = node.get("path")
     if not isinstance(path, str) or not path:
         raise compiler.error("Property names no path", node, scope)
     return along(compiler, source, path)
+
+
+def of_variable(variable: Variable) -> Code:
+    """The code of a variable, and the beginning of paths from it."""
+    if variable.fixed is not None:
+        return replace(variable.fixed, type=variable.type)
+    return at_slot(variable.slot, variable.type)
+
+
+def at_slot(slot: int, kind: Type) -> Code:
+    """The code of what is in a slot, and the beginning of paths from it."""
+    thunk: Thunk = lambda frame: frame[slot]  # noqa: E731
+    return Code(thunk, kind, trail=Trail(thunk, itself, "", kind, slot), slot=slot)
 
 
 def along(compiler: Compiler, source: Code, path: str) -> Code:
@@ -396,7 +420,14 @@ def instance(compiler: Compiler, node: Node, scope: Scope) -> Code:
     if make is None:
         raise compiler.error(f"{kind} cannot be made by an instance selector", node, scope)
     thunks = [(name, code.run) for name, code in parts]
-    return Code(lambda frame: make({name: thunk(frame) for name, thunk in thunks}), kind)
+    code = Code(lambda frame: make({name: thunk(frame) for name, thunk in thunks}), kind)
+    if all(part.constant for _, part in parts):
+        return fold(code)
+    elements = {name: part.element for name, part in parts if part.element is not None}
+    slots = {slot for slot, _ in elements.values()}
+    if len(elements) == len(parts) and len(slots) == 1:
+        code.parts = slots.pop(), {name: key for name, (_, key) in elements.items()}
+    return code
 
 
 def _fhir_instance(compiler: Compiler, kind: Named, parts: list[tuple[str, Code]]) -> Code:

@@ -21,14 +21,14 @@ from server.elm.compiler import (
     Frame,
     Scope,
     Thunk,
-    Trail,
     Variable,
     constant,
     form,
 )
 from server.elm.errors import EvaluationError
+from server.elm.inlining import inlined
 from server.elm.library import Function, Library, Node
-from server.elm.paths import along, itself
+from server.elm.paths import along, at_slot, of_variable
 from server.elm.types import CODE, CONCEPT, ListOf, Named, Type, specifier
 from server.elm.types import result_type as noted_type
 from server.elm.typetests import NO_MATCH, fit, tester
@@ -121,16 +121,10 @@ def variable(compiler: Compiler, name: Any, node: Node, scope: Scope) -> Variabl
     return found
 
 
-def at_slot(slot: int, kind: Type) -> Code:
-    """The code of a variable, and the beginning of paths from it."""
-    thunk: Thunk = lambda frame: frame[slot]  # noqa: E731
-    return Code(thunk, kind, trail=Trail(thunk, itself, "", kind, slot))
-
-
 @form("AliasRef", "QueryLetRef", "OperandRef")
 def local_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     found = variable(compiler, node.get("name"), node, scope)
-    code = at_slot(found.slot, found.type)
+    code = of_variable(found)
     if compiler.tracing and found.held is not None:
         return Code(_mentioned(found.slot, found.held), found.type)
     return code
@@ -220,24 +214,11 @@ def _overloads(
 
 def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope: Scope) -> Code:
     compiled = compiler.function(source)
-    inlined = _inline(compiler, source, operands)
-    if inlined is not None:
-        return inlined
+    here = inlined(compiler, source, compiled.type, operands, scope)
+    if here is not None:
+        return here
     scope.body.functions.add(compiled.index)
     return Code(calling(compiler, compiled, operands), compiled.type)
-
-
-def _inline(compiler: Compiler, source: Function, operands: Sequence[Code]) -> Code | None:
-    """The body itself where it only reads elements of its operand, as most FHIRHelpers conversions do."""
-    body = source.body or {}
-    if len(operands) != 1 or body.get("type") != "Property" or compiler.observer is not None:
-        return None
-    name, kind = source.operands[0]
-    inner = body.get("source") or {}
-    if body.get("scope") != name and not (inner.get("type") == "OperandRef" and inner.get("name") == name):
-        return None
-    operand = Code(operands[0].run, kind, trail=operands[0].trail)
-    return along(compiler, operand, body["path"])
 
 
 def _dispatch(compiler: Compiler, choices: list[Function], operands: Sequence[Code], scope: Scope) -> Code:

@@ -7,7 +7,7 @@ library is compiled wherever that does not depend on the patient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.elm.chart import codes_of
@@ -246,11 +246,13 @@ def _moment(value: Any, offset: int) -> Any:
 @form("InValueSet", "AnyInValueSet")
 def in_value_set(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """Whether a code, concept or string, or any of a list, is in a value set; null of null."""
-    operand = compiler.compile(node["codes"] if node["type"] == "AnyInValueSet" else node["code"], scope).run
+    code = compiler.compile(node["codes"] if node["type"] == "AnyInValueSet" else node["code"], scope)
+    operand = code.run
     if node.get("valueset") is not None:
         value_set = value_set_value(compiler, node["valueset"], scope)
         expansion = compiler.terminology.find(value_set.id, value_set.version)
-        return Code(_member(expansion, operand), BOOLEAN)
+        whole = _member(expansion, operand)
+        return Code(whole if code.parts is None else _made_member(expansion, whole, *code.parts), BOOLEAN)
     dynamic = compiler.compile(node["valuesetExpression"], scope).run
 
     def member(frame: Frame) -> Any:
@@ -271,6 +273,21 @@ def _member(expansion: Expansion, operand: Thunk) -> Thunk:
         if value.__class__ is CodeValue and value.system is not None:
             return (value.system, value.code) in keys
         return contains(expansion, value)
+
+    return member
+
+
+def _made_member(expansion: Expansion, otherwise: Thunk, slot: int, parts: Mapping[str, str]) -> Thunk:
+    """Membership of a code made of elements of a variable, as FHIRHelpers makes one: without making it."""
+    keys, system_key, code_key = expansion.keys, parts.get("system", ""), parts.get("code", "")
+
+    def member(frame: Frame) -> Any:
+        root = frame[slot]
+        if root.__class__ is dict:
+            system, word = root.get(system_key), root.get(code_key)
+            if system.__class__ is str and word.__class__ is str:
+                return (system, word) in keys
+        return otherwise(frame)
 
     return member
 

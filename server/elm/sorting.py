@@ -17,8 +17,7 @@ from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList
 from server.elm.library import Node
 from server.elm.operators.comparison import order
-from server.elm.paths import along
-from server.elm.references import at_slot
+from server.elm.paths import along, at_slot
 from server.elm.types import ListOf, Named, Type
 from server.elm.values import Date, DateTime, Time
 
