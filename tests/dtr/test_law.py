@@ -20,11 +20,11 @@ from server.dtr.populate import Filling, populate
 from server.dtr.routes import TABLES
 from server.policy.cases import case_of
 from server.policy.catalog import Catalog, Plan
-from server.policy.determination import Decision, Determination
+from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine
 from server.policy.policies import Policy
 from server.policy.request import Chart, Member
-from tests.cases import DAY_ZERO, at_the_doors, drafts
+from tests.cases import DAY_ZERO, at_the_doors, drafts, named
 from tests.crd.builders import (
     DAY,
     PATIENT,
@@ -66,6 +66,12 @@ FACTS: dict[str, list[dict[str, Any]]] = {
 RESPONSE = "QuestionnaireResponse"
 PLANS = ("evicore", "carelon", "nia")
 """One of each benefit manager."""
+CHARTED = {
+    "SH-297": "a score made for another region",
+    "SH-E69": "a limitation on the list of problems",
+    "TS-108": "acupuncture alone, which no answer names",
+}
+"""Cases of which only the chart says what the form would ask."""
 SUFFICIENT = ["six weeks of therapy", "a film", "an examination", "a score", "pain", "a visit"]
 ORDERS = {
     "shoulder": shoulder(),
@@ -145,6 +151,16 @@ def test_the_questions_fall_to_none_as_the_chart_grows_to_suffice(
     assert said(catalog, plan, ORDERS[name], chart).decision is Decision.APPROVE
 
 
+def test_a_mix_of_which_the_answers_name_but_a_part_is_not_told_in_part(catalog: Catalog) -> None:
+    """Under NIA, therapy with ultrasound suffices; therapy alone, as the form has it, would be denied."""
+    chart = [*therapy(56, 0), *(procedure("97035", before) for before in range(56, -1, -14))]
+    filling = filled(catalog, "nia", shoulder(), chart)
+
+    assert said(catalog, "nia", shoulder(), chart).criterion("CC-MOD").value is Met.YES
+    assert "CC-DUR.start" in filling.answers
+    assert not {"CC-DUR.modalities"} & {*filling.answers, *filling.asked}
+
+
 @pytest.mark.parametrize(("plan", "first"), [("evicore", False), ("carelon", True), ("nia", False)])
 def test_before_an_mri_of_the_neck_or_back_a_film_is_asked_for_under_some_plans(
     catalog: Catalog, plan: str, first: bool
@@ -159,7 +175,7 @@ def test_over_the_cases_what_is_left_to_ask_is_what_is_unknown_and_matters(catal
     """Of every case, with its chart, and none of its answers nor of the payer's records, which no form sees.
     An order that is at fault itself is asked to be mended, and what will matter then is asked along."""
     seen = dict.fromkeys(Decision, 0)
-    for vignette in at_the_doors():
+    for vignette in (*at_the_doors(), *named(*CHARTED)):
         case = case_of(vignette, DAY_ZERO, catalog.payer)
         policy = catalog.policy_for(case.order, case.day_zero)
         if policy is None or drafts(case) > 1:
