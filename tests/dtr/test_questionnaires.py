@@ -1,10 +1,12 @@
 """The forms as data: what the contract and the guide ask of every one of them."""
 
+import re
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.questionnaire import Questionnaire
 
+from server.app import the_catalog
 from server.dtr.form import INITIAL_EXPRESSION, Form, Item, define_of
 from server.fhir.extensions import values
 from tests.dtr.forms import FOLDER, neutral
@@ -85,6 +87,14 @@ def test_every_question_links_its_source_and_explains_itself(questions: list[Ite
             below["linkId"] == f"{question.link_id}.{HELP}" for below in question.node.get("item", [])
         )
         assert explained or question.link_id.startswith("EXM."), question.link_id
+
+
+def test_an_examination_is_asked_for_within_the_days_that_plans_give(questions: list[Item]) -> None:
+    days = {str(plan.benefit_manager.shared["examDays"]) for plan in the_catalog().plans.values()}
+    for question in questions:
+        if question.link_id == "EXM":
+            (words,) = (each["text"] for each in question.node["item"])
+            assert set(re.findall(r"\d+", words)) == days
 
 
 def test_b1_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
