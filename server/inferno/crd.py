@@ -1,14 +1,15 @@
-"""The preset for the CRD server suite, which speaks 2.0.1.
+"""Presets for the CRD server suites 2.0.1 and 2.2.1.
 
-The suite's first test wants TLS, so the server is started with `TLS=1` and the preset made with
+A suite's first test wants TLS, so the server is started with `TLS=1` and the presets made with
 `--base https://127.0.0.1:8080`. Each body is a call of its own member with everything prefetched; over the
-bodies of a hook every kind of card appears that the suite looks for. Nothing needs to be loaded first.
+bodies of a hook every kind of card appears that the suites look for. Nothing needs to be loaded first. Of the
+versions, only the context of order-dispatch differs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -32,8 +33,17 @@ ORDERING = ("order_select", "order_dispatch", "order_sign")
 HOOKS = ("appointment_book", "encounter_start", "encounter_discharge", *ORDERING)
 
 
+Orders = Callable[[str], Resource]
+"""How the context of order-dispatch names an order."""
+
+
 def presets(base: str, day: dt.date) -> Sequence[Preset]:
-    return (Preset("crd_server_v201", "Da Vinci payer, CRD 2.0.1", "crd_server", tuple(_inputs(base, day))),)
+    older = _inputs(f"{base}/r2.0", day, lambda order: {"order": order})
+    newer = _inputs(f"{base}/r2.2", day, lambda order: {"dispatchedOrders": [order]})
+    return (
+        Preset("crd_server_v201", "Da Vinci payer, CRD 2.0.1", "crd_server", tuple(older)),
+        Preset("crd_server_v221", "Da Vinci payer, CRD 2.2.1", "crd_server_v221", tuple(newer)),
+    )
 
 
 def bodies(preset: Preset, name: str) -> list[Resource]:
@@ -42,10 +52,8 @@ def bodies(preset: Preset, name: str) -> list[Resource]:
     return found if isinstance(found, list) else [found]
 
 
-def _inputs(base: str, day: dt.date) -> Iterator[Input]:
-    yield Input(
-        "base_url", "CRD server base URL", f"{base}/r2.0", comment="Discovery is at /cds-services below it."
-    )
+def _inputs(base: str, day: dt.date, orders: Orders) -> Iterator[Input]:
+    yield Input("base_url", "CRD server base URL", base, comment="Discovery is at /cds-services below it.")
     yield Input("authentication_required", "Discovery needs authentication", "no", kind="radio")
     yield Input("encryption_method", "Algorithm of the kit's JWT", "ES384", kind="radio")
     yield Input("jwks_kid", "Key id of the kit's JWT", "")
@@ -58,7 +66,7 @@ def _inputs(base: str, day: dt.date) -> Iterator[Input]:
     )
     yield Input("any_hook_service_ids", "Service ids for that body", "order-sign")
     for hook in HOOKS:
-        requests, comment = _BODIES[hook](hook, day)
+        requests, comment = _BODIES[hook](hook, day, orders)
         title = hook.replace("_", "-")
         yield Input.payload(f"{hook}_request_bodies", f"Request bodies of {title}", requests, comment)
         yield Input(f"{hook}_service_ids", f"Service ids of {title}", title)
@@ -73,27 +81,27 @@ _STORY = (
 )
 
 
-def _signing(hook: str, day: dt.date) -> tuple[list[Resource], str]:
+def _signing(hook: str, day: dt.date, orders: Orders) -> tuple[list[Resource], str]:
     kinds = (back_pain, torn_cuff, treated_shoulder, spared)
     calls = [_order_sign(kind("sign", day)) for kind in kinds]
     return calls, f"{_STORY} Three: a documented trial: satisfied at once. Four: no authorization needed."
 
 
-def _selecting(hook: str, day: dt.date) -> tuple[list[Resource], str]:
+def _selecting(hook: str, day: dt.date, orders: Orders) -> tuple[list[Resource], str]:
     return [_order_select(kind("select", day)) for kind in (back_pain, torn_cuff)], _STORY
 
 
-def _dispatching(hook: str, day: dt.date) -> tuple[list[Resource], str]:
+def _dispatching(hook: str, day: dt.date, orders: Orders) -> tuple[list[Resource], str]:
     kinds = (back_pain, torn_cuff, treated_shoulder)
-    calls = [_order_dispatch(kind("dispatch", day)) for kind in kinds]
+    calls = [_order_dispatch(kind("dispatch", day), orders) for kind in kinds]
     return calls, f"{_STORY} Three: a documented trial: satisfied at once."
 
 
-def _booking(hook: str, day: dt.date) -> tuple[list[Resource], str]:
+def _booking(hook: str, day: dt.date, orders: Orders) -> tuple[list[Resource], str]:
     return [_appointment_book(kind("book", day)) for kind in (back_pain, torn_cuff)], _STORY
 
 
-def _visiting(hook: str, day: dt.date) -> tuple[list[Resource], str]:
+def _visiting(hook: str, day: dt.date, orders: Orders) -> tuple[list[Resource], str]:
     calls = [_encounter_call(hook, kind(hook.replace("_", "-"), day)) for kind in (back_pain, torn_cuff)]
     return calls, f"A visit for the complaint, before anything is ordered. {_STORY}"
 
@@ -117,8 +125,8 @@ def _order_select(who: Patient) -> Resource:
     return _call("order-select", who, {**_by_user(who), **context})
 
 
-def _order_dispatch(who: Patient) -> Resource:
-    context = {"patientId": who.name, "order": who.reference, "performer": "Organization/imaging"}
+def _order_dispatch(who: Patient, orders: Orders) -> Resource:
+    context = {"patientId": who.name, **orders(who.reference), "performer": "Organization/imaging"}
     call = _call("order-dispatch", who, context)
     beside = {"order": who.order, "performer": imaging_centre()}
     return {**call, "prefetch": {**call["prefetch"], **beside}}

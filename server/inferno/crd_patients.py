@@ -162,7 +162,14 @@ def appointment(who: Patient) -> Resource:
         "reasonCode": who.order["reasonCode"],
         "start": start,
         "end": end,
-        "participant": [{"actor": {"reference": f"Patient/{who.name}"}, "status": "accepted"}],
+        "participant": [
+            {"actor": {"reference": f"Patient/{who.name}"}, "status": "accepted"},
+            {
+                "type": [_concept(f"{TERMINOLOGY}/v3-ParticipationType", "PPRF")],
+                "actor": {"reference": "Practitioner/orderer"},
+                "status": "accepted",
+            },
+        ],
         "requestedPeriod": [{"start": start, "end": end}],
     }
 
