@@ -1,6 +1,7 @@
 """Every form module, imported so that their forms are registered with the compiler."""
 
 from server.elm import (
+    instances,
     iteration,
     lists,
     logic,
@@ -14,6 +15,7 @@ from server.elm import (
 )
 
 __all__ = [
+    "instances",
     "iteration",
     "lists",
     "logic",

@@ -12,12 +12,12 @@ from typing import Any
 
 from server.elm.chart import codes_of
 from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.elements import element
 from server.elm.errors import EvaluationError
 from server.elm.evidence import Found, Sought
 from server.elm.library import Node
 from server.elm.model import choice_keys, parse_datetime
 from server.elm.operators.registry import OPERATORS
-from server.elm.paths import element
 from server.elm.references import library_of, value_set_value
 from server.elm.terminology import Expansion, Key
 from server.elm.types import BOOLEAN, Choice, ListOf, named
