@@ -42,14 +42,15 @@ def calling(compiler: Compiler, compiled: CompiledFunction, operands: Sequence[C
 def _plain(compiled: CompiledFunction, operands: Sequence[Code]) -> Thunk:
     thunks = [operand.run for operand in operands]
     if len(thunks) == 1:
-        only = thunks[0]
+        only, slot = thunks[0], operands[0].slot
 
         def unary(frame: Frame) -> Any:
             run = frame[RUN]
             run.left -= 1
             if run.left < 0:
                 run.check()
-            return compiled.run([run, frame[LOG], only(frame), *compiled.extra])
+            argument = only(frame) if slot is None else frame[slot]
+            return compiled.run([run, frame[LOG], argument, *compiled.extra])
 
         return unary
 
@@ -88,13 +89,13 @@ def _remembered_one(
     compiled: CompiledFunction, token: int, template: list[Any], place: int, operand: Code
 ) -> Thunk:
     """One structure as the only operand that is not fixed."""
-    thunk, at = operand.run, place + FIRST_SLOT
+    thunk, slot, at = operand.run, operand.slot, place + FIRST_SLOT
     held = dict(compiled.held).get(place)
 
     def remembered(frame: Frame) -> Any:
         run, log = frame[RUN], frame[LOG]
         if held is None:
-            argument, before = thunk(frame), None
+            argument, before = thunk(frame) if slot is None else frame[slot], None
         else:
             start = len(log)
             argument = thunk(frame)

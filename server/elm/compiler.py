@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final
 
 from server.elm.errors import ElmError, LoadError
-from server.elm.evidence import TracedList
+from server.elm.evidence import TracedList, is_resource
 from server.elm.library import Definition, Function, Library, Node, Program
 from server.elm.model import Model
 from server.elm.operators.registry import OPERATORS, Operator
@@ -166,11 +166,11 @@ class CompiledFunction:
 
 @dataclass(slots=True)
 class CompiledDefinition:
-    """A definition's code and the frame it wants."""
+    """A definition's code, and the slots it wants in its frame."""
 
     source: Definition
     run: Thunk
-    size: int
+    extra: list[None]
     type: Type
     definitions: frozenset[int]
     functions: frozenset[int]
@@ -227,7 +227,12 @@ class Compiler:
             body = Body(source.library, source.name, source.context)
             code = self._whole(source.node, Scope(body), body)
             known = self._by_definition[source.index] = CompiledDefinition(
-                source, code.run, body.size, code.type, frozenset(body.definitions), frozenset(body.functions)
+                source,
+                code.run,
+                [None] * (body.size - FIRST_SLOT),
+                code.type,
+                frozenset(body.definitions),
+                frozenset(body.functions),
             )
         return known
 
@@ -458,15 +463,19 @@ def _keep_reasons(
                 reasons.update(zip(map(id, value), value.why, strict=True))
             elif isinstance(value, list):
                 for inner in value:
-                    if isinstance(inner, TracedList):
+                    if inner.__class__ is TracedList:
                         reasons.update(zip(map(id, inner), inner.why, strict=True))
         if not reasons:
             return result
-        why = [reasons.get(id(item), (item, "", True)) for item in result]
-        known = all(
-            id(item) in reasons or (isinstance(item, dict) and "resourceType" in item) for item in result
-        )
-        return TracedList(result, why) if known else result
+        why = []
+        for item in result:
+            because = reasons.get(id(item))
+            if because is None:
+                if not is_resource(item):
+                    return result
+                because = (item, "", True)
+            why.append(because)
+        return TracedList(result, why)
 
     return traced
 

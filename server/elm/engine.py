@@ -385,7 +385,7 @@ class Run:
             if self.left < 0:
                 self.check()
             compiled = self._manner.definitions[index] or self._manner.definition(definition)
-            value = compiled.run([self, log, *[None] * (compiled.size - 2)])
+            value = compiled.run([self, log, *compiled.extra])
         except BudgetExceeded as error:
             error.place = error.place or str(definition)
             raise

@@ -168,8 +168,9 @@ def _traced(source: Source, clauses: Clauses) -> Thunk:
                     frame[place] = value(frame)
             passes = _all(tests, frame) if only is None else only(frame) is True
             if passes:
-                for place, value in late:
-                    frame[place] = value(frame)
+                if late:
+                    for place, value in late:
+                        frame[place] = value(frame)
                 if aggregate is not None:
                     frame[aggregate.slot] = total
                     total = aggregate.step(frame)
@@ -309,34 +310,31 @@ def several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
 def any_of(source: Source, clauses: Clauses, tracing: bool) -> Thunk:
     """Whether any item passes, looking no further than the first. Of those before it the log says nothing."""
     fetch, slot, lets, tests = source.run, source.slot, clauses.lets, clauses.tests
-    only = tests[0] if len(tests) == 1 and not lets else None
+    only = tests[0] if len(tests) == 1 else None
 
-    def counted(frame: Frame) -> list[Any]:
-        values = items_of(fetch(frame))
-        run = frame[RUN]
+    def some(frame: Frame) -> bool:
+        values = fetch(frame)
+        if values is None:
+            return False
+        kind = values.__class__
+        if kind is not list and kind is not TracedList:
+            values = [values]
+        run, log = frame[RUN], frame[LOG]
         run.left -= len(values)
         if run.left < 0:
             run.check()
-        return values
-
-    def plain(frame: Frame) -> bool:
-        for item in counted(frame):
-            frame[slot] = item
-            if only(frame) is True and item is not None:  # type: ignore[misc]
-                return True
-        return False
-
-    def some(frame: Frame) -> bool:
-        values, log = counted(frame), frame[LOG]
         start = len(log)
         for item in values:
             frame[slot] = item
             mark = len(log)
-            for place, value in lets:
-                frame[place] = value(frame)
-            if _all(tests, frame) and item is not None:
-                del log[start:mark]
+            if lets:
+                for place, value in lets:
+                    frame[place] = value(frame)
+            passes = _all(tests, frame) if only is None else only(frame) is True
+            if passes and item is not None:
+                if tracing:
+                    del log[start:mark]
                 return True
         return False
 
-    return some if tracing or only is None else plain
+    return some

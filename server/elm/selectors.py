@@ -16,6 +16,7 @@ from server.elm.library import Node
 from server.elm.operators.comparison import equal, greater
 from server.elm.operators.registry import OPERATORS
 from server.elm.references import code_value
+from server.elm.temporal import DAY
 from server.elm.types import (
     BOOLEAN,
     CODE,
@@ -33,6 +34,7 @@ from server.elm.types import (
 from server.elm.values import Code as CodeValue
 from server.elm.values import (
     Concept,
+    Date,
     Interval,
     Quantity,
     Ratio,
@@ -100,9 +102,14 @@ def interval(compiler: Compiler, node: Node, scope: Scope) -> Code:
     high_closed = _closed(compiler, node, "highClosed", scope)
     first, last, opens, closes = low.run, high.run, low_closed.run, high_closed.run
 
+    def ends(frame: Frame) -> tuple[bool, bool]:
+        return opens(frame) is not False, closes(frame) is not False
+
+    known = ends([None, None]) if low_closed.constant and high_closed.constant else None
+
     def make(frame: Frame) -> Interval:
         a, b = first(frame), last(frame)
-        made = Interval(a, b, opens(frame) is not False, closes(frame) is not False)
+        made = Interval(a, b, *(known or ends(frame)))
         if a is not None and b is not None and _is_empty(made):
             raise EvaluationError(f"{made} is no interval: it ends before it begins.")
         return made
@@ -113,6 +120,11 @@ def interval(compiler: Compiler, node: Node, scope: Scope) -> Code:
 
 
 def _is_empty(made: Interval) -> bool:
+    low, high = made.low, made.high
+    if low.__class__ is Date and high.__class__ is Date and low.precision == DAY == high.precision:
+        return bool(
+            low.low > high.low or (low.low == high.low and not (made.low_closed and made.high_closed))
+        )
     if made.low_closed and made.high_closed:
         return greater(made.low, made.high) is True
     return greater(made.low, made.high) is True or equal(made.low, made.high) is True

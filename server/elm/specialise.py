@@ -42,7 +42,9 @@ def _not(function: Function, operands: Sequence[Code]) -> Thunk:
 
 
 def _is_null(function: Function, operands: Sequence[Code]) -> Thunk:
-    operand = operands[0].run
+    operand, slot = operands[0].run, operands[0].slot
+    if slot is not None:
+        return lambda frame: frame[slot] is None
     return lambda frame: operand(frame) is None
 
 
