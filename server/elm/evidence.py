@@ -101,7 +101,7 @@ class TracedList(list[Any]):
     def __init__(
         self, items: Sequence[Any], why: list[Any], source: tuple[list[Any], list[Any]] | None = None
     ) -> None:
-        super().__init__(items)
+        list.__init__(self, items)
         self.why = why
         self.source = source
 
@@ -150,9 +150,11 @@ class Unfolded:
     def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
         read: dict[int, tuple[dict[str, Any], list[str]]] = {}
         for entry in entries:
-            if entry.__class__ is Sought or not entry[2]:
+            if entry.__class__ is Sought:
                 continue
-            resource, path, _ = entry
+            resource, path, found = entry
+            if not found:
+                continue
             known = read.get(id(resource))
             if known is None:
                 read[id(resource)] = known = (resource, [])
@@ -185,23 +187,30 @@ class Unfolded:
     def _unfold(self, log: list[Any]) -> Leaves:
         """Every leaf entry of a log, each once, in order; with a stack, for logs nest deeper than calls may.
 
-        Leaves of one key are alike, so a later one may take the place of an earlier.
+        Leaves of one key are alike, so a later one may take the place of an earlier; a log that was met
+        (`seen`) adds nothing.
         """
         known = self._leaves
         if id(log) in known:
             return known[id(log)]
-        stack: list[tuple[list[Any], Iterator[Any], Leaves, bool]] = [(log, iter(log), {}, False)]
+        stack: list[tuple[list[Any], Iterator[Any], Leaves, set[int], bool]] = []
+        top, rest, leaves, seen = log, iter(log), dict[tuple[Any, ...], Any](), set[int]()
         while True:
-            top, rest, leaves, _ = stack[-1]
             for entry in rest:
                 kind = entry.__class__
                 if kind is tuple:
                     leaves[id(entry[0]), entry[1], entry[2]] = entry
                 elif kind is list or kind is Only:
                     inner = entry if kind is list else entry.entries
-                    nested = known.get(id(inner))
+                    place = id(inner)
+                    if place in seen:
+                        continue
+                    if kind is list:
+                        seen.add(place)
+                    nested = known.get(place)
                     if nested is None:
-                        stack.append((inner, iter(inner), {}, kind is Only))
+                        stack.append((top, rest, leaves, seen, kind is Only))
+                        top, rest, leaves, seen = inner, iter(inner), {}, set()
                         break
                     leaves.update(nested if kind is list else _absent(nested))
                 elif kind is Found:
@@ -210,11 +219,11 @@ class Unfolded:
                 else:
                     leaves[(id(entry),)] = entry
             else:
-                known[id(top)] = leaves
-                _, _, _, only = stack.pop()
+                known[id(top)] = whole = leaves
                 if not stack:
-                    return leaves
-                stack[-1][2].update(_absent(leaves) if only else leaves)
+                    return whole
+                top, rest, leaves, seen, only = stack.pop()
+                leaves.update(_absent(whole) if only else whole)
 
 
 def _absent(leaves: Leaves) -> Leaves:
