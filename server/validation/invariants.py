@@ -19,6 +19,8 @@ Test = Callable[[Any, Any], bool | None]
 IMPLIES = " implies "
 TRACE = re.compile(r"\.trace\('[^']*'(,[^()]*)?\)")
 
+SINGLE = re.compile(r"(\.where\((?:[^()]|\([^()]*\))*\))(?= (?:and|or|xor|implies) )")
+
 CANNOT = re.compile(
     r"\b(resolve|memberOf|conformsTo|hasValue|htmlChecks|elementDefinition|slice|checkModifiers|subsumes"
     r"|lowBoundary|highBoundary|comparable|defineVariable)\s*\("
@@ -41,10 +43,16 @@ def compiled(key: str, expression: str) -> Test | None:
     return _evaluated(expression)
 
 
+def as_boolean(expression: str) -> str:
+    """The expression with one element that a `where` selects as true where a Boolean is due (FHIRPath,
+    "Singleton evaluation of collections"): fhirpathpy's operators know only Booleans."""
+    return SINGLE.sub(r"\1.select(true)", expression)
+
+
 def _evaluated(expression: str) -> Test | None:
     """By fhirpathpy; what comes out empty holds. A trace would be printed, values and all: it is left out."""
     try:
-        evaluate = fhirpathpy.compile(TRACE.sub("", expression), models["r4"])
+        evaluate = fhirpathpy.compile(as_boolean(TRACE.sub("", expression)), models["r4"])
     except Exception:
         return None
 

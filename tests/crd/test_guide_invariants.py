@@ -4,7 +4,6 @@ Read from the published packages (FHIR_PACKAGES); without them the same rules ho
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -22,6 +21,7 @@ from server.crd.v2_2 import V2_2
 from server.crd.version import Version
 from server.fhir import json
 from server.policy.determination import Decision
+from server.validation.invariants import as_boolean
 from tests.crd.guide import definition
 from tests.crd.test_coverage_information import determination, judged, missing_film
 
@@ -56,14 +56,6 @@ def invariants(version: str) -> dict[str, Any]:
         for rule in element.get("constraint", [])
         if rule["key"].startswith("crd-") and rule["key"] not in NOT_EVALUATED
     }
-
-
-def as_boolean(expression: str) -> str:
-    """One element where a Boolean is due counts as true (FHIRPath, "Singleton evaluation of collections"),
-    none as empty; the evaluator here knows only Booleans."""
-    return re.sub(
-        r"(extension\.where\((?:[^()]|\([^()]*\))*\))(?= (?:and|implies) )", r"\1.select(true)", expression
-    )
 
 
 def cases() -> Iterator[Any]:

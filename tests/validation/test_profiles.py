@@ -282,6 +282,19 @@ def test_a_rule_traces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert not capsys.readouterr().out
 
 
+def test_one_element_where_a_truth_value_is_wanted_is_true_and_several_are_none() -> None:
+    """FHIRPath, "Singleton evaluation of collections"; crd-ci-q4 is of this kind."""
+    held = invariants.compiled(
+        "own-2",
+        "part.where(of = 'a') and part.where(of = 'b').exists() implies part.where(of = 'c').exists()",
+    )
+    assert held is not None
+    told = {
+        names: held({"part": [{"of": name} for name in names]}, {}) for names in ("ab", "abc", "a", "aab")
+    }
+    assert told == {"ab": False, "abc": True, "a": True, "aab": None}
+
+
 def test_a_bundle_takes_a_few_milliseconds(pas: Validator, examples: dict[str, Resource]) -> None:
     bundle = examples[BUNDLE]
     pas.check(bundle)
