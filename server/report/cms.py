@@ -3,8 +3,8 @@
 What is counted is a line (one service of a request) that needed authorization and was decided in the year;
 lines that need none, that were cancelled, or that still wait are in no figure. A line counts by its first
 decision, approved with changes as approved; what an appeal changed is a figure of its own, of the appeals
-decided in the year, by whether the denied request was urgent. Times run from receipt at the server to that
-decision. The program has no drugs.
+decided in the year (that an appeal is immediate makes its request none the more urgent). Times run from
+receipt at the server to that first decision. The program has no drugs.
 """
 
 from __future__ import annotations
