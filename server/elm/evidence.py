@@ -15,7 +15,7 @@ reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,45 +185,60 @@ class Unfolded:
         return name
 
     def _unfold(self, log: list[Any]) -> Leaves:
-        """Every leaf entry of a log, each once, in order; with a stack, for logs nest deeper than calls may.
+        """Every leaf entry of a log, each once, in order."""
+        try:
+            return self._leaves_of(log)
+        except RecursionError:
+            # Logs nest deeper than calls may: then the deepest are unfolded first.
+            for inner in _deepest_first(log):
+                self._leaves_of(inner)
+            return self._leaves_of(log)
 
-        Leaves of one key are alike, so a later one may take the place of an earlier; a log that was met
-        (`seen`) adds nothing.
-        """
+    def _leaves_of(self, log: list[Any]) -> Leaves:
+        """Leaves of one key are alike, so a later one may take the place of an earlier."""
         known = self._leaves
         if id(log) in known:
             return known[id(log)]
-        stack: list[tuple[list[Any], Iterator[Any], Leaves, set[int], bool]] = []
-        top, rest, leaves, seen = log, iter(log), dict[tuple[Any, ...], Any](), set[int]()
-        while True:
-            for entry in rest:
-                kind = entry.__class__
-                if kind is tuple:
-                    leaves[id(entry[0]), entry[1], entry[2]] = entry
-                elif kind is list or kind is Only:
-                    inner = entry if kind is list else entry.entries
-                    place = id(inner)
-                    if place in seen:
-                        continue
-                    if kind is list:
-                        seen.add(place)
-                    nested = known.get(place)
-                    if nested is None:
-                        stack.append((top, rest, leaves, seen, kind is Only))
-                        top, rest, leaves, seen = inner, iter(inner), {}, set()
-                        break
-                    leaves.update(nested if kind is list else _absent(nested))
-                elif kind is Found:
-                    for item in entry.items:
-                        leaves[id(item), "", True] = (item, "", True)
-                else:
-                    leaves[(id(entry),)] = entry
+        leaves: Leaves = {}
+        met: set[int] = set()
+        for entry in log:
+            kind = entry.__class__
+            if kind is tuple:
+                leaves[id(entry[0]), entry[1], entry[2]] = entry
+            elif kind is list:
+                place = id(entry)
+                if place not in met:
+                    met.add(place)
+                    leaves.update(known[place] if place in known else self._leaves_of(entry))
+            elif kind is Only:
+                leaves.update(_absent(self._leaves_of(entry.entries)))
+            elif kind is Found:
+                for item in entry.items:
+                    leaves[id(item), "", True] = (item, "", True)
             else:
-                known[id(top)] = whole = leaves
-                if not stack:
-                    return whole
-                top, rest, leaves, seen, only = stack.pop()
-                leaves.update(_absent(whole) if only else whole)
+                leaves[(id(entry),)] = entry
+        known[id(log)] = leaves
+        return leaves
+
+
+def _deepest_first(log: list[Any]) -> list[list[Any]]:
+    """A log and every log within it, each after those it is made of."""
+    found: list[list[Any]] = []
+    met: set[int] = set()
+    stack = [(log, False)]
+    while stack:
+        top, through = stack.pop()
+        if through:
+            found.append(top)
+        elif id(top) not in met:
+            met.add(id(top))
+            stack.append((top, True))
+            for entry in top:
+                if entry.__class__ is list:
+                    stack.append((entry, False))
+                elif entry.__class__ is Only:
+                    stack.append((entry.entries, False))
+    return found
 
 
 def _absent(leaves: Leaves) -> Leaves:

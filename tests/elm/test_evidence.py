@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.elm import Engine, Result
+from server.elm.evidence import Only, Unfolded
 from tests.elm import stories
 from tests.elm.test_engine_stories import CHART, EARLY, LATE, LENGTH, VALUE_SETS, run, therapy
 
@@ -117,6 +118,15 @@ def test_without_asking_there_is_none(engine: Engine) -> None:
     result = run(engine)["Long enough"]
     assert result.evidence == ()
     assert result.missing == ()
+
+
+def test_evidence_may_nest_deeper_than_calls() -> None:
+    """A thousand defines, each resting on the one before and asked for in that order."""
+    condition = {"resourceType": "Condition", "id": "pain"}
+    log: list[Any] = [(condition, "onset", True)]
+    for _ in range(5000):
+        log = [log, Only([log]), (condition, "code", True)]
+    assert [str(item) for item in Unfolded().evidence(log)] == ["Condition/pain (onset, code)"]
 
 
 def test_an_assumption_has_no_evidence_and_keeps_that_of_the_rest(engine: Engine) -> None:
