@@ -139,21 +139,21 @@ def _remembered(
 ) -> Thunk:
     """Several operands: structures by identity, words and numbers by value; others are not remembered."""
     places = dict(compiled.held)
-    parts = [
-        (place + FIRST_SLOT, operand.run, place in compiled.structures, places.get(place))
-        for place, operand in moving
-    ]
+    parts = [(operand.run, place in compiled.structures, place in places) for place, operand in moving]
+    slots = [place + FIRST_SLOT for place, _ in moving]
+    holds = [places[place] for place, _ in moving if place in places]
 
     def remembered(frame: Frame) -> Any:
         run, log = frame[RUN], frame[LOG]
-        found: list[Any] = []
-        inner = [run, found, *template, *compiled.extra]
         key: list[Any] | None = [token]
-        for at, thunk, structure, held in parts:
+        arguments: list[Any] = []
+        before: list[list[Any]] = []
+        for thunk, structure, held in parts:
             start = len(log)
-            inner[at] = argument = thunk(frame)
-            if held is not None:
-                inner[held] = log[start:]
+            argument = thunk(frame)
+            arguments.append(argument)
+            if held:
+                before.append(log[start:])
                 del log[start:]
             if key is None:
                 continue
@@ -163,15 +163,21 @@ def _remembered(
                 key.append(argument)
             else:
                 key = None
-        known = None if key is None else run.calls.get(tuple(key))
+        place = None if key is None else tuple(key)
+        known = None if place is None else run.calls.get(place)
         if known is None:
             run.left -= 1
             if run.left < 0:
                 run.check()
-            arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
+            found: list[Any] = []
+            inner = [run, found, *template, *compiled.extra]
+            for at, argument in zip(slots, arguments, strict=True):
+                inner[at] = argument
+            for at, told_before in zip(holds, before, strict=True):
+                inner[at] = told_before
             known = (compiled.run(inner), told(found), arguments)
-            if key is not None:
-                run.calls[tuple(key)] = known
+            if place is not None:
+                run.calls[place] = known
         if known[1]:
             log.append(known[1])
         return known[0]

@@ -79,9 +79,8 @@ class Chart:
             positions: set[int] = set()
             for key in keys:
                 index = self._index(kind, key)
-                for code, where in index.items():
-                    if code in codes:
-                        positions.update(where)
+                for code in index.keys() & codes:
+                    positions.update(index[code])
             found = self._selected[signature] = [resources[each] for each in sorted(positions)]
         return found
 

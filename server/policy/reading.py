@@ -41,9 +41,11 @@ def _is_of(resource: Resource, patient: str) -> bool:
         return True
     if resource.get("resourceType") == "Patient":
         return resource.get("id") in (patient, None)
+    own = f"Patient/{patient}"
     for name in _SUBJECTS:
-        if isinstance(resource.get(name), dict):
-            subject = type_and_id(resource[name])
+        reference = resource.get(name)
+        if isinstance(reference, dict) and reference.get("reference") != own:
+            subject = type_and_id(reference)
             if subject and subject[0] == "Patient" and subject[1] != patient:
                 return False
     return True
