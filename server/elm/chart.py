@@ -79,7 +79,7 @@ class Chart:
             positions: set[int] = set()
             for key in keys:
                 index = self._index(kind, key)
-                for code in index.keys() & codes:
+                for code in codes.intersection(index):
                     positions.update(index[code])
             found = self._selected[signature] = [resources[each] for each in sorted(positions)]
         return found
