@@ -139,21 +139,21 @@ def _remembered(
 ) -> Thunk:
     """Several operands: structures by identity, words and numbers by value; others are not remembered."""
     places = dict(compiled.held)
-    parts = [(operand.run, place in compiled.structures, place in places) for place, operand in moving]
-    slots = [place + FIRST_SLOT for place, _ in moving]
-    holds = [places[place] for place, _ in moving if place in places]
+    parts = [
+        (place + FIRST_SLOT, operand.run, place in compiled.structures, places.get(place))
+        for place, operand in moving
+    ]
 
     def remembered(frame: Frame) -> Any:
         run, log = frame[RUN], frame[LOG]
+        found: list[Any] = []
+        inner = [run, found, *template, *compiled.extra]
         key: list[Any] | None = [token]
-        arguments: list[Any] = []
-        before: list[list[Any]] = []
-        for thunk, structure, held in parts:
+        for at, thunk, structure, held in parts:
             start = len(log)
-            argument = thunk(frame)
-            arguments.append(argument)
-            if held:
-                before.append(log[start:])
+            inner[at] = argument = thunk(frame)
+            if held is not None:
+                inner[held] = log[start:]
                 del log[start:]
             if key is None:
                 continue
@@ -163,21 +163,15 @@ def _remembered(
                 key.append(argument)
             else:
                 key = None
-        place = None if key is None else tuple(key)
-        known = None if place is None else run.calls.get(place)
+        known = None if key is None else run.calls.get(tuple(key))
         if known is None:
             run.left -= 1
             if run.left < 0:
                 run.check()
-            found: list[Any] = []
-            inner = [run, found, *template, *compiled.extra]
-            for at, argument in zip(slots, arguments, strict=True):
-                inner[at] = argument
-            for at, told_before in zip(holds, before, strict=True):
-                inner[at] = told_before
+            arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
             known = (compiled.run(inner), told(found), arguments)
-            if place is not None:
-                run.calls[place] = known
+            if key is not None:
+                run.calls[tuple(key)] = known
         if known[1]:
             log.append(known[1])
         return known[0]
