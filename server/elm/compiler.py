@@ -144,6 +144,7 @@ class CompiledFunction:
         "index",
         "memoised",
         "run",
+        "small",
         "source",
         "structures",
         "tracing",
@@ -157,6 +158,7 @@ class CompiledFunction:
         self.extra: list[None] = []
         self.type: Type = None
         self.memoised = False
+        self.small: bool | None = None
         self.structures: frozenset[int] = frozenset()
         self.tracing = False
         self.held: list[tuple[int, int]] = []

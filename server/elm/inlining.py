@@ -3,7 +3,8 @@
 Most conversions of FHIRHelpers, and the little questions a rule library asks again and again, cost more to
 call (or to remember) than to answer. Their operands are evaluated first, as in a call, each into a slot of
 the caller's frame; a variable of the caller stays where it is, and what is known when the library is compiled
-is known in the body too. An observed program shows calls as they are written.
+is known in the body too. An observed program shows calls as they are written; and the plain one, all of which
+is compiled when the engine is made, calls all but those that only read an element.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from server.elm.compiler import Body, Code, Compiler, Frame, Scope, Thunk, Variable
+from server.elm.compiler import Body, Code, CompiledFunction, Compiler, Frame, Scope, Thunk, Variable
 from server.elm.library import Function, Node
 from server.elm.paths import along
-from server.elm.types import ListOf, Type
+from server.elm.types import ListOf
 
 SMALL: Final = 20
 """The most expressions of a body that is compiled where it is called."""
@@ -42,19 +43,24 @@ _PLAIN: Final = frozenset(
 
 
 def inlined(
-    compiler: Compiler, source: Function, kind: Type, operands: Sequence[Code], scope: Scope
+    compiler: Compiler, compiled: CompiledFunction, operands: Sequence[Code], scope: Scope
 ) -> Code | None:
-    """The code of a call as the function's own body; None where it is better called. `kind` is its type."""
+    """The code of a call as the function's own body; None where it is better called."""
+    source = compiled.source
     body = source.body or {}
     if compiler.observer is not None:
         return None
     if _reads_only(body, source):
         operand = Code(operands[0].run, source.operands[0][1], trail=operands[0].trail)
         return along(compiler, operand, body["path"])
-    if any(isinstance(each, ListOf) for _, each in source.operands) or not _is_small(body):
+    if not compiler.tracing:
+        return None
+    if compiled.small is None:
+        compiled.small = not any(isinstance(kind, ListOf) for _, kind in source.operands) and _is_small(body)
+    if not compiled.small:
         return None
     code = _here(compiler, source, body, operands, scope)
-    code.type = kind or code.type
+    code.type = compiled.type or code.type
     return code
 
 

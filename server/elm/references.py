@@ -214,7 +214,7 @@ def _overloads(
 
 def _call(compiler: Compiler, source: Function, operands: Sequence[Code], scope: Scope) -> Code:
     compiled = compiler.function(source)
-    here = inlined(compiler, source, compiled.type, operands, scope)
+    here = inlined(compiler, compiled, operands, scope)
     if here is not None:
         return here
     scope.body.functions.add(compiled.index)
