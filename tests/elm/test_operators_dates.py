@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.elm.compiler import Code
 from server.elm.errors import EvaluationError
 from server.elm.operators.calendar import add_duration, difference, duration
 from server.elm.operators.comparison import equal, less, less_or_equal, order, order_at
@@ -16,8 +19,11 @@ from server.elm.operators.conversion import to_date, to_date_time, to_string, to
 from server.elm.operators.datetime import date, date_time, date_time_component_from, time_from
 from server.elm.operators.equivalence import equivalent
 from server.elm.operators.interval import same_or_before
+from server.elm.operators.registry import OPERATORS
+from server.elm.specialise import fused
+from server.elm.specialise_dates import BY_DAY, BY_VALUE
 from server.elm.temporal import DAY, HOUR, MILLISECOND, MONTH
-from server.elm.values import Date, DateTime, Quantity, Time, Uncertainty
+from server.elm.values import Date, DateTime, Interval, Quantity, Time, Uncertainty
 
 
 class Clock:
@@ -216,3 +222,28 @@ def test_precision_of_a_comparison_is_what_was_asked() -> None:
     assert order_at(a, b, MONTH) == 0
     assert order_at(a, b, MILLISECOND) == -1
     assert order_at(a, moment("2026-01"), DAY) is None
+
+
+KNOWN = st.builds(
+    lambda date, far: day(date.isoformat()[:far]),
+    st.dates(dt.date(2026, 1, 30), dt.date(2026, 2, 2)),
+    st.sampled_from((10, 10, 7, 4)),
+)
+BETWEEN = st.builds(Interval, st.none() | KNOWN, st.none() | KNOWN, st.booleans(), st.booleans())
+
+
+@given(KNOWN, KNOWN, BETWEEN)
+def test_the_short_way_between_two_days_answers_as_the_operator_does(
+    a: Date, b: Date, span: Interval
+) -> None:
+    to_the_day = {"precision": "Day"}
+    asked: list[tuple[str, dict[str, str]]] = [
+        *((name, to_the_day) for name in BY_DAY),
+        *((name, {}) for name in (*BY_VALUE, "In", "Less", "GreaterOrEqual")),
+    ]
+    for name, options in asked:
+        function = partial(OPERATORS[name].function, **options)
+        operands = (span,) if name in ("Start", "End") else (a, span) if name == "In" else (a, b)
+        short = fused(name, function, [Code(lambda frame, each=each: each) for each in operands], options)
+        assert short is not None
+        assert short([]) == function(*operands), name
