@@ -153,7 +153,8 @@ def test_our_own_number_of_a_pend_that_ended_in_denial_names_it_too(payer: Payer
     tracking = f"{pended.response['id']}-1"
     clock(payer, WEEK).sweep()
     quoted = {"url": extension_url("administrationReferenceNumber"), "valueString": tracking}
-    claim = a.claim(contesting(a.item(1), "2", quoted), id="pa-7", identifier=[{"value": "PA-7"}])
+    named = [{"system": "https://ehr.example/pa", "value": "PA-7"}]
+    claim = a.claim(contesting(a.item(1), "2", quoted), id="pa-7", identifier=named)
 
     assert payer.submit(a.request(claim=claim)).action == "A4"
     assert len(payer.inquire(a.inquiry())) == 1
