@@ -10,14 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from server.elm.specialise_dates import BY_DAY, BY_VALUE, within
-from server.elm.temporal import DAY, Date
+from server.elm.specialise_dates import BY_DAY, BY_VALUE, Function, Maker, Thunk, between, within
 
 if TYPE_CHECKING:
     from server.elm.compiler import Code
-
-Function = Callable[..., Any]
-Thunk = Callable[[list[Any]], Any]
 
 _WORDS: Final = (str, int, bool)
 
@@ -95,24 +91,15 @@ def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
     return equal
 
 
-def _ordered(compare: Callable[[int, int], bool]) -> Callable[[Function, Sequence[Code]], Thunk]:
+def _ordered(compare: Callable[[int, int], bool]) -> Maker:
+    """Two whole numbers, or two days."""
+    of_days = between(compare)
+
     def make(function: Function, operands: Sequence[Code]) -> Thunk:
-        left, right = operands[0].run, operands[1].run
+        def otherwise(a: Any, b: Any) -> Any:
+            return compare(a, b) if a.__class__ is int and b.__class__ is int else function(a, b)
 
-        def ordered(frame: list[Any]) -> Any:
-            a = left(frame)
-            if a is None:
-                return None
-            b = right(frame)
-            if b is None:
-                return None
-            if a.__class__ is int and b.__class__ is int:
-                return compare(a, b)
-            if a.__class__ is Date and b.__class__ is Date and a.precision == DAY and b.precision == DAY:
-                return compare(a.low, b.low)
-            return function(a, b)
-
-        return ordered
+        return of_days(otherwise, operands)
 
     return make
 

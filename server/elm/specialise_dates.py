@@ -21,13 +21,13 @@ Thunk = Callable[[list[Any]], Any]
 Maker = Callable[[Function, "Sequence[Code]"], Thunk]
 
 
-def _between(answer: Callable[[int, int], Any]) -> Maker:
+def between(answer: Callable[[int, int], Any]) -> Maker:
     """An operator of two dates, by what it answers for the numbers of two days."""
 
     def make(function: Function, operands: Sequence[Code]) -> Thunk:
         left, right = operands[0].run, operands[1].run
 
-        def between(frame: list[Any]) -> Any:
+        def days(frame: list[Any]) -> Any:
             a = left(frame)
             if a is None:
                 return None
@@ -38,7 +38,7 @@ def _between(answer: Callable[[int, int], Any]) -> Maker:
                 return answer(a.low, b.low)
             return function(a, b)
 
-        return between
+        return days
 
     return make
 
@@ -95,11 +95,11 @@ def _in(function: Function, operands: Sequence[Code]) -> Thunk:
 
 BY_DAY: Final[Mapping[str, Maker]] = MappingProxyType(
     {
-        "DifferenceBetween": _between(lambda a, b: b - a),
-        "Before": _between(int.__lt__),
-        "After": _between(int.__gt__),
-        "SameOrBefore": _between(int.__le__),
-        "SameOrAfter": _between(int.__ge__),
+        "DifferenceBetween": between(lambda a, b: b - a),
+        "Before": between(int.__lt__),
+        "After": between(int.__gt__),
+        "SameOrBefore": between(int.__le__),
+        "SameOrAfter": between(int.__ge__),
         "In": _in,
     }
 )
