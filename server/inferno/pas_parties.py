@@ -110,15 +110,7 @@ def _organization(name: str, kind: str, code: str, title: str, identifiers: list
         "type": [concept(f"{X12}/98", code)],
         "name": title,
         "telecom": [{"system": "phone", "value": "1-800-555-0101"}],
-        "address": [
-            {
-                "line": ["2 Quay"],
-                "city": "Springfield",
-                "state": "IL",
-                "postalCode": "62701",
-                "country": "US",
-            }
-        ],
+        "address": [_quay()],
         "contact": [
             {
                 "name": {"family": "Desk", "text": "Authorizations desk"},
@@ -126,6 +118,10 @@ def _organization(name: str, kind: str, code: str, title: str, identifiers: list
             }
         ],
     }
+
+
+def _quay() -> Resource:
+    return {"line": ["2 Quay"], "city": "Springfield", "state": "IL", "postalCode": "62701", "country": "US"}
 
 
 def clinician() -> Resource:
@@ -137,15 +133,7 @@ def clinician() -> Resource:
         "identifier": [{"system": NPI, "value": "1457362881"}],
         "name": [{"family": "Lund", "given": ["Kai"]}],
         "telecom": [{"system": "phone", "value": "1-800-555-0103"}],
-        "address": [
-            {
-                "line": ["2 Quay"],
-                "city": "Springfield",
-                "state": "IL",
-                "postalCode": "62701",
-                "country": "US",
-            }
-        ],
+        "address": [_quay()],
     }
 
 
