@@ -37,7 +37,8 @@ def free_port() -> int:
 
 
 class Serving:
-    """Settings are given by name; what a developer's own environment or `.env` says does not count."""
+    """Settings are given by name; what a developer's own environment or `.env` says does not count. Where a
+    test fails, the server's log goes to its output."""
 
     def __init__(self, **settings: str) -> None:
         self.port = free_port()
@@ -98,5 +99,7 @@ class Serving:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
+        if error is not None:
+            print(f"the server on port {self.port} said", self.log.read_text()[-10_000:], file=sys.stderr)
         self.http.close()
         self._folder.cleanup()

@@ -70,8 +70,8 @@ class Work:
                 "system_database_url": self._store.engine.url.render_as_string(hide_password=False),
                 "executor_id": executor,
                 "application_version": "1",
-                "console_log_level": "ERROR",
-                "log_level": "ERROR",
+                "console_log_level": "WARNING",
+                "log_level": "WARNING",
                 "scheduler_polling_interval_sec": 5.0,
             }
         )
