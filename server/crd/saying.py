@@ -20,7 +20,7 @@ from server.adjudication.orders import service_coding
 from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration
 from server.crd.hooks import Hook
-from server.policy.determination import Criterion, Decision, Determination
+from server.policy.determination import Criterion, Decision, Determination, Met
 
 
 class Covered(enum.Enum):
@@ -245,7 +245,8 @@ def _open(criterion: Criterion) -> str:
 
 
 def _found(said: Determination) -> Iterator[str]:
-    """What an immediate approval rests on: the findings of the criteria that carried evidence."""
+    """What an immediate approval rests on: the indications that are shown."""
     for criterion in said.criteria:
-        if criterion.id.endswith("-IMM") and criterion.evidence and criterion.sentence not in said.reason:
+        shown = criterion.id.endswith("-IMM") and criterion.value is Met.YES
+        if shown and criterion.sentence not in said.reason:
             yield f"{criterion.title}: {criterion.sentence}"
