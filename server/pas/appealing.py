@@ -8,14 +8,13 @@ the line; what the rules would say is for that person to read.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from server.pas import rejection
 from server.pas.marks import appeal, cancelled
 from server.pas.rejection import Rejection
-from server.pas.verdict import DISPOSITION, Denied, InReview, Verdict, pended
+from server.pas.verdict import ACTION, DISPOSITION, Cancelled, Denied, InReview, Verdict, pended
 from server.policy.denial import Denial, denial_of
 from server.policy.determination import Decision, Determination
 from server.store import Transaction, events
@@ -29,11 +28,14 @@ OVERTURNED, UPHELD = "overturned", "upheld"
 
 
 def contested(tx: Transaction, chain_id: str) -> set[int]:
-    """The lines of a request, by sequence, whose appeal is not decided yet."""
-    pending: Counter[int] = Counter()
-    for event in events.of_chain(tx, chain_id, APPEALED, APPEAL_DECIDED):
-        pending[event.sequence] += 1 if event.kind == APPEALED else -1
-    return {sequence for sequence, count in pending.items() if count > 0}
+    """The lines of a request, by sequence, whose appeal is neither decided nor cancelled with the line."""
+    pending: set[int] = set()
+    for event in events.of_chain(tx, chain_id, APPEALED, APPEAL_DECIDED, events.DECIDED):
+        if event.kind == APPEALED:
+            pending.add(event.sequence)
+        elif event.kind == APPEAL_DECIDED or event.detail["action"] == ACTION[Cancelled]:
+            pending.discard(event.sequence)
+    return pending
 
 
 def unfounded(

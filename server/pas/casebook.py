@@ -162,7 +162,7 @@ def status_of(verdicts: Sequence[Verdict]) -> str:
 
 def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.datetime) -> None:
     """An event for the verdict just reached."""
-    kind = "pended" if verdict.pended(line.item.verdict) else "decided"
+    kind = events.PENDED if verdict.pended(line.item.verdict) else events.DECIDED
     events.record(
         tx,
         case_id,
@@ -192,7 +192,7 @@ def with_earlier_numbers(tx: Transaction, case: Case, chain_id: str) -> Case:
     """The case with every number that its lines went by in any version of the request: of authorizations, and
     of pends."""
     numbers: dict[int, set[str]] = {}
-    for event in events.of_chain(tx, chain_id, "decided", "pended"):
+    for event in events.of_chain(tx, chain_id, events.DECIDED, events.PENDED):
         number = event.detail["number"] or tracking(event.case_id, event.sequence)
         numbers.setdefault(event.sequence, set()).add(number)
     items = (replace(item, earlier=frozenset(numbers.get(item.sequence, ()))) for item in case.items)

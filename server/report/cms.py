@@ -120,11 +120,11 @@ def _in_time(line: Decided) -> bool:
 
 
 def _decided(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[Decided]:
-    for item, told in _of_lines(events.of_lines(tx, ("decided", PROLONGED, APPEALED), start, end)):
+    for item, told in _of_lines(events.of_lines(tx, (events.DECIDED, PROLONGED, APPEALED), start, end)):
         appeal = told[0].kind == APPEALED  # it came as a request: the first decision was the denial before
         if appeal or (plan and item.determination["plan"] != plan):
             continue
-        decision = next(event for event in told if event.kind == "decided")
+        decision = next(event for event in told if event.kind == events.DECIDED)
         action = decision.detail["action"]
         authorized = action in APPROVED and decision.detail["number"]
         if authorized or action in DENIED:
@@ -144,7 +144,7 @@ def _of_lines(
     for item, event in told:
         grouped.setdefault((item.case_id, item.sequence), (item, []))[1].append(event)
     for item, listed in grouped.values():
-        if any(event.kind == "decided" for event in listed):
+        if any(event.kind == events.DECIDED for event in listed):
             yield item, listed
 
 

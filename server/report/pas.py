@@ -88,7 +88,7 @@ def _item(line: Standing, told: Sequence[tables.PaEvent]) -> Resource:
         "assertionId": value(extension(extension(line.order, COVERAGE_INFORMATION), "coverage-assertion-id")),
         "initialSubmissionTime": instant(line.received),
         "finalResponseTime": instant(line.decided) if line.decided else None,
-        "responsesRequired": max(1, sum(event.kind in ("pended", "decided") for event in mine)),
+        "responsesRequired": max(1, sum(event.kind in (events.PENDED, events.DECIDED) for event in mine)),
         "locationType": AMBULATORY,
         "result": RESULTS[verdict.action(reached)],
         "denialReason": reached.denial.code if isinstance(reached, Denied) else None,
@@ -100,7 +100,9 @@ def _requested(line: Standing, told: Sequence[tables.PaEvent]) -> Resource:
     asked = line.item.verdict
     assert isinstance(asked, Asked), "only a line that waits for information asks for it"
     documents = [code for ask in asked.asks for code in ask.documents]
-    since = [event.at for event in told if event.kind == "pended" and event.sequence == line.item.sequence]
+    since = [
+        event.at for event in told if event.kind == events.PENDED and event.sequence == line.item.sequence
+    ]
     return {
         "docRequest": [concept(LOINC, code) for code in documents or [LOINC_QUESTIONNAIRE]],
         "timeRequested": instant(since[0] if since else line.received),

@@ -9,6 +9,9 @@ from sqlalchemy import and_, func, select
 from server.store import Transaction
 from server.store.tables import PaCase, PaEvent, PaItem
 
+DECIDED, PENDED = "decided", "pended"
+"""Kinds of events that tell of a verdict: final, or with more to come."""
+
 
 def record(
     tx: Transaction, case_id: str, sequence: int, kind: str, actor: str, now: datetime, **detail: Any

@@ -15,7 +15,7 @@ from server.store import events
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
-from tests.pas.test_changes import FILM, error_code, update
+from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.report.test_cms import member
 from tests.review.test_desk import decide, waiting
@@ -124,6 +124,21 @@ def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another
         ]
     assert decided.detail["outcome"] == "upheld"
     assert again.action == "A4"
+
+
+@ONE_BASE
+def test_an_appeal_that_is_withdrawn_is_over(payer: Payer) -> None:
+    """What is asked for anew after it is decided by the rules, and what is denied then can be appealed."""
+    denied(payer)
+    heard = appeal(payer)
+    before = [{"claim": {"reference": f"{a.HOST}/Claim/{name}"}} for name in ("pa-2", "pa-3", "pa-4")]
+    withdrawn = payer.submit(update(cancelled(a.item(1)), id="pa-3", related=before[:1]))
+    anew = payer.submit(
+        update(marked(a.item(1), "changed"), chart=NOTHING_NEW, id="pa-4", related=before[1:2])
+    )
+    again = appeal(payer, id="pa-5", related=before[2:])
+
+    assert (heard.action, withdrawn.action, anew.action, again.action) == ("A4", "C", "A3", "A4")
 
 
 @ONE_BASE
