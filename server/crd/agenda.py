@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from server.adjudication.orders import BILLED
-from server.crd.focus import Focus, appointment_line, asked_about, order_line, selected
+from server.adjudication.orders import BILLED, service_code
+from server.crd.focus import Focus, appointment_line, asked_about, order_line, orders_of, selected
+from server.crd.hooks import REQUESTS
 from server.crd.intake import Call
 from server.crd.sight import Sight
 from server.crd.version import Version
@@ -33,7 +34,7 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     resources = asked_about(in_context.entries, call.hook.focal)
     if call.hook.name == "order-select":
         resources = selected(resources, call.context["selections"])
-    foci = (_focus(version, resource, call, sight) for resource in resources)
+    foci = (focus for resource in resources for focus in _foci(version, resource, call, sight))
     return [each for focus in foci for each in (by_code(focus) if version.repeats else [focus])]
 
 
@@ -87,14 +88,28 @@ def chart_of(focus: Focus, every: list[Focus], sight: Sight) -> Iterator[Resourc
         yield lines[name].resource if name in lines else resource
 
 
-def _focus(version: Version, resource: Resource, call: Call, sight: Sight) -> Focus:
+def _foci(version: Version, resource: Resource, call: Call, sight: Sight) -> Iterator[Focus]:
     if resource["resourceType"] == "Appointment":
-        based_on = [sight.resolver.resolve(reference, resource) for reference in resource.get("basedOn", [])]
-        orders = [found for found in based_on if found and found["resourceType"] == "ServiceRequest"]
-        order = orders[0] if orders else None
-        about = order if order and not version.on_appointment else resource
-        return Focus(about, appointment_line(resource, order))
-    return Focus(resource, _in_encounter(order_line(resource), call))
+        yield from _booked(version, resource, sight)
+    else:
+        yield Focus(resource, _in_encounter(order_line(resource), call))
+
+
+def _booked(version: Version, appointment: Resource, sight: Sight) -> Iterator[Focus]:
+    """Every order that an appointment is for. The answer stands on the appointment where the version wants it
+    there and it is for one order alone: of two, one may need what the other does not."""
+    named = orders_of(appointment)
+    orders = [found for text in named if (found := _order(sight.resolver.resolve(text, appointment)))]
+    on_appointment = version.on_appointment and len(named) == 1
+    for order in orders:
+        yield Focus(appointment if on_appointment else order, appointment_line(appointment, order))
+    if not orders or len(orders) < len(named):
+        line = appointment_line(appointment, None)
+        yield Focus(appointment, line, blank=bool(named) and not service_code(line))
+
+
+def _order(found: Resource | None) -> Resource | None:
+    return found if found is not None and found["resourceType"] in REQUESTS else None
 
 
 def _dispatched(text: str, call: Call, sight: Sight) -> Focus | None:

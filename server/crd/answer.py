@@ -168,6 +168,7 @@ class Desk:
                     hearing.call.configuration,
                     hearing.sight.unreadable,
                     focus.resource["resourceType"],
+                    focus.blank,
                 ),
                 assertions.new_id(),
                 self._outlook(tx, hearing, focus, coverage, chart, judged),

@@ -71,7 +71,7 @@ def drawn(focus: Focus, judged: Judged, assertion_id: str, source: Element, base
     for advice in judged.determination.advice:
         content = _BUILDERS.get(advice.kind, _instructions)(advice, focus, judged)
         yield Drawn(advice.topic, {**face(advice, source), **content}, about, assertion_id)
-    if judged.determination.in_the_way:
+    if judged.determination.covered and judged.determination.in_the_way:
         yield criteria_app(judged.determination, about, assertion_id, source, base)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import structlog
 
+from server.crd.focus import orders_of
 from server.crd.intake import Access, Call
 from server.crd.sight import CHART, Prefetch
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld
-from server.fhir.references import Resolver, reference_text, type_and_id
+from server.fhir.references import Resolver, type_and_id
 from server.security.outbound import Outbound
 from server.store.touched import note
 
@@ -136,7 +137,7 @@ def _named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
     references += [text for text in dispatched if isinstance(text, str)]
     for resource in context:
         if resource.get("resourceType") == "Appointment":
-            references += [reference_text(reference) for reference in resource.get("basedOn", [])]
+            references += orders_of(resource)
     for text in references:
         found = type_and_id(text)
         if found:

@@ -11,21 +11,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.adjudication.orders import service_code
 from server.fhir import structure
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.references import Entry, local_reference
+from server.fhir.extensions import extension, value
+from server.fhir.references import Entry, local_reference, reference_text
 
 Resource = dict[str, Any]
+
+ALTERNATE_REFERENCE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 
 NOT_TO_BE_DONE = frozenset({"revoked", "cancelled", "entered-in-error", "completed", "noshow", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """A resource the call asks about. `resource` is the client's, `line` what is judged in its stead."""
+    """A resource the call asks about. `resource` is the client's, `line` what is judged in its stead. `blank`
+    says that it is for an order which could not be read, and names no service itself."""
 
     resource: Resource
     line: Resource
+    blank: bool = False
 
     @property
     def reference(self) -> str:
@@ -73,12 +79,29 @@ def order_line(resource: Resource) -> Resource:
 def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
     """The booked service: that of the order it was made for, on the day of the appointment, else what the
     appointment itself names."""
-    line = order or {
-        **_line(appointment, "Appointment", _appointment_service(appointment)),
-        **_booked_for(appointment),
-        "reasonCode": appointment.get("reasonCode", []),
-    }
+    line = order_line(order) if order else _booked_itself(appointment)
     return {**line, "occurrenceDateTime": appointment["start"]} if "start" in appointment else line
+
+
+def orders_of(appointment: Resource) -> list[str]:
+    """References to the orders an appointment is for; one that is no ServiceRequest stands in an extension
+    (CRD 2.2.1, appointment-book)."""
+    based_on = (each for each in appointment.get("basedOn", []) if isinstance(each, dict))
+    named = (reference_text(each) or _alternate(each) for each in based_on)
+    return [text for text in named if text]
+
+
+def _alternate(reference: Resource) -> str:
+    other = value(extension(reference, ALTERNATE_REFERENCE))
+    return reference_text(other) if isinstance(other, dict) else ""
+
+
+def _booked_itself(appointment: Resource) -> Resource:
+    return {
+        **_line(appointment, "Appointment", _named_service(appointment, "serviceType")),
+        **_booked_for(appointment),
+        **_reasons(appointment),
+    }
 
 
 def _booked_for(appointment: Resource) -> Resource:
@@ -110,11 +133,12 @@ def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:
     }
 
 
+def _reasons(resource: Resource) -> Resource:
+    return {name: resource[name] for name in ("reasonCode", "reasonReference") if name in resource}
+
+
 def _device_request(resource: Resource) -> Resource:
-    reasons: Resource = {
-        name: resource[name] for name in ("reasonCode", "reasonReference") if name in resource
-    }
-    return {**_line(resource, "DeviceRequest", resource.get("codeCodeableConcept")), **reasons}
+    return {**_line(resource, "DeviceRequest", resource.get("codeCodeableConcept")), **_reasons(resource)}
 
 
 def _medication_request(resource: Resource) -> Resource:
@@ -138,18 +162,15 @@ def _communication_request(resource: Resource) -> Resource:
 
 
 def _encounter(resource: Resource) -> Resource:
-    kinds = [kind for kind in resource.get("type", []) if isinstance(kind, dict)]
-    line = _line(resource, "Encounter", kinds[0] if kinds else None)
+    line = _line(resource, "Encounter", _named_service(resource, "type"))
     start = (resource.get("period") or {}).get("start")
-    reasons: Resource = {
-        name: resource[name] for name in ("reasonCode", "reasonReference") if name in resource
-    }
-    return {**line, **reasons, **({"authoredOn": start} if start else {})}
+    return {**line, **_reasons(resource), **({"authoredOn": start} if start else {})}
 
 
-def _appointment_service(appointment: Resource) -> Any:
-    kinds = [kind for kind in appointment.get("serviceType", []) if isinstance(kind, dict)]
-    return kinds[0] if kinds else None
+def _named_service(resource: Resource, element: str) -> Any:
+    """Of several words for what is done, the one that bills it."""
+    kinds = [kind for kind in resource.get(element, []) if isinstance(kind, dict)]
+    return next((kind for kind in kinds if service_code({"code": kind})), kinds[0] if kinds else None)
 
 
 _LINES: Mapping[str, Callable[[Resource], Resource]] = {

@@ -96,19 +96,22 @@ def say(
     choices: Configuration,
     unreadable: tuple[str, ...] = (),
     kind: str = "ServiceRequest",
+    blank: bool = False,
 ) -> Saying:
     """The outcome table. `kind` is the type of what was asked about, `unreadable` names the parts of the
-    record whose fetch failed."""
-    saying = _outcome(judged, kind, hook, choices, unreadable)
+    record whose fetch failed, `blank` says that what is to be done stands in an order that was not read."""
+    saying = _outcome(judged, kind, hook, choices, unreadable, blank)
     return replace(saying, billing=service_coding(judged.order))
 
 
 def _outcome(
-    judged: Judged, kind: str, hook: Hook, choices: Configuration, unreadable: tuple[str, ...]
+    judged: Judged, kind: str, hook: Hook, choices: Configuration, unreadable: tuple[str, ...], blank: bool
 ) -> Saying:
     said = judged.determination
     if not said.covered:
         return _not_covered(judged)
+    if blank:
+        return _unread(ORDER_UNREADABLE)
     if not said.line.code:
         return _uncoded(kind)
     if said.gate == ELSEWHERE:
@@ -122,11 +125,21 @@ def _outcome(
 
 def coverage_unreadable(unreadable: str) -> Saying:
     """Where the Coverage itself could not be read: it can be named, but nothing can be said of it."""
+    return _unread(unreadable)
+
+
+ORDER_UNREADABLE = (
+    "The order that this appointment is for could not be read, so whether its service needs prior "
+    "authorization is not known yet."
+)
+
+
+def _unread(why: str) -> Saying:
     return Saying(
         covered=Covered.UNREADABLE,
         authorization=Authorization.UNREADABLE,
         information=(Information.RECORDS,),
-        reasons=(Reason(unreadable, Cause.TECHNICAL),),
+        reasons=(Reason(why, Cause.TECHNICAL),),
     )
 
 

@@ -327,7 +327,7 @@ def dispatch(order: Resource, sent: dict[str, Any], version: str) -> dict[str, A
     return call("order-dispatch", context, {**sent, "order": order})
 
 
-def appointment(code: str = "", based_on: Resource | None = None) -> Resource:
+def appointment(code: str = "", *orders: Resource, **changes: Any) -> Resource:
     start = f"{(DAY + dt.timedelta(days=10)).isoformat()}T09:00:00Z"
     end = f"{(DAY + dt.timedelta(days=10)).isoformat()}T09:30:00Z"
     return {
@@ -337,9 +337,10 @@ def appointment(code: str = "", based_on: Resource | None = None) -> Resource:
         **({"serviceType": [concept(CPT, code)]} if code else {}),
         "start": start,
         "end": end,
-        **({"basedOn": [ref(based_on)]} if based_on else {}),
+        **({"basedOn": [ref(order) for order in orders]} if orders else {}),
         "participant": [{"actor": ref(PATIENT), "status": "accepted"}],
         "requestedPeriod": [{"start": start, "end": end}],
+        **changes,
     }
 
 

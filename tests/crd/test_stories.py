@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from server.store import assertions, authorizations, exchanges, records
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd, Server
-from tests.crd.shape import coverage_informations, reasons, texts
+from tests.crd.shape import reasons, texts
 
 
 def test_a_new_shoulder_pain_needs_documentation(crd: Crd) -> None:
@@ -93,9 +93,11 @@ def test_a_trial_too_short_is_not_met_and_a_silent_chart_is_unknown(crd: Crd) ->
 
 def test_a_coverage_that_has_ended_is_not_covered(crd: Crd) -> None:
     ended = ehr.coverage(period={"start": "2025-01-01", "end": "2025-12-31"})
-    information = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], ended))).information
-    assert information["covered"] == "not-covered"
-    assert "pa-needed" not in information
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], ended)))
+    assert answer.information["covered"] == "not-covered"
+    assert "pa-needed" not in answer.information
+    smart = [link for card in answer.cards for link in card.get("links", []) if link["type"] == "smart"]
+    assert smart == [], "no imaging criterion would bring the coverage back"
 
 
 def test_under_a_reviewed_plan_only_a_person_denies(crd: Crd) -> None:
@@ -196,22 +198,6 @@ def test_a_dispatched_order_is_answered(crd: Crd) -> None:
     order = ehr.shoulder()
     body = ehr.dispatch(order, ehr.prefetch(ehr.six_weeks_of_care(order)), crd.version)
     assert crd(body).of(order)["pa-needed"] == "satisfied"
-
-
-def test_a_booked_appointment_is_answered_where_the_version_wants_it(crd: Crd) -> None:
-    order = ehr.shoulder()
-    booked = ehr.appointment(based_on=order)
-    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
-    (resource,) = crd(ehr.book(booked, sent=sent)).resources.values()
-    assert resource["resourceType"] == {"2.0": "Appointment", "2.2": "ServiceRequest"}[crd.version]
-    (information,) = coverage_informations(resource)
-    assert information["pa-needed"] == "satisfied"
-    assert information["billingCode"][0]["code"] == "73221"
-
-
-def test_an_appointment_without_an_order_is_answered_by_its_own_service(crd: Crd) -> None:
-    booked = ehr.appointment("73221")
-    assert crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)["pa-needed"] == "auth-needed"
 
 
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])

@@ -1,0 +1,80 @@
+"""Appointments as scheduling desks book them: for one order, for several, for one that cannot be read."""
+
+from typing import Any
+
+import pytest
+
+from tests.crd import builders as ehr
+from tests.crd.conftest import Crd
+from tests.crd.shape import Information, coverage_informations, reasons
+
+ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
+
+
+def test_a_booked_appointment_is_answered_where_the_version_wants_it(crd: Crd) -> None:
+    order = ehr.shoulder()
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
+    (resource,) = crd(ehr.book(ehr.appointment("", order), sent=sent)).resources.values()
+    assert resource["resourceType"] == {"2.0": "Appointment", "2.2": "ServiceRequest"}[crd.version]
+    (information,) = coverage_informations(resource)
+    assert information["pa-needed"] == "satisfied"
+    assert information["billingCode"][0]["code"] == "73221"
+
+
+def test_of_two_orders_imaged_at_one_appointment_each_gets_its_own_answer(crd: Crd) -> None:
+    """The shoulder is documented and the back is not: one word for both would let the back go unasked."""
+    shoulder, back = ehr.shoulder(), ehr.lumbar()
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(shoulder)), "orders": ehr.searchset([shoulder, back])}
+    answer = crd(ehr.book(ehr.appointment("", shoulder, back), sent=sent))
+    assert set(answer.resources) == {shoulder["id"], back["id"]}
+    assert answer.of(shoulder)["pa-needed"] == "satisfied"
+    assert answer.of(back)["pa-needed"] == "auth-needed"
+
+
+def test_an_appointment_whose_order_cannot_be_read_is_not_waved_through(crd: Crd) -> None:
+    booked = ehr.appointment("", ehr.shoulder())
+    _is_open(crd(ehr.book(booked, sent=ehr.prefetch())).of(booked), crd.version)
+
+
+def test_the_readable_one_of_two_orders_is_answered_and_the_other_left_open(crd: Crd) -> None:
+    order = ehr.shoulder()
+    booked = ehr.appointment("", order, ehr.lumbar())
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "orders": ehr.searchset([order])}
+    answer = crd(ehr.book(booked, sent=sent))
+    assert answer.of(order)["pa-needed"] == "satisfied"
+    _is_open(answer.of(booked), crd.version)
+
+
+def test_a_brace_fitting_is_answered_for_the_device_order_behind_it(crd: Crd) -> None:
+    """R4 lets an appointment be based on a ServiceRequest alone; any other order stands in an extension."""
+    brace = {
+        "resourceType": "DeviceRequest",
+        "id": "brace",
+        "status": "active",
+        "intent": "order",
+        "codeCodeableConcept": ehr.concept("https://bluebutton.cms.gov/resources/codesystem/hcpcs", "L1832"),
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.day(0),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+    }
+    behind = {"extension": [{"url": ALTERNATE, "valueReference": ehr.ref(brace)}]}
+    booked = ehr.appointment("", basedOn=[behind])
+    answer = crd(ehr.book(booked, sent={**ehr.prefetch(), "deviceRequests": ehr.searchset([brace])}))
+    information = answer.of({"2.0": booked, "2.2": brace}[crd.version])
+    assert information["billingCode"][0]["code"] == "L1832"
+
+
+@pytest.mark.parametrize("words", [[], [ehr.concept(ehr.SNOMED, "241615005")]])
+def test_an_appointment_without_an_order_is_answered_by_the_service_it_names(
+    crd: Crd, words: list[dict[str, Any]]
+) -> None:
+    """The billed code need not be the first that a scheduling system writes."""
+    booked = ehr.appointment("", serviceType=[*words, ehr.concept(ehr.CPT, "73221")])
+    assert crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)["pa-needed"] == "auth-needed"
+
+
+def _is_open(information: Information, version: str) -> None:
+    """Neither needed nor not needed, and it says why."""
+    word = {"2.0": "conditional", "2.2": "indeterminate"}[version]
+    assert (information["covered"], information["pa-needed"]) == (word, word)
+    assert "could not be read" in reasons(information)
