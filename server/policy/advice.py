@@ -82,7 +82,7 @@ def _on_criterion(catalog: Catalog, policy: Policy | None, line: Line, criterion
     return Advice(
         id=criterion.id,
         kind=entry.kind,
-        summary=f"{criterion.title}: {proposed} is proposed." if proposed else criterion.sentence,
+        summary=f"Proposed: {proposed}. {criterion.sentence}" if proposed else criterion.sentence,
         detail=f"{criterion.sentence} {criterion.would_satisfy}",
         topic=entry.topic,
         guideline=criterion.guideline,

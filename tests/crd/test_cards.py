@@ -119,6 +119,8 @@ def test_a_freestanding_centre_is_proposed_and_the_networks_own_are_named(crd: C
         records.put(tx, near, f"member:{insurance['subscriberId']}", crd.app.state.services.clock())
     order = ehr.lumbar(place="22")
     card = card_of(crd(ehr.sign(order, sent=ehr.prefetch([], insurance))), "network")
+    assert card["summary"].startswith("Proposed: a freestanding imaging centre. ")
+    assert "…" not in card["summary"], "what is found has room beside what is proposed"
     assert f"Riverside Imaging {crd.version}, 3.5 miles" in card["detail"]
     place = only_action(card)["resource"]["locationCode"][0]["coding"][0]
     assert (place["system"], place["code"]) == (ehr.POS, "49")
