@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from server.elm.compiler import FIRST_SLOT, LOG, RUN, Code, CompiledFunction, Compiler, Frame, Thunk
+from server.elm.code import FIRST_SLOT, LOG, RUN, Code, CompiledFunction, Frame, Thunk
+from server.elm.compiler import Compiler
 from server.elm.evidence import told
 
 _BY_VALUE: Final = (str, int, bool, type(None))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from server.elm.compiler import Getter
+from server.elm.code import Getter
 from server.elm.model import SYSTEM_VALUE, Model, choice_keys, type_name, typed
 from server.elm.types import BOOLEAN as BOOLEAN_TYPE
 from server.elm.types import CODE, DECIMAL, STRING, Choice, IntervalOf, ListOf, Named, TupleOf, Type

@@ -23,7 +23,8 @@ from typing import Any, Final
 import server.elm.forms
 import server.elm.operators  # noqa: F401  (both fill the compiler's tables)
 from server.elm.chart import Chart
-from server.elm.compiler import UNSET, Body, CompiledDefinition, Compiler, Frame, Observer, Scope
+from server.elm.code import UNSET, Body, CompiledDefinition, Frame, Scope
+from server.elm.compiler import Compiler, Observer
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
 from server.elm.evidence import Evidence, Missing, TracedList, Unfolded, told
 from server.elm.explain import Step, observe

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, place
+from server.elm.code import LOG, RUN, Code, Frame, Scope
+from server.elm.compiler import Compiler, place
 from server.elm.evidence import Evidence, Missing, Unfolded
 from server.elm.library import Node
 from server.elm.values import literal

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from server.elm.compiler import Body, Code, CompiledFunction, Compiler, Frame, Scope, Thunk, Variable
+from server.elm.code import Body, Code, CompiledFunction, Frame, Scope, Thunk, Variable
+from server.elm.compiler import Compiler
 from server.elm.library import Function, Node
 from server.elm.paths import along
 from server.elm.types import ListOf

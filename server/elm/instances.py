@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from server.elm.compiler import Code, Compiler, Frame, Scope, fold, form
+from server.elm.code import Code, Frame, Scope, fold
+from server.elm.compiler import Compiler, form
 from server.elm.library import Node
 from server.elm.model import type_name
 from server.elm.types import Choice, Named, TupleOf, Type, named

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, form
+from server.elm.code import RUN, Code, Frame, Scope
+from server.elm.compiler import Compiler, form
 from server.elm.library import Node
 from server.elm.loops import Clauses, Source, items_of, one
 from server.elm.operators.distinct import distinct

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.elm.compiler import CompiledDefinition, CompiledFunction
+from server.elm.code import CompiledDefinition, CompiledFunction
 from server.elm.errors import LoadError
 from server.elm.library import Definition, Library
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.code import LOG, Code, Frame, Scope, Thunk
+from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList, reason
 from server.elm.library import Node

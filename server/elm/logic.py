@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.code import LOG, Code, Frame, Scope, Thunk
+from server.elm.compiler import Compiler, form
 from server.elm.library import Node
 from server.elm.operators.registry import OPERATORS
 from server.elm.types import BOOLEAN

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from server.elm.compiler import LOG, RUN, Frame, Thunk
+from server.elm.code import LOG, RUN, Frame, Thunk
 from server.elm.evidence import Found, Only, Sought, TracedList, reason
 from server.elm.operators.distinct import distinct
 from server.elm.sorting import Sorter

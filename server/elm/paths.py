@@ -15,7 +15,8 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from server.elm.compiler import Code, Compiler, Getter, Scope, Thunk, Trail, Variable, form
+from server.elm.code import Code, Getter, Scope, Thunk, Trail, Variable
+from server.elm.compiler import Compiler, form
 from server.elm.elements import SYSTEM_ELEMENTS, element, plain_element
 from server.elm.library import Node
 from server.elm.model import SYSTEM_VALUE, Model

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from server.elm.compiler import LOG, Code, Compiler, Frame, Scope, Thunk, Variable, form
+from server.elm.code import LOG, Code, Frame, Scope, Thunk, Variable
+from server.elm.compiler import Compiler, form
 from server.elm.evidence import TracedList, reason
 from server.elm.library import Node
 from server.elm.loops import (

@@ -11,20 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.elm.calls import calling
-from server.elm.compiler import (
-    LOG,
-    RUN,
-    UNSET,
-    Code,
-    CompiledFunction,
-    Compiler,
-    Frame,
-    Scope,
-    Thunk,
-    Variable,
-    constant,
-    form,
-)
+from server.elm.code import LOG, RUN, UNSET, Code, CompiledFunction, Frame, Scope, Thunk, Variable, constant
+from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.inlining import inlined
 from server.elm.library import Function, Library, Node

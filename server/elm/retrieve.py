@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.elm.chart import codes_of
-from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, Thunk, form
+from server.elm.code import LOG, RUN, Code, Frame, Scope, Thunk
+from server.elm.compiler import Compiler, form
 from server.elm.elements import element
 from server.elm.errors import EvaluationError
 from server.elm.evidence import Found, Sought

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from server.elm.compiler import Code, Compiler, Frame, Scope, constant, fold, form
+from server.elm.code import Code, Frame, Scope, constant, fold
+from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.library import Node
 from server.elm.operators.comparison import equal, greater

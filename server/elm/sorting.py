@@ -12,7 +12,8 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final
 
-from server.elm.compiler import RUN, Code, Compiler, Frame, Scope, Thunk, Variable, form
+from server.elm.code import RUN, Code, Frame, Scope, Thunk, Variable
+from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList
 from server.elm.library import Node

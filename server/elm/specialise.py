@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from server.elm.specialise_dates import BY_DAY, BY_VALUE, Function, Maker, Thunk, between, within
-
-if TYPE_CHECKING:
-    from server.elm.compiler import Code
+from server.elm.code import Code, Thunk
+from server.elm.specialise_dates import BY_DAY, BY_VALUE, Function, Maker, between, within
 
 _WORDS: Final = (str, int, bool)
 

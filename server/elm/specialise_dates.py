@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from server.elm.code import Code, Thunk
 from server.elm.temporal import DAY, Date
 from server.elm.values import Interval
 
-if TYPE_CHECKING:
-    from server.elm.compiler import Code
-
 Function = Callable[..., Any]
-Thunk = Callable[[list[Any]], Any]
-Maker = Callable[[Function, "Sequence[Code]"], Thunk]
+Maker = Callable[[Function, Sequence[Code]], Thunk]
 
 
 def between(answer: Callable[[int, int], Any]) -> Maker:

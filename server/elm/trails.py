@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from server.elm.compiler import LOG, RUN, Frame, Getter, Thunk, Trail
+from server.elm.code import LOG, RUN, Frame, Getter, Thunk, Trail
 from server.elm.model import SYSTEM_VALUE
 
 STRING_VALUE: Final = SYSTEM_VALUE["System.String"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.elm.compiler import LOG, RUN, Code, Compiler, Frame, Scope, form
+from server.elm.code import LOG, RUN, Code, Frame, Scope
+from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.library import Node
 from server.elm.operators.registry import OPERATORS

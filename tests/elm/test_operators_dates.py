@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.elm.compiler import Code
+from server.elm.code import Code
 from server.elm.errors import EvaluationError
 from server.elm.operators.calendar import add_duration, difference, duration
 from server.elm.operators.comparison import equal, less, less_or_equal, order, order_at
