@@ -11,7 +11,7 @@ from server.adjudication.authorizations import day_of_service, good_for, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, payors
-from server.adjudication.orders import day_zero, order_key, service_code, side
+from server.adjudication.orders import day_zero, order_key, service_code, side, with_diagnoses
 from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
@@ -54,6 +54,7 @@ class Adjudicator:
         coverage-assertion-id the client quotes for this order. Without `hints` there are no ways and no
         advice in it (`server.policy.determine`).
         """
+        order = with_diagnoses(order, chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)

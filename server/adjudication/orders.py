@@ -6,10 +6,11 @@ They follow the conventions of `server.policy.request`. Everything clinical is r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from server.fhir.dates import first_day
+from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
 from server.policy.line import SIDE_BY_SITE
@@ -48,6 +49,33 @@ def side(order: Mapping[str, Any]) -> str | None:
         if str(coding.get("code")) in SIDE_BY_SITE
     }
     return _one(by_modifier) or _one(by_site)
+
+
+def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The order with the codes of the Conditions that are its reason as codes of its own, after those it has:
+    which part it is about must be told where the Conditions are not at hand any more."""
+    references = [
+        reference for reference in order.get("reasonReference") or [] if isinstance(reference, dict)
+    ]
+    if not references:
+        return order
+    listed = list(resources)
+    meant = (_condition(reference, order, listed) for reference in references)
+    concepts = [condition["code"] for condition in meant if isinstance(condition.get("code"), dict)]
+    own = order.get("reasonCode") or []
+    further = [concept for concept in concepts if concept not in own]
+    return {**order, "reasonCode": [*own, *further]} if further else order
+
+
+def _condition(
+    reference: Mapping[str, Any], order: Mapping[str, Any], resources: list[Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    text = reference_text(reference)
+    if text.startswith("#"):
+        return contained(dict(order), text[1:]) or {}
+    named = type_and_id(reference)
+    found = (each for each in resources if (each.get("resourceType"), each.get("id")) == named)
+    return next(found, {}) if named and named[0] == "Condition" else {}
 
 
 def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:

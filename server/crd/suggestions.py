@@ -42,8 +42,7 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
     if better in PLACES:
         return _update(f"Image at: {PLACES[better]}", {**order, "locationCode": [_place(better)]})
     if better[0].isalpha():
-        reasons = [_better_reason(each, better) for each in order.get("reasonCode", [])]
-        return _update(f"Change the diagnosis to {better}", {**order, "reasonCode": reasons})
+        return _update(f"Change the diagnosis to {better}", _with_diagnosis(order, better))
     title = title_of(judged, better)
     if (home := _policy(judged, better)) is not None:
         return _update(f"Change to {better} {title}", _recoded(order, better, title, home))
@@ -153,10 +152,18 @@ def _place(code: str) -> Element:
     return {"coding": [{"system": PLACE_OF_SERVICE, "code": code}], "text": PLACES[code]}
 
 
-def _better_reason(reason: Element, better: str) -> Element:
-    """The diagnosis of which `better` is the sided form, replaced; every other as it was."""
+def _with_diagnosis(order: Element, better: str) -> Element:
+    """The diagnosis of which `better` is the sided form, replaced; every other as it was. What stands in the
+    problem list is not the order's to change: there it goes before it."""
+    new = {"coding": [{"system": ICD, "code": better}]}
+    reasons = order.get("reasonCode", [])
+    changed = [new if _is_kin(reason, better) else reason for reason in reasons]
+    return {**order, "reasonCode": changed if changed != reasons else [new, *reasons]}
+
+
+def _is_kin(reason: Element, better: str) -> bool:
     codes = [coding.get("code", "") for coding in reason.get("coding", []) if coding.get("system") == ICD]
-    return {"coding": [{"system": ICD, "code": better}]} if better[:-1] in {c[:-1] for c in codes} else reason
+    return better[:-1] in {code[:-1] for code in codes}
 
 
 def _site_of(order: Element) -> Element:

@@ -102,15 +102,18 @@ def _named(catalog: Catalog, choice: str) -> str:
 
 def _code_of_diagnosis(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:
     """The code, with the same contrast, of the region that the first telling diagnosis belongs to; else, of a
-    limb, that of a joint for that of no joint, or the other way round: the part is right, its code is not."""
+    limb, that of a joint for that of no joint, or the other way round: the part is right, its code is not.
+    Where site and diagnosis name two parts of one code, no other code helps."""
     own = next((each for each in catalog.policies if line.code in each.services), None)
     contrast = own.services.index(line.code) % CONTRASTS if own else 0
-    for diagnosis in line.diagnoses:
+    telling = [(ICD, diagnosis) for diagnosis in line.diagnoses]
+    for diagnosis in telling:
         for home in catalog.policies:
-            if (ICD, diagnosis) in home.diagnoses and line.code not in home.codes:
+            if diagnosis in home.diagnoses and line.code not in home.codes:
                 yield home.services[contrast]
                 return
-    if policy is not None and policy.joint:
+    parts = [home for home in catalog.policies if not home.diagnoses.isdisjoint(telling)]
+    if policy is not None and policy.joint and (policy in parts or not parts):
         place = policy.services.index(line.code)
         yield policy.services[(place + CONTRASTS) % len(policy.services)]
 

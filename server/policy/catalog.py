@@ -175,6 +175,10 @@ class Catalog:
         left = (p for p in candidates if p.fallback)
         return next((p for ways in (own, by_site, alone, among, left) for p in ways), None)
 
+    def with_code(self, code: str, on: dt.date) -> Policy | None:
+        """A policy in force on that day that has the code, whatever its part."""
+        return next((each for each in self.policies if code in each.codes and each.in_force(on)), None)
+
     def service(self, plan: Plan, code: str) -> Service:
         """The coverage table's line for a code; a code without a line is covered without authorization."""
         listed = self.services.get(code) or Service(code=code, title="")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from server.elm import Run
 from server.fhir.dates import first_day
@@ -20,7 +22,7 @@ from server.policy.line import line_of, planned_day
 from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import SPAN
-from server.policy.words import Findings, criterion_of, reason_of
+from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
 
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
@@ -39,16 +41,21 @@ def determine(
     day_zero = first_day(order.get("authoredOn")) or now.date()
     planned = planned_day(order)
     policy = plan.catalog.policy_for(order, planned or day_zero)
-    if policy is None:
-        return _unlocated(line, day_zero, planned, plan)
+    # The gate is the same whatever the part: any policy that has the code can tell of it.
+    telling = policy or plan.catalog.with_code(line.code, planned or day_zero)
+    if telling is None:
+        return _unlocated(line, day_zero, planned, plan, chart)
     held = _authorization(member, line, planned or day_zero, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
-    run = evaluated(policy, order, member, chart, plan, now, None if again else held)
+    run = evaluated(telling, order, member, chart, plan, now, None if again else held)
     if again and run["Decision"].value != Decision.APPROVE:
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
-        run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, now, hints)
+        run = evaluated(telling, order, member, chart, plan, now, held)
+    if policy is None and run["Gate"].value is None:
+        return _unlocated(line, day_zero, planned, plan, chart)
+    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, now, hints)
+    return said if policy else _of_no_part(said)
 
 
 def evaluated(
@@ -209,8 +216,20 @@ def _pruned(run: Run, assumed: list[str], budget: Iterator[int]) -> tuple[str, .
     return tuple(kept)
 
 
-def _unlocated(line: Line, day_zero: dt.date, planned: dt.date | None, plan: Plan) -> Determination:
-    """A limb code whose part neither site nor diagnosis tells: the coding criterion alone is assessed."""
+LIMB: Final = "MRI of a limb"
+
+
+def _of_no_part(said: Determination) -> Determination:
+    """What the gate says, without anything of the part whose policy was asked."""
+    gate = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
+    return replace(said, policy="", region="", title=LIMB, criteria=gate, advice=())
+
+
+def _unlocated(
+    line: Line, day_zero: dt.date, planned: dt.date | None, plan: Plan, chart: Chart
+) -> Determination:
+    """A limb code whose part neither site nor diagnosis tells, and which the gate lets pass: the coding
+    criterion alone is assessed."""
     known = {d for policy in plan.catalog.policies for _, d in policy.diagnoses}
     elsewhere = any(d in known for d in line.diagnoses)
     text = plan.catalog.policies[0].criteria["COD-CPT"]
@@ -240,11 +259,12 @@ def _unlocated(line: Line, day_zero: dt.date, planned: dt.date | None, plan: Pla
         unmet=("COD-CPT",) if elsewhere else (),
         unknown=() if elsewhere else ("COD-CPT",),
         theme=text.theme,
-        reason=f"More information is needed. {criterion.sentence} {criterion.would_satisfy}",
+        reason=f"More information is needed. {criterion.sentence} {criterion.would_satisfy}"
+        f"{not_to_be_had(chart)}",
         matters=() if elsewhere else ("COD-CPT",),
         advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings())),
         appeal=plan.appeal,
-        title="MRI of a limb",
+        title=LIMB,
     )
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from server.fhir.dates import first_day
+from server.fhir.systems import BILLED
 from server.policy.determination import Line
 from server.policy.request import Resource
 
@@ -14,8 +15,10 @@ SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
 
 
 def line_of(order: Resource) -> Line:
-    """Service, side, diagnoses, place and units of the order. Modifiers win over the body site's side."""
-    coded = [c for c in (order.get("code") or {}).get("coding") or [] if "code" in c]
+    """Service, side, diagnoses, place and units of the order. Modifiers win over the body site's side. What a
+    clinic or a terminology calls the service, which may stand first, is not what is billed."""
+    listed = [c for c in (order.get("code") or {}).get("coding") or [] if "code" in c]
+    coded = [c for c in listed if c.get("system") in BILLED] or listed
     codes = [str(c["code"]).partition("-") for c in coded]
     modifiers = tuple(dict.fromkeys(m for _, _, m in codes if m))
     sites = [c.get("code") for b in order.get("bodySite") or [] for c in b.get("coding") or []]

@@ -130,8 +130,12 @@ def reason_of(
         return f"{lead} {words} What would change this: {remedy}".strip()
     if said is Decision.PEND:
         return f"A person will review this request. {words}"
-    unread = f" Not to be had just now: {'; '.join(chart.notes)}." if chart.notes else ""
-    return f"More information is needed. {words}{unread}"
+    return f"More information is needed. {words}{not_to_be_had(chart)}"
+
+
+def not_to_be_had(chart: Chart) -> str:
+    """A sentence on what the chart lacks, to follow what is asked for; empty where it lacks nothing."""
+    return f" Not to be had just now: {'; '.join(chart.notes)}." if chart.notes else ""
 
 
 _GATE_REASONS: Mapping[str, str] = {

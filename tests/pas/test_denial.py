@@ -4,6 +4,8 @@ import pytest
 
 from server.policy.denial import Denial, Finding, IncompleteDenial, denial_of
 from server.policy.determination import Criterion, Met
+from tests.pas import builders as a
+from tests.pas.conftest import Payer
 from tests.pas.determinations import CARE, approved, denied, recommends_denial
 
 
@@ -80,3 +82,15 @@ def test_nothing_else_can_be_read_as_a_denial() -> None:
     with pytest.raises(ValueError, match="approve, not deny"):
         denial_of(approved())
     assert CARE.value is Met.NO
+
+
+def test_a_lapsed_coverage_is_denied_though_the_part_is_not_named(payer: Payer) -> None:
+    """A limb code without site or diagnosis would be asked about; no answer would bring the coverage back."""
+    limb = a.item(extension=[each for each in a.item()["extension"] if "requestedService" not in each["url"]])
+    del limb["diagnosisSequence"]
+    lapsed = a.coverage(period={"start": "2025-01-01", "end": "2025-12-31"})
+    unexplained = {name: content for name, content in a.claim(limb).items() if name != "diagnosis"}
+    answer = payer.submit(a.request(claim=unexplained, coverage=lapsed))
+
+    assert answer.action == "A3"
+    assert "G-COV" in answer.words

@@ -1,0 +1,96 @@
+"""Orders as EHRs write them: own codes in front, the diagnosis in the problem list, no part named."""
+
+from typing import Any
+
+import pytest
+
+from tests.crd import builders as ehr
+from tests.crd.conftest import Crd
+from tests.crd.shape import reasons
+
+OWN = {"system": "https://ehr.example/imaging", "code": "IMG-4"}
+HAND, HIP = ehr.concept(ehr.SNOMED, "85562004"), ehr.concept(ehr.SNOMED, "29836001")
+RIGHT = ehr.concept(ehr.SNOMED, "24028007")
+
+
+def condition(code: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Condition",
+        "id": f"problem-{code}",
+        "clinicalStatus": ehr.concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+        "code": ehr.concept(ehr.ICD, code),
+        "subject": ehr.ref(ehr.PATIENT),
+    }
+
+
+def told_by(*problems: dict[str, Any], code: str = "73221", **changes: Any) -> dict[str, Any]:
+    """An order without diagnoses of its own that points into the problem list."""
+    order = ehr.mri(code, side="RT", reasonReference=[ehr.ref(problem) for problem in problems], **changes)
+    return {name: content for name, content in order.items() if name != "reasonCode"}
+
+
+def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) -> None:
+    pain = condition("M25.511")
+    order = told_by(pain)
+    sent = ehr.prefetch([pain, *ehr.six_weeks_of_care(order)])
+    assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "satisfied"
+
+
+def test_a_diagnosis_contained_in_the_order_tells_it_too(crd: Crd) -> None:
+    pain = condition("M25.511")
+    order = {**told_by(pain), "contained": [pain], "reasonReference": [{"reference": f"#{pain['id']}"}]}
+    assert crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information["pa-needed"] == (
+        "satisfied"
+    )
+
+
+def test_a_sided_diagnosis_is_proposed_beside_the_problem_list(crd: Crd) -> None:
+    """The problem is not the order's to change; the better code stands in the order, before it."""
+    pain = condition("M25.519")
+    order = told_by(pain)
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([pain])))
+    (changed,) = [
+        action["resource"]
+        for card in answer.cards
+        for suggestion in card.get("suggestions", [])
+        for action in suggestion["actions"]
+        if suggestion["label"] == "Change the diagnosis to M25.511"
+    ]
+    assert changed["reasonCode"] == [ehr.concept(ehr.ICD, "M25.511")]
+    assert changed["reasonReference"] == order["reasonReference"]
+
+
+def test_the_clinics_own_code_in_front_hides_nothing_from_the_coaching(crd: Crd) -> None:
+    order = ehr.mri("73221", "M79.641", bodySite=[HAND, RIGHT])
+    order["code"]["coding"].insert(0, OWN)
+    summaries = [card["summary"] for card in crd(ehr.sign(order, sent=ehr.prefetch())).cards]
+    assert "The code matches the body part: 73218 is proposed." in summaries
+
+
+def test_no_other_code_is_proposed_where_site_and_diagnosis_name_two_joints(crd: Crd) -> None:
+    """Hip and knee share 73721: what is wrong is the site or the diagnosis, and who orders knows which."""
+    order = ehr.mri("73721", "M25.561", bodySite=[HIP, RIGHT])
+    summaries = [card["summary"] for card in crd(ehr.sign(order, sent=ehr.prefetch())).cards]
+    assert "The procedure code does not match the body part or the diagnosis." in summaries
+
+
+GATES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
+    "the coverage has ended": (
+        {},
+        {"period": {"start": "2025-01-01", "end": "2025-12-31"}},
+        {"covered": "not-covered"},
+    ),
+    "the plan asks for nothing": ({}, {"plan": "no-imaging-pa"}, {"pa-needed": "no-auth"}),
+    "it is an emergency": ({"place": "23"}, {}, {"pa-needed": "no-auth"}),
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_what_is_settled_at_the_gate_is_settled_before_the_part_is_known(crd: Crd, gate: str) -> None:
+    """A limb code with neither site nor diagnosis: which joint it is would not change these answers."""
+    ordered, insured, expected = GATES[gate]
+    order = ehr.mri("73221", **ordered)
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([], ehr.coverage(**insured))))
+    assert expected.items() <= answer.information.items()
+    assert "joint" not in reasons(answer.information)
+    assert "doc-needed" not in answer.information
