@@ -117,13 +117,13 @@ def test_f23_what_was_pended_when_the_process_died_is_decided_once_and_told_once
         server.ready()
         wish = subscription("2.2", clinic.url)
         server.http.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
-        clinic.wait_for("handshake", 30)
+        clinic.wait_for("handshake")
         body = a.raw(waits_for_a_person())
         pended = server.http.post("/r2.2/fhir/Claim/$submit", content=body, headers=FHIR).json()
         server.kill()
         assert clinic.events == []
         server.start()
-        clinic.wait_for("event-notification", 60)
+        clinic.wait_for("event-notification")
         found = server.http.post("/r2.2/fhir/Claim/$inquire", content=a.raw(a.inquiry()), headers=FHIR).json()
 
     (told,) = clinic.events
@@ -146,12 +146,12 @@ def test_f23_two_processes_on_one_database_share_the_work_and_double_nothing(
         other.ready()
         wish = subscription("2.2", clinic.url)
         one.http.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
-        clinic.wait_for("handshake", 30)
+        clinic.wait_for("handshake")
         for number in range(count):
             server = one if number % 2 else other
             body = a.raw(waits_for_a_person(f"M-{number}", f"PA-{number}"))
             server.http.post("/r2.2/fhir/Claim/$submit", content=body, headers=FHIR).raise_for_status()
-        clinic.wait_until(lambda: len(clinic.events) >= count, 60)
+        clinic.wait_until(lambda: len(clinic.events) >= count)
     store = Store.open(url)
     with store.reading() as tx:
         decided = tx.scalars(select(stored.PaEvent).where(stored.PaEvent.kind == "decided")).all()

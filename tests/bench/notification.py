@@ -65,5 +65,5 @@ def _until_heard(server: Serving, clinic: Endpoint, number: int) -> float:
     decision = {"revision": item["revision"], "reviewer": REVIEWER}
     began = monotonic()
     server.http.post(f"/review/{item['id']}/deny", json=decision).raise_for_status()
-    clinic.wait_until(lambda: len(clinic.events) >= number, 30)
+    clinic.wait_until(lambda: len(clinic.events) >= number)
     return clinic.events[number - 1].at - began

@@ -115,7 +115,7 @@ def subscribed(base: str, inboxes: dict[str, Endpoint]) -> None:
         wish = subscription(version, inbox.url)
         place = f"{base}/r{version}/fhir/Subscription"
         httpx.post(place, json=wish, headers=FHIR, timeout=60).raise_for_status()
-        inbox.wait_for("handshake", 60)
+        inbox.wait_for("handshake")
 
 
 def settle(store: Store, base: str) -> None:
