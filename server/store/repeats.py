@@ -4,13 +4,25 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server.store import Transaction
-from server.store.tables import PaRepeat
+from server.store.tables import PaRepeat, Table
 
-_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_REPEATS = Table.metadata.tables[PaRepeat.__tablename__]
+
+
+def _claim(insert: Callable[..., Any]) -> Any:
+    row = insert(_REPEATS).values({column.name: bindparam(column.name) for column in _REPEATS.columns})
+    return row.on_conflict_do_update(
+        index_elements=_REPEATS.primary_key,
+        set_={"case_id": row.excluded.case_id, "answered": row.excluded.answered},
+        where=_REPEATS.c.answered < bindparam("since", type_=_REPEATS.c.answered.type),
+    ).returning(_REPEATS.c.case_id)
+
+
+_CLAIMS = {"sqlite": _claim(sqlite.insert), "postgresql": _claim(postgresql.insert)}
 
 
 def claim(
@@ -21,14 +33,7 @@ def claim(
     Of two transactions that come at the same moment the second waits here for the first, and then finds its
     case.
     """
-    insert = _INSERTS[tx.get_bind().dialect.name]
     names = {"client": client, "version": version, "digest": digest}
-    row = insert(PaRepeat).values(**names, case_id=case_id, answered=now)
-    mine = tx.scalar(
-        row.on_conflict_do_update(
-            index_elements=list(names),
-            set_={"case_id": case_id, "answered": now},
-            where=PaRepeat.answered < since,
-        ).returning(PaRepeat.case_id)
-    )
+    statement = _CLAIMS[tx.get_bind().dialect.name]
+    mine = tx.scalar(statement, {**names, "case_id": case_id, "answered": now, "since": since})
     return mine or tx.scalars(select(PaRepeat.case_id).filter_by(**names)).one()
