@@ -60,12 +60,14 @@ class Adjudicator:
         seen = _with_patient(chart, patient)
         asking = orderers(order, seen.resources)
         ruled = self._ruled(tx, order, asking, seen, plan, now)
-        member = self._member(tx, key, coverage, self._order_key(tx, key, order, assertion_id), ruled)
+        told = assertions.by_id(tx, assertion_id) if assertion_id else None
+        member = self._member(tx, key, coverage, _order_key(told, key, order), ruled)
         if self.governs(order):
             said = determine(order, member, seen, plan, now, hints=hints)
         else:
             said = table.determine(order, member, seen, plan, now)
-        return Judged(said, member, plan, order, member.order_key, next(iter(asking), ""))
+        orderer, quoted = next(iter(asking), ""), told.id if told else None
+        return Judged(said, member, plan, order, member.order_key, orderer, quoted)
 
     def authorize(
         self,
@@ -82,7 +84,7 @@ class Adjudicator:
         """The authorization number of an approved line: the one on file, else a new one stored in `tx`.
 
         The file is read again here, in the writing transaction, so that two requests for one order end in
-        one number. An assertion id that another payer gave is not kept.
+        one number. `assertion_id` is of an assertion that is kept here.
         """
         authorizations.alone(tx, judged.member.key)
         found = self._number_on_file(tx, judged, now)
@@ -104,7 +106,7 @@ class Adjudicator:
             units=said.units,
             used=0,
             door=door,
-            assertion_id=assertion_id if assertion_id and assertions.by_id(tx, assertion_id) else None,
+            assertion_id=assertion_id,
             case_id=case_id,
             order=dict(judged.order),
             determination=said.to_json(),
@@ -174,13 +176,13 @@ class Adjudicator:
             return next((record for record in own if record.get("resourceType") == "Coverage"), sent)
         return sent
 
-    def _order_key(self, tx: Transaction, key: str, order: Resource, assertion_id: str | None) -> str:
-        """The order the quoted assertion was about, provided it was this member's and the service and side
-        are still the same; a changed order is another one and is judged anew."""
-        told = assertions.by_id(tx, assertion_id) if assertion_id else None
-        if told is not None and told.member_key == key and _same_service(told.order, order):
-            return told.order_key
-        return order_key(key, order)
+
+def _order_key(told: stored.Assertion | None, key: str, order: Resource) -> str:
+    """The order the quoted assertion was about, provided it was this member's and the service and side are
+    still the same; a changed order is another one and is judged anew."""
+    if told is not None and told.member_key == key and _same_service(told.order, order):
+        return told.order_key
+    return order_key(key, order)
 
 
 def _same_service(one: Resource, other: Resource) -> bool:

@@ -19,7 +19,7 @@ class Judged:
 
     `order` is the ServiceRequest as judged; `order_key` says which order it is (contract: the assertion it
     was told under, else member, service, side and planned day); `orderer` is the NPI of who ordered, "" where
-    it was not sent.
+    it was not sent; `quoted` is the assertion id that the client quoted, if it is one of ours.
     """
 
     determination: Determination
@@ -28,3 +28,4 @@ class Judged:
     order: Mapping[str, Any]
     order_key: str
     orderer: str = ""
+    quoted: str | None = None

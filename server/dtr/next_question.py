@@ -149,7 +149,8 @@ class Interviewer:
         coverage = _coverage(outcome.response)
         if judged is None or coverage is None:
             return outcome.response
-        assertion_id = (known.assertion if known else None) or assertions.new_id()
+        quoted = known.assertion if known else None
+        assertion_id = quoted or assertions.new_id()
         number = judged.determination.authorization
         if number is None and _may_be_issued(judged, known) and _said_yes(answers_of(outcome.response)):
             number = self._adjudicator.authorize(
@@ -159,7 +160,7 @@ class Interviewer:
                 now,
                 version=self._version.name,
                 client=client,
-                assertion_id=assertion_id,
+                assertion_id=quoted,
             )
         if known is not None and known.pended:
             number = None

@@ -93,12 +93,10 @@ class Docket:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of the Claim, judged; `quoted` is the assertion id its order carries, `appeal` which appeal it
-    is, `hours` how long a decision may take."""
+    """One item of the Claim, judged; `appeal` is which appeal it is, `hours` how long a decision may take."""
 
     requested: Resource
     judged: Judged
-    quoted: str | None
     appeal: str | None
     hours: int
 
@@ -147,7 +145,7 @@ class Judge:
             now,
             version=self.version,
             client=client,
-            assertion_id=line.quoted,
+            assertion_id=line.judged.quoted,
             case_id=case_id,
         )
         return _certified(tx, granted, line.judged, now)
@@ -156,7 +154,6 @@ class Judge:
         self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime
     ) -> Line:
         order = docket.orders[item["sequence"]]
-        quoted = lines.assertion_id(order)
         judged = self.adjudicator.judge(
             tx,
             order,
@@ -165,10 +162,10 @@ class Judge:
             Chart(resources=docket.seen(item)),
             now,
             fhir_server=docket.server,
-            assertion_id=quoted,
+            assertion_id=lines.assertion_id(order),
         )
         said = judged.determination
-        line = Line(sent, judged, quoted, appeal(docket.read.claim, sent), said.due_hours)
+        line = Line(sent, judged, appeal(docket.read.claim, sent), said.due_hours)
         hours = Deadlines.load().hours(said.plan, state_of(docket.patient), expedited=line.expedited)
         return replace(line, hours=min(hours, said.due_hours))
 

@@ -33,7 +33,7 @@ PARTS = {
         (answer, "look"),
     ],
     "FHIR structure of the orders": [(agenda, "asked_about")],
-    "reading the store": [(Adjudicator, "_member"), (Adjudicator, "_order_key")],
+    "reading the store": [(Adjudicator, "_member")],
     "determine": [(adjudicator, "determine")],
     "saying it": [(answer, "say"), (Desk, "_cards"), (Desk, "_body")],
     "storing, with one durable commit": [(Store, "transaction")],
