@@ -5,6 +5,7 @@ from uuid import uuid4
 from sqlalchemy import bindparam, select
 
 from server.store import Transaction
+from server.store.rows import append
 from server.store.tables import Assertion
 
 # Asked for with every line that quotes one, and so made once.
@@ -17,8 +18,7 @@ def new_id() -> str:
 
 
 def keep(tx: Transaction, assertion: Assertion) -> None:
-    tx.add(assertion)
-    tx.flush()
+    append(tx, assertion)
 
 
 def by_id(tx: Transaction, assertion_id: str) -> Assertion | None:

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import select
 
 from server.store import Transaction
+from server.store.rows import append
 from server.store.tables import Card, Feedback
 
 
 def keep(tx: Transaction, shown: Iterable[Card]) -> None:
     """Keeps the cards of one answer."""
-    tx.add_all(shown)
+    append(tx, *shown)
 
 
 def by_uuid(tx: Transaction, uuid: str) -> Card | None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 from sqlalchemy import select, update
 
 from server.store import Transaction
+from server.store.rows import append
 from server.store.tables import PaCase, PaIdentifier, PaItem
 
 
@@ -20,8 +21,8 @@ def keep(
     """A case with its lines and names."""
     tx.add(case)
     tx.flush()
-    tx.add_all([*items, *identifiers])
-    tx.flush()
+    append(tx, *items)
+    append(tx, *identifiers)
 
 
 def by_id(tx: Transaction, case_id: str) -> PaCase | None:

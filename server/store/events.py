@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 
 from server.store import Transaction
+from server.store.rows import append
 from server.store.tables import PaCase, PaEvent, PaItem
 
 DECIDED, PENDED = "decided", "pended"
@@ -17,7 +18,8 @@ def record(
     tx: Transaction, case_id: str, sequence: int, kind: str, actor: str, now: datetime, **detail: Any
 ) -> None:
     """`actor` is a client, a reviewer or `rules`."""
-    tx.add(PaEvent(case_id=case_id, sequence=sequence, kind=kind, actor=actor, at=now, detail=detail))
+    event = PaEvent(case_id=case_id, sequence=sequence, kind=kind, actor=actor, at=now, detail=detail)
+    append(tx, event)
 
 
 def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:

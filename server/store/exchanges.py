@@ -7,6 +7,7 @@ from uuid import uuid4
 from sqlalchemy import select
 
 from server.store import Transaction
+from server.store.rows import append
 from server.store.tables import Exchange
 
 
@@ -15,7 +16,7 @@ def new_id() -> str:
 
 
 def record(tx: Transaction, exchange: Exchange) -> None:
-    tx.add(exchange)
+    append(tx, exchange)
 
 
 def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Sequence[Exchange]:

@@ -47,9 +47,10 @@ def note(kind: str, name: str) -> None:
         touched.add((kind, name))
 
 
-def _note(target: Any) -> None:
+def note_row(target: Any) -> None:
+    """A row that was read or written, of whatever table."""
     touched = _TOUCHED.get()
-    if touched is None:
+    if touched is None or type(target) not in _NAMED:
         return
     if target.member_key:
         touched.add(("patient", target.member_key))
@@ -59,9 +60,9 @@ def _note(target: Any) -> None:
 
 
 def _watch(table: type[Table]) -> None:
-    event.listen(table, "load", lambda target, context: _note(target))
-    event.listen(table, "after_insert", lambda mapper, connection, target: _note(target))
-    event.listen(table, "after_update", lambda mapper, connection, target: _note(target))
+    event.listen(table, "load", lambda target, context: note_row(target))
+    event.listen(table, "after_insert", lambda mapper, connection, target: note_row(target))
+    event.listen(table, "after_update", lambda mapper, connection, target: note_row(target))
 
 
 for _table in _NAMED:
