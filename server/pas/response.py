@@ -35,9 +35,11 @@ from server.pas.verdict import (
     ACTION,
     DISPOSITION,
     Asked,
+    Cancelled,
     Certified,
     Denied,
     Modified,
+    NotRequired,
     OnFile,
     Span,
     Verdict,
@@ -342,12 +344,16 @@ def _otherwise_authorized(item: Item) -> Service | None:
 
 
 def _header_authorization(verdicts: Sequence[Verdict]) -> Resource:
-    """preAuthRef and preAuthPeriod where one number, or one span, is true of the whole answer."""
-    numbers = {number for verdict in verdicts if (number := number_of(verdict))}
-    spans = {span for verdict in verdicts if (span := span_of(verdict))}
+    """preAuthRef and preAuthPeriod where one number, or one span, is true of each line that needs one: beside
+    a line that is pended or denied they would seem to authorize it as well."""
+    needing = [verdict for verdict in verdicts if not isinstance(verdict, NotRequired)]
+    numbers = {None if isinstance(verdict, Cancelled) else number_of(verdict) for verdict in needing}
+    spans = {span_of(verdict) for verdict in needing}
+    number = numbers.pop() if len(numbers) == 1 else None
+    span = spans.pop() if len(spans) == 1 else None
     return {
-        **({"preAuthRef": numbers.pop()} if len(numbers) == 1 else {}),
-        **({"preAuthPeriod": _period(spans.pop())} if len(spans) == 1 else {}),
+        **({"preAuthRef": number} if number else {}),
+        **({"preAuthPeriod": _period(span)} if span else {}),
     }
 
 

@@ -212,6 +212,25 @@ def test_a_denial_gives_its_reason_by_code_and_in_words(spoken: Version) -> None
     assert "preAuthRef" not in answered
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [verdict_on(said.denied()), verdict_on(said.needs_more()), Cancelled("PA1234567890")],
+    ids=["denied", "pended", "cancelled"],
+)
+def test_one_lines_number_is_not_that_of_the_whole_answer(spoken: Version, beside: Verdict) -> None:
+    """A biller who takes the number from the header would put it on the line that has none."""
+    answered = response(answer(spoken, CERTIFIED, beside))
+
+    assert value(extension(review_action(answered["item"][0]), "number")) == "PA1234567890"
+    assert not {"preAuthRef", "preAuthPeriod"} & answered.keys()
+
+
+def test_a_film_that_needs_none_takes_nothing_from_the_number_beside_it(spoken: Version) -> None:
+    answered = response(answer(spoken, CERTIFIED, verdict_on(said.free_of_authorization())))
+
+    assert answered["preAuthRef"] == "PA1234567890"
+
+
 def test_what_needs_no_authorization_says_so_and_has_no_number(spoken: Version) -> None:
     answered = response(answer(spoken, verdict_on(said.free_of_authorization())))
 
