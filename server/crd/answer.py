@@ -26,7 +26,6 @@ from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
-from server.fhir import json
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, PreconditionFailed
 from server.fhir.references import Resolver, local_reference, reference_text
 from server.policy.request import Chart
@@ -133,9 +132,10 @@ class Desk:
         with self.services.store.transaction() as tx:
             answers = [self._kept(tx, hearing, answer) for answer in answers]
             body = self._body(hearing, answers, chosen, corrections)
-            dealt = zip(body["cards"], chosen, strict=True)
+            dealt = list(zip(body["cards"], chosen, strict=True))
             cards.keep(tx, (self._card_row(hearing, shown, drew) for shown, drew in dealt))
-            exchanges.record(tx, self._exchange_row(hearing, arrival, body, answers, seen))
+            requests = [self._measured(answer, dealt) for answer in answers]
+            exchanges.record(tx, self._exchange_row(hearing, arrival, body, requests, seen))
         return body
 
     # ---- what is said
@@ -324,22 +324,20 @@ class Desk:
         )
 
     def _exchange_row(
-        self, hearing: Hearing, arrival: Arrival, body: Element, answers: list[Answer], seen: Prefetch
+        self, hearing: Hearing, arrival: Arrival, body: Element, requests: list[Element], seen: Prefetch
     ) -> stored.Exchange:
         call = hearing.call
-        requests = [self._measured(answer, body["cards"]) for answer in answers]
         summary = summary_of_call(call, seen, people(call.user, hearing.sight.resolver), requests)
         return exchange(self.version, call.hook.name, arrival, 200, body, summary, self.services.clock())
 
-    def _measured(self, answer: Answer, shown: list[Element]) -> Element:
+    def _measured(self, answer: Answer, dealt: list[tuple[Element, deck.Drawn]]) -> Element:
         """One order under one Coverage, for the measures."""
-        reference = answer.focus.reference
-        about = [card for card in shown if reference in json.encode(card["extension"]).decode()]
+        about = [(card["uuid"], drew.topic) for card, drew in dealt if answer.focus.reference in drew.about]
         return {
             "type": answer.focus.resource["resourceType"],
             "detail": answer.focus.line.get("code", {"text": answer.focus.resource["resourceType"]}),
             "coverageInformation": self._extension(answer),
-            "cards": [{"uuid": card["uuid"], "topic": card["source"]["topic"]["code"]} for card in about],
+            "cards": [{"uuid": uuid, "topic": topic} for uuid, topic in about],
         }
 
     # ---- how it is said

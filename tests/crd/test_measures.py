@@ -99,6 +99,16 @@ def test_each_order_has_its_coverage_information_and_its_cards(own: Crd) -> None
     assert kinds == {"coverage-info", *(card["source"]["topic"]["code"] for card in answer.cards)}
 
 
+def test_an_order_is_not_counted_the_cards_of_one_whose_id_begins_like_its_own(own: Crd) -> None:
+    shoulder, lumbar = {**ehr.shoulder(), "id": "sr-9"}, {**ehr.lumbar("M54.16"), "id": "sr-90"}
+    answer = own(ehr.sign(shoulder, lumbar, sent=ehr.prefetch()))
+    own_cards = sum("occupational therapy" in card["summary"] for card in answer.cards)
+    (record,) = records(own)
+
+    assert own_cards == 1
+    assert sum(response["type"] == "therapy-alternatives-opt" for response in responses(record)) == 2
+
+
 @pytest.mark.parametrize(("outcome", "engagement"), [("accepted", "accept"), ("overridden", "override")])
 def test_feedback_becomes_engagement(own: Crd, outcome: str, engagement: str) -> None:
     card = own(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())).cards[0]
