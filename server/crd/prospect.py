@@ -49,8 +49,9 @@ def drawn(judged: Judged, about: str, assertion_id: str, source: Element, base: 
         if each.would_satisfy and not each.id.startswith(("COD-", "SOS-"))
     ]
     if wanted:
+        count = f"{len(wanted)} things" if len(wanted) > 1 else "one thing"
         content = {
-            "summary": short(f"Before an {_named(judged)}, the plan looks for {len(wanted)} things."),
+            "summary": short(f"Before an {_named(judged)}, the plan looks for {count}."),
             "detail": "\n".join(["Worth recording at this visit where it applies:", *wanted]),
             "indicator": "info",
             "source": source,

@@ -132,7 +132,8 @@ def _lies_in(site: Element, home: Policy) -> bool:
 
 
 def _on_side(order: Element, side: str) -> Element:
-    """Body sites stay, a coding that only says the side goes, and so does a modifier that says one."""
+    """Body sites stay, a coding that only says the side goes, and so does a modifier that says one: the code
+    is billed without it, once."""
     sites = [
         {**site, "coding": codings}
         for site in order.get("bodySite", [])
@@ -140,12 +141,23 @@ def _on_side(order: Element, side: str) -> Element:
     ]
     changed = {**order, "bodySite": [*sites, SITES[side]]}
     concept = order.get("code", {})
-    codings = [
-        coding
-        for coding in concept.get("coding", [])
-        if not str(coding.get("code", "")).endswith(("-RT", "-LT", "-50"))
-    ]
-    return {**changed, "code": {**concept, "coding": codings}} if codings else changed
+    billed: list[Element] = []
+    for coding in concept.get("coding", []):
+        bare = _without_side(coding)
+        if bare is coding or not any(_same_code(bare, each) for each in (*billed, *concept["coding"])):
+            billed.append(bare)
+    return {**changed, "code": {**concept, "coding": billed}} if billed else changed
+
+
+def _without_side(coding: Element) -> Element:
+    base, *modifiers = str(coding.get("code", "")).split("-")
+    if coding.get("system") not in BILLED or _SIDES.isdisjoint(modifiers):
+        return coding
+    return {**coding, "code": "-".join((base, *(each for each in modifiers if each not in _SIDES)))}
+
+
+def _same_code(one: Element, other: Element) -> bool:
+    return (one.get("system"), one.get("code")) == (other.get("system"), other.get("code"))
 
 
 def _place(code: str) -> Element:

@@ -96,6 +96,28 @@ def test_the_code_without_contrast_keeps_part_side_modifiers_and_the_clients_own
     assert changed["bodySite"] == order["bodySite"]
 
 
+@pytest.mark.parametrize(
+    ("codes", "left"),
+    [
+        (["73221-RT"], ["73221"]),
+        (["73221", "73221-RT"], ["73221"]),
+        (["73221-26-RT", "73221-RT"], ["73221-26", "73221"]),
+    ],
+)
+def test_accepting_the_other_side_settles_it_however_the_order_said_it(
+    crd: Crd, codes: list[str], left: list[str]
+) -> None:
+    billed = {"coding": [{"system": ehr.CPT, "code": code} for code in codes], "text": "MRI shoulder"}
+    order = {**ehr.mri("73221", "M25.512"), "code": billed}
+    changed = only_action(card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "claim", "left side"))[
+        "resource"
+    ]
+    again = crd(ehr.sign(changed, sent=ehr.prefetch()))
+
+    assert [coding["code"] for coding in changed["code"]["coding"]] == left
+    assert not [card for card in again.cards if "side" in card["summary"]]
+
+
 def test_a_freestanding_centre_is_proposed_and_the_networks_own_are_named(crd: Crd) -> None:
     insurance = ehr.coverage()
     near = {
