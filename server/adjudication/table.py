@@ -14,6 +14,7 @@ from server.adjudication.authorizations import day_of_service
 from server.adjudication.orders import day_zero, planned_day, service_code, side
 from server.fhir.dates import first_day, last_day
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
+from server.policy.determine import due_hours, expedited, gated, units
 from server.policy.request import Chart, Member, Resource
 
 if TYPE_CHECKING:
@@ -22,23 +23,27 @@ if TYPE_CHECKING:
 NOT_COVERED = "G-COV"
 NO_BENEFIT = "G-BEN"
 ELSEWHERE = "G-ROUTE"
-"""Gate of a service that this payer does not decide about: somebody else does, or nobody knows the code."""
+"""Gate of a service that this payer does not decide about: somebody else does."""
 
 
 def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime) -> Determination:
-    """As `server.policy.determine`, for a service outside every policy. `chart` is not read."""
+    """As `server.policy.determine`, for a service outside every policy. The gate of the policies is theirs
+    too: who or what is exempt from authorization of imaging, and what is authorized already."""
     service = plan.catalog.service(plan, service_code(order))
-    day = day_zero(order, now)
+    line, day = _line(order), day_zero(order, now)
     gate, covered, decision, reason = _ruling(service, member, plan, day, day_of_service(order, day))
+    reserved = not gate
+    if reserved and (said := gated(order, member, chart, plan, now, service.title)) is not None:
+        return said
     return Determination(
         plan=plan.name,
         policy="",
         region="",
-        line=_line(order),
+        line=line,
         day_zero=day,
         planned=planned_day(order),
         covered=covered,
-        pa_needed=False,
+        pa_needed=reserved,
         decision=decision,
         gate=gate,
         criteria=(_unmet(gate, reason),) if decision is Decision.DENY else (),
@@ -46,6 +51,9 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
         unknown=(),
         theme=None,
         reason=reason,
+        expedited=expedited(order),
+        due_hours=due_hours(order),
+        units=units(line),
         appeal=plan.appeal,
         title=service.title,
     )
@@ -79,7 +87,7 @@ def _unmet(gate: str, reason: str) -> Criterion:
 def _ruling(
     service: Service, member: Member, plan: Plan, day: dt.date, on: dt.date
 ) -> tuple[str, bool, Decision, str]:
-    """Gate, covered, decision, reason."""
+    """Gate, covered, decision, reason. Without a gate people decide."""
     named = service.title or "This service"
     if not member.known:
         return NOT_COVERED, False, Decision.DENY, f"{plan.title} has no member with this insurance card."
@@ -90,12 +98,7 @@ def _ruling(
     if not service.covered:
         return NO_BENEFIT, False, Decision.DENY, f"{named} is not a benefit of {plan.title}."
     if service.pa_needed:
-        return (
-            ELSEWHERE,
-            True,
-            Decision.PEND,
-            f"{named} needs prior authorization, which is not decided here.",
-        )
+        return "", True, Decision.PEND, f"{named} needs prior authorization, and no rule decides it."
     return "G-SET", True, Decision.APPROVE, f"{named} is covered without prior authorization."
 
 

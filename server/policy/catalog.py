@@ -175,9 +175,10 @@ class Catalog:
         left = (p for p in candidates if p.fallback)
         return next((p for ways in (own, by_site, alone, among, left) for p in ways), None)
 
-    def with_code(self, code: str, on: dt.date) -> Policy | None:
-        """A policy in force on that day that has the code, whatever its part."""
-        return next((each for each in self.policies if code in each.codes and each.in_force(on)), None)
+    def any_policy(self, code: str, on: dt.date) -> Policy | None:
+        """A policy in force on that day, one that has the code where there is one, whatever its part."""
+        in_force = [policy for policy in self.policies if policy.in_force(on)]
+        return next((policy for policy in in_force if code in policy.codes), next(iter(in_force), None))
 
     def service(self, plan: Plan, code: str) -> Service:
         """The coverage table's line for a code; a code without a line is covered without authorization."""

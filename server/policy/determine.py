@@ -8,7 +8,7 @@ in, the outcome is read, and words, codes, dates and ways to approval are put to
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,6 +27,7 @@ from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
 MOST_WHAT_IFS = 16
+LIMB: Final = "MRI of a limb"
 
 
 def determine(
@@ -41,21 +42,38 @@ def determine(
     day_zero = first_day(order.get("authoredOn")) or now.date()
     planned = planned_day(order)
     policy = plan.catalog.policy_for(order, planned or day_zero)
-    # The gate is the same whatever the part: any policy that has the code can tell of it.
-    telling = policy or plan.catalog.with_code(line.code, planned or day_zero)
-    if telling is None:
-        return _unlocated(line, day_zero, planned, plan, chart)
+    if policy is None:
+        return gated(order, member, chart, plan, now, LIMB) or _unlocated(
+            line, day_zero, planned, plan, chart
+        )
     held = _authorization(member, line, planned or day_zero, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
-    run = evaluated(telling, order, member, chart, plan, now, None if again else held)
+    run = evaluated(policy, order, member, chart, plan, now, None if again else held)
     if again and run["Decision"].value != Decision.APPROVE:
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
-        run = evaluated(telling, order, member, chart, plan, now, held)
-    if policy is None and run["Gate"].value is None:
-        return _unlocated(line, day_zero, planned, plan, chart)
-    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, now, hints)
-    return said if policy else _of_no_part(said)
+        run = evaluated(policy, order, member, chart, plan, now, held)
+    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, now, hints)
+
+
+def gated(
+    order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime, title: str
+) -> Determination | None:
+    """What the gate says of imaging, called `title`, of which the part is not known or has no policy: any
+    policy can tell, since the gate is the same in all. None where the gate lets it pass."""
+    line, planned = line_of(order), planned_day(order)
+    day_zero = first_day(order.get("authoredOn")) or now.date()
+    telling = plan.catalog.any_policy(line.code, planned or day_zero)
+    if telling is None:
+        return None
+    held = _authorization(member, line, planned or day_zero, plan)
+    codes = telling.codes if line.code in telling.codes else (line.code,)
+    run = evaluated(telling, order, member, chart, plan, now, held, codes)
+    if run["Gate"].value is None:
+        return None
+    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, now, hints=False)
+    criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
+    return replace(said, policy="", region="", title=title, criteria=criteria)
 
 
 def evaluated(
@@ -66,14 +84,16 @@ def evaluated(
     plan: Plan,
     now: dt.datetime,
     held: Authorization | None = None,
+    codes: Collection[str] | None = None,
 ) -> Run:
-    """The policy's defines for this order, evaluated as they are asked for; `held` is on file already."""
+    """The policy's defines for this order, evaluated as they are asked for; `held` is on file already. A gold
+    card for `codes` counts, which are the policy's own where none are given."""
     return plan.catalog.engine.evaluate(
         policy.library,
         data=readable(order, chart, member),
         parameters={
             **plan.parameters(policy),
-            "goldCards": _exempt(policy, order, member, chart, plan, now),
+            "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),
             "Order": order,
             "Coverage": member.coverage,
             "memberKnown": member.known,
@@ -85,14 +105,14 @@ def evaluated(
 
 
 def _exempt(
-    policy: Policy, order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime
+    codes: Collection[str], order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime
 ) -> list[str]:
     """NPIs that need no authorization: listed by the plan, by the payer's records, or by their own record."""
     on = first_day(order.get("authoredOn")) or now.date()
     listed = [*plan.gold_cards, *gold_cards(member.records, on)]
     own = [each for each in member.rulings if not plan.catalog.is_another_payer(each.payer)]
     if own:
-        listed.extend(earned(rules_for(plan, order, chart.resources, on), own, policy.codes, on))
+        listed.extend(earned(rules_for(plan, order, chart.resources, on), own, codes, on))
     return listed
 
 
@@ -137,7 +157,6 @@ def _told(
     reserved = plan.reviewer_denies and said is Decision.DENY and not gate
     held = held if said is Decision.APPROVE and gate in ("", "G-AUTH") else None
     start = held.start if held else planned or day_zero
-    expedited = order.get("priority") in URGENT
     return Determination(
         plan=plan.name,
         policy=policy.canonical,
@@ -165,15 +184,29 @@ def _told(
         notes=tuple(chart.notes),
         recommended=said if reserved else None,
         authorization=held.number if held else None,
-        expedited=expedited,
-        due_hours=EXPEDITED_HOURS if expedited else STANDARD_HOURS,
+        expedited=expedited(order),
+        due_hours=due_hours(order),
         valid_from=start if said is Decision.APPROVE else None,
         valid_until=(held.end if held else start + SPAN) if said is Decision.APPROVE else None,
-        units=max(1, int(line.quantity)),
+        units=units(line),
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,
         title=policy.title,
     )
+
+
+def expedited(order: Resource) -> bool:
+    return order.get("priority") in URGENT
+
+
+def due_hours(order: Resource) -> int:
+    """How long a decision may take (policy source, section 10)."""
+    return EXPEDITED_HOURS if expedited(order) else STANDARD_HOURS
+
+
+def units(line: Line) -> int:
+    """How many studies are asked for."""
+    return max(1, int(line.quantity))
 
 
 def _ways(run: Run, policy: Policy) -> tuple[tuple[str, ...], ...]:
@@ -214,15 +247,6 @@ def _pruned(run: Run, assumed: list[str], budget: Iterator[int]) -> tuple[str, .
         if run.assume(dict.fromkeys(fewer, True), evidence=False)["Decision"].value == Decision.APPROVE:
             kept = fewer
     return tuple(kept)
-
-
-LIMB: Final = "MRI of a limb"
-
-
-def _of_no_part(said: Determination) -> Determination:
-    """What the gate says, without anything of the part whose policy was asked."""
-    gate = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
-    return replace(said, policy="", region="", title=LIMB, criteria=gate, advice=())
 
 
 def _unlocated(

@@ -11,7 +11,7 @@ from server.report.pas import RESULTS, records
 from server.review.desk import Desk
 from server.store import authorizations
 from tests.crd.builders import collection, searchset
-from tests.crd.shape import coverage_informations
+from tests.crd.shape import Information, coverage_informations
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
@@ -28,8 +28,15 @@ Resource = dict[str, Any]
 
 def told_by_crd(payer: Payer, planned: str = "2026-12-01") -> str | None:
     """The authorization that CRD says satisfies another order of the same study, signed without a chart."""
-    order = a.order(id=f"o-{uuid4()}", status="draft", occurrenceDateTime=planned)
+    order = a.order(occurrenceDateTime=planned)
     order["code"]["coding"].append({"system": a.CPT, "code": "73221-RT"})
+    number = said_by_crd(payer, order).get("satisfied-pa-id")
+    return str(number) if number else None
+
+
+def said_by_crd(payer: Payer, signed: Resource) -> Information:
+    """What CRD says of the order as a new one, signed without a chart."""
+    order = {**signed, "id": f"o-{uuid4()}", "status": "draft"}
     body = {
         "hook": "order-sign",
         "hookInstance": str(uuid4()),
@@ -53,8 +60,7 @@ def told_by_crd(payer: Payer, planned: str = "2026-12-01") -> str | None:
     assert answered.status_code == 200, answered.text
     (action,) = [one for one in answered.json()["systemActions"] if one["resource"]["id"] == order["id"]]
     (information,) = coverage_informations(action["resource"])
-    number = information.get("satisfied-pa-id")
-    return str(number) if number else None
+    return information
 
 
 def agreed(payer: Payer, answer: Answer) -> tuple[list[str], str | None]:
