@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
-from server.store import Transaction
-from server.store.tables import PayerRecord
+from server.store import Transaction, touched
+from server.store.tables import PayerRecord, Table
 
-# Asked for with every line that is judged, and so made once.
-_OF_MEMBER = (
-    select(PayerRecord).where(PayerRecord.member_key == bindparam("member_key")).order_by(PayerRecord.id)
-)
-_OF_KINDS = (
-    select(PayerRecord)
-    .where(PayerRecord.kind.in_(bindparam("kinds", expanding=True)))
-    .order_by(PayerRecord.id)
-)
+# Asked for with every line that is judged, and so made once; and for many resources, which need not be rows
+# of the session.
+_RECORDS = Table.metadata.tables[PayerRecord.__tablename__]
+_RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORDS.c.id)
+_OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
+_OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
 
 
 def put(
@@ -55,26 +52,27 @@ def put(
 
 def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, Any]]:
     """The payer's resources about a member, of these kinds or of any, in the order of loading."""
-    asked = _OF_MEMBER.where(PayerRecord.kind.in_(kinds)) if kinds else _OF_MEMBER
-    return _resources(tx.scalars(asked, {"member_key": member_key}).all())
+    asked = _OF_MEMBER.where(_RECORDS.c.kind.in_(kinds)) if kinds else _OF_MEMBER
+    return _resources(tx, asked, member_key=member_key)
 
 
 def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
     """Every resource of these kinds: network locations, gold cards, members."""
-    return _resources(tx.scalars(_OF_KINDS, {"kinds": kinds}).all())
+    return _resources(tx, _OF_KINDS, kinds=kinds)
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
     """The rulings of old on what these clinicians asked for, and the Claims that they answer, in which a
     ruling may have its service."""
-    asked = select(PayerRecord).where(PayerRecord.orderer.in_(orderers), PayerRecord.kind == "ClaimResponse")
-    rulings = tx.scalars(asked.order_by(PayerRecord.id)).all()
-    answered = {
-        str((row.resource.get("request") or {}).get("reference")).rpartition("/")[2] for row in rulings
-    }
-    claims = select(PayerRecord).where(PayerRecord.kind == "Claim", PayerRecord.resource_id.in_(answered))
-    return _resources([*rulings, *(tx.scalars(claims.order_by(PayerRecord.id)).all() if rulings else ())])
+    theirs = _RECORDS.c.orderer.in_(orderers)
+    rulings = _resources(tx, _RESOURCES.where(theirs, _RECORDS.c.kind == "ClaimResponse"))
+    answered = {str((ruling.get("request") or {}).get("reference")).rpartition("/")[2] for ruling in rulings}
+    claims = _RESOURCES.where(_RECORDS.c.kind == "Claim", _RECORDS.c.resource_id.in_(answered))
+    return [*rulings, *(_resources(tx, claims) if rulings else ())]
 
 
-def _resources(rows: Sequence[PayerRecord]) -> list[dict[str, Any]]:
+def _resources(tx: Transaction, asked: Select[Any], **names: Any) -> list[dict[str, Any]]:
+    rows = tx.execute(asked, names).all()
+    for member_key in {row.member_key for row in rows if row.member_key}:
+        touched.note("patient", member_key)
     return [row.resource for row in rows]

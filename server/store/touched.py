@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from server.store.tables import Assertion, Authorization, PaCase, PayerRecord, Table
+from server.store.tables import Assertion, Authorization, PaCase, Table
 
 Touched = set[tuple[str, str]]
 
@@ -24,7 +24,6 @@ _NAMED: dict[type[Table], tuple[str, str]] = {
     PaCase: ("case", "id"),
     Assertion: ("assertion", "id"),
     Authorization: ("authorization", "number"),
-    PayerRecord: ("", ""),
 }
 """Tables that tell of a patient: what a row is called in the trail, and the column with its name."""
 
@@ -41,7 +40,7 @@ def watching() -> Iterator[Touched]:
 
 
 def note(kind: str, name: str) -> None:
-    """Something of a patient that no table tells of, such as the EHR server that was read."""
+    """Something of a patient that no row of these tables tells of, such as the EHR server that was read."""
     touched = _TOUCHED.get()
     if touched is not None:
         touched.add((kind, name))
@@ -55,8 +54,7 @@ def note_row(target: Any) -> None:
     if target.member_key:
         touched.add(("patient", target.member_key))
     kind, column = _NAMED[type(target)]
-    if kind:
-        touched.add((kind, str(getattr(target, column))))
+    touched.add((kind, str(getattr(target, column))))
 
 
 def _watch(table: type[Table]) -> None:
