@@ -109,8 +109,7 @@ def open_case(
     now: dt.datetime,
     chain_id: str | None = None,
 ) -> stored.PaCase:
-    """The row that a decision's authorizations point to; `complete` fills it in the same transaction, and
-    writes it where nothing had to before."""
+    """The row that a decision's authorizations point to; `complete` fills it in the same transaction."""
     row = stored.PaCase(
         id=case_id,
         chain_id=chain_id or case_id,
@@ -124,7 +123,7 @@ def open_case(
         created=now,
         updated=now,
     )
-    tx.add(row)
+    cases.add(tx, row)
     return row
 
 
@@ -145,7 +144,7 @@ def complete(
     row.response = answer
     # A request that came to nothing must not be found when its Claim is named again.
     names = _names(case) if standing else []
-    cases.keep(tx, row, [_row(tx, case.id, line) for line in standing], names)
+    cases.complete(tx, row, [_row(tx, case.id, line) for line in standing], names)
     for line in standing:
         if line.item.sequence in fresh:
             tell(tx, case.id, line, RULES, case.decided)

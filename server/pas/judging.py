@@ -137,7 +137,6 @@ class Judge:
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
             return decision.verdict_without_number(said, number, now)
-        tx.flush()  # an authorization points to its case
         granted = self.adjudicator.authorize(
             tx,
             line.judged,

@@ -30,6 +30,7 @@ class _Keeping(Session):
 
 
 @event.listens_for(_Keeping, "pending_to_persistent")
+@event.listens_for(_Keeping, "detached_to_persistent")
 @event.listens_for(_Keeping, "loaded_as_persistent")
 def _kept(session: Session, row: object) -> None:
     session.info.setdefault("rows", []).append(row)
@@ -40,6 +41,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._reading = engine.execution_options(**_READING[engine.dialect.name])
         # SQLite lets one write at a time, and has the others look again after longer and longer naps.
         self._turn: AbstractContextManager[object] = (
             Lock() if engine.dialect.name == "sqlite" else nullcontext()
@@ -66,8 +68,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Read only, from one consistent state."""
-        engine = self.engine.execution_options(**_READING[self.engine.dialect.name])
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy import bindparam, func, select
 
 from server.store import Transaction
+from server.store.rows import insert
 from server.store.tables import Authorization
 
 Status = Literal["active", "cancelled"]
@@ -35,8 +36,7 @@ def alone(tx: Transaction, member_key: str) -> None:
 
 
 def issue(tx: Transaction, authorization: Authorization) -> None:
-    tx.add(authorization)
-    tx.flush()
+    insert(tx, authorization)
 
 
 def by_number(tx: Transaction, number: str) -> Authorization | None:

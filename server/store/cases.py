@@ -4,23 +4,40 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from server.store import Transaction
 from server.store.rows import append
-from server.store.tables import PaCase, PaIdentifier, PaItem
+from server.store.tables import PaCase, PaIdentifier, PaItem, Table
+
+_CASES = Table.metadata.tables[PaCase.__tablename__]
+_REACHED = (
+    update(_CASES)
+    .where(_CASES.c.id == bindparam("case"))
+    .values({name: bindparam(name) for name in ("status", "rejections", "response")})
+)
 
 
 def new_id() -> str:
     return str(uuid4())
 
 
-def keep(
+def add(tx: Transaction, case: PaCase) -> None:
+    """The case alone: what is granted in it points to it."""
+    append(tx, case)
+
+
+def complete(
     tx: Transaction, case: PaCase, items: Iterable[PaItem] = (), identifiers: Iterable[PaIdentifier] = ()
 ) -> None:
-    """A case with its lines and names."""
-    tx.add(case)
-    tx.flush()
+    """What became of a case that was just added, with its lines and names."""
+    reached = {
+        "case": case.id,
+        "status": case.status,
+        "rejections": case.rejections,
+        "response": case.response,
+    }
+    tx.connection().execute(_REACHED, reached)
     append(tx, *items)
     append(tx, *identifiers)
 

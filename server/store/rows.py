@@ -1,17 +1,18 @@
-"""Rows written past the session. It need not know what nobody changes in the same transaction, and keeping
-account of that is two thirds of the work."""
+"""Rows written past the session: its unit of work, which finds out what is new and in which order it goes, is
+two thirds of the work."""
 
 from functools import cache
 
-from sqlalchemy import Insert, insert
+import sqlalchemy
+from sqlalchemy.orm import make_transient_to_detached
 
 from server.store import Transaction, touched
 from server.store.tables import Table
 
 
 def append(tx: Transaction, *rows: Table) -> None:
-    """Writes rows of one table, all of them at once. What waits in the session goes first, for they may point
-    to it."""
+    """Writes rows of one table, all of them at once, that nobody changes in this transaction. What waits in
+    the session goes first, for they may point to it."""
     if not rows:
         return
     tx.flush()
@@ -21,9 +22,16 @@ def append(tx: Transaction, *rows: Table) -> None:
         touched.note_row(row)
 
 
+def insert(tx: Transaction, row: Table) -> None:
+    """Writes a row that the session knows from then on, as if it had read it."""
+    append(tx, row)
+    make_transient_to_detached(row)
+    tx.add(row)
+
+
 @cache
-def _insert_into(table: type[Table]) -> tuple[Insert, tuple[str, ...]]:
+def _insert_into(table: type[Table]) -> tuple[sqlalchemy.Insert, tuple[str, ...]]:
     """The statement, made once, and the columns that a row brings along."""
     known = table.metadata.tables[table.__tablename__]
     names = tuple(column.name for column in known.columns if column is not known.autoincrement_column)
-    return insert(known), names
+    return sqlalchemy.insert(known), names

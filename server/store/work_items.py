@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import select, update
 
 from server.store import Transaction
+from server.store.rows import insert
 from server.store.tables import WorkItem
 
 Status = Literal["open", "decided", "withdrawn"]
@@ -18,8 +19,7 @@ def new_id() -> str:
 
 
 def add(tx: Transaction, item: WorkItem) -> None:
-    tx.add(item)
-    tx.flush()
+    insert(tx, item)
 
 
 def by_id(tx: Transaction, item_id: str) -> WorkItem | None:

@@ -130,7 +130,7 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
 
 def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
     with store.transaction() as tx:
-        cases.keep(tx, case(response={"value": Decimal("1.00"), "name": "Zoë"}))
+        cases.add(tx, case(response={"value": Decimal("1.00"), "name": "Zoë"}))
     with store.reading() as tx:
         row = cases.by_id(tx, "c")
 
@@ -141,8 +141,13 @@ def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
 
 
 def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
-    with pytest.raises(IntegrityError), store.transaction() as tx:
-        cases.keep(tx, case(), [], [name(), name()])
+    def keeping() -> None:
+        with store.transaction() as tx:
+            cases.add(tx, case())
+            cases.complete(tx, case(), [], [name(), name()])
+
+    with pytest.raises(IntegrityError):
+        keeping()
     with store.reading() as tx:
         assert cases.by_id(tx, "c") is None
 
@@ -156,18 +161,18 @@ def test_a_number_is_given_once(store: Store) -> None:
 
 def test_what_is_read_is_one_state_whatever_is_written_meanwhile(store: Store) -> None:
     with store.transaction() as tx:
-        cases.keep(tx, case("c1"))
+        cases.add(tx, case("c1"))
     with store.reading() as reader:
         before = len(cases.of_member(reader, "anna"))
         with store.transaction() as tx:
-            cases.keep(tx, case("c2"))
+            cases.add(tx, case("c2"))
         assert len(cases.of_member(reader, "anna")) == before
 
 
 @pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
 def test_who_only_reads_writes_nothing(store: Store) -> None:
     with pytest.raises(DBAPIError), store.reading() as tx:
-        cases.keep(tx, case())
+        cases.add(tx, case())
 
 
 def test_two_requests_for_one_order_end_in_one_number(store: Store) -> None:
@@ -198,7 +203,7 @@ def test_the_same_bytes_at_once_are_one_case(store: Store) -> None:
 
 def test_of_two_changes_that_cross_one_takes_the_place(store: Store) -> None:
     with store.transaction() as tx:
-        cases.keep(tx, case())
+        cases.add(tx, case())
 
     def changing(by: str) -> Any:
         def change() -> bool:
@@ -214,7 +219,7 @@ def test_of_two_changes_that_cross_one_takes_the_place(store: Store) -> None:
 
 def test_of_two_reviewers_one_takes_the_work_item(store: Store) -> None:
     with store.transaction() as tx:
-        cases.keep(tx, case())
+        cases.add(tx, case())
         work_items.add(tx, work_item())
 
     def taking() -> bool:
