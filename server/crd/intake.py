@@ -125,7 +125,8 @@ def read_call(
     extension = body.get("extension")
     extension = extension if isinstance(extension, dict) else {}
     requested = extension.get(REQUESTED_VERSION)
-    if requested is not None and versions and requested not in versions:
+    spoken = isinstance(requested, str) and requested in versions
+    if requested is not None and versions and not spoken:
         raise Unprocessable(
             Issue(
                 "not-supported",

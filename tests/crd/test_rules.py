@@ -391,8 +391,8 @@ def test_d_a_missing_member_is_named_with_the_versions_status(crd: Crd, missing:
     assert missing in issues
 
 
-def test_d_a_version_this_base_does_not_speak_is_422(crd: Crd) -> None:
-    other = {"2.0": "2.2", "2.2": "2.1"}[crd.version]
+@pytest.mark.parametrize("other", ["1.0", ["2.0", "2.2"], {"version": "2.2"}], ids=repr)
+def test_d_a_version_this_base_does_not_speak_is_422(crd: Crd, other: Any) -> None:
     asked = {"davinci-crd.requestedVersion": other}
     status, issues = crd.refused(ehr.sign(ehr.shoulder(), sent=ehr.prefetch(), extension=asked))
     assert (status, list(issues)) == (422, ["extension.davinci-crd.requestedVersion"])
