@@ -56,10 +56,16 @@ def test_policies_name_every_criterion_with_its_guideline(http: TestClient) -> N
 
 
 def test_services_list_what_needs_authorization_under_which_plan(http: TestClient) -> None:
-    services = {service["code"]: service for service in http.get("/services").json()}
-    assert {"73221", "73721", "72141", "72148", "70551"} <= services.keys()
-    assert "no-imaging-pa" not in services["73221"]["plans"]
-    assert "evicore" in services["73221"]["plans"]
+    """What people decide needs authorization as much as what a policy does, and each code is listed once."""
+    listed = http.get("/services").json()
+    services = {service["code"]: service for service in listed}
+    governed = {code for policy in http.get("/policies").json() for code in policy["services"]}
+    assert governed | {"72195", "73725", "76498"} <= services.keys()
+    assert len(listed) == len(services)
+    assert services["73721"]["title"] == "MRI of the lower limb", "hip, knee, ankle and foot share it"
+    assert "73030" not in services
+    for code in ("73221", "72195"):
+        assert set(services[code]["plans"]) == {"carelon", "evicore", "nia", "reviewed"}
 
 
 def test_every_address_is_in_the_open_api(http: TestClient) -> None:

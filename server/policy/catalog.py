@@ -186,6 +186,14 @@ class Catalog:
         asked = listed.pa_needed or (listed.imaging and plan.imaging_needs_authorization)
         return replace(listed, pa_needed=asked)
 
+    def needing_authorization(self) -> Iterator[tuple[Service, list[str]]]:
+        """Every service for which some plan asks for prior authorization, with the names of those plans: what
+        CMS-0057-F has a payer publish. By code, whether a policy decides it or people do."""
+        for code in sorted(self.services):
+            asking = [plan.name for plan in self.plans.values() if self.service(plan, code).pa_needed]
+            if asking:
+                yield self.services[code], asking
+
     def questionnaire(self, canonical: str) -> dict[str, Any] | None:
         """The form of a canonical, with or without version."""
         url, _, version = canonical.partition("|")

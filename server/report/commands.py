@@ -75,13 +75,10 @@ def cms(
 
 def services_that_need(services: Services, plan: str) -> list[dict[str, Any]]:
     """Metric 1: what requires prior authorization, under a plan or under any."""
-    plans = [services.catalog.plans[plan]] if plan else list(services.catalog.plans.values())
-    if not any(each.imaging_needs_authorization for each in plans):
-        return []
     return [
-        {"code": code, "title": policy.title}
-        for policy in services.catalog.policies
-        for code in sorted(policy.codes)
+        {"code": service.code, "title": service.title}
+        for service, plans in services.catalog.needing_authorization()
+        if not plan or plan in plans
     ]
 
 

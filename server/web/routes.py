@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
-from server.policy.catalog import CPT
+from server.fhir.systems import CPT, HCPCS
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
@@ -83,12 +83,13 @@ def router(services: Services) -> APIRouter:
     def covered() -> Response:
         return JsonResponse(
             [
-                {"code": code, "system": CPT, "title": policy.title, "plans": plans}
-                for policy in services.catalog.policies
-                for code in sorted(policy.codes)
-                for plans in [
-                    [p.name for p in services.catalog.plans.values() if p.imaging_needs_authorization]
-                ]
+                {
+                    "code": service.code,
+                    "system": CPT if service.code.isdigit() else HCPCS,
+                    "title": service.title,
+                    "plans": plans,
+                }
+                for service, plans in services.catalog.needing_authorization()
             ]
         )
 
