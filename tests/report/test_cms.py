@@ -68,7 +68,7 @@ def test_each_figure_says_what_it_is_a_share_of(year: Payer, monkeypatch: pytest
     assert shares["Expedited requests denied"] == (0, 1, 0)
     assert shares["Standard requests: mean time to decision"] == (0, 3, 0)
     assert shares["Expedited requests decided within 72 hours"] == (1, 1, 100)
-    assert {"code": "73221", "title": "MRI of the shoulder or upper arm"} in told["services"]
+    assert {"code": "73221", "title": "MRI of the upper limb"} in told["services"]
 
 
 def test_another_year_and_another_plan_have_figures_of_their_own(
