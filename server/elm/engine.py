@@ -201,6 +201,7 @@ class Engine:
             for name in library.parameters:
                 self._plain.default(library, name)
         functions = self._plain.compiler.functions
+        self._in_functions = frozenset[int]().union(*(each.definitions for each in functions))
         return dependents(self._program.definitions, [reached(each, functions) for each in compiled])
 
     def _given(self, library: Library, parameters: Mapping[str, Any]) -> list[Any]:
@@ -238,6 +239,7 @@ class Run:
         now: DateTime,
         manner: _Manner,
         budget: tuple[int, float],
+        known: Run | None = None,
     ) -> None:
         self.engine = engine
         self.library = library
@@ -251,8 +253,8 @@ class Run:
         self.steps: list[Step] = []
         self.calls: dict[tuple[Any, ...], tuple[Any, list[Any] | None, Any]] = {}
         size = len(engine._program.definitions)
-        self.memo: list[Any] = [UNSET] * size
-        self.logs: list[list[Any]] = [[]] * size
+        self.memo: list[Any] = [UNSET] * size if known is None else list(known.memo)
+        self.logs: list[list[Any]] = [[]] * size if known is None else list(known.logs)
         self._unfolded = Unfolded()
         self._manner = manner
         self._base: Run | None = None
@@ -283,22 +285,21 @@ class Run:
         Without `evidence`, what does rest on them is evaluated for its value alone.
         """
         assumed = {self._find(name).index: to_cql(value, None) for name, value in values.items()}
-        run = self._again(self._manner if evidence else self.engine._plain)
+        run = self._again(self._manner if evidence else self.engine._plain, self)
         run._base = self
         run._assumed = {**self._assumed, **assumed}
         run._own = frozenset(assumed).union(*(self.engine._dependents[index] for index in assumed))
-        run.memo, run.logs = list(self.memo), list(self.logs)
         for index in run._own:
             run.memo[index] = run._assumed.get(index, UNSET)
             run.logs[index] = []
+        if run._manner is self._manner and run._own.isdisjoint(self.engine._in_functions):
+            # No function sees what is assumed but as an operand: what calls came to stays.
+            run.calls = self.calls
         return run
 
     def plain(self) -> Run:
         """This run, from here on without evidence: what is known stays, the rest is only valued."""
-        run = self._again(self.engine._plain)
-        run._assumed = self._assumed
-        run.memo, run.logs = list(self.memo), list(self.logs)
-        return run
+        return self._again(self.engine._plain, self)
 
     def explain(self, name: str) -> Step:
         """A define as a tree of its sub-expressions."""
@@ -352,9 +353,9 @@ class Run:
                 return library.definitions[inner]
         raise EvaluationError(f'There is no define "{name}".', place=str(self.library))
 
-    def _again(self, manner: _Manner) -> Run:
-        """A fresh run of the same question."""
-        return Run(
+    def _again(self, manner: _Manner, known: Run | None = None) -> Run:
+        """A run of the same question, to which what another run knows is known."""
+        run = Run(
             self.engine,
             self.library,
             self.chart,
@@ -363,7 +364,10 @@ class Run:
             self.now,
             manner,
             self._budget,
+            known,
         )
+        run._assumed = self._assumed
+        return run
 
     def _observed(self) -> Run:
         """A fresh run of the same question that leaves steps behind."""

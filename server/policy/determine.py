@@ -227,7 +227,7 @@ def _ways(run: Run, policy: Policy) -> tuple[tuple[str, ...], ...]:
 def _way(run: Run, policy: Policy, without: frozenset[str], budget: Iterator[int]) -> tuple[str, ...]:
     assumed: list[str] = []
     while next(budget, None) is not None:
-        trial = run.assume(dict.fromkeys(assumed, True), evidence=False)
+        trial = _assuming(run, assumed)
         if trial["Decision"].value == Decision.APPROVE:
             return _pruned(run, assumed, budget)
         open_ids = [*trial["Unmet"].value, *trial["Unknown"].value]
@@ -244,9 +244,14 @@ def _pruned(run: Run, assumed: list[str], budget: Iterator[int]) -> tuple[str, .
         if next(budget, None) is None:
             break
         fewer = [i for i in kept if i != each]
-        if run.assume(dict.fromkeys(fewer, True), evidence=False)["Decision"].value == Decision.APPROVE:
+        if _assuming(run, fewer)["Decision"].value == Decision.APPROVE:
             kept = fewer
     return tuple(kept)
+
+
+def _assuming(run: Run, met: Sequence[str]) -> Run:
+    """What follows, for values alone, once these criteria are met too."""
+    return run.assume(dict.fromkeys(met, True), evidence=False) if met else run
 
 
 def _unlocated(

@@ -131,6 +131,7 @@ VALUES = {
     "Message": 5,
     "Moment": DateTime.of_python(NOW),
     "Converted": 5,
+    "Sessions alone": 2,
     "Everybody": 1,
 }
 
@@ -202,6 +203,14 @@ def test_what_ifs_compute_only_what_they_touch(engine: Engine, monkeypatch: pyte
     assert what_if["Not injected"].value is False
     assert computed == ["Both", "Not injected"]
     assert base["Both"].value is False
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+def test_a_what_if_is_seen_by_the_functions_that_read_what_is_assumed(engine: Engine, evidence: bool) -> None:
+    base = run(engine, evidence=evidence)
+    assert base["Sessions alone"].value == 2
+    assert base.assume({"Long enough": False})["Sessions alone"].value == 2
+    assert base.assume({"Injected": True})["Sessions alone"].value == 0
 
 
 def test_assumptions_may_be_unknown_and_may_be_stacked(engine: Engine) -> None:
