@@ -301,6 +301,16 @@ class Run:
         """This run, from here on without evidence: what is known stays, the rest is only valued."""
         return self._again(self.engine._plain, self)
 
+    def beside(self, library: str) -> Run:
+        """The same question put to another library: what both rest on is evaluated once.
+
+        A parameter that neither this library nor one it includes declares is not given.
+        """
+        run = self._again(self._manner, self)
+        run.library = self.engine._program.find(library)
+        run.calls = self.calls
+        return run
+
     def explain(self, name: str) -> Step:
         """A define as a tree of its sub-expressions."""
         definition = self._find(name)

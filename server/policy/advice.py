@@ -30,7 +30,7 @@ def advice_on(
     run: Run | None,
     findings: Findings,
 ) -> Iterator[Advice]:
-    """All advice on one order line. `run` is the advice library's on this order; without one, no notes."""
+    """All advice on one order line. `run` is the policy's on this order; without one, no notes."""
     open_ids = {criterion.id for criterion in criteria if criterion.in_the_way}
     if policy is not None and policy.guideline_url:
         yield _guideline(policy)
@@ -56,12 +56,13 @@ def _guideline(policy: Policy) -> Advice:
 def _notes(
     catalog: Catalog, policy: Policy, open_ids: set[str], run: Run, findings: Findings
 ) -> Iterator[Advice]:
+    asked = run.beside(catalog.advice.library)
     for name, note in catalog.advice.notes.items():
         if note.regions and policy.region not in note.regions:
             continue
         if note.open and not open_ids.intersection(note.open):
             continue
-        result = run[name]
+        result = asked[name]
         if result.value is True:
             yield Advice(
                 id=name,

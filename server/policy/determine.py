@@ -53,7 +53,7 @@ def determine(
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
         run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, now, hints)
+    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, hints)
 
 
 def gated(
@@ -71,7 +71,7 @@ def gated(
     run = evaluated(telling, order, member, chart, plan, now, held, codes)
     if run["Gate"].value is None:
         return None
-    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, now, hints=False)
+    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, hints=False)
     criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
     return replace(said, policy="", region="", title=title, criteria=criteria)
 
@@ -116,14 +116,6 @@ def _exempt(
     return listed
 
 
-def _beside(run: Run, order: Resource, plan: Plan, now: dt.datetime) -> Run:
-    """The advice library on the same chart."""
-    catalog = plan.catalog
-    return catalog.engine.evaluate(
-        catalog.advice.library, data=run.chart, parameters={"Order": order}, now=now, evidence=True
-    )
-
-
 def _told(
     run: Run,
     policy: Policy,
@@ -134,7 +126,6 @@ def _told(
     planned: dt.date | None,
     held: Authorization | None,
     chart: Chart,
-    now: dt.datetime,
     hints: bool,
 ) -> Determination:
     named = [text_id for text_id in policy.themes if text_id in policy.criteria and text_id in run]
@@ -176,11 +167,7 @@ def _told(
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
         ways=_ways(outcome, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
-        advice=tuple(
-            advice_on(plan.catalog, policy, line, criteria, _beside(run, order, plan, now), findings)
-        )
-        if hints
-        else (),
+        advice=tuple(advice_on(plan.catalog, policy, line, criteria, run, findings)) if hints else (),
         notes=tuple(chart.notes),
         recommended=said if reserved else None,
         authorization=held.number if held else None,

@@ -227,6 +227,17 @@ def test_a_define_of_an_included_library_is_reached_by_name(engine: Engine) -> N
         run(engine)["Nowhere"]
 
 
+def test_another_library_is_asked_beside_and_what_both_rest_on_is_computed_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = run(engine)
+    assert base["Last window length"].value == 30
+    beside = base.beside("Windows")
+    monkeypatch.setattr(Run, "evaluate", lambda self, index: pytest.fail("computed again"))
+    assert beside["Default days"].value == 30
+    assert "Sessions" not in beside
+
+
 def test_engines_say_what_they_hold(engine: Engine) -> None:
     assert set(engine.libraries) == {"Therapy|1.0.0", "Windows|2.0.0", "FHIRHelpers|4.0.1"}
     assert set(engine.defines("Windows")) == {"Default days", "Default window"}
