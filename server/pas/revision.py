@@ -13,6 +13,7 @@ later one is told so and changes nothing.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +49,11 @@ class Revision:
     def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
         """The response Bundle: every item that the new version tells of, as it stands now."""
         before = self._before(tx, client)
-        refused = self._refused(tx, before, case_id, now)
+        known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)} if before else {}
+        contested = appealing.contested(tx, before.chain_id) if before else set()
+        refused = self._refused(before, known, contested)
+        if before and refused is None and not cases.replace(tx, before, case_id, now):
+            refused = rejection.stale()
         row = casebook.open_case(
             tx,
             case_id,
@@ -64,12 +69,12 @@ class Revision:
         for waiting in work_items.of_case(tx, before.id):
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
-        known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)}
         with_attached = replace(self, docket=self._joined(tx, before.chain_id))
-        standing, fresh = with_attached._standing(tx, known, before.chain_id, case_id, client, now)
+        standing, fresh = with_attached._standing(tx, known, contested, case_id, client, now)
         return self._told(tx, row, standing, fresh, (), case_id, now)
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
+        """The case that is changed, for this transaction alone: nobody decides a line of it meanwhile."""
         for name in self.change.names:
             found = cases.named(tx, client, self.docket.member_key, name.system, name.value)
             if found is not None:
@@ -82,12 +87,10 @@ class Revision:
         return Docket.of(evidence.joined(self.docket.read, attached)) if attached else self.docket
 
     def _refused(
-        self, tx: Transaction, before: stored.PaCase | None, case_id: str, now: dt.datetime
+        self, before: stored.PaCase | None, known: Mapping[int, Standing], contested: Container[int]
     ) -> Rejection | None:
-        """Why nothing is changed; None once this version has taken the place of the one before."""
-        standing = casebook.standing_of(tx, before.id) if before else []
-        verdicts = {line.item.sequence: line.item.verdict for line in standing}
-        contested = appealing.contested(tx, before.chain_id) if before else set()
+        """Why nothing can be changed, by what stands and which appeals are open; None where it can."""
+        verdicts = {sequence: line.item.verdict for sequence, line in known.items()}
         read = self.docket.read
         unfounded = appealing.unfounded(read.claim, read.items, verdicts, contested)
         if unfounded is not None and not self.change.everything:
@@ -101,13 +104,13 @@ class Revision:
             return rejection.denied_before()
         if self.docket.unnamed and not self.change.everything:
             return rejection.no_service(self.docket.unnamed[0])
-        return None if cases.replace(tx, before, case_id, now) else rejection.stale()
+        return None
 
     def _standing(
         self,
         tx: Transaction,
         known: dict[int, Standing],
-        chain_id: str,
+        contested: set[int],
         case_id: str,
         client: str,
         now: dt.datetime,
@@ -135,7 +138,6 @@ class Revision:
         for item in to_judge:
             if not extends(item):
                 self._give_up(tx, known.get(item["sequence"]))
-        contested = appealing.contested(tx, chain_id)
         for sequence in [item["sequence"] for item in to_judge if item["sequence"] not in contested]:
             if sequence in known and isinstance(known[sequence].item.verdict, Denied):
                 appealing.receive(tx, case_id, sequence, "provider", now)

@@ -54,7 +54,7 @@ def hold(tx: Transaction, case_id: str) -> PaCase:
 
 def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
     """The case of a member that this client sent under such a name, the one that holds before those that were
-    replaced, the newest first; another client's names are its own."""
+    replaced, the newest first; another client's names are its own. It is held, as by `hold`."""
     asked = (
         select(PaCase)
         .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
@@ -66,7 +66,7 @@ def named(tx: Transaction, client: str, member_key: str, system: str, value: str
         )
         .order_by(PaCase.replaced_by.is_not(None), PaCase.created.desc(), PaCase.id)
     )
-    return tx.scalars(asked.limit(1)).first()
+    return tx.scalars(asked.limit(1).with_for_update(of=PaCase)).first()
 
 
 def called(tx: Transaction, system: str | None, value: str) -> Sequence[str]:
@@ -117,9 +117,7 @@ def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:
         .values(replaced_by=by, status="replaced", updated=now)
         .returning(PaCase.id)
     )
-    won = changed.first() is not None
-    tx.expire_all()  # what was read before the wait may be another now
-    return won
+    return changed.first() is not None
 
 
 def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
