@@ -7,6 +7,7 @@ from datetime import date
 from typing import Literal
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import insert
@@ -14,9 +15,11 @@ from server.store.tables import Authorization
 
 Status = Literal["active", "cancelled"]
 
-# Asked for with every line that is judged, and so made once.
+# Asked for with every line that is judged, and so made once. Most of a row is what was ordered and what was
+# determined: that waits until somebody looks at it.
 _OF_MEMBER = (
     select(Authorization)
+    .options(defer(Authorization.order), defer(Authorization.determination))
     .where(Authorization.member_key == bindparam("member_key"))
     .order_by(Authorization.created.desc(), Authorization.number)
 )
