@@ -32,11 +32,7 @@ class Findings:
 
     def of(self, result: Result) -> tuple[Evidence, ...]:
         """The evidence of a result, each resource with its summary and day."""
-        return tuple(self._told(each) for each in result.evidence)
-
-    def summary(self, found: Found) -> str:
-        """What was coded and when; never a name or identifier of the patient."""
-        return self._told(found).summary
+        return tuple([self._told(each) for each in result.evidence])
 
     def _told(self, found: Found) -> Evidence:
         known = self._known.get(id(found.resource))
@@ -57,7 +53,8 @@ def criterion_of(
     value = Met.of(None if result.value is None else bool(result.value))
     words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]
     shown = _indications(run, policy) if name == policy.immediate and value is Met.YES else ()
-    further = _further(run, name, value, result, shown, policy, order, findings)
+    evidence = findings.of(result)
+    further = _further(run, name, value, evidence, shown, policy, order)
     return Criterion(
         id=name,
         title=text.title,
@@ -65,7 +62,7 @@ def criterion_of(
         sentence=" ".join(filter(None, (words, further))),
         guideline=policy.indications[shown[0]].guideline if shown else text.guideline,
         theme=text.theme,
-        evidence=findings.of(result),
+        evidence=evidence,
         missing=() if value is Met.YES else tuple(str(each) for each in result.missing),
         would_satisfy=text.satisfy,
         questions=text.questions,
@@ -77,11 +74,10 @@ def _further(
     run: Run,
     name: str,
     value: Met,
-    result: Result,
+    evidence: Sequence[Evidence],
     shown: Sequence[str],
     policy: Policy,
     order: Resource,
-    findings: Findings,
 ) -> str:
     """What this chart adds to the words: an indication, what the library tells, or what was found."""
     if shown:
@@ -93,9 +89,9 @@ def _further(
         return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
     found = [
-        findings.summary(each)
-        for each in result.evidence
-        if each.reference != own and each.resource.get("resourceType") not in SPOKEN_FOR_ELSEWHERE
+        each.summary
+        for each in evidence
+        if each.reference != own and each.reference.partition("/")[0] not in SPOKEN_FOR_ELSEWHERE
     ]
     named = ", ".join(list(dict.fromkeys(filter(None, found)))[:MOST_NAMED])
     return f"Found: {named}." if named else ""
@@ -167,6 +163,7 @@ def _day(resource: Mapping[str, Any]) -> dt.date | None:
 
 
 def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
+    """What was coded and when; never a name or identifier of the patient."""
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
         return "age" if kind == "Patient" else "answers of the form"
