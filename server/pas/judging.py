@@ -11,6 +11,7 @@ from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
 from server.adjudication.orders import service_code
+from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
 from server.pas import appealing, change, decision, lines, prolonging
 from server.pas.case import tracking
@@ -43,13 +44,20 @@ class Docket:
     def of(cls, read: Submission) -> Docket:
         chart = local_chart(read.resolver)
         claim = chart.of(read.claim)
+        created = None if change.change_of(read) else first_day(claim["created"])
+        asked_on = created.isoformat() if created else None
         return cls(
             read=read,
             chart=chart,
             claim=claim,
             patient=chart.of(read.patient),
             coverage=chart.of(read.coverage),
-            orders={item["sequence"]: lines.order_of(claim, item, chart) for item in claim.get("item") or []},
+            orders={
+                item["sequence"]: lines.order_of(
+                    claim, item, chart, None if prolonging.extends(item) else asked_on
+                )
+                for item in claim.get("item") or []
+            },
         )
 
     @property

@@ -45,13 +45,18 @@ _MERGED = (
     "quantityRange",
     "priority",
     "authoredOn",
-    "extension",
 )
 """Elements of the requested service that hold unless the Claim says otherwise."""
 
 
-def order_of(claim: Resource, item: Resource, chart: LocalChart) -> Resource:
-    """The ServiceRequest of one item; `claim`, `item` and `chart` in local form."""
+ASKED_ON = "https://payer.example/StructureDefinition/asked-on"
+"""Extension of the order (valueDate): the day authorization was asked for, by which a request is late or not.
+It is the Claim's own affair: orders are written before."""
+
+
+def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str | None = None) -> Resource:
+    """The ServiceRequest of one item; `claim`, `item` and `chart` in local form. `asked_on` is the day it was
+    asked for, None where only an earlier Claim tells."""
     requested = chart.find(value(extension(item, extension_url("requestedService")))) or {}
     return {
         "resourceType": "ServiceRequest",
@@ -71,6 +76,10 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart) -> Resource:
             priority=_priority(claim, requested),
             requester=_requester(claim, item, requested),
             encounter=requested.get("encounter") or value(extension(claim, CLAIM_ENCOUNTER)),
+            extension=[
+                *requested.get("extension", []),
+                *([{"url": ASKED_ON, "valueDate": asked_on}] if asked_on else []),
+            ],
         ),
     }
 

@@ -9,7 +9,8 @@ PAS builds one from `Claim.item` with its requested service. The conventions of 
   the order of the request; `locationCode` the CMS place of service; `quantityQuantity` the units;
 - `authoredOn` is day zero (PAS: the Claim's `created` where the order has none); `occurrence[x]`
   the planned date; `requester` the ordering clinician; `encounter` the encounter of ordering;
-- `supportingInfo` / `basedOn` as the client sent them.
+- `supportingInfo` / `basedOn` as the client sent them;
+- extension `asked-on` (valueDate): the day authorization was asked for, where that is not day zero.
 """
 
 from __future__ import annotations

@@ -162,19 +162,6 @@ def test_use_is_recorded_by_command_and_on_record(payer: Payer, monkeypatch: pyt
     assert kinds(payer, first) == ["decided", "used"]
 
 
-def test_a_study_done_before_it_was_asked_for_is_denied_unless_it_was_urgent(payer: Payer) -> None:
-    chart = charts.meets_every_criterion()
-    done = a.claim(a.item(servicedDate="2026-11-19"))
-    late = payer.submit(a.request(*chart, claim=done, order=a.order(authoredOn="2026-11-20")))
-    urgent = payer.submit(
-        a.request(*chart, claim=done, order=a.order(authoredOn="2026-11-20", priority="urgent"))
-    )
-
-    assert late.action == "A3"
-    assert "after the service was done" in late.words
-    assert urgent.action == "A1"
-
-
 def test_an_appeal_that_succeeds_authorizes_what_was_denied(
     payer: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,63 @@
+"""Authorization asked for after the study: late, unless it was urgent, none was needed, or it was there."""
+
+import pytest
+
+from tests.pas import builders as a
+from tests.pas import charts
+from tests.pas.conftest import Answer, Payer
+from tests.pas.test_changes import marked, update
+
+STAT = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
+ASKED = "2026-11-25"
+"""A Wednesday, and five days after the order was written."""
+
+
+def asked(payer: Payer, day: str, plan: str = "evicore", place: str = "11", **claim: object) -> Answer:
+    line = a.item(servicedDate=day, locationCodeableConcept=a.concept(a.PLACE, place))
+    said = a.claim(line, **{"created": ASKED, **claim})
+    return payer.submit(a.request(*charts.meets_every_criterion(), claim=said, coverage=a.coverage(plan)))
+
+
+@pytest.mark.parametrize(
+    ("done", "priority", "action"),
+    [
+        ("2026-11-25", {}, "A1"),
+        ("2026-11-24", {}, "A3"),
+        ("2026-11-23", {"priority": STAT}, "A1"),
+        ("2026-11-20", {"priority": STAT}, "A3"),
+    ],
+    ids=["on the day", "the day after", "urgent, two working days after", "urgent, three after"],
+)
+def test_it_counts_from_the_day_of_asking_and_not_of_the_order(
+    payer: Payer, done: str, priority: dict[str, object], action: str
+) -> None:
+    answer = asked(payer, done, **priority)
+
+    assert answer.action == action
+    assert ("G-RETRO" in answer.words) == (action == "A3")
+
+
+def test_nobody_is_late_with_what_needs_no_authorization(payer: Payer) -> None:
+    for spared in (asked(payer, "2026-11-24", place="23"), asked(payer, "2026-11-24", plan="no-imaging-pa")):
+        assert spared.response["disposition"] == "No authorization required"
+
+
+def test_what_was_authorized_in_time_is_found_when_asked_for_again_after_the_study(payer: Payer) -> None:
+    first = asked(payer, "2026-12-01")
+
+    assert asked(payer, "2026-12-01", created="2026-12-03").number == first.number
+
+
+def test_a_change_after_the_study_is_not_late_where_the_request_was_not(payer: Payer) -> None:
+    asked(payer, "2026-12-01", identifier=a.claim()["identifier"])
+    moved = payer.submit(update(marked(a.item(servicedDate="2026-12-02"), "changed"), created="2026-12-04"))
+
+    assert moved.action == "A1"
+
+
+def test_while_a_planned_period_runs_the_study_may_be_still_to_come(payer: Payer) -> None:
+    line = {name: content for name, content in a.item().items() if name != "servicedDate"}
+    running = {**line, "servicedPeriod": {"start": "2026-11-20", "end": "2026-12-20"}}
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(running)))
+
+    assert answer.action == "A1"
