@@ -211,10 +211,10 @@ def settle(
     item.verdict, item.outcome, item.decided = verdict.to_json(reached), verdict.action(reached), line.decided
     item.authorization_number = _issued_here(tx, reached)
     item.order, item.determination = line.order, line.determination
-    tx.flush()
-    row.status = status_of([each.item.verdict for each in standing_of(tx, row.id)])
     row.updated = now
-    row.response = answer(read_again(tx, row))
+    tx.flush()
+    case = read_again(tx, row)
+    row.status, row.response = status_of([each.verdict for each in case.items]), answer(case)
     tx.flush()
 
 
