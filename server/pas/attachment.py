@@ -95,7 +95,7 @@ class SubmitAttachment:
             raise Unprocessable(
                 Issue("business-rule", "MemberId", "What was asked for is about another member.")
             )
-        return cases.hold(tx, cases.current(tx, row).id)
+        return cases.hold_current(tx, row)
 
     def _judged_again(
         self,

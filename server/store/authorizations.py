@@ -47,8 +47,9 @@ def by_number(tx: Transaction, number: str) -> Authorization | None:
 
 
 def hold(tx: Transaction, number: str) -> Authorization | None:
-    """The authorization, for this transaction alone until it ends; None where it was not issued here."""
-    return tx.get(Authorization, number, with_for_update=True)
+    """The authorization as it is now, for this transaction alone until it ends; None where it was not issued
+    here."""
+    return tx.get(Authorization, number, with_for_update=True, populate_existing=True)
 
 
 def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization | None:

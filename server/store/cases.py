@@ -47,9 +47,9 @@ def by_id(tx: Transaction, case_id: str) -> PaCase | None:
 
 
 def hold(tx: Transaction, case_id: str) -> PaCase:
-    """The case, for this transaction alone until it ends. Whoever changes a line of a case holds the case
-    first, so that a change, a review and the clock come one after the other."""
-    return tx.get_one(PaCase, case_id, with_for_update=True)
+    """The case as it is now, for this transaction alone until it ends. Whoever changes a line of a case holds
+    the case first, so that a change, a review and the clock come one after the other."""
+    return tx.get_one(PaCase, case_id, with_for_update=True, populate_existing=True)
 
 
 def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
@@ -106,6 +106,14 @@ def current(tx: Transaction, case: PaCase) -> PaCase:
     """The case that holds now in the chain that this one belongs to."""
     asked = select(PaCase).where(PaCase.chain_id == case.chain_id, PaCase.replaced_by.is_(None))
     return tx.scalars(asked).one()
+
+
+def hold_current(tx: Transaction, case: PaCase) -> PaCase:
+    """The case that holds now in the chain that this one belongs to, held; the next one where another took
+    its place while this transaction waited."""
+    while (held := hold(tx, current(tx, case).id)).replaced_by is not None:
+        pass
+    return held
 
 
 def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:

@@ -37,8 +37,8 @@ def by_id(tx: Transaction, subscription_id: str) -> Subscription | None:
 
 
 def hold(tx: Transaction, subscription_id: str) -> Subscription | None:
-    """The subscription, for this transaction alone until it ends."""
-    return tx.get(Subscription, subscription_id, with_for_update=True)
+    """The subscription as it is now, for this transaction alone until it ends."""
+    return tx.get(Subscription, subscription_id, with_for_update=True, populate_existing=True)
 
 
 def of_client(tx: Transaction, client: str) -> Sequence[Subscription]:

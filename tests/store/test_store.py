@@ -217,6 +217,28 @@ def test_of_two_changes_that_cross_one_takes_the_place(store: Store) -> None:
     assert sorted(at_once(*(changing(f"c{number}") for number in range(4)))) == [False, False, False, True]
 
 
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_who_waits_for_a_case_that_is_replaced_meanwhile_holds_the_next(store: Store) -> None:
+    with store.transaction() as tx:
+        cases.add(tx, case("c1"))
+
+    def waiting() -> str:
+        with store.transaction() as tx:
+            found = cases.by_id(tx, "c1")
+            assert found is not None
+            return cases.hold_current(tx, found).id
+
+    with ThreadPoolExecutor(1) as thread:
+        with store.transaction() as tx:
+            first = cases.hold(tx, "c1")
+            held = thread.submit(waiting)
+            while not held.done() and not tx.scalar(text("select count(*) from pg_locks where not granted")):
+                pass
+            cases.replace(tx, first, "c2", LATER)
+            cases.add(tx, case("c2", chain_id="c1"))
+        assert held.result() == "c2"
+
+
 def test_of_two_reviewers_one_takes_the_work_item(store: Store) -> None:
     with store.transaction() as tx:
         cases.add(tx, case())
