@@ -42,6 +42,23 @@ def configure(stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    if not any(isinstance(each, _OfLibraries) for each in root.handlers):
+        root.addHandler(_OfLibraries(logging.WARNING))
+    # It writes by itself, exceptions with all they say, unless somebody listens already.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
+
+
+class _OfLibraries(logging.Handler):
+    """What a library has to say becomes a line like ours: the first of its own, for what follows may quote
+    what it worked on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage().partition("\n")[0]
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            max(record.levelno, logging.WARNING), said, library=record.name, exc_info=error
+        )
 
 
 def exception_without_message(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from threading import Condition
+import io
+from threading import Condition, Event
 
 import pytest
 from sqlalchemy import text
 
+from server import logs
 from server.clock import wall
+from server.fhir import json
 from server.store import Store
 from server.work import Work
 from tests.conftest import DATABASES, NewDatabase
@@ -72,6 +75,46 @@ def test_work_lives_and_dies_with_the_transaction_and_outlives_the_process(
         again.close()
         store.close()
     assert sorted(seen.told) == ["committed", "committed later", "left undone"]
+
+
+class Written(io.StringIO):
+    """A log, and whether an exception is in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure = Event()
+
+    def write(self, text: str) -> int:
+        count = super().write(text)
+        if '"exception"' in text:
+            self.failure.set()
+        return count
+
+
+def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewDatabase) -> None:
+    """The library that runs the jobs logs exceptions with their messages; here it is not heard by itself."""
+    written = Written()
+    logs.configure(written)
+    store = Store.open(new_database("sqlite"))
+
+    def fails(argument: str) -> None:
+        raise ValueError(f"no such member: {argument}")
+
+    work = Work(store)
+    work.launch({"fails": fails}, sweeps=[], executor="here")
+    try:
+        with store.transaction() as tx:
+            work.enqueue(tx, "fails", "Anna of Hillside")
+        assert written.failure.wait(30)
+    finally:
+        work.close()
+        store.close()
+        logs.configure()
+    lines = [json.decode_object(line.encode()) for line in written.getvalue().splitlines()]
+
+    assert "Anna" not in written.getvalue()
+    assert [line["exception"] for line in lines if "exception" in line] == ["ValueError"]
+    assert any(place.endswith("fails") for line in lines for place in line.get("at", []))
 
 
 def kept(store: Store) -> int:
