@@ -20,8 +20,24 @@ from server.policy.request import Chart, Resource
 MOST_NAMED = 3
 """Findings named in one sentence."""
 
-SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "QuestionnaireResponse"})
-"""Evidence that says nothing to a reader by its name: the words speak of age and answers themselves."""
+SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "Practitioner", "PractitionerRole", "QuestionnaireResponse"})
+"""Evidence that says nothing to a reader by its name: the words speak of age, answers and who orders."""
+
+PLAIN: Mapping[str, str] = {
+    "CarePlan": "care plan",
+    "Claim": "claim",
+    "Coverage": "insurance",
+    "Encounter": "visit",
+    "ExplanationOfBenefit": "claim",
+    "Goal": "treatment goal",
+    "ImagingStudy": "imaging study",
+    "Location": "imaging site",
+    "Patient": "age",
+    "Practitioner": "who ordered it",
+    "PractitionerRole": "who ordered it",
+    "QuestionnaireResponse": "answers of the form",
+}
+"""What clinicians call that which has no code of its own."""
 
 
 class Findings:
@@ -166,8 +182,8 @@ def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
     """What was coded and when; never a name or identifier of the patient."""
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
-        return "age" if kind == "Patient" else "answers of the form"
+        return PLAIN[kind]
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or {}
     coding: Resource = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
-    named = coding.get("display") or coding.get("code") or kind
+    named = coding.get("display") or coding.get("code") or PLAIN.get(kind, kind)
     return f"{named} on {day.isoformat()}" if day else str(named)

@@ -91,6 +91,17 @@ def test_a_trial_too_short_is_not_met_and_a_silent_chart_is_unknown(crd: Crd) ->
     assert silent["doc-needed"] == "clinical"
 
 
+def test_an_order_signed_by_a_therapist_is_answered_in_words_of_the_clinic(crd: Crd) -> None:
+    """What a record is called in FHIR says nothing to who reads the card."""
+    hand_therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225XH1200X")
+    therapist = {**ehr.PHYSICIAN, "qualification": [{"code": hand_therapist}]}
+    order = ehr.shoulder()
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "practitioner": therapist}
+    answer = crd(ehr.sign(order, sent=sent))
+    assert "signed by a therapist" in reasons(answer.information)
+    assert "Practitioner" not in reasons(answer.information) + texts(answer.body)
+
+
 def test_a_coverage_that_has_ended_is_not_covered(crd: Crd) -> None:
     ended = ehr.coverage(period={"start": "2025-01-01", "end": "2025-12-31"})
     answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], ended)))
