@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -57,8 +56,7 @@ class Theme(enum.StrEnum):
     TREATMENT_RATIONALE = "D5"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One resource that decided a criterion.
 
     `reference` is "Type/id" as the resource came; `summary` is readable by a clinician and holds
@@ -70,8 +68,7 @@ class Evidence:
     date: dt.date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(msgspec.Struct, frozen=True):
     """One criterion as decided.
 
     `sentence` is what a clinician reads: what was found or what is missing. `would_satisfy` says
@@ -92,8 +89,7 @@ class Criterion:
     in_the_way: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """The order line that was judged: service, side ("RT", "LT", "50" or None), diagnoses, place."""
 
     code: str
@@ -104,8 +100,7 @@ class Line:
     modifiers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(msgspec.Struct, frozen=True):
     """Something worth telling the clinician that never changes coverage.
 
     `kind` is a CRD response type: guideline, instructions, alternate-request, additional-orders,
@@ -123,8 +118,7 @@ class Advice:
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Determination:
+class Determination(msgspec.Struct, frozen=True):
     """What one policy says of one order line under one plan.
 
     policy        "MRIShoulder|1.0.0": library and version that decided; "" where the gate alone decided
@@ -171,7 +165,7 @@ class Determination:
     units: int = 1
     denial_code: str = ""
     appeal: str = ""
-    title: str = field(default="")
+    title: str = ""
 
     def criterion(self, criterion_id: str) -> Criterion:
         """The criterion of that id. KeyError where the policy has none."""
