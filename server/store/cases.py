@@ -16,6 +16,19 @@ _REACHED = (
     .where(_CASES.c.id == bindparam("case"))
     .values({name: bindparam(name) for name in ("status", "rejections", "response")})
 )
+_NAMED = (
+    select(PaCase)
+    .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
+    .where(
+        PaCase.client == bindparam("client"),
+        PaCase.member_key == bindparam("member_key"),
+        PaIdentifier.system == bindparam("system"),
+        PaIdentifier.value == bindparam("value"),
+    )
+    .order_by(PaCase.replaced_by.is_not(None), PaCase.created.desc(), PaCase.id)
+    .limit(1)
+    .with_for_update(of=PaCase)
+)
 
 
 def new_id() -> str:
@@ -55,18 +68,8 @@ def hold(tx: Transaction, case_id: str) -> PaCase:
 def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
     """The case of a member that this client sent under such a name, the one that holds before those that were
     replaced, the newest first; another client's names are its own. It is held, as by `hold`."""
-    asked = (
-        select(PaCase)
-        .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
-        .where(
-            PaCase.client == client,
-            PaCase.member_key == member_key,
-            PaIdentifier.system == system,
-            PaIdentifier.value == value,
-        )
-        .order_by(PaCase.replaced_by.is_not(None), PaCase.created.desc(), PaCase.id)
-    )
-    return tx.scalars(asked.limit(1).with_for_update(of=PaCase)).first()
+    names = {"client": client, "member_key": member_key, "system": system, "value": value}
+    return tx.scalars(_NAMED, names).first()
 
 
 def called(tx: Transaction, system: str | None, value: str) -> Sequence[str]:
@@ -117,15 +120,13 @@ def hold_current(tx: Transaction, case: PaCase) -> PaCase:
 
 
 def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:
-    """Lets another case take this one's place; False, and nothing done, where one has already. Of two that
-    try at once the second waits for the first."""
-    changed = tx.execute(
-        update(PaCase)
-        .where(PaCase.id == case.id, PaCase.replaced_by.is_(None))
-        .values(replaced_by=by, status="replaced", updated=now)
-        .returning(PaCase.id)
-    )
-    return changed.first() is not None
+    """Lets another case take the place of this one, which is held; False, and nothing done, where one has
+    already."""
+    if case.replaced_by is not None:
+        return False
+    case.replaced_by, case.status, case.updated = by, "replaced", now
+    tx.flush()
+    return True
 
 
 def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from server.store import Transaction
 from server.store.rows import append
@@ -12,6 +12,13 @@ from server.store.tables import PaCase, PaEvent, PaItem
 
 DECIDED, PENDED = "decided", "pended"
 """Kinds of events that tell of a verdict: final, or with more to come."""
+
+_OF_CHAIN = (
+    select(PaEvent)
+    .join(PaCase, PaCase.id == PaEvent.case_id)
+    .where(PaCase.chain_id == bindparam("chain_id"), PaEvent.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(PaEvent.id)
+)
 
 
 def record(
@@ -29,12 +36,7 @@ def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:
 
 def of_chain(tx: Transaction, chain_id: str, *kinds: str) -> Sequence[PaEvent]:
     """Events of these kinds in any version of a request, oldest first."""
-    asked = (
-        select(PaEvent)
-        .join(PaCase, PaCase.id == PaEvent.case_id)
-        .where(PaCase.chain_id == chain_id, PaEvent.kind.in_(kinds))
-    )
-    return tx.scalars(asked.order_by(PaEvent.id)).all()
+    return tx.scalars(_OF_CHAIN, {"chain_id": chain_id, "kinds": kinds}).all()
 
 
 def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:

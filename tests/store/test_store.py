@@ -208,9 +208,7 @@ def test_of_two_changes_that_cross_one_takes_the_place(store: Store) -> None:
     def changing(by: str) -> Any:
         def change() -> bool:
             with store.transaction() as tx:
-                found = cases.by_id(tx, "c")
-                assert found is not None
-                return cases.replace(tx, found, by, LATER)
+                return cases.replace(tx, cases.hold(tx, "c"), by, LATER)
 
         return change
 
