@@ -40,6 +40,9 @@ Resource = dict[str, Any]
 UNREADABLE = frozenset({"DocumentReference", "Binary", "Media"})
 """What a person must look at: rules read no pictures."""
 
+WITH_A_REVIEWER = "A reviewer has the case and reads it with the rest."
+DECIDED = "Nothing waits for it: the case is decided."
+
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
@@ -70,11 +73,13 @@ class SubmitAttachment:
         with self.store.transaction() as tx:
             row = self._case(tx, sent)
             evidence.keep(tx, row.id, _line_of(sent.tracking), client, sent.contents, now)
-            waiting = [line for line in casebook.standing_of(tx, row.id) if _waits(line)]
+            standing = casebook.standing_of(tx, row.id)
+            waiting = [line for line in standing if _waits(line)]
+            reviewed = any(isinstance(line.item.verdict, InReview) for line in standing)
             settled = self._judged_again(tx, row, waiting, sent, now)
         told = [_told(line) for line in settled] or [
             Issue(
-                "informational", diagnostics="Received and kept. Nothing waits for it: the case is decided."
+                "informational", diagnostics=f"Received and kept. {WITH_A_REVIEWER if reviewed else DECIDED}"
             )
         ]
         return operation_outcome([Issue(each.code, (), each.diagnostics, "information") for each in told])

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from server.fhir.references import Resolver, local_reference
 from server.pas.intake import Submission
+from server.pas.marks import cancelled
 from server.store import Transaction, events
 
 Resource = dict[str, Any]
@@ -37,6 +38,16 @@ def keep(
 def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
     """What was attached to any version of a request, oldest first."""
     return [event.detail["resource"] for event in events.of_chain(tx, chain_id, ATTACHED)]
+
+
+def handed_in(read: Submission, attached: Sequence[Resource]) -> list[Resource]:
+    """What the provider wants read: what the Claim's supporting information points to or says in words, if
+    not withdrawn, then what was attached later. Resources; words as `{"text": …}`."""
+    standing = [piece for piece in read.claim.get("supportingInfo") or [] if not cancelled(piece)]
+    sent = (
+        read.resolve(piece.get("valueReference")) or {"text": piece.get("valueString")} for piece in standing
+    )
+    return [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
 
 
 def joined(read: Submission, attached: Sequence[Resource]) -> Submission:

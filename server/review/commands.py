@@ -20,11 +20,12 @@ from rich.table import Table
 
 from server.app import create_app
 from server.fhir.errors import FhirError
+from server.fhir.references import local_reference
 from server.pas import verdict
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
 from server.review.appeals import Appeals
-from server.review.desk import Desk, Terms, Waiting, history
+from server.review.desk import Desk, Terms, Waiting, history, papers
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
@@ -69,16 +70,19 @@ def list_waiting() -> None:
 
 @app.command()
 def show(item: ItemId) -> None:
-    """One work item: what the rules found, criterion by criterion, and what happened so far."""
+    """One work item: what the rules found, criterion by criterion, which documents came, and what happened so
+    far."""
     with _refusals():
         desk = _desk()
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
-            events = history(tx, waiting.case.id)
+            documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
     out = _console()
     for name, content in waiting.summary.items():
         out.print(f"{name}: {content}", markup=False)
     out.print(_criteria(waiting.line.determination))
+    for document in documents:
+        out.print(f"document: {document.get('text') or local_reference(document)}", markup=False)
     for event in events:
         out.print(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}", markup=False)
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import appealing, behaviours, casebook, verdict
+from server.pas import appealing, behaviours, casebook, evidence, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION, SPAN
@@ -196,6 +196,11 @@ class Desk:
     def _waiting(self, tx: Transaction, item: stored.WorkItem) -> Waiting:
         case = tx.get_one(stored.PaCase, item.case_id)
         return Waiting(item, case, Standing.kept(tx.get_one(stored.PaItem, (item.case_id, item.sequence))))
+
+
+def papers(tx: Transaction, case: stored.PaCase) -> list[Resource]:
+    """What the provider sent to be read, with the request or for any version of it, as it came."""
+    return evidence.handed_in(casebook.read_again(tx, case).read, evidence.of_chain(tx, case.chain_id))
 
 
 def history(tx: Transaction, case_id: str) -> list[Resource]:

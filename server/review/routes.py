@@ -15,7 +15,7 @@ from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.responses import JsonResponse
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
-from server.review.desk import Desk, Terms, Waiting, history
+from server.review.desk import Desk, Terms, Waiting, history, papers
 from server.security.scopes import REVIEW
 from server.services import Services
 
@@ -87,11 +87,11 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
     def show(item_id: str) -> JsonResponse:
-        """What the rules found, criterion by criterion, and what happened so far."""
+        """What the rules found, criterion by criterion, the documents that came, and what happened so far."""
         waiting = desk.show(item_id)
         with services.store.reading() as tx:
-            told = {**waiting.details, "history": history(tx, waiting.case.id)}
-        return JsonResponse(told)
+            told = {"documents": papers(tx, waiting.case), "history": history(tx, waiting.case.id)}
+        return JsonResponse({**waiting.details, **told})
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
     def approve(item_id: str, body: Approval) -> JsonResponse:

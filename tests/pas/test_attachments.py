@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from server.fhir import json
-from server.pas.terms import LOINC, concept
+from server.pas.terms import LOINC, PAS_CODES, concept
 from server.store import cases
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
+from tests.pas.test_changes import update
 
 Resource = dict[str, Any]
 
@@ -163,6 +164,40 @@ def test_what_a_reviewer_asked_for_goes_back_to_the_reviewers(payer: Payer) -> N
 
     assert again["id"] == item["id"]
     assert "reviewer asked for has come" in again["reason"]
+
+
+def test_a_reviewer_reads_what_came_with_the_request_and_for_any_version_of_it(payer: Payer) -> None:
+    note = {**scan(), "id": "note"}
+    sent = [
+        {
+            "sequence": 1,
+            "category": concept(PAS_CODES, "additionalInformation"),
+            "valueReference": {"reference": "DocumentReference/note"},
+        },
+        {
+            "sequence": 2,
+            "category": concept(PAS_CODES, "freeFormMessage"),
+            "valueString": "She cannot lift her arm.",
+        },
+    ]
+    chart = (charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination(), note)
+    insured = a.coverage("reviewed")
+    asked = payer.submit(a.request(*chart, claim=a.claim(supportingInfo=sent), coverage=insured))
+    told = send(payer, parameters(f"{asked.response['id']}-1", scan()))
+    changed = update(a.item(servicedDate="2026-12-02"), chart=chart, supportingInfo=sent)
+    changed["entry"] = [
+        {**entry, "resource": insured} if entry["resource"]["resourceType"] == "Coverage" else entry
+        for entry in changed["entry"]
+    ]
+    payer.submit(changed)
+    (item,) = payer.http.get("/review").json()["items"]
+
+    assert "A reviewer has the case" in told
+    assert payer.http.get(f"/review/{item['id']}").json()["documents"] == [
+        note,
+        {"text": "She cannot lift her arm."},
+        scan(),
+    ]
 
 
 def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer) -> None:
