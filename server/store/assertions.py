@@ -23,11 +23,3 @@ def keep(tx: Transaction, assertion: Assertion) -> None:
 
 def by_id(tx: Transaction, assertion_id: str) -> Assertion | None:
     return tx.scalars(_BY_ID, {"id": assertion_id}).first()
-
-
-def latest_of_order(tx: Transaction, member_key: str, order_key: str) -> Assertion | None:
-    """The newest answer about the same order that was meant in earnest (no what-if)."""
-    asked = select(Assertion).where(
-        Assertion.member_key == member_key, Assertion.order_key == order_key, Assertion.what_if.is_(False)
-    )
-    return tx.scalars(asked.order_by(Assertion.created.desc(), Assertion.id).limit(1)).first()

@@ -1,9 +1,8 @@
-"""Prior authorizations that were granted, by number, by order, by service and day."""
+"""Prior authorizations that were granted, by number, by order, by member."""
 
 import base64
 import secrets
 from collections.abc import Sequence
-from datetime import date
 from typing import Literal
 
 from sqlalchemy import bindparam, func, select
@@ -62,19 +61,6 @@ def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization 
     return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number).limit(1)).first()
 
 
-def of_service(tx: Transaction, member_key: str, cpt: str, side: str, day: date) -> Authorization | None:
-    """The newest active authorization of the same service and side whose span holds that day."""
-    asked = select(Authorization).where(
-        Authorization.member_key == member_key,
-        Authorization.cpt == cpt,
-        Authorization.side == side,
-        Authorization.status == "active",
-        Authorization.span_start <= day,
-        Authorization.span_end >= day,
-    )
-    return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number).limit(1)).first()
-
-
 def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     """Every authorization of a member, newest first, cancelled ones too."""
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
@@ -86,8 +72,3 @@ def cancel(tx: Transaction, number: str) -> None:
     if found is not None:
         found.status = "cancelled"
         tx.flush()
-
-
-def of_case(tx: Transaction, case_id: str) -> Sequence[Authorization]:
-    asked = select(Authorization).where(Authorization.case_id == case_id)
-    return tx.scalars(asked.order_by(Authorization.created, Authorization.number)).all()

@@ -66,7 +66,6 @@ class Assertion(Table):
     """What CRD told a client about one order, under its coverage-assertion-id."""
 
     __tablename__ = "assertion"
-    __table_args__ = (Index("assertion_order", "member_key", "order_key"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
@@ -87,10 +86,7 @@ class Authorization(Table):
     good for."""
 
     __tablename__ = "authorization"
-    __table_args__ = (
-        Index("authorization_service", "member_key", "cpt", "side"),
-        Index("authorization_order", "member_key", "order_key"),
-    )
+    __table_args__ = (Index("authorization_order", "member_key", "order_key"),)
 
     number: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
@@ -109,7 +105,7 @@ class Authorization(Table):
     determination: Mapped[JsonObject]
     created: Mapped[datetime]
     assertion_id: Mapped[str | None] = mapped_column(ForeignKey("assertion.id"), default=None)
-    case_id: Mapped[str | None] = mapped_column(ForeignKey("pa_case.id"), index=True, default=None)
+    case_id: Mapped[str | None] = mapped_column(ForeignKey("pa_case.id"), default=None)
 
 
 class PaCase(Table):
@@ -152,10 +148,7 @@ class PaItem(Table):
     when it was decided. `orderer` is the NPI of who ordered, "" where it was not sent."""
 
     __tablename__ = "pa_item"
-    __table_args__ = (
-        Index("pa_item_order", "order_key"),
-        Index("pa_item_orderer", "orderer", "decided"),
-    )
+    __table_args__ = (Index("pa_item_orderer", "orderer", "decided"),)
 
     case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)

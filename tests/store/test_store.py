@@ -126,6 +126,12 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
     for table in Table.metadata.sorted_tables:
         columns = {column["name"]: column["nullable"] for column in kept.get_columns(table.name)}
         assert columns == {column.name: column.nullable for column in table.columns}, table.name
+        indexes = {
+            index["name"]: index["column_names"]
+            for index in kept.get_indexes(table.name)
+            if "duplicates_constraint" not in index
+        }
+        assert indexes == {index.name: index.columns.keys() for index in table.indexes}, table.name
 
 
 def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
