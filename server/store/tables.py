@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import DateTime as SqlDateTime
-from sqlalchemy import Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -135,7 +135,7 @@ class PaIdentifier(Table):
     """A name by which a client may ask for a case again: a Claim.identifier or an item trace number."""
 
     __tablename__ = "pa_identifier"
-    __table_args__ = (Index("pa_identifier_value", "system", "value"),)
+    __table_args__ = (Index("pa_identifier_value", "value", "system"),)
 
     case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
     system: Mapped[str] = mapped_column(primary_key=True)
@@ -143,12 +143,19 @@ class PaIdentifier(Table):
     kind: Mapped[str]
 
 
+_OPEN = text("decided IS NULL")
+"""The few lines that the clock looks for again and again."""
+
+
 class PaItem(Table):
     """One line of a case, what was decided about it, and its decision clock: received, by when it is due,
     when it was decided. `orderer` is the NPI of who ordered, "" where it was not sent."""
 
     __tablename__ = "pa_item"
-    __table_args__ = (Index("pa_item_orderer", "orderer", "decided"),)
+    __table_args__ = (
+        Index("pa_item_orderer", "orderer", "decided"),
+        Index("pa_item_open", "due", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    )
 
     case_id: Mapped[str] = mapped_column(ForeignKey("pa_case.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
