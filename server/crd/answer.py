@@ -21,7 +21,7 @@ from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import Batches, completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
-from server.crd.focus import Focus, order_line
+from server.crd.focus import Focus, order_line, refuse_untyped
 from server.crd.intake import Call
 from server.crd.saying import Saying, coverage_unreadable, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
@@ -92,6 +92,7 @@ class Desk:
         for name in ("draftOrders", "appointments"):
             if isinstance(call.context.get(name), dict):
                 in_context.add_bundle(call.context[name], f"context.{name}")
+        refuse_untyped(in_context.entries)
         named = {local_reference(resource) for resource in in_context}
         sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
         seen = await completed(call, list(in_context), sent, self._needs_record, self.guard, self.batches)

@@ -38,6 +38,15 @@ class Focus:
         return local_reference(self.resource)
 
 
+def refuse_untyped(entries: Iterable[Entry]) -> None:
+    """Raises InvalidRequest where an entry of the context does not say what it is."""
+    untyped = [entry for entry in entries if not isinstance(entry.resource.get("resourceType"), str)]
+    if untyped:
+        raise InvalidRequest(
+            *(fault for entry in untyped for fault in structure.faults(entry.resource, entry.path))
+        )
+
+
 def asked_about(entries: Iterable[Entry], types: tuple[str, ...]) -> list[Resource]:
     """The resources of these types that are meant to happen. Raises InvalidRequest where one of them is
     no valid FHIR, or has no id by which the answer could name it."""

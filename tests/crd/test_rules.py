@@ -406,6 +406,19 @@ def test_d_an_order_that_is_no_fhir_is_named_by_its_place(crd: Crd) -> None:
     assert any("draftOrders.entry[0]" in place for place in issues)
 
 
+@pytest.mark.parametrize("nameless", [{}, {"resourceType": ["ServiceRequest"]}], ids=repr)
+def test_d_an_entry_that_does_not_say_what_it_is_is_named_by_its_place(
+    crd: Crd, nameless: dict[str, Any]
+) -> None:
+    body = ehr.sign(ehr.shoulder(), sent=ehr.prefetch())
+    body["context"]["draftOrders"]["entry"].append({"resource": nameless})
+    status, issues = crd.refused(body)
+    assert (status, list(issues)) == (
+        REFUSED[crd.version],
+        ["context.draftOrders.entry[1].resource.resourceType"],
+    )
+
+
 def test_d_an_unknown_service_is_404_another_method_405_another_type_415(crd: Crd) -> None:
     body = ehr.sign(ehr.shoulder(), sent=ehr.prefetch())
     assert crd.refused(body, "order-cancel")[0] == 404
