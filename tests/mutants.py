@@ -306,9 +306,9 @@ class _Recompiled:
     """While open, the engine runs the changed definition, or the changed functions of that name."""
 
     def __init__(self, engine: Engine, place: Place) -> None:
-        self._manner = engine._plain
-        self._compiler = engine._plain.compiler
-        program = engine._program
+        self._manner = engine.compiled.plain
+        self._compiler = engine.compiled.plain.compiler
+        program = engine.compiled.program
         library = program.find(place.library)
         self._definition = library.definitions.get(place.define)
         self._functions = library.functions.get(place.define, [])

@@ -10,10 +10,11 @@ It knows nothing of the rest of the server.
 """
 
 from server.elm.chart import Chart
-from server.elm.engine import Engine, Result, Run
+from server.elm.engine import Engine
 from server.elm.errors import BudgetExceeded, ElmError, EvaluationError, LoadError
 from server.elm.evidence import Evidence, Missing
 from server.elm.explain import Step
+from server.elm.run import Result, Run
 from server.elm.values import (
     Code,
     CodeSystem,

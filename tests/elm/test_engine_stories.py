@@ -194,7 +194,7 @@ def test_what_ifs_compute_only_what_they_touch(engine: Engine, monkeypatch: pyte
     evaluate = Run.evaluate
 
     def counting(self: Run, index: int) -> Any:
-        computed.append(self.engine._program.definitions[index].name)
+        computed.append(self.compiled.program.definitions[index].name)
         return evaluate(self, index)
 
     monkeypatch.setattr(Run, "evaluate", counting)
