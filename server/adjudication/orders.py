@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import first_day
+from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
@@ -49,6 +51,15 @@ def side(order: Mapping[str, Any]) -> str | None:
         if str(coding.get("code")) in SIDE_BY_SITE
     }
     return _one(by_modifier) or _one(by_site)
+
+
+def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
+    """What is wrong with the amount that is asked for, a Quantity or None where nothing is said of it: of
+    nothing, or less, none could be given."""
+    amount = quantity.get("value") if isinstance(quantity, dict) else None
+    if isinstance(amount, int | Decimal) and amount <= 0:
+        words = "A quantity is more than 0. Send how many are asked for, or leave it out where it is one."
+        yield Issue("value", f"{place}.value", words)
 
 
 def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.adjudication.orders import service_code
+from server.adjudication.orders import quantity_faults, service_code
 from server.fhir import structure
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.extensions import extension, value
@@ -69,6 +69,7 @@ def selected(resources: Iterable[Resource], selections: list[str]) -> list[Resou
 
 def _faults(entry: Entry) -> list[Issue]:
     faults = structure.faults(entry.resource, entry.path)
+    faults += quantity_faults(entry.resource.get("quantityQuantity"), f"{entry.path}.quantityQuantity")
     if not entry.resource.get("id"):
         place = f"{entry.path}.id"
         faults.append(Issue("required", place, f"{place} is missing. The answer names orders by their id."))

@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.adjudication.orders import quantity_faults
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.extensions import extension, modifier_urls
+from server.fhir.extensions import extension, modifier_urls, value
 from server.fhir.references import Entry, Resolver, references_of
 from server.fhir.structure import faults
-from server.pas.marks import INFO_CANCELLED, cancels_everything
+from server.pas.marks import INFO_CANCELLED, cancelled, cancels_everything
 from server.pas.terms import extension_url
 
 Resource = dict[str, Any]
@@ -120,7 +121,7 @@ def stored(raw: bytes) -> Submission:
 def _checked(request: Submission, demands: Demands) -> Submission:
     """Each stage presupposes the one before, so the faults of one stage are told together."""
     _refuse(faults(request.claim, CLAIM_PATH))
-    _refuse([*_claim_faults(request.claim, demands), *_dangling(request)])
+    _refuse([*_claim_faults(request.claim, demands), *_dangling(request), *_amount_faults(request)])
     _refuse(_party_faults(request))
     return request
 
@@ -260,6 +261,20 @@ def _dangling(request: Submission) -> Iterator[Issue]:
             yield Issue(
                 "not-found", path, "The reference leads to no entry, or to several. Add the resource once."
             )
+
+
+def _amount_faults(request: Submission) -> Iterator[Issue]:
+    """Of each item that asks for something: its own quantity, else that of the order it was made from."""
+    asking = not cancels_everything(request.claim)
+    for index, item in enumerate(request.items):
+        order = request.resolve(value(extension(item, extension_url("requestedService"))))
+        entry = request.resolver.entry_of(order) if order else None
+        if not asking or cancelled(item):
+            continue
+        if "quantity" in item:
+            yield from quantity_faults(item["quantity"], f"{CLAIM_PATH}.item[{index}].quantity")
+        elif order and entry:
+            yield from quantity_faults(order.get("quantityQuantity"), f"{entry.path}.quantityQuantity")
 
 
 def _party_faults(request: Submission) -> Iterator[Issue]:

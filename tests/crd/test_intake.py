@@ -1,5 +1,6 @@
 """What counts as a hook call, and what is said about one that does not."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -123,6 +124,16 @@ def test_an_order_that_breaks_fhir_is_refused_with_the_place() -> None:
     assert any(place.startswith("context.draftOrders.entry[1].resource.code") for place in places)
     assert any(place.startswith("context.draftOrders.entry[1].resource.status") for place in places)
     assert "context.draftOrders.entry[2].resource.id" in places
+
+
+@pytest.mark.parametrize("amount", [0, -1, Decimal("-0.5")])
+def test_an_order_of_nothing_or_less_is_refused_and_not_taken_as_one(amount: Decimal | int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        asked_about(
+            drafts(order("sr-1", quantityQuantity={"value": amount})).entries, HOOKS["order-sign"].focal
+        )
+    (issue,) = caught.value.issues
+    assert issue.expression == "context.draftOrders.entry[0].resource.quantityQuantity.value"
 
 
 def test_what_is_not_to_be_done_is_not_spoken_of() -> None:

@@ -9,6 +9,7 @@ import pytest
 from server.fhir.errors import FhirError, InvalidJson, InvalidRequest
 from server.pas import intake, v2_0
 from server.pas.intake import Submission
+from server.pas.marks import INFO_CANCELLED
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
@@ -110,6 +111,8 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c["item"][0].pop("productOrService"), f"{CLAIM}.item[0].productOrService"),
         (lambda c: c["item"][0].update(sequence=0), f"{CLAIM}.item[0].sequence"),
         (lambda c: c["item"].append(c["item"][0]), f"{CLAIM}.item[1].sequence"),
+        (lambda c: c["item"][0].update(quantity={"value": 0}), f"{CLAIM}.item[0].quantity.value"),
+        (lambda c: c["item"][0].update(quantity={"value": -1}), f"{CLAIM}.item[0].quantity.value"),
         (lambda c: c["item"][0].update(diagnosisSequence=[7]), f"{CLAIM}.item[0].diagnosisSequence"),
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
@@ -180,6 +183,23 @@ def test_optional_elements_may_be_absent() -> None:
     del sparse["diagnosis"]
 
     assert read(a.request(claim=sparse)).items == [bare]
+
+
+def test_an_order_of_nothing_is_refused_where_the_item_leaves_the_quantity_to_it() -> None:
+    ordered = a.order(quantityQuantity={"value": 0})
+    silent = {name: content for name, content in a.item().items() if name != "quantity"}
+
+    (place,) = places(a.request(claim=a.claim(silent), order=ordered))
+    assert place.endswith(".resource.quantityQuantity.value")
+    assert read(a.request(order=ordered)).items[0]["quantity"]["value"] == 1
+
+
+def test_who_cancels_a_request_of_nothing_is_not_held_up_by_it() -> None:
+    nothing = a.item(quantity={"value": 0})
+    mark = {"url": INFO_CANCELLED, "valueBoolean": True}
+
+    assert read(a.request(claim=a.claim(nothing, status="cancelled"))).items == [nothing]
+    assert read(a.request(claim=a.claim({**nothing, "modifierExtension": [mark]})))
 
 
 def test_an_inquiry_needs_no_name_of_its_own_and_no_category() -> None:
