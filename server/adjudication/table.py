@@ -98,7 +98,8 @@ def _ruling(
     if not service.covered:
         return NO_BENEFIT, False, Decision.DENY, f"{named} is not a benefit of {plan.title}."
     if service.pa_needed:
-        return "", True, Decision.PEND, f"{named} needs prior authorization, and no rule decides it."
+        why = f"{named} needs prior authorization, and no rule decides it: a person will."
+        return "", True, Decision.PEND, why
     return "G-SET", True, Decision.APPROVE, f"{named} is covered without prior authorization."
 
 

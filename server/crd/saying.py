@@ -243,12 +243,9 @@ def _saying(authorization: Authorization, reasons: list[Reason]) -> Saying:
 
 
 def _why_not(said: Determination) -> list[Reason]:
-    """For a denial each criterion with what would change it; for a review what the reviewer will look at."""
+    """For a denial each criterion with what would change it; a pend says itself who decides."""
     if said.decision is Decision.PEND:
-        return [
-            Reason(said.reason),
-            Reason("A person will review this request; nothing more is asked for now."),
-        ]
+        return [Reason(said.reason), Reason("Nothing more is asked for now.")]
     return [Reason(said.reason), *(Reason(_open(criterion)) for criterion in said.in_the_way)]
 
 

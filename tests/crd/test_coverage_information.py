@@ -182,10 +182,10 @@ def test_a_record_that_could_not_be_read_does_not_touch_what_is_decided_without_
 
 
 def test_a_review_asks_for_nothing() -> None:
-    information = said_of(determination(Decision.PEND, reason="Two spine levels at once."))
+    information = said_of(determination(Decision.PEND, reason="A person will review two levels."))
     assert information["pa-needed"] == "auth-needed"
     assert "doc-needed" not in information
-    assert "A person will review" in reasons(information)
+    assert reasons(information) == "A person will review two levels. Nothing more is asked for now."
 
 
 def test_a_denial_names_the_criterion_and_what_would_change_it() -> None:

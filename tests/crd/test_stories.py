@@ -132,7 +132,8 @@ def test_under_a_reviewed_plan_only_a_person_denies(crd: Crd) -> None:
     sent = ehr.prefetch([form], ehr.coverage(plan="reviewed"))
     information = crd(ehr.sign(ehr.shoulder(), sent=sent)).information
     assert information["pa-needed"] == "auth-needed"
-    assert "A person will review" in reasons(information)
+    assert "A reviewer will decide" in reasons(information)
+    assert reasons(information).endswith("Nothing more is asked for now.")
 
 
 def test_a_lumbar_diagnosis_with_a_shoulder_code_is_found_and_the_better_code_named(crd: Crd) -> None:
