@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,11 +41,18 @@ class Docket:
     orders: dict[int, Resource]
 
     @classmethod
-    def of(cls, read: Submission) -> Docket:
+    def of(cls, read: Submission, before: Container[int] | None = None) -> Docket:
+        """`before` has the sequences of the lines that an earlier version asked for: those are as timely as
+        they were. Where None tells, all of a change were, and none of a first request."""
         chart = local_chart(read.resolver)
         claim = chart.of(read.claim)
-        created = None if change.change_of(read) else first_day(claim["created"])
-        asked_on = created.isoformat() if created else None
+        changes = change.change_of(read) is not None
+        created = first_day(claim["created"])
+
+        def asked_on(item: Resource) -> str | None:
+            earlier = changes if before is None else item["sequence"] in before
+            return created.isoformat() if created and not earlier and not prolonging.extends(item) else None
+
         return cls(
             read=read,
             chart=chart,
@@ -53,9 +60,7 @@ class Docket:
             patient=chart.of(read.patient),
             coverage=chart.of(read.coverage),
             orders={
-                item["sequence"]: lines.order_of(
-                    claim, item, chart, None if prolonging.extends(item) else asked_on
-                )
+                item["sequence"]: lines.order_of(claim, item, chart, asked_on(item))
                 for item in claim.get("item") or []
             },
         )

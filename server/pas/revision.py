@@ -69,8 +69,8 @@ class Revision:
         for waiting in work_items.of_case(tx, before.id):
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
-        with_attached = replace(self, docket=self._joined(tx, before.chain_id))
-        standing, fresh = with_attached._standing(tx, known, contested, case_id, client, now)
+        informed = replace(self, docket=self._informed(tx, before.chain_id, known))
+        standing, fresh = informed._standing(tx, known, contested, case_id, client, now)
         return self._told(tx, row, standing, fresh, (), case_id, now)
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
@@ -81,10 +81,12 @@ class Revision:
                 return found
         return None
 
-    def _joined(self, tx: Transaction, chain_id: str) -> Docket:
-        """The new version's evidence, and what was attached to those before."""
+    def _informed(self, tx: Transaction, chain_id: str, known: Container[int]) -> Docket:
+        """The new version's evidence, and what was attached to those before; a line that none of those had is
+        a request of its own day."""
         attached = evidence.of_chain(tx, chain_id)
-        return Docket.of(evidence.joined(self.docket.read, attached)) if attached else self.docket
+        read = evidence.joined(self.docket.read, attached) if attached else self.docket.read
+        return Docket.of(read, before=known)
 
     def _refused(
         self, before: stored.PaCase | None, known: Mapping[int, Standing], contested: Container[int]

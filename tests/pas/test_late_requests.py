@@ -55,6 +55,17 @@ def test_a_change_after_the_study_is_not_late_where_the_request_was_not(payer: P
     assert moved.action == "A1"
 
 
+def test_a_line_that_a_change_adds_is_asked_for_on_the_day_of_the_change(payer: Payer) -> None:
+    asked(payer, "2026-12-01", identifier=a.claim()["identifier"])
+    stood = a.item(servicedDate="2026-12-01")
+    added = [a.item(each, "72148", modifier=[], servicedDate="2026-12-0" + str(each)) for each in (2, 4)]
+    further = payer.submit(update(stood, *(marked(line, "added") for line in added), created="2026-12-04"))
+
+    assert further.actions[:2] == ["A1", "A3"]
+    assert further.actions[2] != "A3"
+    assert "G-RETRO" in further.words
+
+
 def test_while_a_planned_period_runs_the_study_may_be_still_to_come(payer: Payer) -> None:
     line = {name: content for name, content in a.item().items() if name != "servicedDate"}
     running = {**line, "servicedPeriod": {"start": "2026-11-20", "end": "2026-12-20"}}
