@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from server.fhir.references import Resolver, local_reference, type_and_id
 
@@ -192,7 +191,7 @@ def _spellings(kind: str) -> set[str]:
 
 
 def _self_type(content: Any) -> str:
-    last = urlsplit(_self_link(content)).path.rstrip("/").rpartition("/")[2]
+    last = _self_link(content).partition("?")[0].rstrip("/").rpartition("/")[2]
     return last if last in _NAMED_TYPES else ""
 
 

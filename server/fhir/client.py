@@ -125,10 +125,13 @@ class Client:
             if answer.get("resourceType") != "Bundle":
                 return Found((answer,))
             found += _matches(answer)
-            following = self._next_page(answer, url)
+            following = _next_page(answer)
             if following is None:
                 return Found(tuple(found))
-            url = following
+            here = self._here(url, following)
+            if here is None:
+                return Failed("next page elsewhere")
+            url = here
             answer = await self._get(url)
         return Failed("pages")
 
@@ -157,15 +160,23 @@ class Client:
             return Failed(type(error).__name__)
         return content if isinstance(content.get("resourceType"), str) else Failed("no resource")
 
-    def _next_page(self, bundle: Resource, url: str) -> str | None:
-        """The address of the next page; a page on another server is none, since the token must not go
-        there."""
-        links = bundle.get("link")
-        for link in links if isinstance(links, list) else []:
-            if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
-                following = urljoin(url, link["url"])
-                return following if _host(following) == _host(self.base) else None
-        return None
+    def _here(self, url: str, link: str) -> str | None:
+        """The address a page links to. None for one on another server, where the token must not go, and for
+        what is no address: the rest of that search is not to be had."""
+        try:
+            following = urljoin(url, link)
+            return following if _host(following) == _host(self.base) else None
+        except ValueError:
+            return None
+
+
+def _next_page(bundle: Resource) -> str | None:
+    """The link to the page after this one, as it stands there."""
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
+            return str(link["url"])
+    return None
 
 
 def _of_entry(entry: Any) -> Resource | Withheld | Failed:

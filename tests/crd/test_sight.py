@@ -98,3 +98,7 @@ def test_the_orders_of_the_call_are_not_the_record_of_orders() -> None:
     named = {"ServiceRequest/sr-1"}
     assert "ServiceRequest" in read_prefetch({"k": searchset(draft)}, named=named).unseen()
     assert "ServiceRequest" in read_prefetch({"k": searchset(draft, older)}, named=named).held
+
+
+def test_a_self_link_that_is_no_address_still_says_what_was_searched() -> None:
+    assert read_prefetch({"x": searchset(link="http://[x/Goal?patient=p1")}).held == {"Goal"}

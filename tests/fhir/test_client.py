@@ -103,3 +103,14 @@ def test_numbers_off_the_public_internet_are_refused(number: str) -> None:
 def test_odd_addresses_are_refused_everywhere(url: str) -> None:
     with pytest.raises(Refused):
         Outbound(lenient=True).check_url(url)
+
+
+@pytest.mark.parametrize(
+    "link", ["http://inside.example:8080/fhir?page=2", "http://h:99999/fhir", "http://[x"]
+)
+def test_a_search_whose_next_page_lies_elsewhere_was_not_read_whole(link: str) -> None:
+    """A proxy that leaves its server's own address in the links: half a chart must not pass for the chart."""
+    page = {"resourceType": "Bundle", "link": [{"relation": "next", "url": link}], "entry": []}
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=page)))
+    read = asyncio.run(Client(http, "http://ehr.example/fhir").one("Condition?patient=p1"))
+    assert read == Failed("next page elsewhere")
