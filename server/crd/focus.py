@@ -81,7 +81,8 @@ def _to_be_done(resource: Resource) -> bool:
 
 
 def order_line(resource: Resource) -> Resource:
-    """The order as a ServiceRequest; a ServiceRequest is its own line."""
+    """The order as a ServiceRequest, of an appointment the service that it names itself; a ServiceRequest is
+    its own line."""
     line = _LINES.get(resource["resourceType"])
     return line(resource) if line else resource
 
@@ -89,7 +90,7 @@ def order_line(resource: Resource) -> Resource:
 def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
     """The booked service: that of the order it was made for, on the day of the appointment, else what the
     appointment itself names."""
-    line = order_line(order) if order else _booked_itself(appointment)
+    line = order_line(order or appointment)
     return {**line, "occurrenceDateTime": appointment["start"]} if "start" in appointment else line
 
 
@@ -184,6 +185,7 @@ def _named_service(resource: Resource, element: str) -> Any:
 
 
 _LINES: Mapping[str, Callable[[Resource], Resource]] = {
+    "Appointment": _booked_itself,
     "DeviceRequest": _device_request,
     "MedicationRequest": _medication_request,
     "NutritionOrder": _nutrition_order,

@@ -7,6 +7,7 @@ import pytest
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd
 from tests.crd.shape import Information, coverage_informations, reasons
+from tests.ehr import Ehr
 
 ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 
@@ -71,6 +72,15 @@ def test_an_appointment_without_an_order_is_answered_by_the_service_it_names(
     """The billed code need not be the first that a scheduling system writes."""
     booked = ehr.appointment("", serviceType=[*words, ehr.concept(ehr.CPT, "73221")])
     assert crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)["pa-needed"] == "auth-needed"
+
+
+def test_the_record_is_read_for_imaging_that_was_booked_without_an_order(crd: Crd) -> None:
+    order = ehr.shoulder()
+    booked = ehr.appointment("73221", reasonCode=order["reasonCode"])
+    with Ehr([ehr.PATIENT, ehr.PAYOR, ehr.coverage(), *ehr.six_weeks_of_care(order)]) as server:
+        answer = crd({**ehr.book(booked), "fhirServer": server.base})
+    assert "Procedure?patient=anna" in server.asked
+    assert "not sent" not in reasons(answer.of(booked))
 
 
 def _is_open(information: Information, version: str) -> None:
