@@ -27,8 +27,7 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     """The orders, appointments or the encounter of a call that are meant to happen. Raises InvalidRequest,
     PreconditionFailed."""
     if call.hook.name == "order-dispatch":
-        ordered = (_dispatched(text, call, sight) for text in version.dispatched(call.context))
-        return [focus for focus in ordered if focus is not None]
+        return list(_dispatched(version, call, sight))
     if call.hook.focal == ("Encounter",):
         return list(_encounters(call, sight))
     resources = asked_about(in_context.entries, call.hook.focal)
@@ -112,10 +111,17 @@ def _order(found: Resource | None) -> Resource | None:
     return found if found is not None and found["resourceType"] in REQUESTS else None
 
 
-def _dispatched(text: str, call: Call, sight: Sight) -> Focus | None:
-    """The order sent to its performer; None where it is not to be done any more."""
-    found = sight.resolver.resolve(text)
-    if found is None:
+def unread(version: Version, call: Call, sight: Sight) -> list[str]:
+    """The dispatched orders that were neither sent nor can be read, as the call names them."""
+    named = version.dispatched(call.context) if call.hook.name == "order-dispatch" else []
+    return [text for text in named if sight.resolver.resolve(text) is None]
+
+
+def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
+    """The orders sent to their performer, without those that are not to be done any more. What cannot be
+    read does not keep the others from being answered."""
+    named = version.dispatched(call.context)
+    if named and unread(version, call, sight) == named:
         raise PreconditionFailed(
             Issue(
                 "not-found",
@@ -123,11 +129,12 @@ def _dispatched(text: str, call: Call, sight: Sight) -> Focus | None:
                 "The dispatched order is not prefetched and could not be read. Prefetch it.",
             )
         )
-    if not asked_about([Entry(found, path="prefetch.order")], call.hook.focal):
-        return None
-    line = order_line(found)
-    performer = {"performer": [{"reference": call.context["performer"]}]}
-    return Focus(found, line if "performer" in line else {**line, **performer})
+    there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
+    for found in there:
+        if asked_about([Entry(found, path="prefetch.order")], call.hook.focal):
+            line = order_line(found)
+            performer = {"performer": [{"reference": call.context["performer"]}]}
+            yield Focus(found, line if "performer" in line else {**line, **performer})
 
 
 def _in_encounter(line: Resource, call: Call) -> Resource:

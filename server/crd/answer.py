@@ -65,11 +65,12 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """A call, all that can be seen for it, and what it asks about."""
+    """A call, all that can be seen for it, what it asks about, and orders of it that could not be read."""
 
     call: Call
     sight: Sight
     asked: list[Focus]
+    unread: tuple[str, ...]
     now: dt.datetime
     client: str
 
@@ -124,7 +125,8 @@ class Desk:
     def _decide(self, call: Call, arrival: Arrival, in_context: Resolver, seen: Prefetch) -> Element:
         sight = look(call.patient_id, in_context, seen)
         asked = agenda.asked(self.version, call, in_context, sight)
-        hearing = Hearing(call, sight, asked, arrival.started, arrival.client)
+        unread = tuple(agenda.unread(self.version, call, sight))
+        hearing = Hearing(call, sight, asked, unread, arrival.started, arrival.client)
         with self.services.store.reading() as tx:
             answers = [answer for focus in asked for answer in self._answers(tx, hearing, focus)]
         corrections = list(insurance.corrections(_told(answers)))
@@ -241,6 +243,8 @@ class Desk:
 
     def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
         base, source = self.services.base(self.version.name), self._source()
+        if hearing.unread:
+            yield deck.unread_orders(hearing.unread, source)
         for answer in answers:
             if answer.judged is not None:
                 yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, source, base)
@@ -351,13 +355,11 @@ class Desk:
         corrections: list[insurance.Correction],
     ) -> Element:
         choices, hook = hearing.call.configuration, hearing.call.hook
+        about = {focus.reference for focus in hearing.asked}.union(hearing.unread)
         actions = self._actions(answers) if choices.wants("coverage-info") else []
         quietly = corrections if hook.ordering and choices.wants("insurance") else []
         return {
-            "cards": [
-                deck.card(self.version, drew, len({focus.reference for focus in hearing.asked}))
-                for drew in chosen
-            ],
+            "cards": [deck.card(self.version, drew, len(about)) for drew in chosen],
             "systemActions": [*actions, *(correction.action for correction in quietly)],
         }
 

@@ -113,6 +113,18 @@ def no_insurance(about: tuple[str, ...], source: Element) -> Drawn:
     return Drawn("insurance", content, about)
 
 
+def unread_orders(about: tuple[str, ...], source: Element) -> Drawn:
+    """Of several orders, those that nothing can be said of."""
+    content = {
+        "summary": "Not every order of this call could be read.",
+        "detail": "Whether it is covered and needs prior authorization is not known yet. Send it along, or "
+        "ask again once it can be read.",
+        "indicator": "warning",
+        "source": source,
+    }
+    return Drawn("coverage-info", content, about)
+
+
 def dealt(cards: Iterable[Drawn], choices: Configuration) -> list[Drawn]:
     """The cards to send: wanted ones, each once, most important first, no more than the client shows."""
     wanted = [card for card in _merged(cards) if choices.wants(card.topic)]

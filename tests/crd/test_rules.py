@@ -144,6 +144,18 @@ def test_b_several_orders_are_dispatched_in_one_call_of_2_2(crd_2_2: Crd) -> Non
     assert set(crd_2_2(body).resources) == {order["id"] for order in orders}
 
 
+def test_b_of_two_dispatched_orders_the_one_that_can_be_read_is_answered(crd_2_2: Crd) -> None:
+    """And of the other it is said that nobody looked at it, so that no one takes silence for leave."""
+    order, lost = ehr.shoulder(), ehr.lumbar()
+    body = ehr.dispatch(order, ehr.prefetch(ehr.six_weeks_of_care(order)), "2.2")
+    body["context"]["dispatchedOrders"].append(ehr.ref(lost)["reference"])
+    answer = crd_2_2(body)
+    assert answer.of(order)["pa-needed"] == "satisfied"
+    (card,) = [card for card in answer.cards if "could be read" in card["summary"]]
+    assert card["indicator"] == "warning"
+    assert ehr.ref(lost)["reference"] in card["detail"]
+
+
 def test_b_a_dispatched_order_that_cannot_be_had_is_412(crd: Crd) -> None:
     body = ehr.dispatch(ehr.shoulder(), ehr.prefetch(), crd.version)
     del body["prefetch"]["order"]
