@@ -183,11 +183,9 @@ class Judge:
 
 
 def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
-    """The verdict as it would be; no number is granted."""
+    """The verdict of a first request as it would be; no number is granted."""
     said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
     due = now + dt.timedelta(hours=line.hours)
-    if line.appeal:
-        return due_by(appealing.to_be_heard(said, None, number, now), due)
     if prolonging.extends(line.requested):
         return Extension(line.requested, line.judged).rehearsed(tx, now)
     if decision.needs_number(said):

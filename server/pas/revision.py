@@ -37,7 +37,8 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One change of one request."""
+    """One change of one request. `dry` says that its transaction is not to last: the answer tells so, and
+    of no number that was granted in it."""
 
     version: Version
     base: str
@@ -45,6 +46,7 @@ class Revision:
     assign: Assign
     docket: Docket
     change: Change
+    dry: bool = False
 
     def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
         """The response Bundle: every item that the new version tells of, as it stands now."""
@@ -186,10 +188,20 @@ class Revision:
         listed = {item["sequence"] for item in read.items}
         items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
-        answer = pas_response_bundle(self.version, case, self.base, now)
+        told = _rehearsed(case, fresh) if self.dry else case
+        answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
         return answer
+
+
+def _rehearsed(case: Case, fresh: Container[int]) -> Case:
+    """The case as a dry run tells it."""
+    items = (
+        replace(item, verdict=verdict.unnumbered(item.verdict)) if item.sequence in fresh else item
+        for item in case.items
+    )
+    return replace(case, items=tuple(items), dry=True)
 
 
 def _essence(order: Resource) -> Resource:

@@ -81,7 +81,7 @@ def router(services: Services, version: Version) -> APIRouter:
         decision is stored before it is answered."""
         now = services.clock()
         if dry_run:
-            return FhirResponse(submit.rehearsal(body, now))
+            return FhirResponse(submit.rehearsal(body, caller(request), now))
         if Behaviour.PEND in asked:
             held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
             return FhirResponse(held.answer(body, caller(request), now))

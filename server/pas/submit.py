@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
 from server.pas.case import Case, Item, tracking
 from server.pas.casebook import Standing
-from server.pas.change import change_of
+from server.pas.change import Change, change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
 from server.pas.judging import Docket, Judge, Line, rehearsed
@@ -69,20 +69,30 @@ class Submit:
             if first is not None:
                 return first
             if changing:
-                revision = Revision(self.version, self.base, self.judge, self.assign, docket, changing)
-                return revision.answer(tx, case_id, caller.client, now)
+                return self._revision(docket, changing).answer(tx, case_id, caller.client, now)
             return self._decided(tx, docket, judged, rejections, case_id, caller, now)
 
-    def rehearsal(self, raw: bytes, now: dt.datetime) -> Resource:
-        """The response Bundle as it would be; nothing is stored and no number granted."""
+    def rehearsal(self, raw: bytes, caller: Caller, now: dt.datetime) -> Resource:
+        """The response Bundle as it would be; nothing is stored and no number granted. What a change comes to
+        depends on what stands, so it is done and taken back."""
         docket = Docket.of(read_request(raw, self.version.submit_demands))
-        judged, rejections = self._judged(docket, now)
+        changing = change_of(docket.read)
         case_id = cases.new_id()
+        if changing:
+            with self.store.transaction() as tx:
+                revision = replace(self._revision(docket, changing), dry=True)
+                answer = revision.answer(tx, case_id, caller.client, now)
+                tx.rollback()
+            return answer
+        judged, rejections = self._judged(docket, now)
         with self.store.reading() as tx:
             items = [Item(line.requested, rehearsed(tx, line, case_id, now)) for line in judged]
         read = docket.read
         case = Case(case_id, read, tuple(items), now, rejections, request=read.claim_url, dry=True)
         return pas_response_bundle(self.version, case, self.base, now)
+
+    def _revision(self, docket: Docket, change: Change) -> Revision:
+        return Revision(self.version, self.base, self.judge, self.assign, docket, change)
 
     def _first_case(
         self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime

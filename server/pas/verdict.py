@@ -177,6 +177,11 @@ def due_by(verdict: Verdict, due: dt.datetime) -> Verdict:
     return msgspec.structs.replace(verdict, due=due) if isinstance(verdict, Asked | InReview) else verdict
 
 
+def unnumbered(verdict: Verdict) -> Verdict:
+    """What was authorized just now as a dry run has it; anything else stays."""
+    return Certifiable(verdict.span, verdict.units) if isinstance(verdict, Certified) else verdict
+
+
 def note_texts(verdict: Verdict) -> list[str]:
     """What a person reads about a verdict: one text a denial, one a criterion that is open."""
     match verdict:

@@ -17,7 +17,7 @@ import httpx
 from server.adjudication.adjudicator import Adjudicator
 from server.app import the_catalog
 from server.cli import serve
-from server.pas.submit import Submit
+from server.pas.submit import Caller, Submit
 from server.pas.versions import VERSIONS
 from server.settings import Settings
 from server.store import Store
@@ -37,7 +37,7 @@ def warm() -> None:
         for version in VERSIONS.values():
             submit = Submit(version, "http://payer.test", store, adjudicator, lambda tx, item: None)
             for request in (approved("M-0"), pended("M-0")):
-                submit.rehearsal(a.raw(request), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
+                submit.rehearsal(a.raw(request), Caller(), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
         store.close()
 
 

@@ -230,6 +230,25 @@ def test_other_bytes_are_another_request_though_the_names_are_the_same(payer: Pa
     assert first.url != second.url
 
 
+def test_a_change_is_rehearsed_on_what_stands_and_leaves_it_standing(payer: Payer) -> None:
+    dry = {"X-Dry-Run": "true"}
+    bare = payer.submit(update(marked(a.item(1), "changed")), **dry)
+    first = first_request(payer, a.item(1))
+    grown = payer.submit(
+        update(a.item(1), marked(a.item(2, modifier=[a.concept(a.CPT, "LT")]), "added")), **dry
+    )
+    moved = payer.submit(update(marked(a.item(1, servicedDate="2026-12-02"), "changed")), **dry)
+    gone = payer.submit(update(cancelled(a.item(1))), **dry)
+    (found,) = payer.inquire(a.inquiry())
+
+    assert error_code(bare) == "AA"
+    assert (grown.actions[0], gone.action) == ("A1", "C")
+    assert moved.response["disposition"] == "Dry run, nothing was stored: would be authorized"
+    assert "preAuthRef" not in moved.response
+    assert gone.response["disposition"] == "Dry run, nothing was stored: cancelled"
+    assert found.number == first.number
+
+
 def test_a_dry_run_of_bytes_that_were_answered_is_still_a_dry_run(payer: Payer) -> None:
     body = a.raw(a.request(*charts.meets_every_criterion()))
     payer.submit(body)
