@@ -8,6 +8,7 @@ same fact again: its answer is the newer word. The order follows the conventions
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ Resource = dict[str, Any]
 PLACES = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 CLASSES = "http://terminology.hl7.org/CodeSystem/coverage-class"
 PATIENT = "Patient/answered"
+_UNPOINTED = re.compile(r"[A-Z]\d[0-9A-Z]{2,5}")
 
 
 def order_of(answers: Answers) -> Resource:
@@ -75,7 +77,13 @@ def _reasons(answers: Answers) -> Iterator[Mapping[str, Any]]:
         for answer in answers.get(link_id, []):
             given = answer_value(answer)
             code = given.get("code") if isinstance(given, Mapping) else given
-            yield {"coding": [{"system": ICD, "code": str(code).strip()}]}
+            yield {"coding": [{"system": ICD, "code": _as_coded(str(code))}]}
+
+
+def _as_coded(typed: str) -> str:
+    """An ICD-10-CM code as it is published: capitals, a point after the third place. Claims write none."""
+    code = "".join(typed.upper().split())
+    return f"{code[:3]}.{code[3:]}" if _UNPOINTED.fullmatch(code) else code
 
 
 def _first(answers: Answers, link_id: str) -> Any:
@@ -88,7 +96,7 @@ def _first(answers: Answers, link_id: str) -> Any:
 
 def _years_before(today: dt.date, years: int) -> dt.date:
     """The birthday of somebody of that age; the last of February where the year has no 29th."""
-    year = max(today.year - years, 1)
+    year = min(max(today.year - years, dt.MINYEAR), today.year)
     try:
         return today.replace(year=year)
     except ValueError:
