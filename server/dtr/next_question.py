@@ -97,7 +97,8 @@ class Interviewer:
         self._catalog = adjudicator.catalog
         forms = [Form(neutral) for neutral in self._catalog.questionnaires]
         self._adaptive = [form for form in forms if form.adaptive]
-        self._regional = {form.canonical: form for form in forms if not form.adaptive}
+        regional = {policy.questionnaire for policy in self._catalog.policies}
+        self._regional = {form.canonical: form for form in forms if form.canonical in regional}
 
     @property
     def canonicals(self) -> tuple[str, ...]:

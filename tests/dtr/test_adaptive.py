@@ -218,6 +218,20 @@ def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
     assert step(dtr, done) == done
 
 
+def test_where_the_diagnosis_does_not_tell_the_part_it_is_asked_for(dtr: Dtr, draft: dict[str, Any]) -> None:
+    """A code for any joint of the arm, and words for a diagnosis."""
+    response = step(dtr, answered(step(dtr, draft), FACTS | {"ORDER.dx": "torn cuff"}))
+    assert "COD-CPT" in asked(response)
+    response = step(dtr, answered(response, {"COD-CPT": "16982005"}))
+    assert "SH-IMM" in asked(response) or "COD-ICD" in asked(response)
+
+
+@pytest.mark.parametrize("typed", ["M75111", "m75.111", " M75.111 "])
+def test_a_diagnosis_is_understood_as_people_type_it(dtr: Dtr, draft: dict[str, Any], typed: str) -> None:
+    response = step(dtr, answered(step(dtr, draft), FACTS | {"ORDER.dx": typed}))
+    assert "SH-IMM" in asked(response)
+
+
 def test_the_lumbar_spine_is_asked_its_own_questions(dtr: Dtr) -> None:
     facts = {"ORDER.cpt": "72148", "ORDER.dx": "M54.16", "ORDER.pos": "11", "PATIENT.age": 52}
     response = step(dtr, answered(step(dtr, package(dtr, order=lumbar()).draft), facts))
