@@ -123,7 +123,8 @@ class Delivery:
             notice = subscriptions.next_owed(tx, subscription_id)
         if subscription is None or notice is None or subscription.status == "off":
             return None
-        return subscription, notice
+        # Its end counts from the moment it is reached, and not from the next sweep.
+        return None if self._ended(subscription) else (subscription, notice)
 
     def _deliver(self, subscription: stored.Subscription, notice: stored.Notice) -> dt.datetime | None:
         """None when it arrived, else when to try again. Nothing is held in the database while the subscriber

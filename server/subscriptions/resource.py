@@ -54,12 +54,12 @@ class Wish:
     off: bool
 
 
-def wish(resource: Resource, version: str, outbound: Outbound) -> Wish:
+def wish(resource: Resource, version: str, outbound: Outbound, now: dt.datetime) -> Wish:
     """Raises InvalidRequest for what is no Subscription, Unprocessable for one we cannot honour."""
     broken = faults(resource, "Subscription")
     if resource.get("resourceType") != "Subscription" or broken:
         raise InvalidRequest(*(broken or [Issue("structure", "Subscription", "Send a Subscription.")]))
-    refused = list(_refused(resource, version, outbound))
+    refused = [*_refused(resource, version, outbound), *_end_faults(resource, now)]
     if refused:
         raise Unprocessable(*refused)
     return Wish(resource, tuple(_organizations(resource)), resource["status"] == "off")
@@ -125,6 +125,13 @@ def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue
         yield Issue("value", "Subscription.channel.endpoint", f"We do not call this address: {refused}.")
     except (ValueError, httpx.InvalidURL):
         yield Issue("value", "Subscription.channel.endpoint", "This is no address. Send an absolute URL.")
+
+
+def _end_faults(resource: Resource, now: dt.datetime) -> Iterator[Issue]:
+    """What is over may be said to be off, and nothing else."""
+    ended = end(resource)
+    if ended is not None and ended <= now and resource.get("status") != "off":
+        yield Issue("value", "Subscription.end", "It would be over already. Send a later end, or none.")
 
 
 def _header_faults(lines: list[str]) -> Iterator[Issue]:

@@ -72,7 +72,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.post("", summary="Subscribe to results", status_code=201, response_class=FhirResponse)
     def create(request: Request, body: FhirBody) -> FhirResponse:
         """201 with status `requested`, the handshake follows; or with status `off`, and nothing does."""
-        wished = _only_own(wish(json.decode_object(body), version, outbound))
+        wished = _only_own(wish(json.decode_object(body), version, outbound, services.clock()))
         row = stored.Subscription(
             id=subscriptions.new_id(),
             client=caller(request),
@@ -93,7 +93,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.put("/{subscription_id}", summary="Change a subscription", response_class=FhirResponse)
     def update(request: Request, subscription_id: str, body: FhirBody) -> FhirResponse:
         """Begins anew with a handshake, then what was owed before; or with status `off` stops."""
-        wished = _only_own(wish(json.decode_object(body), version, outbound))
+        wished = _only_own(wish(json.decode_object(body), version, outbound, services.clock()))
         if wished.resource.get("id") != subscription_id:
             place = "Subscription.id"
             raise InvalidRequest(Issue("value", place, "The id must be that of the address."))

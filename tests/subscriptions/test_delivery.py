@@ -354,10 +354,11 @@ def test_a_subscription_ends_at_its_end(office: Office, clinic: Endpoint) -> Non
     assert office.read(wish["id"])["status"] == "active"
 
     office.time.move(dt.timedelta(hours=2))
-    office.look_around()
     office.result()
     office.deliver()
+    assert clinic.kinds == ["handshake"]
 
+    office.look_around()
     assert office.read(wish["id"])["status"] == "off"
     assert clinic.kinds == ["handshake"]
 

@@ -3,6 +3,7 @@ enough."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.subscriptions.builders import BACKPORT, content, filtered, subscripti
 Resource = dict[str, Any]
 
 INBOX = "http://clinic.example/inbox"
+NOW = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)
 
 pytestmark = pytest.mark.parametrize(
     "payer", [("sqlite", "2.0"), ("sqlite", "2.2")], ids=["2.0.1", "2.2.1"], indirect=True
@@ -58,6 +60,7 @@ REFUSED: dict[str, tuple[Resource, str]] = {
         {"status": None, "_status": {"extension": [{"url": "https://ehr.example/x", "valueCode": "on"}]}},
         "Subscription.status",
     ),
+    "an end that is past": ({"end": "2026-11-25T09:00:00Z"}, "Subscription.end"),
     "the host": ({"channel": {"header": ["A: b", "Host: inside"]}}, "Subscription.channel.header[1]"),
     "the framing": (
         {"channel": {"header": ["Transfer-Encoding: chunked"]}},
@@ -100,7 +103,7 @@ def test_what_is_no_subscription_is_refused(payer: Payer) -> None:
 def test_production_calls_https_only(payer: Payer) -> None:
     body = subscription(payer.version, INBOX)
     with pytest.raises(Exception, match="not https"):
-        wish(body, payer.version, Outbound(lenient=False))
+        wish(body, payer.version, Outbound(lenient=False), NOW)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ def test_every_way_to_write_the_filter_is_understood(
 ) -> None:
     body = subscription(payer.version, INBOX, _criteria=filtered(text))
 
-    assert wish(body, payer.version, Outbound(lenient=True)).organizations == organizations
+    assert wish(body, payer.version, Outbound(lenient=True), NOW).organizations == organizations
 
 
 def test_the_answer_is_what_was_sent_with_an_id_and_status_requested(payer: Payer) -> None:
