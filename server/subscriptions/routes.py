@@ -34,6 +34,8 @@ Resource = dict[str, Any]
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 
+Texts = Annotated[list[str] | None, Query()]
+
 HANDSHAKE = 1.0
 """Seconds between the answer and the handshake: a client must know the id that it is greeted under."""
 
@@ -115,11 +117,8 @@ def router(services: Services, version: Version) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
-    def search(request: Request, status: Annotated[str | None, Query()] = None) -> FhirResponse:
-        with services.store.reading() as tx:
-            rows = subscriptions.of_client(tx, caller(request))
-        wanted = status.split(",") if status else None
-        found = [row for row in rows if wanted is None or row.status in wanted]
+    def search(request: Request, status: Texts = None) -> FhirResponse:
+        found = _listed(request, None, status)
         return FhirResponse(
             {
                 "resourceType": "Bundle",
@@ -139,10 +138,10 @@ def router(services: Services, version: Version) -> APIRouter:
         )
 
     @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
-    def statuses(request: Request) -> FhirResponse:
-        with services.store.reading() as tx:
-            rows = subscriptions.of_client(tx, caller(request))
-        return _stand(rows)
+    def statuses(
+        request: Request, ids: Annotated[Texts, Query(alias="id")] = None, status: Texts = None
+    ) -> FhirResponse:
+        return _stand(_listed(request, ids, status))
 
     @routes.get("/{subscription_id}", summary="Read a subscription", response_class=FhirResponse)
     def read(request: Request, subscription_id: str) -> FhirResponse:
@@ -171,6 +170,12 @@ def router(services: Services, version: Version) -> APIRouter:
         standing = standing_of(row, services.fhir_base)
         return FhirResponse(notification(standing, "query-event", told, services.clock()))
 
+    def _listed(request: Request, ids: Texts, statuses: Texts) -> list[stored.Subscription]:
+        """The caller's subscriptions, those of these ids and these statuses where any are named."""
+        with services.store.reading() as tx:
+            rows = subscriptions.of_client(tx, caller(request))
+        return [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
+
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())
         topic.wake_later(tx, services.work, row.id, delay=HANDSHAKE)
@@ -190,6 +195,11 @@ def router(services: Services, version: Version) -> APIRouter:
         return FhirResponse(status_bundle(standings, services.clock()))
 
     return routes
+
+
+def _named(text: str, wanted: Texts) -> bool:
+    """Whether it is among what is wanted, in one parameter or several; everything is where none is named."""
+    return not wanted or any(text in each.split(",") for each in wanted)
 
 
 def rendered(row: stored.Subscription) -> Resource:

@@ -152,6 +152,23 @@ def test_subscriptions_are_listed_by_status(payer: Payer) -> None:
     assert every["total"] == 2
 
 
+def test_how_some_of_them_stand_can_be_asked(payer: Payer) -> None:
+    one, other, off = (
+        ask(payer, subscription(payer.version, INBOX, status=status)).json()["id"]
+        for status in ("requested", "requested", "off")
+    )
+
+    def standing(query: str) -> set[str]:
+        bundle = payer.http.get(f"{payer.base}/Subscription/$status?{query}").json()
+        found = (entry["resource"]["parameter"][0] for entry in bundle["entry"])
+        return {each["valueReference"]["reference"].rpartition("/")[2] for each in found}
+
+    assert standing("") == {one, other, off}
+    assert standing(f"id={one}&id={off}") == standing(f"id={one},{off}") == {one, off}
+    assert standing("status=off") == {off}
+    assert standing(f"id={one}&status=off") == set()
+
+
 def test_one_that_is_not_there_is_404(payer: Payer) -> None:
     for path in ("none", "none/$status", "none/$events"):
         assert payer.http.get(f"{payer.base}/Subscription/{path}").status_code == 404
