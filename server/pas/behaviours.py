@@ -48,8 +48,10 @@ def wished(services: Services, claim: Any) -> frozenset[Behaviour]:
     """What the Claim's tags ask for; nothing unless the server is set to obey them."""
     if not services.settings.test_behaviours or not isinstance(claim, dict):
         return frozenset()
-    tags = (claim.get("meta") or {}).get("tag") or []
-    codes = {tag.get("code") for tag in tags if isinstance(tag, dict) and tag.get("system") == SYSTEM}
+    meta = claim.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    listed = tags if isinstance(tags, list) else []
+    codes = [tag.get("code") for tag in listed if isinstance(tag, dict) and tag.get("system") == SYSTEM]
     return frozenset(behaviour for behaviour in Behaviour if behaviour in codes)
 
 

@@ -21,7 +21,7 @@ from server.pas.intake import Submission
 from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
-from server.pas.verdict import Certifiable, Certified, Span, Verdict, due_by
+from server.pas.verdict import Certifiable, Certified, InReview, Span, Verdict, due_by
 from server.policy.exemptions import state_of
 from server.policy.request import Chart
 from server.store import Transaction, authorizations
@@ -120,10 +120,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides lines and grants numbers on behalf of one guide version's base."""
+    """Decides lines and grants numbers on behalf of one guide version's base. With `hold` every line waits
+    for a reviewer, whatever the rules say: what a tester may ask for."""
 
     adjudicator: Adjudicator
     version: str
+    hold: bool = False
 
     def lines(
         self, tx: Transaction, docket: Docket, items: Sequence[Resource], now: dt.datetime
@@ -146,6 +148,8 @@ class Judge:
         said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
         if contested is not None:
             return appealing.to_be_heard(said, contested, number, now)
+        if self.hold:
+            return InReview("A tester asked for a pend.", number, now + dt.timedelta(hours=line.hours))
         if prolonging.extends(line.requested):
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):

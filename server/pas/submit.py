@@ -15,7 +15,7 @@ from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
-from server.pas.case import Case, Item, tracking
+from server.pas.case import Case, Item
 from server.pas.casebook import Standing
 from server.pas.change import Change, change_of
 from server.pas.handover import Assign
@@ -25,7 +25,6 @@ from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
-from server.pas.verdict import InReview, Verdict
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 
@@ -52,11 +51,11 @@ class Submit:
     adjudicator: Adjudicator
     assign: Assign
     hold: bool = False
-    """Whether every line waits for a reviewer, whatever the rules say: what a tester may ask for."""
+    """See `Judge`."""
 
     @property
     def judge(self) -> Judge:
-        return Judge(self.adjudicator, self.version.name)
+        return Judge(self.adjudicator, self.version.name, self.hold)
 
     def answer(self, raw: bytes, caller: Caller, now: dt.datetime) -> Resource:
         """The response Bundle, once the decision is stored. Raises InvalidJson, InvalidRequest."""
@@ -119,14 +118,6 @@ class Submit:
         nameless = [rejection.no_service(place) for place in unnamed]
         return judged, (*nameless, *(rejection.unknown_number(place) for place in unknown))
 
-    def _reached(
-        self, tx: Transaction, line: Line, case_id: str, caller: Caller, now: dt.datetime
-    ) -> Verdict:
-        if self.hold:
-            due = now + dt.timedelta(hours=line.hours)
-            return InReview("A tester asked for a pend.", tracking(case_id, line.requested["sequence"]), due)
-        return self.judge.verdict(tx, line, case_id, caller.client, now)
-
     def _decided(
         self,
         tx: Transaction,
@@ -142,7 +133,8 @@ class Submit:
             tx, case_id, self.version.name, caller.client, docket.member_key, read.raw, now
         )
         standing = [
-            Standing.judged(line, self._reached(tx, line, case_id, caller, now), now) for line in judged
+            Standing.judged(line, self.judge.verdict(tx, line, case_id, caller.client, now), now)
+            for line in judged
         ]
         items = tuple(line.item for line in standing)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)

@@ -18,6 +18,7 @@ from server.store.tables import Notice, Subscription, SubscriptionFilter
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
+from tests.pas.test_changes import marked, update
 
 Resource = dict[str, Any]
 
@@ -48,6 +49,11 @@ def test_tags_of_another_system_ask_for_nothing(payer: Payer) -> None:
     assert behaviours.wished(obeying(payer), claim) == frozenset()
 
 
+@pytest.mark.parametrize("meta", ["x", {"tag": 3}, {"tag": [{"system": SYSTEM, "code": ["slow"]}]}])
+def test_tags_that_are_no_fhir_ask_for_nothing(payer: Payer, meta: Any) -> None:
+    assert behaviours.wished(obeying(payer), {"meta": meta}) == frozenset()
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"entry": 3}', b'{"entry": []}', b'{"entry": [4]}'])
 def test_a_body_that_is_no_request_asks_for_nothing(payer: Payer, body: bytes) -> None:
     assert behaviours.wished_by(obeying(payer), body) == frozenset()
@@ -69,14 +75,16 @@ def test_a_failure_is_a_503_and_slow_is_slow(payer: Payer) -> None:
 def test_a_pend_on_request_is_approved_afterwards(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
     services = payer.app.state.services
     monkeypatch.setattr(behaviours, "wished_by", lambda *_: frozenset({Behaviour.PEND}))
-    pended = payer.submit(tagged("pend-then-approve"))
-    with services.store.reading() as tx:
-        (item,) = work_items.of_case(tx, pended.response["id"])
-    demo.decide(services, item.id)
-    (found,) = payer.inquire(a.inquiry())
+    moved = update(marked(a.item(1, servicedDate="2026-12-02"), "changed"))
+    for sent in (tagged("pend-then-approve"), moved):
+        pended = payer.submit(sent)
+        with services.store.reading() as tx:
+            (item,) = work_items.of_case(tx, pended.response["id"])
+        demo.decide(services, item.id)
+        (found,) = payer.inquire(a.inquiry())
 
-    assert pended.action == "A4"
-    assert found.action == "A1"
+        assert pended.action == "A4"
+        assert found.action == "A1"
 
 
 @pytest.mark.parametrize(("code", "told"), [("duplicate-notification", 2), ("late-notification", 0)])
