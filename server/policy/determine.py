@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from server.elm import Run
 from server.fhir.dates import first_day
 from server.policy.advice import advice_on
+from server.policy.answered import in_form
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
@@ -91,7 +92,7 @@ def evaluated(
     card for `codes` counts, which are the policy's own where none are given."""
     return plan.catalog.engine.evaluate(
         policy.library,
-        data=readable(order, chart, member),
+        data=in_form(readable(order, chart, member), policy, plan.catalog),
         parameters={
             **plan.parameters(policy),
             "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),

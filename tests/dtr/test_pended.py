@@ -86,6 +86,20 @@ def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> N
     assert reviewed(dtr, address) == "A1"
 
 
+def test_the_completed_adaptive_form_decides_the_request_it_was_filled_for(dtr: Dtr) -> None:
+    """It names no form but the one inside it, and is read as the answers of its region all the same."""
+    case, number, address = pended(dtr, "adaptive")
+    (found,) = dtr.packages(
+        resource("coverage", dict(case.coverage)),
+        named(ADAPTIVE),
+        {"name": "context", "valueString": number},
+    )
+    _, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
+    sent = dtr.post("$submit-attachment", attachment(case, number, {**done, "id": "filled"}))
+    assert sent.status_code == 200, sent.text
+    assert reviewed(dtr, address) == "A1"
+
+
 def bare(node: Any) -> Any:
     """As an app sends it that writes no more than it must: without the words of the questions."""
     if isinstance(node, dict):

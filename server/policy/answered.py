@@ -1,0 +1,61 @@
+"""Answers of an adaptive form, as answers to the standard form of the region that it asked about.
+
+An adaptive form travels inside its response (`questionnaire` is "#id"), with the questions of one region that
+bear the names of that region's standard form. The policies read answers by their form (cql/MRIAnswers), so
+such a response is told to be one to theirs, where it is about their region and their services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from server.policy.catalog import Catalog, Policy
+from server.policy.request import Resource
+
+SERVICE = "ORDER.cpt"
+"""The question for the service, where the form was begun without an order."""
+
+
+def in_form(resources: Iterable[Resource], policy: Policy, catalog: Catalog) -> list[Resource]:
+    """The resources, responses to an adaptive form of ours among them as responses to the policy's."""
+    return [
+        {**resource, "questionnaire": policy.questionnaire}
+        if _is_about(resource, policy, catalog)
+        else resource
+        for resource in resources
+    ]
+
+
+def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
+    """Every interview asks for the immediate indications of its region, which no other region does."""
+    named = resource.get("questionnaire")
+    if resource.get("resourceType") != "QuestionnaireResponse" or not str(named).startswith("#"):
+        return False
+    form = next((each for each in _list(resource, "contained") if named == f"#{each.get('id')}"), {})
+    origins = [form.get("url"), *_texts(form.get("derivedFrom"))]
+    ours = any(isinstance(name, str) and catalog.questionnaire(name) is not None for name in origins)
+    if not ours:
+        return False
+    answered = {item.get("linkId"): item for item in _items(resource) if item.get("answer")}
+    services = {
+        (each.get("valueCoding") or {}).get("code") for each in _list(answered.get(SERVICE, {}), "answer")
+    }
+    return policy.immediate in answered and services <= set(policy.codes)
+
+
+def _items(element: Resource) -> Iterator[Resource]:
+    for item in _list(element, "item"):
+        yield item
+        yield from _items(item)
+        for answer in _list(item, "answer"):
+            yield from _items(answer)
+
+
+def _list(element: Resource, name: str) -> list[Resource]:
+    listed = element.get(name)
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _texts(listed: Any) -> list[Any]:
+    return listed if isinstance(listed, list) else []
