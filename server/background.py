@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from socket import gethostname
 
-from server.pas import notices
+from server.pas import behaviours, notices
 from server.pas.behaviours import LATE_NOTICE, tell_late
 from server.pas.clock import Clock
 from server.pas.handover import DEMO, assign_of
@@ -38,7 +38,7 @@ def clock(services: Services) -> Clock:
     return Clock(
         services.store,
         services.catalog,
-        services.work,
+        partial(behaviours.tell, services),
         services.clock,
         services.fhir_base,
         assign_of(services),

@@ -24,16 +24,16 @@ from typing import Any
 from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
-from server.pas import casebook, evidence, notices, verdict
+from server.pas import casebook, evidence, verdict
 from server.pas.casebook import Standing
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
+from server.pas.notices import Tell
 from server.pas.verdict import Asked, InReview, Verdict
 from server.pas.versions import VERSIONS
 from server.pas.wording import answer_of
 from server.store import Store, Transaction, cases
 from server.store import tables as stored
-from server.work import Work
 
 Resource = dict[str, Any]
 
@@ -63,7 +63,7 @@ class SubmitAttachment:
     store: Store
     adjudicator: Adjudicator
     assign: Assign
-    work: Work
+    tell: Tell
     base: Any
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
@@ -127,7 +127,7 @@ class SubmitAttachment:
             if isinstance(reached, InReview):
                 self.assign(tx, casebook.open_work_item(tx, row.id, line, reached, now))
             settled.append(line)
-        notices.tell(tx, self.work, row, read_again, now)
+        self.tell(tx, row, read_again, now)
         return settled
 
     def _reached(

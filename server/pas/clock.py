@@ -15,9 +15,10 @@ from typing import Any
 
 import structlog
 
-from server.pas import appealing, casebook, notices, verdict
+from server.pas import appealing, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.handover import Assign
+from server.pas.notices import Tell
 from server.pas.response import pas_response_bundle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.pas.versions import VERSIONS
@@ -25,7 +26,7 @@ from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
 from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
-from server.work import Work, apart
+from server.work import apart
 
 NOT_RECEIVED = "0P"
 """Reason code (X12 886): the information asked for did not come; not verified against the licensed list."""
@@ -37,7 +38,7 @@ CLOCK = "clock"
 class Clock:
     store: Store
     catalog: Catalog
-    work: Work
+    tell: Tell
     now: Callable[[], dt.datetime]
     base: Callable[[Any], str]
     assign: Assign
@@ -75,7 +76,7 @@ class Clock:
         if isinstance(reached, InReview):
             self.assign(tx, casebook.open_work_item(tx, row.id, settled, reached, now))
         casebook.tell(tx, row.id, settled, CLOCK, now)
-        notices.tell(tx, self.work, row, casebook.read_again(tx, row).read, now)
+        self.tell(tx, row, casebook.read_again(tx, row).read, now)
 
     def _outcome(self, line: Standing, waited: Asked, contested: bool) -> Verdict:
         denial = _for_want_of(line, waited)

@@ -1,6 +1,7 @@
 """The PAS door: `Claim/$submit`, `Claim/$inquire`, and reading again what an answer named by URL."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
@@ -57,7 +58,11 @@ def router(services: Services, version: Version) -> APIRouter:
     submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
     inquire = Inquire(spoken, base, services.store, services.catalog)
     attach = SubmitAttachment(
-        services.store, services.adjudicator, assign_of(services), services.work, services.fhir_base
+        services.store,
+        services.adjudicator,
+        assign_of(services),
+        partial(behaviours.tell, services),
+        services.fhir_base,
     )
     search = Search(spoken, base, services.store)
     routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.fhir.errors import Conflict, NotFound
-from server.pas import appealing, casebook, notices, verdict
+from server.pas import appealing, behaviours, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.verdict import Certified, Denied, Review
 from server.pas.wording import answer_of
@@ -52,7 +52,7 @@ class Appeals:
                 return line
             casebook.settle(tx, row, line, answer_of(row, self.services.fhir_base, now), now)
             casebook.tell(tx, case_id, line, review.actor, now)
-            notices.tell(tx, self.services.work, row, casebook.read_again(tx, row).read, now)
+            behaviours.tell(self.services, tx, row, casebook.read_again(tx, row).read, now)
             return line
 
     def _denied(self, tx: Transaction, case_id: str, sequence: int) -> tuple[stored.PaCase, Standing]:

@@ -1,12 +1,15 @@
 """Rare behaviour on a tester's request; both guide versions."""
 
 import asyncio
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from server import background
+from server.clock import SetClock
 from server.fhir.errors import Unavailable
 from server.pas import behaviours
 from server.pas.behaviours import SLOW_SECONDS, SYSTEM, Behaviour
@@ -18,6 +21,7 @@ from server.store.tables import Notice, Subscription, SubscriptionFilter
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
+from tests.pas.test_attachments import parameters, send, tracking
 from tests.pas.test_changes import marked, update
 
 Resource = dict[str, Any]
@@ -103,6 +107,26 @@ def test_a_result_is_told_twice_or_late(payer: Payer, code: str, told: int) -> N
 
     assert at_once == told
     assert afterwards == told + 1
+
+
+@pytest.mark.parametrize("by", ["what was attached", "the clock"])
+def test_whoever_reaches_the_result_it_is_told_as_asked(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    services = payer.app.state.services
+    monkeypatch.setattr(behaviours, "wished", lambda *_: frozenset({Behaviour.TWICE}))
+    pended = payer.submit(a.request())
+    with services.store.transaction() as tx:
+        subscribe(tx, services)
+    if by == "the clock":
+        much_later = SetClock(services.clock() + dt.timedelta(days=60))
+        background.clock(replace(services, clock=much_later)).sweep()
+    else:
+        send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
+    with services.store.reading() as tx:
+        told = tx.query(Notice).count()
+
+    assert told == 2
 
 
 def subscribe(tx: Any, services: Services) -> None:
