@@ -237,7 +237,8 @@ class Desk:
                     "Coverage?patient={{context.patientId}}, or send fhirServer and fhirAuthorization.",
                 )
             )
-        if not readable and named and named[0]:
+        unread = not readable or (call.access is not None and "Coverage" not in sight.held)
+        if unread and named and named[0]:
             saying = coverage_unreadable(COVERAGE_UNREADABLE)
             yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 
@@ -266,7 +267,8 @@ class Desk:
                 if not agenda.coverages(focus.resource, hearing.sight)
             ]
             if bare:
-                yield deck.no_insurance(tuple(bare), self._source())
+                searched = "Coverage" in hearing.sight.held
+                yield deck.no_insurance(tuple(bare), self._source(), searched=searched)
         if not hearing.call.hook.ordering:
             yield from (correction.card(self._source()) for correction in corrections)
 

@@ -101,12 +101,20 @@ def criteria_app(
     return Drawn("appropriate-use", content, about, assertion_id)
 
 
-def no_insurance(about: tuple[str, ...], source: Element) -> Drawn:
-    """Where the record holds no insurance, nothing can be said of coverage."""
+def no_insurance(about: tuple[str, ...], source: Element, *, searched: bool) -> Drawn:
+    """Without insurance nothing can be said of coverage. `searched` tells that the record holds none;
+    otherwise nobody could look."""
+    none, remedy = (
+        (
+            "No insurance is on record for this patient.",
+            "Record the patient's insurance and name it on the order.",
+        )
+        if searched
+        else ("The patient's insurance could not be read.", "Ask again once it can be read.")
+    )
     content = {
-        "summary": "No insurance is on record for this patient.",
-        "detail": "Without it the plan cannot say whether the order is covered. Record the patient's "
-        "insurance and name it on the order.",
+        "summary": none,
+        "detail": f"Without it the plan cannot say whether the order is covered. {remedy}",
         "indicator": "warning",
         "source": source,
     }

@@ -66,6 +66,18 @@ def test_f1_a_record_without_insurance_is_said_to_the_clinician(crd_2_0: Crd) ->
     assert card["source"]["topic"]["code"] == "insurance"
 
 
+@pytest.mark.parametrize("fault", [401, 403, 503, "garbage"])
+def test_f1_insurance_that_the_ehr_does_not_give_is_not_said_to_be_missing(
+    crd_2_0: Crd, fault: int | str
+) -> None:
+    with Ehr([ehr.PATIENT]) as server:
+        server.answers["Coverage"] = fault
+        answer = crd_2_0(ehr.sign(ehr.shoulder(), fhirServer=server.base))
+    (card,) = answer.cards
+    assert card["summary"] == "The patient's insurance could not be read."
+    assert answer.information["covered"] == "conditional"
+
+
 # ---- F2
 
 
