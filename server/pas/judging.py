@@ -149,7 +149,7 @@ class Judge:
         if contested is not None:
             return appealing.to_be_heard(said, contested, number, now)
         if self.hold:
-            return InReview("A tester asked for a pend.", number, now + dt.timedelta(hours=line.hours))
+            return _held(line, number, now)
         if prolonging.extends(line.requested):
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
         if not decision.needs_number(said):
@@ -165,6 +165,18 @@ class Judge:
             case_id=case_id,
         )
         return _certified(tx, granted, line.judged, now)
+
+    def rehearsed(self, tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
+        """The verdict of a first request as it would be; no number is granted."""
+        said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
+        if self.hold:
+            return _held(line, number, now)
+        if prolonging.extends(line.requested):
+            return Extension(line.requested, line.judged).rehearsed(tx, now)
+        if decision.needs_number(said):
+            return Certifiable(decision.span_of(said), decision.units_of(said))
+        reached = decision.verdict_without_number(said, number, now)
+        return due_by(reached, now + dt.timedelta(hours=line.hours))
 
     def _line(
         self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime
@@ -186,16 +198,8 @@ class Judge:
         return replace(line, hours=min(hours, said.due_hours))
 
 
-def rehearsed(tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
-    """The verdict of a first request as it would be; no number is granted."""
-    said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
-    due = now + dt.timedelta(hours=line.hours)
-    if prolonging.extends(line.requested):
-        return Extension(line.requested, line.judged).rehearsed(tx, now)
-    if decision.needs_number(said):
-        return Certifiable(decision.span_of(said), decision.units_of(said))
-    reached = decision.verdict_without_number(said, number, now)
-    return due_by(reached, due)
+def _held(line: Line, number: str, now: dt.datetime) -> InReview:
+    return InReview("A tester asked for a pend.", number, now + dt.timedelta(hours=line.hours))
 
 
 def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified:

@@ -85,12 +85,10 @@ def router(services: Services, version: Version) -> APIRouter:
         """A PAS request Bundle in, a PAS response Bundle out: decided, or pended with what is asked. The
         decision is stored before it is answered."""
         now = services.clock()
-        if dry_run:
-            return FhirResponse(submit.rehearsal(body, caller(request), now))
-        if Behaviour.PEND in asked:
-            held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
-            return FhirResponse(held.answer(body, caller(request), now))
-        return FhirResponse(submit.answer(body, caller(request), now))
+        held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
+        deciding = held if Behaviour.PEND in asked else submit
+        decided = deciding.rehearsal if dry_run else deciding.answer
+        return FhirResponse(decided(body, caller(request), now))
 
     @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)
     def inquire_claim(request: Request, body: FhirBody) -> FhirResponse:

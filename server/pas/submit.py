@@ -20,7 +20,7 @@ from server.pas.casebook import Standing
 from server.pas.change import Change, change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
-from server.pas.judging import Docket, Judge, Line, rehearsed
+from server.pas.judging import Docket, Judge, Line
 from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
@@ -85,7 +85,7 @@ class Submit:
             return answer
         judged, rejections = self._judged(docket, now)
         with self.store.reading() as tx:
-            items = [Item(line.requested, rehearsed(tx, line, case_id, now)) for line in judged]
+            items = [Item(line.requested, self.judge.rehearsed(tx, line, case_id, now)) for line in judged]
         read = docket.read
         case = Case(case_id, read, tuple(items), now, rejections, request=read.claim_url, dry=True)
         return pas_response_bundle(self.version, case, self.base, now)

@@ -81,6 +81,7 @@ def test_a_pend_on_request_is_approved_afterwards(payer: Payer, monkeypatch: pyt
     monkeypatch.setattr(behaviours, "wished_by", lambda *_: frozenset({Behaviour.PEND}))
     moved = update(marked(a.item(1, servicedDate="2026-12-02"), "changed"))
     for sent in (tagged("pend-then-approve"), moved):
+        assert payer.submit(sent, **{"X-Dry-Run": "true"}).action == "A4"
         pended = payer.submit(sent)
         with services.store.reading() as tx:
             (item,) = work_items.of_case(tx, pended.response["id"])
