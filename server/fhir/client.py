@@ -25,7 +25,8 @@ from server.fhir.errors import FhirError
 
 Resource = dict[str, Any]
 
-MAX_PAGES = 20
+MAX_PAGES = 50
+"""Of one search: a thousand observations where the EHR gives twenty a page. More go in circles."""
 MAX_BYTES = 20_000_000
 """Of one answer; a chart larger than that is not worth reading within a deadline."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -40,6 +41,22 @@ def test_pages_are_followed_to_the_end() -> None:
         outcomes = ask(ehr.base, "Condition?patient=p1")
     assert outcomes["Condition?patient=p1"] == Found(tuple(CONDITIONS))
     assert len(ehr.asked) == 3
+
+
+def test_a_long_record_is_read_whole_and_one_that_goes_in_circles_is_not() -> None:
+    many = [{**CONDITIONS[0], "id": f"c{n}"} for n in range(40)]
+    with Ehr(many) as ehr:
+        ehr.page_size = 1
+        outcomes = ask(ehr.base, "Condition?patient=p1")
+    assert outcomes["Condition?patient=p1"] == Found(tuple(many))
+    round_again = {"resourceType": "Bundle", "link": [{"relation": "next", "url": "Condition?patient=p1"}]}
+    assert page_by_page(round_again) == Failed("pages")
+
+
+def page_by_page(page: dict[str, Any]) -> Outcome:
+    """A search whose every page is this one."""
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=page)))
+    return asyncio.run(Client(http, "http://ehr.example/fhir").one("Condition?patient=p1"))
 
 
 def test_one_failure_is_its_own() -> None:
@@ -111,6 +128,4 @@ def test_odd_addresses_are_refused_everywhere(url: str) -> None:
 def test_a_search_whose_next_page_lies_elsewhere_was_not_read_whole(link: str) -> None:
     """A proxy that leaves its server's own address in the links: half a chart must not pass for the chart."""
     page = {"resourceType": "Bundle", "link": [{"relation": "next", "url": link}], "entry": []}
-    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=page)))
-    read = asyncio.run(Client(http, "http://ehr.example/fhir").one("Condition?patient=p1"))
-    assert read == Failed("next page elsewhere")
+    assert page_by_page(page) == Failed("next page elsewhere")
