@@ -24,7 +24,7 @@ from server.pas.change import Change
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge
 from server.pas.marks import appeal, cancelled, changed
-from server.pas.prolonging import extends
+from server.pas.prolonging import extends, unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.verdict import Cancelled, Denied
@@ -53,7 +53,7 @@ class Revision:
         before = self._before(tx, client)
         known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)} if before else {}
         contested = appealing.contested(tx, before.chain_id) if before else set()
-        refused = self._refused(before, known, contested)
+        refused = self._refused(tx, before, known, contested)
         if before and refused is None and not cases.replace(tx, before, case_id, now):
             refused = rejection.stale()
         row = casebook.open_case(
@@ -91,7 +91,11 @@ class Revision:
         return Docket.of(read, before=known)
 
     def _refused(
-        self, before: stored.PaCase | None, known: Mapping[int, Standing], contested: Container[int]
+        self,
+        tx: Transaction,
+        before: stored.PaCase | None,
+        known: Mapping[int, Standing],
+        contested: Container[int],
     ) -> Rejection | None:
         """Why nothing can be changed, by what stands and which appeals are open; None where it can."""
         verdicts = {sequence: line.item.verdict for sequence, line in known.items()}
@@ -108,6 +112,9 @@ class Revision:
             return rejection.denied_before()
         if self.docket.unnamed and not self.change.everything:
             return rejection.no_service(self.docket.unnamed[0])
+        unknown = unknown_numbers(tx, self.docket.member_key, read.items)
+        if unknown and not self.change.everything:
+            return rejection.unknown_number(unknown[0])
         return None
 
     def _standing(

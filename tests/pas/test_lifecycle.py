@@ -13,6 +13,7 @@ from server.store import authorizations, events, records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
+from tests.pas.test_changes import error_code, marked, update
 
 Resource = dict[str, Any]
 
@@ -93,6 +94,14 @@ def test_a_number_that_is_nobodys_cannot_be_extended_or_renewed(payer: Payer, ce
 
     assert answer.response["outcome"] == "error"
     assert answer.response["error"][0]["code"]["coding"][0]["code"] == "AA"
+
+
+def test_a_change_that_quotes_a_number_of_nobody_leaves_what_was_granted(payer: Payer) -> None:
+    first = granted(payer)
+    refused = payer.submit(update(marked(quoting("PANOBODY", "4"), "changed")))
+
+    assert error_code(refused) == "AA"
+    assert payer.read(first.url)["preAuthRef"] == first.number
 
 
 def test_an_extension_is_rehearsed_without_being_granted(payer: Payer) -> None:
