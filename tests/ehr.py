@@ -41,8 +41,7 @@ class Ehr:
         self._counting = threading.Lock()
         self.closing = threading.Event()
         self.delay = delay
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -124,6 +123,13 @@ class Ehr:
             links.append({"relation": "next", "url": following})
         entries = [{"fullUrl": f"{self.base}/{_name(resource)}", "resource": resource} for resource in page]
         return 200, {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
+
+
+class _Server(ThreadingHTTPServer):
+    """A short queue drops what comes at once, which then knocks again a second later."""
+
+    daemon_threads = True
+    request_queue_size = 100
 
 
 def _name(resource: Resource) -> str:
