@@ -59,6 +59,10 @@ class Batches:
             stated = outcome.resources[0] if isinstance(outcome, Found) and outcome.resources else {}
             self._offered[base] = _takes_batches(stated)
 
+    def give_up(self, base: str) -> None:
+        """One of that server's batches took all the time there is: it is asked piece by piece from now on."""
+        self._offered[base] = False
+
 
 def _takes_batches(statement: Resource) -> bool:
     sides = statement.get("rest")
@@ -89,7 +93,8 @@ async def completed(
         transport=guard.transport(), timeout=DEADLINE, follow_redirects=False
     ) as http:
         client = Client(http, call.access.base, call.access.token)
-        ask = client.batch if call.access.base in batches else client.all
+        in_one = call.access.base in batches
+        ask = client.batch if in_one else client.all
         named = list(_named_by_context(call, context))
         needed = needs_record([*context, *_resolved(named, prefetch)])
         queries = [
@@ -101,6 +106,8 @@ async def completed(
         note("fhir-server", call.access.base)
         first = dict(await ask([*queries, *beside], DEADLINE))
         batches.learn(call.access.base, first.pop(METADATA, None))
+        if in_one and first and all(outcome == Failed("deadline") for outcome in first.values()):
+            batches.give_up(call.access.base)
         seen = _joined(prefetch, first)
         needed_now = not needed and needs_record(_resolved(named, seen))
         second = await ask(

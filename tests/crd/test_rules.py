@@ -272,6 +272,26 @@ def test_b_a_batch_that_fails_is_asked_piece_by_piece(crd: Crd) -> None:
     assert len(server.asked) > 10
 
 
+def test_b_a_server_whose_batch_takes_too_long_is_asked_piece_by_piece_from_then_on(
+    crd: Crd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers a batch one search after the other: nothing of its charts would ever be seen."""
+    with Ehr([ehr.PATIENT, ehr.PAYOR, ehr.coverage()]) as server:
+        call = ehr.sign(ehr.shoulder(), sent=ehr.prefetch(), fhirServer=server.base)
+        server.takes_batches = True
+        crd(call)
+        server.answers["Condition"] = "hang"
+        with monkeypatch.context() as hasty:
+            hasty.setattr("server.crd.ehr.DEADLINE", 0.1)
+            crd(call)
+        assert "batch" in server.asked
+        server.answers.clear()
+        server.asked.clear()
+        crd(call)
+        assert "batch" not in server.asked
+        assert "Procedure?patient=anna" in server.asked
+
+
 def test_b_queries_go_out_in_parallel(crd: Crd) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
     with Ehr([ehr.PATIENT, ehr.PAYOR, insurance, *ehr.six_weeks_of_care(order)], delay=0.2) as server:
