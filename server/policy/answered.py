@@ -8,7 +8,6 @@ such a response is told to be one to theirs, where it is about their region and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from server.policy.catalog import Catalog, Policy
 from server.policy.request import Resource
@@ -33,15 +32,16 @@ def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
     if resource.get("resourceType") != "QuestionnaireResponse" or not str(named).startswith("#"):
         return False
     form = next((each for each in _list(resource, "contained") if named == f"#{each.get('id')}"), {})
-    origins = [form.get("url"), *_texts(form.get("derivedFrom"))]
+    derived = form.get("derivedFrom")
+    origins = [form.get("url"), *(derived if isinstance(derived, list) else [])]
     ours = any(isinstance(name, str) and catalog.questionnaire(name) is not None for name in origins)
     if not ours:
         return False
-    answered = {item.get("linkId"): item for item in _items(resource) if item.get("answer")}
-    services = {
-        (each.get("valueCoding") or {}).get("code") for each in _list(answered.get(SERVICE, {}), "answer")
-    }
-    return policy.immediate in answered and services <= set(policy.codes)
+    answered = {str(item.get("linkId")): item for item in _items(resource) if item.get("answer")}
+    services = [each.get("valueCoding") for each in _list(answered.get(SERVICE, {}), "answer")]
+    return policy.immediate in answered and all(
+        isinstance(each, dict) and str(each.get("code")) in policy.codes for each in services
+    )
 
 
 def _items(element: Resource) -> Iterator[Resource]:
@@ -55,7 +55,3 @@ def _items(element: Resource) -> Iterator[Resource]:
 def _list(element: Resource, name: str) -> list[Resource]:
     listed = element.get(name)
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-
-
-def _texts(listed: Any) -> list[Any]:
-    return listed if isinstance(listed, list) else []

@@ -10,7 +10,7 @@ from server.policy.answered import in_form
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 
 
-def response(asked: str, origin: str = ADAPTIVE, service: str = "") -> dict[str, Any]:
+def response(asked: Any, origin: str = ADAPTIVE, service: Any = "") -> dict[str, Any]:
     """Filled to the end, one question inside a group and one below an answer."""
     chosen = {"linkId": "ORDER.cpt", "answer": [{"valueCoding": {"code": service}}]}
     indication = {"linkId": asked, "answer": [{"valueCoding": {"code": "none"}}]}
@@ -33,6 +33,8 @@ def response(asked: str, origin: str = ADAPTIVE, service: str = "") -> dict[str,
         (response("SH-IMM", "https://elsewhere.example/Questionnaire/mri-adaptive"), False),
         ({**response("SH-IMM"), "contained": []}, False),
         ({**response("SH-IMM"), "questionnaire": ADAPTIVE}, False),
+        (response(["SH-IMM"]), False),
+        (response("SH-IMM", service=["73221"]), False),
     ],
 )
 def test_a_response_counts_where_it_is_about_the_policys_region(
