@@ -18,6 +18,9 @@ def condition(code: str) -> dict[str, Any]:
         "resourceType": "Condition",
         "id": f"problem-{code}",
         "clinicalStatus": ehr.concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+        "category": [
+            ehr.concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")
+        ],
         "code": ehr.concept(ehr.ICD, code),
         "subject": ehr.ref(ehr.PATIENT),
     }
