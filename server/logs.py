@@ -45,8 +45,8 @@ def configure(stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     if not any(isinstance(each, _OfLibraries) for each in root.handlers):
         root.addHandler(_OfLibraries(logging.WARNING))
-    # It writes by itself, exceptions with all they say, unless somebody listens already.
-    logging.getLogger("dbos").addHandler(logging.NullHandler())
+        # It writes by itself, exceptions with all they say, unless somebody listens already.
+        logging.getLogger("dbos").addHandler(logging.NullHandler())
 
 
 class _OfLibraries(logging.Handler):

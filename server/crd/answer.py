@@ -23,7 +23,7 @@ from server.crd.ehr import Batches, completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, order_line, refuse_untyped
 from server.crd.intake import Call
-from server.crd.saying import Saying, coverage_unreadable, say
+from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, PreconditionFailed
@@ -239,7 +239,7 @@ class Desk:
             )
         unread = not readable or (call.access is not None and "Coverage" not in sight.held)
         if unread and named and named[0]:
-            saying = coverage_unreadable(COVERAGE_UNREADABLE)
+            saying = not_read(COVERAGE_UNREADABLE)
             yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 
     def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:

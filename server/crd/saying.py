@@ -111,7 +111,7 @@ def _outcome(
     if not said.covered:
         return _not_covered(judged)
     if blank:
-        return _unread(ORDER_UNREADABLE)
+        return not_read(ORDER_UNREADABLE)
     if not said.line.code:
         return _uncoded(kind)
     if said.gate == ELSEWHERE:
@@ -123,18 +123,15 @@ def _outcome(
     return _needed(_why_not(said))
 
 
-def coverage_unreadable(unreadable: str) -> Saying:
-    """Where the Coverage itself could not be read: it can be named, but nothing can be said of it."""
-    return _unread(unreadable)
-
-
 ORDER_UNREADABLE = (
     "The order that this appointment is for could not be read, so whether its service needs prior "
     "authorization is not known yet."
 )
 
 
-def _unread(why: str) -> Saying:
+def not_read(why: str) -> Saying:
+    """Where the order or the Coverage itself could not be read: it can be named, but nothing can be said of
+    it."""
     return Saying(
         covered=Covered.UNREADABLE,
         authorization=Authorization.UNREADABLE,

@@ -56,6 +56,7 @@ def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
     spoken, base = SPOKEN[version], services.fhir_base(version)
     submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
+    held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
     inquire = Inquire(spoken, base, services.store, services.catalog)
     attach = SubmitAttachment(
         services.store,
@@ -85,7 +86,6 @@ def router(services: Services, version: Version) -> APIRouter:
         """A PAS request Bundle in, a PAS response Bundle out: decided, or pended with what is asked. The
         decision is stored before it is answered."""
         now = services.clock()
-        held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
         deciding = held if Behaviour.PEND in asked else submit
         decided = deciding.rehearsal if dry_run else deciding.answer
         return FhirResponse(decided(body, caller(request), now))

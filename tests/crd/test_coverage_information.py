@@ -11,7 +11,7 @@ from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration, configuration
 from server.crd.coverage_information import coverage_information, updated
 from server.crd.hooks import HOOKS
-from server.crd.saying import Authorization, Covered, Document, Information, Saying, coverage_unreadable, say
+from server.crd.saying import Authorization, Covered, Document, Information, Saying, not_read, say
 from server.crd.v2_0 import V2_0
 from server.crd.v2_2 import V2_2
 from server.crd.version import Version
@@ -245,7 +245,7 @@ def test_a_visit_as_such_is_covered_without_authorization(kind: str) -> None:
 
 
 def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
-    assert rendered(coverage_unreadable("It could not be read."))["covered"] == "conditional"
+    assert rendered(not_read("It could not be read."))["covered"] == "conditional"
 
 
 @pytest.mark.parametrize("version", [V2_0, V2_2], ids=lambda version: version.name)
@@ -292,8 +292,8 @@ def test_only_the_extension_is_added() -> None:
 
 def test_other_extensions_and_other_payers_answers_stay_in_their_place() -> None:
     other = {"url": "https://other.example/flag", "valueBoolean": True}
-    foreign = coverage_information(V2_0, coverage_unreadable("?"), "Coverage/other", "b", DAY, None)
-    old = coverage_information(V2_0, coverage_unreadable("?"), "Coverage/c1", "c", DAY, None)
+    foreign = coverage_information(V2_0, not_read("?"), "Coverage/other", "b", DAY, None)
+    old = coverage_information(V2_0, not_read("?"), "Coverage/c1", "c", DAY, None)
     order = {"resourceType": "ServiceRequest", "extension": [old, other, foreign], "id": "sr-1"}
     new = coverage_information(
         V2_0, say(judged(missing_film()), SIGN, Configuration(), ()), "Coverage/c1", "d", DAY, None

@@ -15,7 +15,7 @@ from fhirpathpy.models import models
 from server.crd.configuration import Configuration
 from server.crd.coverage_information import coverage_information
 from server.crd.hooks import HOOKS
-from server.crd.saying import Saying, coverage_unreadable, say
+from server.crd.saying import Saying, not_read, say
 from server.crd.v2_0 import V2_0
 from server.crd.v2_2 import V2_2
 from server.crd.version import Version
@@ -43,7 +43,7 @@ def sayings() -> dict[str, Saying]:
         "pended": say(judged(determination(Decision.PEND)), sign, choices),
         "denied": say(judged(denied), sign, choices),
         "not-covered": say(judged(ended), sign, choices),
-        "no coverage": coverage_unreadable("It could not be read."),
+        "no coverage": not_read("It could not be read."),
     }
 
 

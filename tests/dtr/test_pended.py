@@ -41,6 +41,16 @@ def pended(dtr: Dtr, name: str) -> tuple[Case, str, str]:
     return case, number, f"ClaimResponse/{told['entry'][0]['resource']['id']}"
 
 
+def interviewed(dtr: Dtr, case: Case, number: str) -> tuple[list[list[str]], dict[str, Any]]:
+    """The adaptive form, asked for by the tracking number and filled to its end: an immediate indication."""
+    (found,) = dtr.packages(
+        resource("coverage", dict(case.coverage)),
+        named(ADAPTIVE),
+        {"name": "context", "valueString": number},
+    )
+    return interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
+
+
 def tracking_numbers(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if node.get("system") == TRACKING_SYSTEM:
@@ -54,12 +64,7 @@ def tracking_numbers(node: Any) -> Iterator[str]:
 
 def test_d_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
     case, number, _ = pended(dtr, "interview")
-    (found,) = dtr.packages(
-        resource("coverage", dict(case.coverage)),
-        named(ADAPTIVE),
-        {"name": "context", "valueString": number},
-    )
-    calls, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
+    calls, done = interviewed(dtr, case, number)
     assert "PA.issue" not in [link_id for call in calls for link_id in call]
     assert done["status"] == "completed"
     assert "satisfied-pa-id" not in said(done)
@@ -89,12 +94,7 @@ def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> N
 def test_the_completed_adaptive_form_decides_the_request_it_was_filled_for(dtr: Dtr) -> None:
     """It names no form but the one inside it, and is read as the answers of its region all the same."""
     case, number, address = pended(dtr, "adaptive")
-    (found,) = dtr.packages(
-        resource("coverage", dict(case.coverage)),
-        named(ADAPTIVE),
-        {"name": "context", "valueString": number},
-    )
-    _, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
+    _, done = interviewed(dtr, case, number)
     sent = dtr.post("$submit-attachment", attachment(case, number, {**done, "id": "filled"}))
     assert sent.status_code == 200, sent.text
     assert reviewed(dtr, address) == "A1"
