@@ -1,8 +1,8 @@
 """Extensions and renewals: a request about an authorization that there is already (X12 1322, `4` and `R`).
 
 An extension keeps the number and adds 30 days, once, while the authorization is valid and nothing was done
-on it yet (policy source, section 10); it asks for no new evidence. The case that the authorization came from
-tells of the new span as well. A renewal is judged like a first request: what it quotes is told as the
+on it yet (policy source, section 10); it asks for no new evidence. Every request that the authorization
+answers tells of the new span. A renewal is judged like a first request: what it quotes is told as the
 previous authorization. Both must quote a number that is this member's.
 """
 
@@ -21,7 +21,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import verdict
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
-from server.pas.verdict import Certifiable, Certified, Denied, Modified, Span
+from server.pas.verdict import Certifiable, Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
 from server.store import Transaction, authorizations, cases, events, records
@@ -39,10 +39,15 @@ def extends(item: Resource) -> bool:
     return certification(item) == EXTENSION
 
 
-def _tell_its_case(tx: Transaction, row: stored.Authorization, span: Span) -> None:
-    for line in cases.items(tx, row.case_id) if row.case_id else ():
+def refused(item: Resource, reached: Verdict) -> str:
+    """What speaks against an extension that was not granted; "" where it was, or none was asked for."""
+    return reached.denial.findings[0].found if extends(item) and isinstance(reached, Denied) else ""
+
+
+def _tell_its_cases(tx: Transaction, row: stored.Authorization, span: Span) -> None:
+    for line in cases.under_number(tx, row.member_key, row.number):
         reached = verdict.from_json(line.verdict)
-        if line.authorization_number == row.number and isinstance(reached, Certified | Modified):
+        if isinstance(reached, Certified | Modified):
             line.verdict = verdict.to_json(msgspec.structs.replace(reached, span=span))
     tx.flush()
 
@@ -76,7 +81,7 @@ class Extension:
             return self._denied(against or "it was not issued here")
         row.span_end = row.span_end + LONGER
         span = Span(row.span_start, row.span_end)
-        _tell_its_case(tx, row, span)
+        _tell_its_cases(tx, row, span)
         events.record(
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )

@@ -75,6 +75,18 @@ def unknown_number(index: int) -> Rejection:
     )
 
 
+def not_extended(index: int, against: str) -> Rejection:
+    """`against` is the sentence that says what speaks against it."""
+    return Rejection(
+        code="33",
+        follow_up="N",
+        element="2000F-UM",
+        path=_certification(index),
+        text=f"{against} What was authorized stands as it was. Where more time is needed, ask for a renewal "
+        "(certification type R) with the findings as they are now.",
+    )
+
+
 def stale() -> Rejection:
     return Rejection(
         code="33",

@@ -35,7 +35,6 @@ from server.pas.verdict import (
     ACTION,
     DISPOSITION,
     Asked,
-    Cancelled,
     Certified,
     Denied,
     Modified,
@@ -49,6 +48,7 @@ from server.pas.verdict import (
     review_of,
     span_of,
     tracking_of,
+    valid_number,
 )
 from server.pas.version import Service, Version
 
@@ -347,7 +347,7 @@ def _header_authorization(verdicts: Sequence[Verdict]) -> Resource:
     """preAuthRef and preAuthPeriod where one number, or one span, is true of each line that needs one: beside
     a line that is pended or denied they would seem to authorize it as well."""
     needing = [verdict for verdict in verdicts if not isinstance(verdict, NotRequired)]
-    numbers = {None if isinstance(verdict, Cancelled) else number_of(verdict) for verdict in needing}
+    numbers = {valid_number(verdict) for verdict in needing}
     spans = {span_of(verdict) for verdict in needing}
     number = numbers.pop() if len(numbers) == 1 else None
     span = spans.pop() if len(spans) == 1 else None

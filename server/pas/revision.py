@@ -4,7 +4,8 @@ The new version takes the place of the one before, in one chain. What the client
 verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
 the new version's evidence; a denial that it appeals goes to a person. The number of an authorization that is
 changed is given up before the new judgement, so that it cannot vouch for itself; the client may quote it as
-the previous one.
+the previous one. A number that answers another line or request as well stays good for that. An extension that
+is not granted leaves the line what it has.
 
 Only one version can follow another: of two that cross, or where the version named was replaced already, the
 later one is told so and changes nothing.
@@ -17,14 +18,13 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.pas import appealing, casebook, evidence, rejection, verdict
+from server.pas import appealing, casebook, evidence, prolonging, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge
 from server.pas.marks import appeal, cancelled, changed
-from server.pas.prolonging import extends, unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.verdict import Cancelled, Denied
@@ -72,8 +72,8 @@ class Revision:
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
         informed = replace(self, docket=self._informed(tx, before.chain_id, known))
-        standing, fresh = informed._standing(tx, known, contested, case_id, client, now)
-        return self._told(tx, row, standing, fresh, (), case_id, now)
+        standing, fresh, refusals = informed._standing(tx, known, contested, case_id, client, now)
+        return self._told(tx, row, standing, fresh, refusals, case_id, now)
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
         """The case that is changed, for this transaction alone: nobody decides a line of it meanwhile."""
@@ -112,7 +112,7 @@ class Revision:
             return rejection.denied_before()
         if self.docket.unnamed and not self.change.everything:
             return rejection.no_service(self.docket.unnamed[0])
-        unknown = unknown_numbers(tx, self.docket.member_key, read.items)
+        unknown = prolonging.unknown_numbers(tx, self.docket.member_key, read.items)
         if unknown and not self.change.everything:
             return rejection.unknown_number(unknown[0])
         return None
@@ -125,30 +125,32 @@ class Revision:
         case_id: str,
         client: str,
         now: dt.datetime,
-    ) -> tuple[list[Standing], list[int]]:
-        """Every line of the chain as it stands after this change, and which were decided just now."""
+    ) -> tuple[list[Standing], list[int], tuple[Rejection, ...]]:
+        """Every line of the chain as it stands after this change, which were decided just now, and which
+        extensions were not granted."""
         standing, fresh = dict(known), []
-        to_judge = []
+        to_judge, refusals = [], []
         for item in self.docket.read.items:
             sequence = item["sequence"]
             line = known.get(sequence)
             if self.change.everything or cancelled(item):
                 if line is not None and not isinstance(line.item.verdict, Cancelled):
-                    standing[sequence] = self._cancelled(tx, line, item, now)
+                    standing[sequence] = self._cancelled(tx, line, item, standing, now)
                     fresh.append(sequence)
             elif line is None or self._touched(item, line):
                 to_judge.append(item)
-                fresh.append(sequence)
+                if not prolonging.extends(item):
+                    standing.pop(sequence, None)
             else:
                 standing[sequence] = line.under(item)
         if self.change.everything:
             for sequence, line in known.items():
                 if sequence not in fresh and not isinstance(line.item.verdict, Cancelled):
-                    standing[sequence] = self._cancelled(tx, line, line.item.requested, now)
+                    standing[sequence] = self._cancelled(tx, line, line.item.requested, standing, now)
                     fresh.append(sequence)
         for item in to_judge:
-            if not extends(item):
-                self._give_up(tx, known.get(item["sequence"]))
+            if not prolonging.extends(item):
+                self._give_up(tx, known.get(item["sequence"]), standing)
         for sequence in [item["sequence"] for item in to_judge if item["sequence"] not in contested]:
             if sequence in known and isinstance(known[sequence].item.verdict, Denied):
                 appealing.receive(tx, case_id, sequence, "provider", now)
@@ -158,8 +160,15 @@ class Revision:
             before = known.get(sequence)
             heard = before.item.verdict if before and sequence in contested else None
             reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
-            standing[sequence] = Standing.judged(judged, reached, now, since=before)
-        return [standing[sequence] for sequence in sorted(standing)], fresh
+            against = prolonging.refused(judged.requested, reached)
+            if against and before and verdict.valid_number(before.item.verdict):
+                standing[sequence] = before.under(judged.requested)
+                place = self.docket.read.items.index(judged.requested)
+                refusals.append(rejection.not_extended(place, against))
+            else:
+                standing[sequence] = Standing.judged(judged, reached, now, since=before)
+                fresh.append(sequence)
+        return [standing[sequence] for sequence in sorted(standing)], fresh, tuple(refusals)
 
     def _touched(self, item: Resource, line: Standing) -> bool:
         """Whether the line must be judged again: it was pended, the client says it changed, or what is
@@ -170,13 +179,27 @@ class Revision:
             return True
         return _essence(self.docket.orders[item["sequence"]]) != _essence(line.order)
 
-    def _cancelled(self, tx: Transaction, line: Standing, item: Resource, now: dt.datetime) -> Standing:
-        self._give_up(tx, line)
+    def _cancelled(
+        self,
+        tx: Transaction,
+        line: Standing,
+        item: Resource,
+        standing: Mapping[int, Standing],
+        now: dt.datetime,
+    ) -> Standing:
+        self._give_up(tx, line, standing)
         return line.now(Cancelled(verdict.number_of(line.item.verdict)), now, item)
 
-    def _give_up(self, tx: Transaction, line: Standing | None) -> None:
+    def _give_up(self, tx: Transaction, line: Standing | None, standing: Mapping[int, Standing]) -> None:
+        """The line's number, unless another that stands has it, in this request or in another."""
         number = verdict.number_of(line.item.verdict) if line else None
-        if number:
+        if not number:
+            return
+        member = self.docket.member_key
+        authorizations.alone(tx, member)
+        beside = [other.item.verdict for other in standing.values() if other is not line]
+        elsewhere = [verdict.from_json(row.verdict) for row in cases.under_number(tx, member, number)]
+        if number not in map(verdict.valid_number, (*beside, *elsewhere)):
             authorizations.cancel(tx, number)
 
     def _told(

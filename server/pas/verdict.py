@@ -211,6 +211,11 @@ def number_of(verdict: Verdict) -> str | None:
     return verdict.number if isinstance(verdict, Certified | Modified | OnFile | Cancelled) else None
 
 
+def valid_number(verdict: Verdict) -> str | None:
+    """The authorization number that the item has: what was cancelled has none any more."""
+    return None if isinstance(verdict, Cancelled) else number_of(verdict)
+
+
 def span_of(verdict: Verdict) -> Span | None:
     return verdict.span if isinstance(verdict, Certified | Certifiable | Modified | OnFile) else None
 

@@ -30,6 +30,16 @@ _NAMED = (
     .with_for_update(of=PaCase)
 )
 
+_UNDER_NUMBER = (
+    select(PaItem)
+    .join(PaCase, PaCase.id == PaItem.case_id)
+    .where(
+        PaCase.member_key == bindparam("member_key"),
+        PaCase.replaced_by.is_(None),
+        PaItem.authorization_number == bindparam("number"),
+    )
+)
+
 
 def new_id() -> str:
     return str(uuid4())
@@ -150,6 +160,12 @@ def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:
 def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:
     """The lines of a case in the order of their sequence numbers."""
     return tx.scalars(select(PaItem).where(PaItem.case_id == case_id).order_by(PaItem.sequence)).all()
+
+
+def under_number(tx: Transaction, member_key: str, number: str) -> Sequence[PaItem]:
+    """The lines, in those cases of a member that hold, which have this authorization number, or had it until
+    they were cancelled."""
+    return tx.scalars(_UNDER_NUMBER, {"member_key": member_key, "number": number}).all()
 
 
 def identifiers(tx: Transaction, case_id: str) -> Sequence[PaIdentifier]:

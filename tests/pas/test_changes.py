@@ -17,16 +17,20 @@ FILM = a.item(2, "73030", extension=a.item(2)["extension"][:3])
 def update(*items: Resource, chart: list[Resource] | None = None, **changes: Any) -> Resource:
     """The next version of Anna's request. It names the Claim before by its identifier, which both versions
     can."""
-    related = [
-        {
-            "claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}},
-            "relationship": concept(
-                "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship", "prior"
-            ),
-        }
-    ]
+    related = [prior("PA-1")]
     claim = a.claim(*items, **{"id": "pa-2", "created": "2026-11-26", "related": related, **changes})
     return a.request(*(charts.meets_every_criterion() if chart is None else chart), claim=claim)
+
+
+def called(name: str) -> Resource:
+    """Claim.identifier."""
+    return {"system": "https://ehr.example/pa", "value": name}
+
+
+def prior(name: str) -> Resource:
+    """Claim.related of a change: the Claim before, by its identifier."""
+    kinds = "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship"
+    return {"claim": {"identifier": called(name)}, "relationship": concept(kinds, "prior")}
 
 
 def marked(item: Resource, mark: str) -> Resource:
@@ -66,6 +70,20 @@ def test_a_cancelled_item_is_answered_c_and_its_number_is_worth_nothing_more(pay
     assert changed.actions == ["C", "A1"]
     assert again.action == "A1"
     assert again.number != first.number
+
+
+def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: Payer) -> None:
+    """The same study twice in one request, and again in another, ends in one number."""
+    first = first_request(payer, a.item(1), a.item(2))
+    twin = payer.submit(a.request(claim=a.claim(id="twin", identifier=[called("TWIN")])))
+    payer.submit(update(a.item(1), cancelled(a.item(2))))
+    payer.submit(update(cancelled(a.item(1)), cancelled(a.item(2)), id="pa-3"))
+    still = payer.submit(a.request(claim=a.claim(created="2026-11-27", identifier=[called("STILL")])))
+    for name in ("TWIN", "STILL"):
+        payer.submit(update(cancelled(a.item(1)), id=name, related=[prior(name)]))
+
+    assert first.number == twin.number == still.number
+    assert payer.submit(a.request(claim=a.claim(created="2026-11-28"))).action == "A4"
 
 
 def test_what_was_cancelled_stays_so_in_later_versions(payer: Payer) -> None:

@@ -13,7 +13,7 @@ from server.store import authorizations, events, records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
-from tests.pas.test_changes import error_code, marked, update
+from tests.pas.test_changes import FILM, error_code, marked, update
 
 Resource = dict[str, Any]
 
@@ -53,11 +53,12 @@ def test_an_extension_keeps_the_number_and_adds_thirty_days_without_new_evidence
     assert period_end(extended) == "2027-03-01"
 
 
-def test_the_case_of_an_extended_authorization_tells_the_new_span_too(payer: Payer) -> None:
+def test_the_newest_version_of_what_is_extended_tells_the_new_span_too(payer: Payer) -> None:
     first = granted(payer)
+    grown = payer.submit(update(a.item(1), marked(FILM, "added")))
     later(payer, quoting(first.number, "4"))
 
-    assert payer.read(first.url)["preAuthPeriod"]["end"] == "2027-03-01"
+    assert payer.read(grown.url)["preAuthPeriod"]["end"] == "2027-03-01"
     assert {period_end(found) for found in payer.inquire(a.inquiry())} == {"2027-03-01"}
 
 
@@ -69,6 +70,21 @@ def test_an_extension_is_granted_once(payer: Payer) -> None:
     assert again.action == "A3"
     for owed in ("extended before", "Guideline:", "renewal", "Appeal:"):
         assert owed in again.words
+
+
+def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
+    first = granted(payer)
+    payer.submit(update(marked(quoting(first.number, "4"), "changed")))
+    again = marked(quoting(first.number, "4"), "changed")
+    refused = payer.submit(update(again, marked(FILM, "added"), id="pa-3"))
+    (found,) = payer.inquire(a.inquiry())
+
+    for told in (refused, found):
+        assert told.actions == ["A1", "A1"]
+        assert told.number == first.number
+        assert period_end(told) == "2027-03-01"
+        assert "extended before" in told.words
+        assert error_code(told) == "33"
 
 
 def test_what_was_used_is_not_extended(payer: Payer) -> None:
