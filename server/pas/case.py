@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.fhir.extensions import values
 from server.pas.intake import Submission
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Review, Verdict, review_of
+from server.pas.verdict import Review, Verdict, review_of, unnumbered
 
 Resource = dict[str, Any]
 
@@ -57,6 +58,14 @@ class Case:
     rejections: tuple[Rejection, ...] = ()
     request: str | None = None
     dry: bool = False
+
+    def rehearsed(self, fresh: Container[int]) -> Case:
+        """As a dry run tells it, where these sequences were decided just now."""
+        items = (
+            replace(item, verdict=unnumbered(item.verdict)) if item.sequence in fresh else item
+            for item in self.items
+        )
+        return replace(self, items=tuple(items), dry=True)
 
     @property
     def review(self) -> Review | None:

@@ -21,7 +21,7 @@ from server.pas.intake import Submission
 from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
-from server.pas.verdict import Certifiable, Certified, InReview, Span, Verdict, due_by
+from server.pas.verdict import Certified, InReview, Span, Verdict
 from server.policy.exemptions import state_of
 from server.policy.request import Chart
 from server.store import Transaction, authorizations
@@ -165,18 +165,6 @@ class Judge:
             case_id=case_id,
         )
         return _certified(tx, granted, line.judged, now)
-
-    def rehearsed(self, tx: Transaction, line: Line, case_id: str, now: dt.datetime) -> Verdict:
-        """The verdict of a first request as it would be; no number is granted."""
-        said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
-        if self.hold:
-            return _held(line, number, now)
-        if prolonging.extends(line.requested):
-            return Extension(line.requested, line.judged).rehearsed(tx, now)
-        if decision.needs_number(said):
-            return Certifiable(decision.span_of(said), decision.units_of(said))
-        reached = decision.verdict_without_number(said, number, now)
-        return due_by(reached, now + dt.timedelta(hours=line.hours))
 
     def _line(
         self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime

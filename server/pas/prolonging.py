@@ -21,7 +21,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import verdict
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
-from server.pas.verdict import Certifiable, Certified, Denied, Modified, Span, Verdict
+from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
 from server.store import Transaction, authorizations, cases, events, records
@@ -86,14 +86,6 @@ class Extension:
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )
         return Certified(row.number, row.created.date(), span, Decimal(row.units))
-
-    def rehearsed(self, tx: Transaction, now: dt.datetime) -> Certifiable | Denied:
-        """The verdict as it would be."""
-        against = next(self._against(tx, now), None)
-        held = self._held(tx)
-        if held is None or against is not None:
-            return self._denied(against or "it was not issued here")
-        return Certifiable(Span(held.start, held.end + LONGER), Decimal(self.judged.determination.units))
 
     def _against(self, tx: Transaction, now: dt.datetime) -> Iterator[str]:
         """What speaks against it, the plainest first."""

@@ -218,20 +218,11 @@ class Revision:
         listed = {item["sequence"] for item in read.items}
         items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
-        told = _rehearsed(case, fresh) if self.dry else case
+        told = case.rehearsed(fresh) if self.dry else case
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
         return answer
-
-
-def _rehearsed(case: Case, fresh: Container[int]) -> Case:
-    """The case as a dry run tells it."""
-    items = (
-        replace(item, verdict=verdict.unnumbered(item.verdict)) if item.sequence in fresh else item
-        for item in case.items
-    )
-    return replace(case, items=tuple(items), dry=True)
 
 
 def _essence(order: Resource) -> Resource:

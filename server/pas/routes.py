@@ -86,9 +86,8 @@ def router(services: Services, version: Version) -> APIRouter:
         """A PAS request Bundle in, a PAS response Bundle out: decided, or pended with what is asked. The
         decision is stored before it is answered."""
         now = services.clock()
-        deciding = held if Behaviour.PEND in asked else submit
-        decided = deciding.rehearsal if dry_run else deciding.answer
-        return FhirResponse(decided(body, caller(request), now))
+        deciding = replace(held if Behaviour.PEND in asked else submit, dry=dry_run)
+        return FhirResponse(deciding.answer(body, caller(request), now))
 
     @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)
     def inquire_claim(request: Request, body: FhirBody) -> FhirResponse:

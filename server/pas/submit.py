@@ -3,19 +3,20 @@
 Judging a first request reads the store and writes nothing, so it runs before the writing transaction opens;
 that one holds the decision, the numbers and the case together, and the answer leaves only after it is on
 disk. A change of an earlier request takes back before it judges, so it is whole in one transaction
-(`Revision`). The same bytes from the same client get the same answer for `REPEAT`.
+(`Revision`). The same bytes from the same client get the same answer for `REPEAT`. A dry run does all of that
+but this, and takes it back.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
-from server.pas.case import Case, Item
+from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change, change_of
 from server.pas.handover import Assign
@@ -52,48 +53,34 @@ class Submit:
     assign: Assign
     hold: bool = False
     """See `Judge`."""
+    dry: bool = False
+    """Whether all of it is taken back before it is answered: nothing is stored, no number is granted."""
 
     @property
     def judge(self) -> Judge:
         return Judge(self.adjudicator, self.version.name, self.hold)
 
     def answer(self, raw: bytes, caller: Caller, now: dt.datetime) -> Resource:
-        """The response Bundle, once the decision is stored. Raises InvalidJson, InvalidRequest."""
+        """The response Bundle, once the decision is stored; of a dry run as it would be. Raises InvalidJson,
+        InvalidRequest."""
         docket = Docket.of(read_request(raw, self.version.submit_demands))
         changing = change_of(docket.read)
         judged, rejections = ([], ()) if changing else self._judged(docket, now)
         case_id = cases.new_id()
         with self.store.transaction() as tx:
-            first = self._first_case(tx, raw, caller, case_id, now)
-            if first is not None:
-                return first
-            if changing:
-                return self._revision(docket, changing).answer(tx, case_id, caller.client, now)
-            return self._decided(tx, docket, judged, rejections, case_id, caller, now)
-
-    def rehearsal(self, raw: bytes, caller: Caller, now: dt.datetime) -> Resource:
-        """The response Bundle as it would be; nothing is stored and no number granted. What a change comes to
-        depends on what stands, so it is done and taken back."""
-        docket = Docket.of(read_request(raw, self.version.submit_demands))
-        changing = change_of(docket.read)
-        case_id = cases.new_id()
-        if changing:
-            with self.store.transaction() as tx:
-                revision = replace(self._revision(docket, changing), dry=True)
-                answer = revision.answer(tx, case_id, caller.client, now)
+            told = None if self.dry else self._first_answer(tx, raw, caller, case_id, now)
+            if told is None and changing:
+                told = self._revision(docket, changing).answer(tx, case_id, caller.client, now)
+            elif told is None:
+                told = self._decided(tx, docket, judged, rejections, case_id, caller, now)
+            if self.dry:
                 tx.rollback()
-            return answer
-        judged, rejections = self._judged(docket, now)
-        with self.store.reading() as tx:
-            items = [Item(line.requested, self.judge.rehearsed(tx, line, case_id, now)) for line in judged]
-        read = docket.read
-        case = Case(case_id, read, tuple(items), now, rejections, request=read.claim_url, dry=True)
-        return pas_response_bundle(self.version, case, self.base, now)
+            return told
 
     def _revision(self, docket: Docket, change: Change) -> Revision:
-        return Revision(self.version, self.base, self.judge, self.assign, docket, change)
+        return Revision(self.version, self.base, self.judge, self.assign, docket, change, self.dry)
 
-    def _first_case(
+    def _first_answer(
         self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime
     ) -> Resource | None:
         """The answer that these bytes had already; None, and `case_id` answers them, where they had none."""
@@ -138,8 +125,9 @@ class Submit:
         ]
         items = tuple(line.item for line in standing)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
-        answer = pas_response_bundle(self.version, case, self.base, now)
         fresh = [item.sequence for item in items]
+        told = case.rehearsed(fresh) if self.dry else case
+        answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
         return answer

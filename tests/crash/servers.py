@@ -37,7 +37,7 @@ def warm() -> None:
         for version in VERSIONS.values():
             submit = Submit(version, "http://payer.test", store, adjudicator, lambda tx, item: None)
             for request in (approved("M-0"), pended("M-0")):
-                submit.rehearsal(a.raw(request), Caller(), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
+                submit.answer(a.raw(request), Caller(), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
         store.close()
 
 

@@ -206,6 +206,19 @@ def bundle(*resources: Resource, profile_name: str = "pas-request-bundle") -> Re
     }
 
 
+def authorized_before(number: str) -> Resource:
+    """On the payer's file: what another payer authorized."""
+    return {
+        "resourceType": "ClaimResponse",
+        "id": "before",
+        "use": "preauthorization",
+        "created": "2026-10-20",
+        "insurer": {"identifier": {"system": "https://payer.example/payer-id", "value": "OTHER"}},
+        "preAuthRef": number,
+        "addItem": [{"productOrService": concept(CPT, "73221"), "modifier": [concept(CPT, "RT")]}],
+    }
+
+
 def inquiry(**claim_changes: Any) -> Resource:
     """Anna's clinic asks after everything that was decided for her."""
     asked = claim(

@@ -211,18 +211,9 @@ def test_a_previous_payers_authorization_is_told_for_as_long_as_it_is_honoured(
     payer: Payer, begun: str, spans: list[tuple[str, str]]
 ) -> None:
     """Ninety days from the start of the coverage, if it was good on that day."""
-    held = {
-        "resourceType": "ClaimResponse",
-        "id": "before",
-        "use": "preauthorization",
-        "created": "2026-10-20",
-        "insurer": {"identifier": {"system": "https://payer.example/payer-id", "value": "OTHER"}},
-        "preAuthRef": "OLD-1",
-        "addItem": [{"productOrService": concept(a.CPT, "73221"), "modifier": [concept(a.CPT, "RT")]}],
-    }
     services = payer.app.state.services
     with services.store.transaction() as tx:
-        records.put(tx, held, "member:M-ANNA", services.clock())
+        records.put(tx, a.authorized_before("OLD-1"), "member:M-ANNA", services.clock())
     asked = a.inquiry()
     coverage = next(e["resource"] for e in asked["entry"] if e["resource"]["resourceType"] == "Coverage")
     coverage["period"] = {"start": begun}

@@ -125,8 +125,19 @@ def test_an_extension_is_rehearsed_without_being_granted(payer: Payer) -> None:
     tried = later(payer, quoting(first.number, "4"), **{"X-Dry-Run": "true"})
 
     assert tried.action == "A1"
+    assert "preAuthRef" not in tried.response
     assert period_end(tried) == "2027-03-01"
     assert payer.read(first.url)["preAuthPeriod"]["end"] == "2027-01-30"
+
+
+def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(payer: Payer) -> None:
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, a.authorized_before("OLD-1"), "member:M-ANNA", services.clock())
+    asked = quoting("OLD-1", "4")
+
+    assert later(payer, asked, **{"X-Dry-Run": "true"}).action == "A3"
+    assert later(payer, asked).action == "A3"
 
 
 def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> None:

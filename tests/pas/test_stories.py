@@ -2,7 +2,10 @@
 
 import datetime as dt
 
+from sqlalchemy import select
+
 from server.adjudication.rulings import ruled
+from server.store.tables import Table
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
@@ -122,7 +125,11 @@ def test_a_dry_run_says_what_would_be_and_leaves_no_trace(payer: Payer) -> None:
     assert rehearsed.action == "A1"
     assert "preAuthRef" not in rehearsed.response
     assert rehearsed.response["disposition"] == "Dry run, nothing was stored: would be authorized"
-    assert payer.inquire(a.inquiry()) == []
+    assert payer.submit(a.request(), **{"X-Dry-Run": "true"}).action == "A4"
+    with payer.app.state.services.store.reading() as tx:
+        assert [
+            name for name, table in Table.metadata.tables.items() if tx.scalar(select(table).limit(1))
+        ] == []
 
 
 def test_an_inquiry_that_finds_nothing_is_no_error(payer: Payer) -> None:
