@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.adjudication import table
-from server.adjudication.authorizations import day_of_service, good_for, on_file
+from server.adjudication.authorizations import day_of_service, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, payors
@@ -131,7 +131,8 @@ class Adjudicator:
         member = judged.member
         listed = on_file(tx, member.key, member.records)
         honours = (honoured(held, member.coverage, judged.plan) for held in listed)
-        good = (held for held in honours if held and good_for(held, judged.order, judged.order_key, on))
+        line = judged.determination.line
+        good = (held for held in honours if held and held.good_for(line, judged.order_key, on))
         return next((held.number for held in good), None)
 
     def _ruled(

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.adjudication.orders import planned_day, service_code, side
+from server.adjudication.orders import planned_day
 from server.policy.request import Authorization
 from server.policy.rulings import authorizations_of, numbers_claimed
 from server.store import Transaction, authorizations
@@ -35,16 +35,9 @@ def as_issued(row: stored.Authorization, spent: bool = False) -> Authorization:
         end=row.span_end,
         used=spent or row.used >= row.units,
         order_key=row.order_key,
+        units=row.units - row.used,
+        place=row.place,
     )
-
-
-def good_for(authorization: Authorization, order: Resource, order_key: str, on: dt.date) -> bool:
-    """Whether it satisfies this order on that day: the same order, or the same service and side in its
-    span."""
-    if authorization.used or not authorization.start <= on <= authorization.end:
-        return False
-    same_service = authorization.code == service_code(order) and authorization.side == side(order)
-    return same_service or (bool(order_key) and authorization.order_key == order_key)
 
 
 def day_of_service(order: Resource, day_zero: dt.date) -> dt.date:

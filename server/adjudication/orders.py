@@ -94,11 +94,12 @@ def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:
     return first_day(order.get("authoredOn")) or now.date()
 
 
-def order_key(member_key: str, order: Mapping[str, Any]) -> str:
-    """Member, service, side and planned day: the same order, however often it is sent."""
+def order_key(member_key: str, order: Mapping[str, Any], code: str = "") -> str:
+    """Member, service, side and planned day: the same order, however often it is sent. With `code` the key of
+    the order that asks for that service instead."""
     planned = planned_day(order)
     return "|".join(
-        (member_key, service_code(order), side(order) or "", planned.isoformat() if planned else "")
+        (member_key, code or service_code(order), side(order) or "", planned.isoformat() if planned else "")
     )
 
 

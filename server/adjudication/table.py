@@ -14,7 +14,7 @@ from server.adjudication.authorizations import day_of_service
 from server.adjudication.orders import day_zero, planned_day, service_code, side
 from server.fhir.dates import first_day, last_day
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
-from server.policy.determine import due_hours, expedited, gated, units
+from server.policy.determine import due_hours, expedited, gated
 from server.policy.request import Chart, Member, Resource
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
         reason=reason,
         expedited=expedited(order),
         due_hours=due_hours(order),
-        units=units(line),
+        units=line.units,
         appeal=plan.appeal,
         title=service.title,
     )

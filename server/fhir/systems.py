@@ -18,3 +18,8 @@ HCPCS_ALIASES = frozenset(
 
 BILLED = HCPCS_ALIASES | {CPT}
 """Systems of the codes that a service is billed by."""
+
+
+def billed_by(code: str) -> str:
+    """The system of a billed code: those of CPT begin with a digit, those of HCPCS with a letter."""
+    return CPT if code[:1].isdigit() else HCPCS

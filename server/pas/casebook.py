@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
+from server.adjudication.orders import order_key as key_of
 from server.adjudication.orders import service_code, side
 from server.pas import change, intake, verdict
 from server.pas.case import Case, Item, tracking
@@ -224,36 +224,45 @@ def grant(
     line: Standing,
     code: str,
     span: Span,
-    units: Decimal,
+    units: int,
     now: dt.datetime,
-) -> str:
-    """The number of an authorization that a person grants: the one of the same order that is still good, else
-    a new one."""
+    place: str = "",
+) -> stored.Authorization:
+    """What a person grants: the authorization that the same order has on the same terms, if nothing was done
+    on it yet, else a new one. Of another service than was ordered it is another order's: what was ordered
+    stays unauthorized."""
+    order_key = line.order_key if code == line.cpt else key_of(row.member_key, line.order, code)
     authorizations.alone(tx, row.member_key)
-    held = authorizations.of_order(tx, row.member_key, line.order_key)
-    if held is not None and held.cpt == code:
-        return held.number
+    held = authorizations.of_order(tx, row.member_key, order_key)
+    terms = (code, place, units, span.start, span.end)
+    if held is not None and not held.used and terms == _terms(held):
+        return held
     granted = stored.Authorization(
         number=authorizations.new_number(),
         version=row.version,
         client=row.client,
         member_key=row.member_key,
-        order_key=line.order_key,
+        order_key=order_key,
         cpt=code,
         side=line.side,
         status="active",
         span_start=span.start,
         span_end=span.end,
-        units=int(units),
+        units=units,
         used=0,
         door="pas",
         case_id=row.id,
         order=line.order,
         determination=line.determination,
         created=now,
+        place=place,
     )
     authorizations.issue(tx, granted)
-    return granted.number
+    return granted
+
+
+def _terms(held: stored.Authorization) -> tuple[str, str, int, dt.date, dt.date]:
+    return held.cpt, held.place, held.units, held.span_start, held.span_end
 
 
 def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from server.adjudication.authorizations import on_file
 from server.adjudication.members import member_key, payors
 from server.fhir.errors import Issue, operation_outcome
+from server.fhir.systems import billed_by
 from server.pas import casebook
 from server.pas.case import Case, Item
 from server.pas.chart import local_chart
@@ -23,7 +24,6 @@ from server.pas.inquiry import Inquiry, providers
 from server.pas.intake import Submission
 from server.pas.intake import read as read_request
 from server.pas.response import pas_inquiry_response_entries
-from server.pas.terms import CPT, HCPCS
 from server.pas.verdict import OnFile, Span, number_of
 from server.pas.version import Version
 from server.policy.catalog import Catalog
@@ -105,7 +105,7 @@ def _member(read: Submission) -> str:
 def _case_on_file(held: Authorization, read: Submission, now: dt.datetime) -> Case:
     """An authorization that no Claim asked for, told under the names of the inquiry. Who asked for it is not
     on file; whoever knows the member's number may ask."""
-    system = CPT if held.code.isdigit() else HCPCS
+    system = billed_by(held.code)
     modifier = [{"coding": [{"system": system, "code": held.side}]}] if held.side else []
     requested = {
         "sequence": 1,

@@ -78,7 +78,7 @@ def providers(read: Submission) -> set[str]:
     seen: set[int] = set()
     while waiting:
         resource = waiting.pop()
-        if id(resource) in seen or resource.get("resourceType") not in _PROVIDERS:
+        if id(resource) in seen or resource.get("resourceType") not in PROVIDERS:
             continue
         seen.add(id(resource))
         entry = read.resolver.entry_of(resource)
@@ -88,7 +88,7 @@ def providers(read: Submission) -> set[str]:
     return found
 
 
-_PROVIDERS = ("Organization", "Practitioner", "PractitionerRole")
+PROVIDERS = ("Organization", "Practitioner", "PractitionerRole")
 
 
 def _provider_references(read: Submission) -> Iterator[Resource]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from server.adjudication.orders import service_code
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
 from server.fhir.references import references_of
+from server.fhir.systems import billed_by
 from server.pas import information
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
@@ -336,7 +338,8 @@ def _otherwise_authorized(item: Item) -> Service | None:
     where = item.requested.get("locationCodeableConcept")
     match item.verdict:
         case Modified(code=code, units=units, place=place):
-            service = {"coding": [{**asked["coding"][0], "code": code}]}
+            own = service_code({"code": asked}) == code
+            service = asked if own else concept(billed_by(code), code)
             return Service(service, modifiers, units, concept(PLACE_OF_SERVICE, place) if place else where)
         case OnFile(units=units):
             return Service(asked, modifiers, units, where)

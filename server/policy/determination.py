@@ -99,6 +99,11 @@ class Line(msgspec.Struct, frozen=True):
     quantity: Decimal
     modifiers: tuple[str, ...] = ()
 
+    @property
+    def units(self) -> int:
+        """How many studies are asked for."""
+        return max(1, int(self.quantity))
+
 
 class Advice(msgspec.Struct, frozen=True):
     """Something worth telling the clinician that never changes coverage.

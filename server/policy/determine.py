@@ -177,7 +177,7 @@ def _told(
         due_hours=due_hours(order),
         valid_from=start if said is Decision.APPROVE else None,
         valid_until=(held.end if held else start + SPAN) if said is Decision.APPROVE else None,
-        units=units(line),
+        units=line.units,
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,
         title=policy.title,
@@ -191,11 +191,6 @@ def expedited(order: Resource) -> bool:
 def due_hours(order: Resource) -> int:
     """How long a decision may take (policy source, section 10)."""
     return EXPEDITED_HOURS if expedited(order) else STANDARD_HOURS
-
-
-def units(line: Line) -> int:
-    """How many studies are asked for."""
-    return max(1, int(line.quantity))
 
 
 def _ways(run: Run, policy: Policy) -> tuple[tuple[str, ...], ...]:
@@ -296,14 +291,10 @@ def _taken_over(held: Authorization | None) -> str:
 
 
 def _authorization(member: Member, line: Line, on: dt.date, plan: Plan) -> Authorization | None:
-    """The authorization on file for the same order, or for the same service and side on that day."""
+    """The authorization on file that is good for the order on that day."""
     for held in member.authorizations:
         each = honoured(held, member.coverage, plan)
-        if each is None:
-            continue
-        same_order = bool(each.order_key) and each.order_key == member.order_key
-        same_service = each.code == line.code and each.side == line.side
-        if not each.used and each.start <= on <= each.end and (same_order or same_service):
+        if each is not None and each.good_for(line, member.order_key, on):
             return each
     return None
 

@@ -20,13 +20,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from server.policy.determination import Line
+
 Resource = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """An authorization this payer issued or may take over: what it covers and whether it is spent. `issuer`
-    identifies the payer that issued it, where a record names one."""
+    """An authorization this payer issued or may take over: what it covers and whether it is spent. `units`
+    are those that are left, where that is known; `place` is where the service must be done (CMS code), ""
+    where that is open. `issuer` identifies the payer that issued it, where a record names one."""
 
     number: str
     code: str
@@ -36,6 +39,21 @@ class Authorization:
     used: bool = False
     order_key: str = ""
     issuer: str = ""
+    units: int | None = None
+    place: str = ""
+
+    def good_for(self, line: Line, order_key: str, on: dt.date) -> bool:
+        """Whether it satisfies an order on that day: the same order, or the same service and side; as many as
+        are left, and where it may be done. An order that names no place may be done anywhere."""
+        same_order = bool(order_key) and self.order_key == order_key
+        same_service = (self.code, self.side) == (line.code, line.side)
+        return (
+            not self.used
+            and self.start <= on <= self.end
+            and (same_order or same_service)
+            and (self.units is None or line.units <= self.units)
+            and (not self.place or line.place_of_service in (None, self.place))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ only the record does. The figures for regulators are counted from the record.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from server.fhir.errors import Conflict, NotFound
 from server.pas import appealing, behaviours, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.verdict import Certified, Denied, Review
 from server.pas.wording import answer_of
-from server.review.desk import Terms, span_of, units_of
+from server.review.terms import Terms, check_review, owed, span_of
 from server.services import Services
 from server.store import Transaction, cases
 from server.store import tables as stored
@@ -37,16 +38,20 @@ class Appeals:
             return line
 
     def decide(self, case_id: str, sequence: int, review: Review, *, overturned: bool, why: str) -> Standing:
-        """Raises NotFound, and Conflict where no appeal of this line is open."""
+        """Raises NotFound, Conflict where no appeal of this line is open, and InvalidRequest without a
+        reason."""
+        owed(why, "why")
         now = self.services.clock()
         with self.services.store.transaction() as tx:
             row, line = self._denied(tx, case_id, sequence)
+            check_review(review, casebook.read_again(tx, row).read)
             if sequence not in appealing.contested(tx, row.chain_id):
                 raise Conflict("No appeal of this line is open. Record that it was received first.")
             if overturned:
-                span, units = span_of(line, Terms()), units_of(line)
-                number = casebook.grant(tx, row, line, line.cpt, span, units, now)
-                line = line.now(Certified(number, now.date(), span, units, review), now)
+                span, units = span_of(line, Terms(), now.date()), int(line.determination["units"])
+                granted = casebook.grant(tx, row, line, line.cpt, span, units, now)
+                issued = granted.created.date()
+                line = line.now(Certified(granted.number, issued, span, Decimal(units), review), now)
             appealing.conclude(tx, row, sequence, line.item.verdict, review.actor, now, why)
             if not overturned:
                 return line

@@ -11,7 +11,6 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +24,8 @@ from server.pas import verdict
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
 from server.review.appeals import Appeals
-from server.review.desk import Desk, Terms, Waiting, history, papers
+from server.review.desk import Desk, Waiting, history, papers
+from server.review.terms import Terms
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
@@ -101,8 +101,8 @@ def approve(
 ) -> None:
     """Authorize as asked; --start and --end say for which days."""
     review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
-    terms = Terms(start=_day(start), end=_day(end))
-    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, terms))
+    first, last = _day(start), _day(end)
+    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, first, last))
 
 
 @app.command()
@@ -111,7 +111,7 @@ def modify(
     by: By,
     why: Annotated[str, typer.Option(help="Why it is not authorized as asked.")],
     code: Annotated[str, typer.Option(help="The service authorized instead.")] = "",
-    units: Annotated[str, typer.Option(help="How many are authorized.")] = "",
+    units: Annotated[int | None, typer.Option(help="How many are authorized, of those asked for.")] = None,
     place: Annotated[str, typer.Option(help="CMS place of service authorized instead.")] = "",
     npi: Npi = "",
     specialty: Specialty = "",
@@ -123,8 +123,8 @@ def modify(
 ) -> None:
     """Authorize something else, or less."""
     review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
-    terms = Terms(_day(start), _day(end), _units(units), code or None, why, place)
-    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, terms))
+    terms = Terms(_day(start), _day(end), units, code or None, why, place)
+    _decide(item, revision, lambda desk, seen: desk.modify(item, seen, review, terms))
 
 
 @app.command()
@@ -260,17 +260,6 @@ def _day(text: str) -> dt.date | None:
     except ValueError:
         typer.echo(f"{text}: expected a day such as 2026-11-25", err=True)
         raise typer.Exit(2) from None
-
-
-def _units(text: str) -> Decimal | None:
-    try:
-        units = Decimal(text) if text else None
-    except InvalidOperation:
-        units = Decimal(0)
-    if units is not None and not units > 0:
-        typer.echo(f"--units {text}: expected a number above 0", err=True)
-        raise typer.Exit(2)
-    return units
 
 
 def _console() -> Console:

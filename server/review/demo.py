@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from server.fhir.errors import Conflict
 from server.pas.verdict import Review
-from server.review.desk import Desk, Terms
+from server.review.desk import Desk
 from server.services import Services
 
 REVIEWER = Review(name="Demo reviewer")
@@ -21,6 +21,6 @@ def decide(services: Services, item_id: str) -> None:
         if waiting.item.recommendation == "deny":
             desk.deny(item_id, waiting.item.revision, REVIEWER)
         else:
-            desk.approve(item_id, waiting.item.revision, REVIEWER, Terms())
+            desk.approve(item_id, waiting.item.revision, REVIEWER)
     except Conflict:
         return

@@ -17,10 +17,11 @@ from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import appealing, behaviours, casebook, evidence, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
-from server.pas.decision import MORE_INFORMATION, SPAN
-from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Span, Verdict
+from server.pas.decision import MORE_INFORMATION
+from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
+from server.review.terms import Grant, Terms, check_review, grant_of, owed
 from server.services import Services
 from server.store import Transaction, cases, events, work_items
 from server.store import tables as stored
@@ -31,18 +32,6 @@ PROLONGED = "clock-extended"
 """Event of a decision clock that was extended."""
 
 LONGEST = dt.timedelta(days=14)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a reviewer may change about an authorization; what is left out is as asked."""
-
-    start: dt.date | None = None
-    end: dt.date | None = None
-    units: Decimal | None = None
-    code: str | None = None
-    why: str = ""
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +86,53 @@ class Desk:
         with self.services.store.reading() as tx:
             return self._waiting(tx, self._found(tx, item_id))
 
-    def approve(self, item_id: str, revision: int, review: Review, terms: Terms) -> Waiting:
-        """Authorizes as asked, or with the terms that are named. Raises NotFound, Conflict."""
+    def approve(
+        self,
+        item_id: str,
+        revision: int,
+        review: Review,
+        start: dt.date | None = None,
+        end: dt.date | None = None,
+    ) -> Waiting:
+        """Authorizes as asked, for those days. Raises NotFound, Conflict, InvalidRequest."""
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
-            line = waiting.line
-            span, units = span_of(line, terms), terms.units or units_of(line)
-            code = terms.code or line.cpt
-            number = casebook.grant(tx, waiting.case, line, code, span, units, now)
-            if code == line.cpt and units == units_of(line) and not terms.place:
-                return Certified(number, now.date(), span, units, review)
-            return Modified(number, now.date(), span, code, units, terms.why, review, terms.place)
+            grant = self._grant(waiting.line, Terms(start, end), now)
+            if not grant.as_asked:
+                words = "The day that was asked for is not among these: modify the request, and say why."
+                raise InvalidRequest(Issue("value", "start", words))
+            granted = self._granted(tx, waiting, grant, now)
+            return Certified(granted.number, granted.created.date(), grant.span, Decimal(grant.units), review)
 
         return self._decide(item_id, revision, review, reached)
+
+    def modify(self, item_id: str, revision: int, review: Review, terms: Terms) -> Waiting:
+        """Authorizes something else, or less, for the reason that the terms give. Raises NotFound, Conflict,
+        InvalidRequest."""
+        owed(terms.why, "why")
+
+        def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            grant = self._grant(waiting.line, terms, now)
+            if grant.as_asked and (terms.start, terms.end) == (None, None):
+                raise InvalidRequest(Issue("value", "why", "This is what was asked for: approve it."))
+            granted = self._granted(tx, waiting, grant, now)
+            issued, units = granted.created.date(), Decimal(grant.units)
+            return Modified(
+                granted.number, issued, grant.span, grant.code, units, terms.why, review, grant.place
+            )
+
+        return self._decide(item_id, revision, review, reached)
+
+    def _grant(self, line: Standing, terms: Terms, now: dt.datetime) -> Grant:
+        services = self.services.catalog.services
+        return grant_of(line, terms, now.date(), {code for code in services if services[code].covered})
+
+    def _granted(
+        self, tx: Transaction, waiting: Waiting, grant: Grant, now: dt.datetime
+    ) -> stored.Authorization:
+        return casebook.grant(
+            tx, waiting.case, waiting.line, grant.code, grant.span, grant.units, now, grant.place
+        )
 
     def deny(
         self, item_id: str, revision: int, review: Review, findings: Sequence[Finding] = (), code: str = ""
@@ -126,7 +149,8 @@ class Desk:
         self, item_id: str, revision: int, review: Review, text: str, documents: Sequence[str] = ()
     ) -> Waiting:
         """Asks the provider for documents (LOINC) or an answer in words. The clock runs on. Raises NotFound,
-        Conflict."""
+        Conflict, InvalidRequest."""
+        owed(text, "text")
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
             ask = Ask(
@@ -140,6 +164,7 @@ class Desk:
     def extend(self, item_id: str, revision: int, review: Review, until: dt.date, why: str) -> Waiting:
         """Lets the decision clock of a line run on to the end of that day, which is owed a reason and lies at
         most `LONGEST` after it was due. Raises NotFound, Conflict, InvalidRequest."""
+        owed(why, "why")
         now = self.services.clock()
         due = dt.datetime.combine(until, dt.time(23, 59, 59), dt.UTC)
         with self.services.store.transaction() as tx:
@@ -177,13 +202,14 @@ class Desk:
         with self.services.store.transaction() as tx:
             _, item = self._taken(tx, item_id, revision)
             waiting = self._waiting(tx, item)
+            read = casebook.read_again(tx, waiting.case).read
+            check_review(review, read)
             line = waiting.line.now(reached(tx, waiting, now), now)
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
             answer = answer_of(waiting.case, self.services.fhir_base, now)
             casebook.settle(tx, waiting.case, line, answer, now)
             appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
             casebook.tell(tx, waiting.case.id, line, review.actor, now)
-            read = casebook.read_again(tx, waiting.case).read
             behaviours.tell(self.services, tx, waiting.case, read, now)
             return replace(waiting, line=line)
 
@@ -217,24 +243,10 @@ def history(tx: Transaction, case_id: str) -> list[Resource]:
     ]
 
 
-def span_of(line: Standing, terms: Terms) -> Span:
-    said = line.determination
-    planned = dt.date.fromisoformat(said["planned"] or said["day_zero"])
-    start = terms.start or planned
-    end = terms.end or start + SPAN
-    if end < start:
-        raise InvalidRequest(Issue("value", "until", "The authorization would end before it begins."))
-    return Span(start, end)
-
-
-def units_of(line: Standing) -> Decimal:
-    return Decimal(str(line.determination["units"]))
-
-
 def _denial(line: Standing, findings: Sequence[Finding], code: str) -> Denial:
     recommended = line.item.verdict.recommended if isinstance(line.item.verdict, InReview) else None
     if not findings and recommended is not None:
-        return recommended
+        return replace(recommended, code=code or recommended.code)
     try:
         return Denial(
             code=code or (recommended.code if recommended else ""),

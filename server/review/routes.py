@@ -6,8 +6,8 @@ Whoever has the scope `payer/review` may come in; in development whoever sends n
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 
+import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,18 +15,19 @@ from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.responses import JsonResponse
 from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
-from server.review.desk import Desk, Terms, Waiting, history, papers
+from server.review.desk import Desk, Waiting, history, papers
+from server.review.terms import Terms
 from server.security.scopes import REVIEW
 from server.services import Services
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
 class Reviewer(Body):
     name: str = Field(min_length=1, description="Who decides.")
-    npi: str = Field("", pattern=r"^(\d{10})?$", description="National provider identifier.")
+    npi: str = Field("", description="National provider identifier.")
     specialty: str = Field("", description="NUCC taxonomy code.")
 
 
@@ -34,23 +35,27 @@ class Decision(Body):
     revision: int = Field(description="The revision of the work item that was read.")
     reviewer: Reviewer
     diagnoses: list[str] = Field([], description="ICD-10-CM codes to communicate with the decision.")
-    provider: str = Field("", description="For whom it is authorized: a provider of the request, as sent.")
 
     @property
     def review(self) -> Review:
         who = self.reviewer
-        return Review(who.name, who.npi, who.specialty, tuple(self.diagnoses), self.provider)
+        return Review(who.name, who.npi, who.specialty, tuple(self.diagnoses))
 
 
 class Approval(Decision):
     start: dt.date | None = Field(None, description="First day; the planned day where left out.")
-    end: dt.date | None = Field(None, description="Last day; 60 days later where left out.")
+    end: dt.date | None = Field(None, description="Last day; 60 days later where left out, or from today.")
+    provider: str = Field("", description="For whom it is authorized: a provider of the request, as sent.")
+
+    @property
+    def review(self) -> Review:
+        return msgspec.structs.replace(super().review, provider=self.provider)
 
 
 class Modification(Approval):
     code: str | None = Field(None, description="The service authorized instead.")
-    units: Decimal | None = Field(None, gt=0, description="How many are authorized.")
-    place: str = Field("", pattern=r"^(\d{2})?$", description="CMS place of service authorized instead.")
+    units: int | None = Field(None, description="How many are authorized, of those asked for.")
+    place: str = Field("", description="CMS place of service authorized instead.")
     why: str = Field(min_length=1, description="Why it is not authorized as asked.")
 
 
@@ -95,13 +100,12 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
     def approve(item_id: str, body: Approval) -> JsonResponse:
-        terms = Terms(start=body.start, end=body.end)
-        return _decided(desk.approve(item_id, body.revision, body.review, terms))
+        return _decided(desk.approve(item_id, body.revision, body.review, body.start, body.end))
 
     @routes.post("/{item_id}/modify", summary="Authorize something else, or less")
     def modify(item_id: str, body: Modification) -> JsonResponse:
         terms = Terms(body.start, body.end, body.units, body.code, body.why, body.place)
-        return _decided(desk.approve(item_id, body.revision, body.review, terms))
+        return _decided(desk.modify(item_id, body.revision, body.review, terms))
 
     @routes.post("/{item_id}/deny", summary="Deny, with all that a denial owes")
     def deny(item_id: str, body: Denial) -> JsonResponse:

@@ -83,7 +83,7 @@ class Assertion(Table):
 
 class Authorization(Table):
     """A prior authorization that was granted: `number` is what the provider quotes, `span` the days it is
-    good for."""
+    good for, `place` where the service must be done (CMS code; empty: anywhere)."""
 
     __tablename__ = "authorization"
     __table_args__ = (Index("authorization_order", "member_key", "order_key"),)
@@ -106,6 +106,7 @@ class Authorization(Table):
     created: Mapped[datetime]
     assertion_id: Mapped[str | None] = mapped_column(ForeignKey("assertion.id"), default=None)
     case_id: Mapped[str | None] = mapped_column(ForeignKey("pa_case.id"), default=None)
+    place: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class PaCase(Table):

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
-from server.fhir.systems import CPT, HCPCS
+from server.fhir.systems import billed_by
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
@@ -85,7 +85,7 @@ def router(services: Services) -> APIRouter:
             [
                 {
                     "code": service.code,
-                    "system": CPT if service.code.isdigit() else HCPCS,
+                    "system": billed_by(service.code),
                     "title": service.title,
                     "plans": plans,
                 }

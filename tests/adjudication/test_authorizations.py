@@ -1,17 +1,22 @@
 """Which authorization on file is good for an order."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from server.adjudication.authorizations import good_for
+from server.policy.line import line_of
 from server.policy.request import Authorization
 from server.policy.rulings import authorizations_of
 from tests.adjudication.test_orders import order
 
 DAY = dt.date(2026, 11, 20)
 HELD = Authorization("PA1", "73221", "RT", DAY, DAY + dt.timedelta(days=60), order_key="key")
+
+
+def good_for(held: Authorization, asked: dict[str, Any], order_key: str, on: dt.date) -> bool:
+    return held.good_for(line_of(asked), order_key, on)
 
 
 def record(**elements: Any) -> dict[str, Any]:
@@ -49,6 +54,17 @@ def test_outside_its_span_or_spent_it_is_good_for_nothing() -> None:
     assert not good_for(HELD, order("73221-RT"), "key", DAY - dt.timedelta(days=1))
     assert not good_for(HELD, order("73221-RT"), "key", DAY + dt.timedelta(days=61))
     assert not good_for(spent, order("73221-RT"), "key", DAY)
+
+
+def test_more_than_is_left_or_another_place_is_not_authorized() -> None:
+    one_at_a_centre = replace(HELD, units=1, place="11")
+    asked = order("73221-RT")
+    place = {"locationCode": [{"coding": [{"code": "22"}]}]}
+
+    assert good_for(one_at_a_centre, asked, "key", DAY)
+    assert not good_for(one_at_a_centre, {**asked, "quantityQuantity": {"value": 2}}, "key", DAY)
+    assert not good_for(one_at_a_centre, {**asked, **place}, "key", DAY)
+    assert good_for(HELD, {**asked, **place, "quantityQuantity": {"value": 2}}, "key", DAY)
 
 
 def test_an_authorization_of_old_is_read_from_the_payers_record() -> None:

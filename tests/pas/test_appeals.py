@@ -18,12 +18,9 @@ from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.report.test_cms import member
-from tests.review.test_desk import decide, waiting
+from tests.review.test_desk import ONE_BASE, decide, waiting
 
 Resource = dict[str, Any]
-
-ONE_BASE = pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
-"""For what knows no guide versions."""
 
 NOW_ENOUGH = charts.meets_every_criterion()
 NOTHING_NEW = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]

@@ -198,15 +198,17 @@ def test_use_is_recorded_by_command_and_on_record(payer: Payer, monkeypatch: pyt
     assert kinds(payer, first) == ["decided", "used"]
 
 
-def test_an_appeal_that_succeeds_authorizes_what_was_denied(
+def test_an_appeal_that_succeeds_authorizes_what_was_denied_however_long_it_took(
     payer: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The study was planned for December; in February it is late, and can still be done."""
     denied = payer.submit(a.request(charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()))
     case = denied.response["id"]
     received = run(payer, monkeypatch, "review", "appeal", case)
     standing = payer.read(denied.url)
+    why = ("--by", "Dr Kim", "--why", "New film")
     decided = run(
-        payer, monkeypatch, "review", "outcome", case, "--by", "Dr Kim", "--why", "New film", "--overturned"
+        payer, monkeypatch, "review", "outcome", case, *why, "--overturned", now="2027-02-15T10:00:00Z"
     )
     (found,) = payer.inquire(a.inquiry())
 
@@ -216,6 +218,7 @@ def test_an_appeal_that_succeeds_authorizes_what_was_denied(
     assert decided.exit_code == 0, decided.output
     assert found.action == "A1"
     assert found.number in decided.output
+    assert found.response["preAuthPeriod"] == {"start": "2026-12-01", "end": "2027-04-16"}
     with payer.app.state.services.store.reading() as tx:
         assert authorizations.by_number(tx, found.number) is not None
     assert kinds(payer, denied) == ["decided", "appealed", "appeal-decided", "decided"]
@@ -248,8 +251,10 @@ def kinds(payer: Payer, answer: Answer) -> list[str]:
         return [event.kind for event in events.of_case(tx, answer.response["id"])]
 
 
-def run(payer: Payer, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+def run(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, *arguments: str, now: str = "2026-11-25T10:00:00Z"
+) -> Any:
     store = payer.app.state.services.store
     monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("TEST_CLOCK", "2026-11-25T10:00:00Z")
+    monkeypatch.setenv("TEST_CLOCK", now)
     return CliRunner().invoke(app, list(arguments))

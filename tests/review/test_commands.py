@@ -106,7 +106,7 @@ def test_who_read_an_older_revision_decides_nothing(payer: Payer, review: Desk) 
     [
         (["approve", "none", "--by", "Dr Kim"], "no work item"),
         (["approve", "none", "--by", "Dr Kim", "--start", "soon"], "expected a day"),
-        (["modify", "none", "--by", "Dr Kim", "--why", "x", "--units", "-1"], "above 0"),
+        (["modify", "none", "--by", "Dr Kim", "--why", "x", "--npi", "1"], "no work item"),
     ],
 )
 def test_what_cannot_be_is_said(payer: Payer, review: Desk, arguments: list[Any], words: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
-from server.pas.terms import LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, concept, extension_url
+from server.pas.terms import CPT, LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, concept, extension_url
+from server.pas.usage import use
 from server.pas.verdict import Review
 from server.review.desk import Desk
 from server.store import authorizations, events
@@ -19,6 +20,9 @@ from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
 
 Resource = dict[str, Any]
+
+ONE_BASE = pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+"""For what knows no guide versions."""
 
 DR_KIM = {"name": "Dr Kim", "npi": "1444444444", "specialty": "207X00000X"}
 
@@ -134,6 +138,115 @@ def test_another_site_than_was_asked_is_a_modification(payer: Payer) -> None:
     if payer.version == "2.2":
         (line,) = found.response["addItem"]
         assert line["locationCodeableConcept"] == concept(PLACE_OF_SERVICE, "11")
+
+
+SECOND = {"id": "pa-2", "identifier": [{"system": "https://ehr.example/pa", "value": "PA-2"}]}
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("asked", "terms"),
+    [
+        (a.item(service="73223"), {"code": "73221"}),
+        (a.item(quantity={"value": 2, "unit": "unit"}), {"units": 1}),
+        (a.item(locationCodeableConcept=concept(PLACE_OF_SERVICE, "22")), {"place": "11"}),
+    ],
+    ids=["service", "units", "place"],
+)
+def test_what_was_modified_does_not_pass_by_being_sent_again(
+    payer: Payer, asked: Resource, terms: Resource
+) -> None:
+    """The authorization is for what was granted; the first wish goes to a person again."""
+    pended(payer, claim=a.claim(asked))
+    decide(payer, "modify", waiting(payer), why="This answers the question.", **terms)
+
+    assert pended(payer, claim=a.claim(asked, **SECOND)).actions == ["A4"]
+
+
+@ONE_BASE
+def test_what_was_granted_instead_is_authorized_when_it_is_ordered(payer: Payer) -> None:
+    pended(payer, claim=a.claim(a.item(service="73223")))
+    decide(payer, "modify", waiting(payer), code="73221", why="Contrast adds nothing.")
+    ordered = pended(payer, claim=a.claim(a.item(service="73221"), **SECOND))
+
+    assert ordered.actions == ["A1"]
+    assert ordered.number in [answer.number for answer in payer.inquire(a.inquiry())]
+
+
+def test_another_service_is_told_by_its_own_code_alone(payer: Payer) -> None:
+    """Whatever the clinic calls what it asked for."""
+    item = a.item(service="73223")
+    local = {"system": "https://ehr.example/orders", "code": "MRSH+C", "display": "MRI shoulder, contrast"}
+    item["productOrService"]["coding"].insert(0, local)
+    pended(payer, claim=a.claim(item))
+    decide(payer, "modify", waiting(payer), code="73221", why="Contrast adds nothing.")
+    found = after(payer)
+    detail = extension(found.items[0], extension_url("itemAuthorizedDetail"))
+    told = value(extension(detail, "productOrServiceCode"))
+    if payer.version == "2.2":
+        told = found.response["addItem"][0]["productOrService"]
+
+    assert told == concept(CPT, "73221")
+
+
+@ONE_BASE
+def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Payer) -> None:
+    services = payer.app.state.services
+    pended(payer)
+    decide(payer, "approve", waiting(payer))
+    first = after(payer).number
+    with services.store.transaction() as tx:
+        use(tx, first, 1, dt.date(2026, 12, 1), services.clock())
+    pended(payer, claim=a.claim(**SECOND))
+    second = decide(payer, "approve", waiting(payer)).json()
+
+    assert second["action"] == "A1"
+    assert second["number"] != first
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("what", "body", "element"),
+    [
+        ("modify", {"units": 2}, "units"),
+        ("modify", {"units": 0}, "units"),
+        ("modify", {"code": "73229"}, "code"),
+        ("modify", {"code": "S8042"}, "code"),
+        ("modify", {"place": "office"}, "place"),
+        ("modify", {"place": "11", "why": " "}, "why"),
+        ("modify", {}, "why"),
+        ("modify", {"start": "9999-12-31"}, "start"),
+        ("approve", {"start": "2027-01-04"}, "start"),
+        ("approve", {"end": "2026-11-30"}, "end"),
+        ("approve", {"provider": "Organization/nobody"}, "provider"),
+        ("approve", {"provider": "Patient/anna"}, "provider"),
+        ("approve", {"diagnoses": ["torn cuff"]}, "diagnoses"),
+        ("approve", {"reviewer": {"name": "Dr Kim", "npi": "144"}}, "reviewer.npi"),
+        ("deny", {"provider": "Organization/clinic"}, "provider"),
+        ("ask", {"text": " "}, "text"),
+    ],
+)
+def test_what_cannot_be_granted_or_told_decides_nothing(
+    payer: Payer, what: str, body: Resource, element: str
+) -> None:
+    pended(payer)
+    reason = {"why": "It answers the question."} if what == "modify" else {}
+    refused = decide(payer, what, waiting(payer), **{**reason, **body})
+
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["issue"][0]["expression"][0].endswith(element)
+    assert after(payer).actions == ["A4"]
+
+
+@ONE_BASE
+def test_other_days_than_were_asked_for_are_a_modification(payer: Payer) -> None:
+    pended(payer)
+    decide(payer, "modify", waiting(payer), start="2027-01-04", why="Six weeks are over then.")
+    found = after(payer)
+
+    assert found.actions == ["A6"]
+    assert found.response["preAuthPeriod"] == {"start": "2027-01-04", "end": "2027-03-05"}
+    assert "Six weeks are over then." in found.words
 
 
 def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:

@@ -1,0 +1,112 @@
+"""On which terms a reviewer authorizes a line: for which days, and how it may differ from what was asked.
+
+What the provider is told and what is on file come of the same terms, so they are checked before anything is
+decided: nobody is granted more than was asked, a service that there is not, or for somebody who is not in the
+request.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from server.fhir.errors import InvalidRequest, Issue
+from server.pas.casebook import Standing
+from server.pas.decision import SPAN
+from server.pas.inquiry import PROVIDERS
+from server.pas.intake import Submission
+from server.pas.verdict import Review, Span
+
+_ICD = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
+_NPI = re.compile(r"([0-9]{10})?")
+_PLACE = re.compile(r"([0-9]{2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a reviewer may change about an authorization; what is left out is as asked."""
+
+    start: dt.date | None = None
+    end: dt.date | None = None
+    units: int | None = None
+    code: str | None = None
+    why: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The terms of one line, worked out. `place` is "" where it may be done anywhere; `as_asked` says that
+    nothing is another, or less, than was asked."""
+
+    span: Span
+    code: str
+    units: int
+    place: str
+    as_asked: bool
+
+
+def grant_of(line: Standing, terms: Terms, today: dt.date, services: Collection[str]) -> Grant:
+    """`services` are the codes that can be authorized. Raises InvalidRequest."""
+    said = line.determination
+    code, asked = terms.code or line.cpt, int(said["units"])
+    units = asked if terms.units is None else terms.units
+    place = "" if terms.place == said["line"]["place_of_service"] else terms.place
+    faults = list(_faults(code if code != line.cpt else "", units, asked, place, services))
+    if faults:
+        raise InvalidRequest(*faults)
+    span = span_of(line, terms, today)
+    planned = _day(said["planned"])
+    on_time = planned is None or span.start <= planned <= span.end
+    as_asked = (code, units, place) == (line.cpt, asked, "") and on_time
+    return Grant(span, code, units, place, as_asked)
+
+
+def span_of(line: Standing, terms: Terms, today: dt.date) -> Span:
+    """From the planned day, for `SPAN`; where that day has passed already, for `SPAN` from today. Raises
+    InvalidRequest."""
+    said = line.determination
+    start = terms.start or _day(said["planned"] or said["day_zero"]) or today
+    try:
+        end = terms.end or max(start, today) + SPAN
+    except OverflowError:
+        raise InvalidRequest(Issue("value", "start", "No authorization begins that late.")) from None
+    if end < start:
+        raise InvalidRequest(Issue("value", "end", "The authorization would end before it begins."))
+    return Span(start, end)
+
+
+def check_review(review: Review, read: Submission) -> None:
+    """Raises InvalidRequest for what cannot be told with a decision."""
+    faults = []
+    if not _NPI.fullmatch(review.npi):
+        faults.append(Issue("value", "reviewer.npi", "An NPI has ten digits."))
+    if not all(_ICD.fullmatch(code) for code in review.diagnoses):
+        faults.append(Issue("value", "diagnoses", "Write ICD-10-CM codes, such as M75.121."))
+    named = read.resolve(review.provider) if review.provider else None
+    if review.provider and (named or {}).get("resourceType") not in PROVIDERS:
+        words = "The request has no provider of this name: quote one as it was sent, such as Organization/1."
+        faults.append(Issue("value", "provider", words))
+    if faults:
+        raise InvalidRequest(*faults)
+
+
+def owed(words: str, element: str) -> None:
+    """Raises InvalidRequest where a decision comes without the words that it owes."""
+    if not words.strip():
+        raise InvalidRequest(Issue("required", element, "This is owed in words. Add them."))
+
+
+def _faults(other: str, units: int, asked: int, place: str, services: Collection[str]) -> Iterator[Issue]:
+    if other and other not in services:
+        yield Issue("value", "code", "The plan covers no service of this code: it cannot be authorized.")
+    if not 0 < units <= asked:
+        yield Issue("value", "units", f"{asked} asked for: authorize from 1 to {asked}.")
+    if not _PLACE.fullmatch(place):
+        yield Issue("value", "place", "A place of service has two digits (CMS).")
+
+
+def _day(text: str | None) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
