@@ -38,7 +38,7 @@ def tells_of_patients(method: str, path: str) -> bool:
         return not (step in PUBLIC_KINDS and (method == "GET" or below.endswith("$expand")))
     if "/cds-services/" in path:
         return method == "POST"
-    return path.startswith(("/review", "/why/"))
+    return path.startswith(("/review", "/why/")) or "/appropriateness/criteria/" in path
 
 
 @dataclass(slots=True)

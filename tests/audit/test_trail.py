@@ -127,6 +127,8 @@ def test_only_who_audits_reads_the_trail(town: Town) -> None:
         ("POST", "/r2.0/cds-services/order-sign", True),
         ("GET", "/r2.0/cds-services", False),
         ("GET", "/why/1", True),
+        ("GET", "/r2.2/appropriateness/criteria/1", True),
+        ("GET", "/r2.2/appropriateness/launch", False),
         ("GET", "/health", False),
     ],
 )

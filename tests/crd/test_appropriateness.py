@@ -75,7 +75,7 @@ globalThis.location = {
 };
 const answers = {
   "https://ehr.example/fhir/.well-known/smart-configuration": {
-    authorization_endpoint: "https://ehr.example/authorize", token_endpoint: "https://ehr.example/token",
+    authorization_endpoint: "https://ehr.example/authorize?tenant=7", token_endpoint: "https://ehr.example/token",
   },
   "https://ehr.example/token": { access_token: "t", appContext: JSON.stringify({ assertion: "A1" }) },
   "https://payer.example/r2.0/appropriateness/criteria/A1": {
@@ -98,8 +98,17 @@ location.search = "?code=C1&state=" + authorize.state;
 await import(process.argv[2] + "?show");
 await wait();
 const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(asked[1].body.code_verifier));
+const right = went;
+went = "";
+answers["https://ehr.example/fhir/.well-known/smart-configuration"].authorization_endpoint =
+  "javascript:alert(document.domain)//";
+document.body.dataset.step = "launch";
+location.search = "?iss=https%3A%2F%2Fehr.example%2Ffhir&launch=L1";
+await import(process.argv[2] + "?again");
+await wait();
 console.log(JSON.stringify({
-  went, authorize, asked, expected: Buffer.from(hash).toString("base64url"),
+  went: right, lured: went, state: document.getElementById("state").textContent,
+  authorize, asked, expected: Buffer.from(hash).toString("base64url"),
   reason: document.getElementById("reason").textContent,
   rows: document.getElementById("criteria").rows.length,
 }));
@@ -116,7 +125,8 @@ def test_the_script_launches_with_pkce_and_shows_the_order_of_its_context(tmp_pa
     run = subprocess.run(["node", driver, page.as_uri()], capture_output=True, text=True, check=True)
     seen = json.loads(run.stdout)
     asked = seen["authorize"]
-    assert seen["went"].startswith("https://ehr.example/authorize?")
+    assert seen["went"].startswith("https://ehr.example/authorize?tenant=7&")
+    assert (seen["lured"], seen["state"]) == ("", "The EHR's sign-in is no web address.")
     assert (asked["response_type"], asked["launch"], asked["aud"]) == (
         "code",
         "L1",

@@ -29,7 +29,7 @@ async function launch(asked) {
   );
   const pending = { state: random(), verifier: random(), token: smart.token_endpoint };
   sessionStorage.setItem(PENDING, JSON.stringify(pending));
-  const query = new URLSearchParams({
+  const authorize = signIn(smart.authorization_endpoint, {
     response_type: "code",
     client_id: CLIENT_ID,
     redirect_uri: new URL("./", location.href).href,
@@ -40,7 +40,15 @@ async function launch(asked) {
     code_challenge: await challenge(pending.verifier),
     code_challenge_method: "S256",
   });
-  location.replace(`${smart.authorization_endpoint}?${query}`);
+  location.replace(authorize);
+}
+
+// Whoever wrote the link chose the EHR: what it calls its address may be a script, to be run as ours.
+function signIn(endpoint, asked) {
+  const address = new URL(endpoint);
+  if (!["https:", "http:"].includes(address.protocol)) throw new Error("The EHR's sign-in is no web address.");
+  Object.entries(asked).forEach(([name, content]) => address.searchParams.set(name, content));
+  return address.href;
 }
 
 async function show(asked) {
