@@ -133,6 +133,7 @@ def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:
         "insurance",
         "supportingInfo",
         "basedOn",
+        "contained",
     )
     return {
         "resourceType": "ServiceRequest",

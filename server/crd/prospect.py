@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import CPT
+from server.adjudication.orders import CPT, with_diagnoses
 from server.crd.cards import Drawn, criteria_app, face
 from server.crd.suggestions import short
 from server.crd.version import Element
@@ -28,10 +28,11 @@ def imaging_for(
 ) -> Element | None:
     """The plain MRI of the part that the visit's complaint is of, as a draft order; None where no policy
     knows the complaint."""
-    for code in _complaints(line, resolver):
+    visit = with_diagnoses(line, resolver)
+    for code in _complaints(visit):
         for policy in catalog.policies:
             if policy.in_force(day) and (ICD, code) in policy.diagnoses:
-                return _plain_study(line, code, policy, catalog, day)
+                return _plain_study(visit, code, policy, catalog, day)
     return None
 
 
@@ -64,13 +65,9 @@ def _named(judged: Judged) -> str:
     return judged.determination.title or "MRI"
 
 
-def _complaints(line: Mapping[str, Any], resolver: Resolver) -> Iterator[str]:
+def _complaints(visit: Mapping[str, Any]) -> Iterator[str]:
     """ICD-10-CM codes that the visit is for, its own words before its problem list's."""
-    concepts = [*line.get("reasonCode", [])]
-    for reference in line.get("reasonReference", []):
-        condition = resolver.resolve(reference) or {}
-        concepts += [condition["code"]] if isinstance(condition.get("code"), dict) else []
-    for concept in concepts:
+    for concept in visit.get("reasonCode", []):
         for coding in concept.get("coding", []):
             if coding.get("system") == ICD and isinstance(coding.get("code"), str):
                 yield coding["code"]

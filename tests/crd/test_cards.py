@@ -275,10 +275,23 @@ def test_the_front_desk_is_asked_as_well(crd: Crd, hook: str) -> None:
 # ---- a visit whose complaint may lead to imaging
 
 
-@pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
-def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(crd: Crd, hook: str) -> None:
-    visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, "M54.16")]}
-    answer = crd(ehr.encounter_call(hook, visit))
+@pytest.mark.parametrize(
+    ("hook", "complaint"),
+    [
+        ("encounter-start", {"reasonCode": [ehr.concept(ehr.ICD, "M54.16")]}),
+        (
+            "encounter-discharge",
+            {
+                "contained": [{**problem("M54.16"), "id": "complaint"}],
+                "reasonReference": [{"reference": "#complaint"}],
+            },
+        ),
+    ],
+)
+def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(
+    crd: Crd, hook: str, complaint: dict[str, Any]
+) -> None:
+    answer = crd(ehr.encounter_call(hook, {**ehr.visit(0), **complaint}))
     assert "Examined" in card_of(answer, "clinical-reminder")["detail"]
     assert card_of(answer, "guideline")["links"]
     (link,) = card_of(answer, "appropriate-use")["links"]
