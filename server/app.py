@@ -11,9 +11,9 @@
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
-is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span,
-CORS, limits, audit trail, then the
-routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span, CORS,
+limits, searches by POST, audit trail, then the routes; errors of all of them become OperationOutcomes in
+`server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -39,6 +39,7 @@ from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import InvalidRequest, Unavailable
 from server.fhir.handlers import answer_errors
 from server.fhir.malformed import READING, malformed
+from server.fhir.posting import PostedSearch
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse, JsonResponse, error_response
 from server.metrics import Metrics
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     for kind in READING:
         app.add_exception_handler(kind, _tripped_over)
     app.add_middleware(Audited, store=store, clock=clock)
+    app.add_middleware(PostedSearch)
     app.add_middleware(
         Limits,
         most_bytes=settings.max_body_bytes,

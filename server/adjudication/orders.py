@@ -63,7 +63,7 @@ def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
 
 
 def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The order, or the visit, with the codes of the Conditions that are its reason as codes of its own, after
+    """The order, or visit, with the codes of the Conditions that are its reason as codes of its own, after
     those it has: which part it is about must be told where the Conditions are not at hand any more."""
     references = [
         reference for reference in order.get("reasonReference") or [] if isinstance(reference, dict)

@@ -101,7 +101,7 @@ def _conditions(name: str, text: str) -> Iterator[Any]:
     access = ledger.Access
     value = text.rpartition("|")[2]
     match name:
-        case "_id" if text.isdigit() and len(text) < 18:
+        case "_id" if text.isdecimal() and len(text) < 18:
             yield access.id == int(text)
         case "date":
             yield _dated(text)

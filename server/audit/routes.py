@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Request
 
 from server.audit.resource import PARAMETERS, audit_event, criteria
 from server.fhir.capability import Contribution
-from server.fhir.errors import InvalidRequest, Issue, NotFound
+from server.fhir.errors import NotFound
+from server.fhir.parameters import number
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse
 from server.services import Services, Version
@@ -43,8 +44,8 @@ def router(services: Services, version: Version) -> APIRouter:
     def search(request: Request) -> FhirResponse:
         """Newest first, in pages."""
         asked = request.query_params.multi_items()
-        before = _number(dict(asked).get("before"), "before")
-        most = min(_number(dict(asked).get("_count"), "_count") or USUAL, MOST)
+        before = number(dict(asked), "before")
+        most = min(number(dict(asked), "_count") or USUAL, MOST)
         wanted = [(name, text) for name, text in asked if name not in ("before", "_count", "_format")]
         with services.store.reading() as tx:
             total, found = ledger.search(tx, criteria(wanted), before, most)
@@ -69,7 +70,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.get("/{event_id}", summary="Read one entry", response_class=FhirResponse)
     def read(event_id: str) -> FhirResponse:
         with services.store.reading() as tx:
-            usable = event_id.isdigit() and len(event_id) < 18
+            usable = event_id.isdecimal() and len(event_id) < 18
             found = ledger.by_id(tx, int(event_id)) if usable else None
             if found is None:
                 raise NotFound("There is no AuditEvent with this id.")
@@ -82,11 +83,3 @@ def _told(tx: Transaction, found: Any) -> list[dict[str, Any]]:
     touched = ledger.subjects(tx, [access.id for access in found])
     by_access = {key: list(group) for key, group in groupby(touched, key=lambda each: each.access_id)}
     return [audit_event(access, by_access.get(access.id, [])) for access in found]
-
-
-def _number(text: str | None, name: str) -> int | None:
-    if text is None:
-        return None
-    if not text.isdigit() or not 0 < len(text) < 10 or int(text) == 0:
-        raise InvalidRequest(Issue("invalid", f"http.query.{name}", "It must be a positive number."))
-    return int(text)

@@ -25,13 +25,14 @@ from server.dtr.next_question import Interviewer, context_of, read_next_question
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
 from server.dtr.search import search_parameters, searchset
-from server.dtr.terminology import expand, expansion_request
+from server.dtr.terminology import expand
 from server.dtr.v2_0 import V2_0
 from server.dtr.v2_2 import V2_2
 from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.errors import FhirError, NotFound
+from server.fhir.parameters import Posted
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.services import Services
@@ -169,9 +170,8 @@ def router(services: Services, version: Name) -> APIRouter:
         return FhirResponse(expand(artefacts.value_sets, dict(request.query_params), services.clock()))
 
     @routes.post("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
-    def expand_by_body(body: FhirBody) -> FhirResponse:
-        asked = expansion_request(json.decode_object(body))
-        return FhirResponse(expand(artefacts.value_sets, asked, services.clock()))
+    def expand_by_body(asked: Posted) -> FhirResponse:
+        return FhirResponse(expand(artefacts.value_sets, dict(asked), services.clock()))
 
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)

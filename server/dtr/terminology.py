@@ -14,22 +14,9 @@ from typing import Any
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
 from server.fhir.errors import InvalidRequest, Issue, NotFound
+from server.fhir.parameters import number
 
 Resource = dict[str, Any]
-
-
-def expansion_request(body: Mapping[str, Any]) -> dict[str, str]:
-    """The input Parameters of a POST as plain texts, like the query of a GET."""
-    if body.get("resourceType") != "Parameters":
-        raise InvalidRequest(Issue("structure", "Parameters", "The body is no Parameters resource."))
-    listed = body.get("parameter")
-    return {
-        str(parameter.get("name")): str(content)
-        for parameter in (listed if isinstance(listed, list) else [])
-        if isinstance(parameter, dict)
-        for name, content in parameter.items()
-        if name.startswith("value")
-    }
 
 
 def expand(value_sets: Mapping[str, Resource], asked: Mapping[str, str], now: dt.datetime) -> Resource:
@@ -41,7 +28,7 @@ def expand(value_sets: Mapping[str, Resource], asked: Mapping[str, str], now: dt
     held = value_sets.get(wanted.url)
     if held is None or wanted.version not in (None, held.get("version")):
         raise NotFound(Issue("not-found", "Parameters.parameter", f"There is no value set {wanted}."))
-    offset, count = _number(asked, "offset"), _number(asked, "count")
+    offset, count = number(asked, "offset"), number(asked, "count")
     matching = [
         code
         for code in held["expansion"].get("contains", [])
@@ -71,9 +58,9 @@ def _parameters(
     yield {"name": "activeOnly", "valueBoolean": True}
     if asked.get("filter"):
         yield {"name": "filter", "valueString": asked["filter"]}
-    for name, number in (("offset", offset), ("count", count)):
-        if number is not None:
-            yield {"name": name, "valueInteger": number}
+    for name, sent in (("offset", offset), ("count", count)):
+        if sent is not None:
+            yield {"name": name, "valueInteger": sent}
 
 
 def _matches(code: Mapping[str, Any], text: str) -> bool:
@@ -84,14 +71,3 @@ def _matches(code: Mapping[str, Any], text: str) -> bool:
         whole.startswith(part) or any(word.startswith(part) for word in words)
         for part in text.lower().split()
     )
-
-
-def _number(asked: Mapping[str, str], name: str) -> int | None:
-    text = asked.get(name)
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise InvalidRequest(
-            Issue("value", f"Parameters.parameter.where(name='{name}')", f"{name} takes a number.")
-        )
-    return int(text)

@@ -74,7 +74,8 @@ async def before_answering(
     if Behaviour.SLOW in asked:
         await sleep(SLOW_SECONDS)
     if Behaviour.FAILURE in asked:
-        raise Unavailable("A tester asked for this failure. Nothing was stored; send it without the tag.")
+        words = "A tester asked for this failure. Nothing was stored; send it without the tag."
+        raise Unavailable(words, headers={"Retry-After": "1"})
 
 
 def approved_soon(services: Services) -> Assign:

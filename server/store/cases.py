@@ -108,7 +108,7 @@ def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None
     holds now; None if the number is not ours."""
     case_id, _, sequence = reference.rpartition("-")
     named = by_id(tx, case_id)
-    if named is None or not sequence.isdigit():
+    if named is None or not (sequence.isdecimal() and len(sequence) < 10):
         return None
     case = current(tx, named)
     line = tx.get(PaItem, (case.id, int(sequence)))

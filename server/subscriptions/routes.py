@@ -17,6 +17,7 @@ from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.dates import instant
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
+from server.fhir.parameters import DIGITS, Posted, number
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.security.caller import calling
@@ -33,6 +34,8 @@ Resource = dict[str, Any]
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
+
+SINCE, UNTIL = "eventsSinceNumber", "eventsUntilNumber"
 
 Texts = Annotated[list[str] | None, Query()]
 
@@ -143,6 +146,11 @@ def router(services: Services, version: Version) -> APIRouter:
     ) -> FhirResponse:
         return _stand(_listed(request, ids, status))
 
+    @routes.post("/$status", include_in_schema=False)
+    def statuses_asked(request: Request, asked: Posted) -> FhirResponse:
+        named = ([text for name, text in asked if name == wanted] for wanted in ("id", "status"))
+        return _stand(_listed(request, *named))
+
     @routes.get("/{subscription_id}", summary="Read a subscription", response_class=FhirResponse)
     def read(request: Request, subscription_id: str) -> FhirResponse:
         with services.store.reading() as tx:
@@ -158,10 +166,18 @@ def router(services: Services, version: Version) -> APIRouter:
     def events(
         request: Request,
         subscription_id: str,
-        since: Annotated[int, Query(alias="eventsSinceNumber", ge=0)] = 1,
-        until: Annotated[int | None, Query(alias="eventsUntilNumber", ge=0)] = None,
+        since: Annotated[int, Query(alias=SINCE, ge=0, lt=10**DIGITS)] = 1,
+        until: Annotated[int | None, Query(alias=UNTIL, ge=0, lt=10**DIGITS)] = None,
     ) -> FhirResponse:
         """Events again, whether or not they arrived."""
+        return _events(request, subscription_id, since, until)
+
+    @routes.post("/{subscription_id}/$events", include_in_schema=False)
+    def events_asked(request: Request, subscription_id: str, asked: Posted) -> FhirResponse:
+        since, until = (number(dict(asked), name) for name in (SINCE, UNTIL))
+        return _events(request, subscription_id, 1 if since is None else since, until)
+
+    def _events(request: Request, subscription_id: str, since: int, until: int | None) -> FhirResponse:
         focus_of: FocusOf = request.app.state.focus_of
         with services.store.reading() as tx:
             row = _own(tx, request, subscription_id)

@@ -94,6 +94,8 @@ def test_the_trail_is_searched_by_patient_agent_date_and_outcome(town: Town) -> 
     assert not told(town, f"?date=gt{day}")
     assert town.get("/r2.0/fhir/AuditEvent?date=yesterday", AUDITOR).status_code == 400
     assert town.get("/r2.0/fhir/AuditEvent?name=Roth", AUDITOR).status_code == 400
+    assert town.get("/r2.0/fhir/AuditEvent?_count=²", AUDITOR).status_code == 400
+    assert town.get("/r2.0/fhir/AuditEvent/²", AUDITOR).status_code == 404
 
 
 def test_pages_lead_through_the_whole_trail(town: Town) -> None:

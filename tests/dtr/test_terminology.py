@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from server.dtr.terminology import expand, expansion_request
+from server.dtr.terminology import expand
 from server.fhir.errors import InvalidRequest, NotFound
+from server.fhir.parameters import texts
 
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 URL = "https://payer.example/ValueSet/xr-shoulder"
@@ -87,7 +88,7 @@ def test_e_an_unknown_set_is_not_found() -> None:
         expand(SETS, {"url": "https://payer.example/ValueSet/nothing"}, NOW)
 
 
-@pytest.mark.parametrize("asked", [{}, {"url": URL, "count": "many"}])
+@pytest.mark.parametrize("asked", [{}, {"url": URL, "count": "many"}, {"url": URL, "count": "²"}])
 def test_e_a_broken_question_is_refused(asked: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
         expand(SETS, asked, NOW)
@@ -98,4 +99,4 @@ def test_e_a_posted_question_reads_like_a_query() -> None:
         "resourceType": "Parameters",
         "parameter": [{"name": "url", "valueUri": URL}, {"name": "count", "valueInteger": 2}],
     }
-    assert expansion_request(body) == {"url": URL, "count": "2"}
+    assert dict(texts(body)) == {"url": URL, "count": "2"}

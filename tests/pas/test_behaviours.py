@@ -70,10 +70,11 @@ def test_a_failure_is_a_503_and_slow_is_slow(payer: Payer) -> None:
         waited.append(seconds)
 
     asked = behaviours.wished_by(obeying(payer), a.raw(tagged("slow", "failure")))
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as refused:
         asyncio.run(behaviours.before_answering(asked, wait))
 
     assert waited == [SLOW_SECONDS]
+    assert refused.value.headers["Retry-After"]
 
 
 def test_a_pend_on_request_is_approved_afterwards(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,16 @@ def test_every_parameter_must_match(payer: Payer, granted: Answer, asked: dict[s
     assert found(payer, **asked) == []
 
 
+def test_who_is_looked_for_can_be_kept_out_of_the_address(payer: Payer, granted: Answer) -> None:
+    asked = {"patient.identifier": "https://payer.example/member|M-ANNA"}
+    answered = payer.http.post(f"{payer.base}/ClaimResponse/_search?outcome=complete", data=asked)
+    other = payer.http.post(f"{payer.base}/ClaimResponse/_search?outcome=error", data=asked)
+
+    assert [entry["fullUrl"] for entry in answered.json()["entry"]] == [granted.url]
+    assert other.json()["total"] == 0
+    assert payer.http.post(f"{payer.base}/ClaimResponse/_search", json=asked).status_code == 415
+
+
 @pytest.mark.parametrize("query", ["", "?outcome=complete", "?_count=10"])
 def test_nobody_lists_everything(payer: Payer, granted: Answer, query: str) -> None:
     refused = payer.http.get(f"{payer.base}/ClaimResponse{query}")

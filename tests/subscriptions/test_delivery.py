@@ -14,7 +14,7 @@ from server.store import subscriptions
 from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
-from tests.pas.conftest import GUIDE
+from tests.pas.conftest import FHIR, GUIDE
 from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
@@ -456,6 +456,14 @@ def test_events_can_be_asked_for_again(office: Office, clinic: Endpoint) -> None
 
     assert numbers == ["2", "3"]
     assert len(told["entry"]) == 3
+
+    path = f"{office.payer.base}/Subscription/{wish['id']}/$events"
+    since = {"name": "eventsSinceNumber", "valueString": "2"}
+    posted = office.payer.http.post(
+        path, json={"resourceType": "Parameters", "parameter": [since]}, headers=FHIR
+    )
+    assert len(posted.json()["entry"]) == 3
+    assert office.payer.http.get(f"{path}?eventsSinceNumber={10**20}").status_code == 400
 
 
 def test_how_it_stands_can_be_asked(office: Office, clinic: Endpoint) -> None:

@@ -168,6 +168,15 @@ def test_how_some_of_them_stand_can_be_asked(payer: Payer) -> None:
     assert standing("status=off") == {off}
     assert standing(f"id={one}&status=off") == set()
 
+    wanted = [{"name": "id", "valueId": one}, {"name": "id", "valueId": other}]
+    posted = payer.http.post(
+        f"{payer.base}/Subscription/$status",
+        json={"resourceType": "Parameters", "parameter": wanted},
+        headers=FHIR,
+    )
+    assert len(posted.json()["entry"]) == 2
+    assert len(payer.http.post(f"{payer.base}/Subscription/$status").json()["entry"]) == 3
+
 
 def test_one_that_is_not_there_is_404(payer: Payer) -> None:
     for path in ("none", "none/$status", "none/$events"):

@@ -1,0 +1,56 @@
+"""The input of an operation: the query of a GET, or the Parameters of a POST (FHIR R4, operations.html).
+
+asked = texts(json.decode_object(body))       [("eventsSinceNumber", "2"), …]
+number(dict(asked), "eventsSinceNumber")      2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from server.fhir import json
+from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.requests import fhir_body
+
+DIGITS = 18
+"""Of a number, so that every database takes it."""
+
+Asked = list[tuple[str, str]]
+"""Names and values, as a query has them."""
+
+
+def texts(body: Mapping[str, Any]) -> Asked:
+    """The simple values of a Parameters resource. Raises InvalidRequest where it is none."""
+    if body.get("resourceType") != "Parameters":
+        raise InvalidRequest(Issue("structure", "Parameters", "The body is no Parameters resource."))
+    listed = body.get("parameter")
+    return [
+        (str(parameter.get("name")), str(content))
+        for parameter in (listed if isinstance(listed, list) else [])
+        if isinstance(parameter, dict)
+        for name, content in parameter.items()
+        if name.startswith("value")
+    ]
+
+
+def number(asked: Mapping[str, str], name: str) -> int | None:
+    """A parameter that takes a number from 0, None where it is not sent. Raises InvalidRequest."""
+    text = asked.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or len(text) > DIGITS:
+        words = f"{name} takes a whole number of {DIGITS} digits at most."
+        raise InvalidRequest(Issue("value", f"http.{name}", words))
+    return int(text)
+
+
+async def posted(request: Request) -> Asked:
+    """What a POST asks, by its query and its body; who asks for nothing in particular may leave both out."""
+    body = await fhir_body(request) if await request.body() else b""
+    return [*request.query_params.multi_items(), *(texts(json.decode_object(body)) if body else ())]
+
+
+Posted = Annotated[Asked, Depends(posted)]

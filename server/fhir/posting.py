@@ -1,0 +1,46 @@
+"""Search by POST: `[type]/_search` with the parameters as a form means what the GET means, and keeps who was
+looked for out of addresses (FHIR R4, http.html#search: whoever supports search supports both).
+
+`PostedSearch` is a middleware, so it holds for every type; whoever stands behind it sees a GET.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.fhir.errors import UnsupportedMediaType
+from server.fhir.responses import error_response
+
+SEARCH = "/_search"
+FORM = "application/x-www-form-urlencoded"
+
+
+class PostedSearch:
+    """Below a FHIR base."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not _is_search(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        form = await request.body()
+        if form and request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+            foreign = UnsupportedMediaType(f"The parameters of a search are a form. Send them as {FORM}.")
+            await error_response(foreign)(scope, receive, send)
+            return
+        # Whoever logs the request reads this very scope.
+        scope.update(
+            method="GET",
+            path=scope["path"].removesuffix(SEARCH),
+            raw_path=scope.get("raw_path", b"").removesuffix(SEARCH.encode()),
+            query_string=b"&".join(part for part in (scope["query_string"], form) if part),
+        )
+        await self.app(scope, receive, send)
+
+
+def _is_search(path: str) -> bool:
+    return "/fhir/" in path and path.endswith(SEARCH)
