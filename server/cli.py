@@ -26,6 +26,7 @@ from server.app import create_app
 from server.fhir.errors import FhirError
 from server.services import GUIDES
 from server.settings import Settings
+from server.validation import guides
 
 app = typer.Typer(
     help="A payer-side Da Vinci reference server for MRI prior authorization.",
@@ -54,10 +55,15 @@ def serve() -> None:
     if settings.otel_exporter_otlp_endpoint:
         tracing.configure(settings.otel_exporter_otlp_endpoint)
     try:
+        if settings.profiles == "refuse" and settings.fhir_packages is not None:
+            guides.demand(settings.fhir_packages)
         application = create_app(settings)
     except FhirError as refused:
         for issue in refused.issues:
             typer.echo(f"MEMBERS_FILE: {', '.join(issue.expressions)}: {issue.diagnostics}", err=True)
+        raise typer.Exit(2) from None
+    except ValueError as refused:
+        typer.echo(refused, err=True)
         raise typer.Exit(2) from None
     config = uvicorn.Config(
         application,
@@ -105,9 +111,9 @@ def print_banner(settings: Settings, console: Console) -> None:
     laptop's."""
     say = partial(console.print, soft_wrap=True)  # an address must come out whole, to be copied
     say(f"\n[bold]Da Vinci payer[/bold]  {settings.base_url}/  (API: {settings.base_url}/docs)")
-    for version, guides in GUIDES.items():
+    for version, spoken in GUIDES.items():
         base = f"{settings.base_url}/r{version}"
-        say("\n" + ", ".join(f"{guide} {number}" for guide, number in guides.items()), style="bold")
+        say("\n" + ", ".join(f"{guide} {number}" for guide, number in spoken.items()), style="bold")
         say(f"  CDS Hooks  {base}/cds-services")
         say(f"  FHIR       {base}/fhir")
     if settings.development:

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     profiles: Literal["off", "refuse"] = Field(
         "off",
         description="`refuse`: a PAS request that breaks a profile it claims is answered 400, with all its "
-        "faults at once. Needs FHIR_PACKAGES.",
+        "faults at once. Needs FHIR_PACKAGES with FHIR and both versions of PAS.",
     )
     clients_file: Path | None = Field(
         None, description="File with the registered clients, their keys and scopes."
@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         1200,
         ge=0,
-        description="Requests a minute of one client (its registration may say another number), and of one "
-        "address that does not say who it is; more is answered 429. 0: no limit.",
+        description="Requests a minute of one client (its registration may say another number) and, in "
+        "production, of one address that fails to say who it is; more is answered 429. 0: no limit.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     def _certificate_with_key(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("TLS_CERT and TLS_KEY belong together: set both or neither")
+        if self.tls_cert is not None and not self.tls:
+            raise ValueError("TLS_CERT and TLS_KEY serve nobody without TLS=1: set it, or leave them out")
         return self
 
     @model_validator(mode="after")
@@ -203,6 +205,9 @@ class Settings(BaseSettings):
         found = {
             "links over http (set PUBLIC_BASE_URL to an https address)": not self.base_url.startswith(
                 "https://"
+            ),
+            "plain http (set TLS=1, or TRUSTED_PROXIES to the proxy that ends TLS)": (
+                not self.tls and not self.trusted_proxies
             ),
             "a self-made certificate (set TLS_CERT and TLS_KEY)": self.tls and self.tls_cert is None,
             "callers without registration (set CLIENTS_FILE)": self.clients_file is None,

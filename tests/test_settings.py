@@ -17,6 +17,7 @@ def production(tmp_path: Path, **changes: Any) -> Settings:
         "public_base_url": "https://payer.example",
         "clients_file": clients,
         "cds_jwt": "on",
+        "trusted_proxies": "10.0.0.7",
     }
     return Settings(_env_file=None, **{**strict, **changes})
 
@@ -31,6 +32,7 @@ def test_production_starts_when_every_caller_is_checked(tmp_path: Path) -> None:
         ({"clients_file": None}, "callers without registration"),
         ({"cds_jwt": "off"}, "unsigned CDS Hooks calls"),
         ({"public_base_url": "http://payer.example"}, "links over http"),
+        ({"trusted_proxies": ""}, "plain http"),
         ({"tls": True}, "a self-made certificate"),
         ({"static_tokens": "inferno"}, "STATIC_TOKENS"),
         ({"demo_reviewer": 3}, "DEMO_REVIEWER"),
@@ -43,6 +45,14 @@ def test_production_refuses_every_relaxation_by_name(
 ) -> None:
     with pytest.raises(ValidationError, match=refusal):
         production(tmp_path, **change)
+
+
+def test_a_certificate_that_is_not_served_is_refused(tmp_path: Path) -> None:
+    """Else its owner believes in an encryption that is not there."""
+    file = tmp_path / "a.pem"
+    file.touch()
+    with pytest.raises(ValidationError, match="without TLS=1"):
+        Settings(_env_file=None, tls_cert=file, tls_key=file)
 
 
 def test_every_relaxation_of_a_laptop_is_named_and_production_has_none(tmp_path: Path) -> None:

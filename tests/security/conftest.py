@@ -117,6 +117,7 @@ def found_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
             "database_url": databases.sqlite(folder),
             "clients_file": file,
             "cds_jwt": "on",
+            "trusted_proxies": "10.0.0.7",
             **changes,
         }
         app = create_app(Settings(_env_file=None, **settings))

@@ -21,7 +21,7 @@ from server.app import create_app
 from server.fhir import json
 from server.services import Version
 from server.settings import Settings
-from server.validation import invariants
+from server.validation import guides, invariants
 from server.validation.guides import validators
 from server.validation.validator import Validator
 from tests import databases
@@ -317,6 +317,11 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     app = create_app(settings)
     yield TestClient(app)
     app.state.services.store.close()
+
+
+def test_who_would_refuse_by_profiles_that_are_not_there_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"lacks hl7.fhir.r4.core 4.0.1, hl7.fhir.us.davinci-pas 2.0.1"):
+        guides.demand(tmp_path)
 
 
 def test_a_tester_asks_what_is_wrong(http: TestClient, examples: dict[str, Resource]) -> None:
