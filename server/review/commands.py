@@ -62,7 +62,7 @@ def list_waiting() -> None:
             told["due"],
             "yes" if told["expedited"] else "",
             told["recommendation"],
-            told["reason"],
+            _as_text(told["reason"]),
         )
     _console().print(table)
     typer.echo(f"{len(queue)} waiting")
@@ -79,12 +79,12 @@ def show(item: ItemId) -> None:
             documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
     out = _console()
     for name, content in waiting.summary.items():
-        out.print(f"{name}: {content}", markup=False)
+        out.print(_as_text(f"{name}: {content}"))
     out.print(_criteria(waiting.line.determination))
     for document in documents:
-        out.print(f"document: {document.get('text') or local_reference(document)}", markup=False)
+        out.print(_as_text(f"document: {document.get('text') or local_reference(document)}"))
     for event in events:
-        out.print(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}", markup=False)
+        out.print(_as_text(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}"))
 
 
 @app.command()
@@ -248,8 +248,10 @@ def _criteria(said: dict[str, Any]) -> Table:
             f"{criterion['id']} {criterion['title']}",
             criterion["value"],
             "yes" if criterion["in_the_way"] else "",
-            criterion["sentence"],
-            "\n".join(f"{piece['reference']} {piece['summary']}" for piece in criterion["evidence"]),
+            _as_text(criterion["sentence"]),
+            _as_text(
+                "\n".join(f"{piece['reference']} {piece['summary']}" for piece in criterion["evidence"])
+            ),
         )
     return table
 
@@ -263,5 +265,12 @@ def _day(text: str) -> dt.date | None:
 
 
 def _console() -> Console:
-    """Wide where nobody watches, so that a log has whole lines."""
-    return Console(width=None if sys.stdout.isatty() else 200)
+    """Wide where nobody watches, so that a log has whole lines. Brackets and colons are what they are: much
+    of what is shown was written by whoever asks."""
+    width = None if sys.stdout.isatty() else 200
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+def _as_text(content: str) -> str:
+    """Without what would steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\n" else " " for each in content)

@@ -10,7 +10,7 @@ from tests.pas import builders as a
 from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
-from tests.review.test_desk import after, pended, waiting
+from tests.review.test_desk import ONE_BASE, after, pended, waiting
 
 
 class Desk:
@@ -46,6 +46,18 @@ def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> N
 
     for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules"):
         assert owed in shown
+
+
+@ONE_BASE
+def test_what_the_provider_wrote_is_shown_as_it_is_and_steers_nothing(payer: Payer, review: Desk) -> None:
+    item = a.item()
+    item["productOrService"]["coding"][0]["display"] = "[/b] MRI [right] :x: \x1b[2J"
+    pended(payer, claim=a.claim(item))
+    listed, shown = review("list"), review("show", waiting(payer)["id"])
+
+    assert listed.exit_code == shown.exit_code == 0, listed.output + shown.output
+    assert "[/b] MRI [right] :x:" in shown.output
+    assert "\x1b" not in listed.output + shown.output
 
 
 def test_an_approval_reaches_the_provider(payer: Payer, review: Desk) -> None:
