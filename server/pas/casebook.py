@@ -55,10 +55,12 @@ class Standing:
         since: Standing | None = None,
     ) -> Standing:
         """Decided now, or within its hours. `since` is the line before, if it was pended: its clock runs
-        on."""
+        on, and runs out sooner where it has become urgent since."""
         judged = line.judged
         running = since is not None and since.decided is None
-        due = since.due if since and running else now + dt.timedelta(hours=line.hours)
+        due = now + dt.timedelta(hours=line.hours)
+        if since and running:
+            due = min(since.due, due) if line.expedited and not since.expedited else since.due
         return cls(
             item=Item(line.requested, verdict.due_by(reached, due)),
             order_key=judged.order_key,

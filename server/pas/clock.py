@@ -56,7 +56,7 @@ class Clock:
         row = cases.hold(tx, case_id)
         line = Standing.kept(tx.get_one(stored.PaItem, (case_id, sequence)))
         waited = line.item.verdict
-        if row.replaced_by is not None or not verdict.pended(waited):
+        if row.replaced_by is not None or not verdict.pended(waited) or line.due > now:
             return
         if isinstance(waited, InReview):
             self._overdue(tx, row, line, now)

@@ -22,8 +22,8 @@ from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.terms import extension_url
 from server.pas.verdict import Certified, InReview, Span, Verdict
-from server.policy.exemptions import state_of
 from server.policy.request import Chart
+from server.policy.residence import state_of
 from server.store import Transaction, authorizations
 
 Resource = dict[str, Any]

@@ -22,6 +22,7 @@ from server.fhir.references import type_and_id
 from server.fhir.systems import NPI
 from server.policy.manifest import GoldCardRule
 from server.policy.request import Authorization, Resource, Ruling
+from server.policy.residence import state_of
 
 if TYPE_CHECKING:
     from server.policy.catalog import Plan
@@ -61,14 +62,6 @@ def rules_for(plan: Plan, order: Resource, resources: Iterable[Resource], on: dt
         for rule in plan.gold_card_rules
         if rule.effective.holds(on) and (not rule.states or state in rule.states)
     ]
-
-
-def state_of(patient: Resource) -> str:
-    """The state of the first address that names one; "" where none does."""
-    listed = patient.get("address")
-    addresses = listed if isinstance(listed, list) else []
-    states = (one.get("state") for one in addresses if isinstance(one, dict))
-    return next((state.upper() for state in states if isinstance(state, str) and state), "")
 
 
 def orderers(order: Resource, resources: Iterable[Resource]) -> list[str]:

@@ -162,8 +162,9 @@ class Desk:
         return self._decide(item_id, revision, review, reached)
 
     def extend(self, item_id: str, revision: int, review: Review, until: dt.date, why: str) -> Waiting:
-        """Lets the decision clock of a line run on to the end of that day, which is owed a reason and lies at
-        most `LONGEST` after it was due. Raises NotFound, Conflict, InvalidRequest."""
+        """Lets the decision clock of a line that has not run out run on to the end of that day, which is owed
+        a reason and lies at most `LONGEST` after it was due; once, whatever the client changes meanwhile.
+        Raises NotFound, Conflict, InvalidRequest."""
         owed(why, "why")
         now = self.services.clock()
         due = dt.datetime.combine(until, dt.time(23, 59, 59), dt.UTC)
@@ -174,13 +175,17 @@ class Desk:
                 raise InvalidRequest(
                     Issue("value", "until", f"A clock is extended once, by {LONGEST.days} days at most.")
                 )
-            if any(e.kind == PROLONGED and e.sequence == item.sequence for e in events.of_case(tx, case.id)):
+            if line.due < now:
+                raise Conflict("The clock of this line has run out: decide it.")
+            told = events.of_chain(tx, case.chain_id, PROLONGED)
+            if any(event.sequence == item.sequence and event.at >= line.received for event in told):
                 raise Conflict("The clock of this line was extended before.")
             line = replace(line, due=due).now(verdict.due_by(line.item.verdict, due), now)
             tx.get_one(stored.PaItem, (case.id, item.sequence)).due = item.due = due
             casebook.settle(tx, case, line, answer_of(case, self.services.fhir_base, now), now)
-            told = {"until": due.isoformat(), "why": why}
-            events.record(tx, case.id, item.sequence, PROLONGED, review.actor, now, **told)
+            events.record(
+                tx, case.id, item.sequence, PROLONGED, review.actor, now, until=due.isoformat(), why=why
+            )
             return Waiting(item, case, line)
 
     def _taken(self, tx: Transaction, item_id: str, revision: int) -> tuple[stored.PaCase, stored.WorkItem]:

@@ -7,7 +7,7 @@ import pytest
 
 from server.app import the_catalog
 from server.pas.deadlines import Clock, Deadlines, Line
-from server.policy.exemptions import state_of
+from server.policy.residence import state_of
 from server.store import cases
 from tests.pas import builders as a
 from tests.pas.conftest import Payer
@@ -80,6 +80,10 @@ def test_a_table_that_leaves_somebody_without_a_clock_is_refused(change: dict[st
     [
         ([{"state": "wa"}], "WA"),
         ([{"city": "Salem"}, {"state": "OR"}], "OR"),
+        ([{"state": "Washington"}], "WA"),
+        ([{"state": "west  virginia "}], "WV"),
+        ([{"state": "US-TX"}], "TX"),
+        ([{"use": "old", "state": "CA"}, {"use": "home", "state": "WA"}], "WA"),
         ([], ""),
         (None, ""),
         ([3], ""),

@@ -17,6 +17,7 @@ from tests.conftest import NewDatabase, started
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
+from tests.review.test_desk import ONE_BASE, waiting
 from tests.subscriptions.builders import NOBODY, subscription
 
 Resource = dict[str, Any]
@@ -41,12 +42,12 @@ def history(payer: Payer, answer: Answer) -> list[tuple[str, int, str]]:
     return [(event.kind, event.sequence, event.actor) for event in told]
 
 
-def in_review(*items: Resource) -> Resource:
+def in_review(*items: Resource, **changes: Any) -> Resource:
     return a.request(
         charts.answers(**charts.SHORT_TRIAL),
         *charts.film_and_examination(),
         coverage=a.coverage("reviewed"),
-        claim=a.claim(*items),
+        claim=a.claim(*items, **changes),
     )
 
 
@@ -97,6 +98,16 @@ def test_what_waits_for_a_person_is_overdue_and_never_decided_by_the_clock(payer
 
     assert after(payer).action == "A4"
     assert history(payer, pended) == [("pended", 1, "rules"), ("overdue", 1, CLOCK)]
+
+
+@ONE_BASE
+def test_a_request_that_becomes_urgent_is_due_as_an_urgent_one_is(payer: Payer) -> None:
+    payer.submit(in_review())
+    stat = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    payer.submit(in_review(id="pa-2", related=related, priority=stat))
+
+    assert waiting(payer)["due"] == "2026-11-28T10:00:00+00:00"
 
 
 def test_every_line_that_is_overdue_is_on_record(payer: Payer) -> None:

@@ -1,10 +1,12 @@
 """The reviewers' side: the queue, the decision, and what the provider is told of it."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from server.clock import SetClock
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
 from server.pas.terms import CPT, LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, concept, extension_url
@@ -139,6 +141,9 @@ def test_another_site_than_was_asked_is_a_modification(payer: Payer) -> None:
         (line,) = found.response["addItem"]
         assert line["locationCodeableConcept"] == concept(PLACE_OF_SERVICE, "11")
 
+
+FIRST = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+"""What a change of the first request says it changes."""
 
 SECOND = {"id": "pa-2", "identifier": [{"system": "https://ehr.example/pa", "value": "PA-2"}]}
 
@@ -290,8 +295,7 @@ def test_a_work_item_that_is_not_there_is_404(payer: Payer) -> None:
 def test_a_change_of_the_request_takes_it_off_the_queue(payer: Payer) -> None:
     pended(payer)
     item = waiting(payer)
-    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
-    better = a.claim(related=related, id="pa-2")
+    better = a.claim(related=FIRST, id="pa-2")
     payer.submit(a.request(*charts.meets_every_criterion(), claim=better, coverage=a.coverage("reviewed")))
 
     assert payer.http.get("/review").json()["items"] == []
@@ -370,6 +374,21 @@ def test_a_clock_is_extended_once_with_a_reason_that_is_on_record(payer: Payer) 
     assert told[-1][0] == "clock-extended"
     assert told[-1][1]["why"] == "The member asked for it."
     assert after(payer).actions == ["A4"]
+
+    pended(payer, claim=a.claim(id="pa-2", related=FIRST))
+    changed = waiting(payer)
+    assert changed["due"].startswith("2026-12-10")
+    with pytest.raises(Conflict, match="extended before"):
+        desk.extend(changed["id"], changed["revision"], Review("Dr Kim"), day.replace(day=14), "Again.")
+
+
+@ONE_BASE
+def test_a_clock_that_ran_out_is_not_wound_up_again(payer: Payer) -> None:
+    pended(payer)
+    services, item = payer.app.state.services, waiting(payer)
+    late = replace(services, clock=SetClock(services.clock() + dt.timedelta(days=8)))
+    with pytest.raises(Conflict, match="run out"):
+        Desk(late).extend(item["id"], item["revision"], Review("Dr Kim"), dt.date(2026, 12, 10), "Late.")
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 11, 26), dt.date(2026, 12, 30)])
