@@ -109,7 +109,7 @@ class Adjudicator:
             assertion_id=assertion_id,
             case_id=case_id,
             order=dict(judged.order),
-            determination=said.to_json(),
+            determination=judged.kept,
             created=now,
         )
         authorizations.issue(tx, granted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from server.policy.determination import Determination
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from server.policy.catalog import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """One order line, judged.
 
@@ -29,3 +30,8 @@ class Judged:
     order_key: str
     orderer: str = ""
     quoted: str | None = None
+
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """The determination as it is stored, with the line and with what is granted for it."""
+        return self.determination.to_json()

@@ -312,7 +312,7 @@ class Desk:
             order_key=judged.order_key,
             order=dict(judged.order),
             coverage=answer.coverage,
-            determination=judged.determination.to_json(),
+            determination=judged.kept,
             questionnaires=list(judged.determination.questionnaires),
             what_if=what_if,
             created=hearing.now,

@@ -179,7 +179,7 @@ class Interviewer:
         behind is told as a what-if."""
         told = assertions.by_id(tx, assertion_id)
         if told is not None:
-            told.determination = judged.determination.to_json()
+            told.determination = judged.kept
             return
         assertions.keep(
             tx,
@@ -192,7 +192,7 @@ class Interviewer:
                 order_key=judged.order_key,
                 order=dict(judged.order),
                 coverage=dict(judged.member.coverage),
-                determination=judged.determination.to_json(),
+                determination=judged.kept,
                 questionnaires=[],
                 what_if=True,
                 created=now,

@@ -13,6 +13,9 @@ import msgspec
 
 from server.fhir.errors import InvalidJson, Issue
 
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before a text; it is none of it."""
+
 MAX_DEPTH = 100
 """Levels of objects and arrays; a questionnaire with forty nested groups needs ninety."""
 
@@ -31,7 +34,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 def decode(raw: bytes) -> Any:
     """The JSON value in `raw` (UTF-8). Raises InvalidJson."""
     try:
-        value = _DECODER.decode(raw.removeprefix(b"\xef\xbb\xbf"))
+        value = _DECODER.decode(raw.removeprefix(BOM))
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError as error:
@@ -41,6 +44,11 @@ def decode(raw: bytes) -> Any:
     _refuse_depth(value)
     _refuse_duplicates(raw, value)
     return value
+
+
+def decode_kept(raw: bytes | str) -> Any:
+    """The JSON value in what was decoded, or encoded, here before: there is nothing to refuse any more."""
+    return _DECODER.decode(raw)
 
 
 def decode_object(raw: bytes) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Standing:
             cpt=service_code(judged.order),
             side=side(judged.order) or "",
             order=dict(judged.order),
-            determination=judged.determination.to_json(),
+            determination=judged.kept,
             expedited=line.expedited,
             received=since.received if since and running else now,
             due=due,
@@ -178,11 +178,23 @@ def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.date
 
 def read_again(tx: Transaction, row: stored.PaCase) -> Case:
     """The case as it stands now."""
+    return _as_it_stands(row, cases.told(tx, row.id))
+
+
+def of_member(tx: Transaction, member_key: str) -> list[tuple[stored.PaCase, Case]]:
+    """The cases of a member that hold, as they stand now, newest first."""
+    lines: dict[str, list[stored.PaItem]] = {}
+    for line in cases.told_of_member(tx, member_key):
+        lines.setdefault(line.case_id, []).append(line)
+    return [(row, _as_it_stands(row, lines.get(row.id, []))) for row in cases.of_member(tx, member_key)]
+
+
+def _as_it_stands(row: stored.PaCase, lines: Sequence[stored.PaItem]) -> Case:
     read = intake.stored(row.request)
     return Case(
         id=row.id,
         read=read,
-        items=tuple(line.item for line in standing_of(tx, row.id)),
+        items=tuple(Item(line.requested, verdict.from_json(line.verdict)) for line in lines),
         decided=row.updated,
         rejections=tuple(Rejection(*parts) for parts in row.rejections),
         request=read.claim_url,

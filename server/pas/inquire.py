@@ -30,8 +30,7 @@ from server.policy.catalog import Catalog
 from server.policy.exemptions import honoured
 from server.policy.request import Authorization
 from server.security.caller import calling
-from server.store import Store, Transaction, authorizations, cases, records
-from server.store import tables as stored
+from server.store import Store, Transaction, authorizations, records
 
 Resource = dict[str, Any]
 
@@ -53,7 +52,7 @@ class Inquire:
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """The body of the answer. Raises InvalidJson, InvalidRequest."""
-        asked = Inquiry(read_request(raw, self.version.inquiry_demands), client)
+        asked = Inquiry.of(read_request(raw, self.version.inquiry_demands), client)
         with self.store.reading() as tx:
             found = list(self._found(tx, asked, now))
         responses = [pas_inquiry_response_entries(self.version, case, self.base) for case in found]
@@ -61,11 +60,15 @@ class Inquire:
 
     def _found(self, tx: Transaction, asked: Inquiry, now: dt.datetime) -> Iterator[Case]:
         member = _member(asked.read)
-        rows = [(row, self._told(tx, row, asked)) for row in cases.of_member(tx, member)]
+        rows = casebook.of_member(tx, member)
+        if asked.quotes_numbers:
+            # An old number leads to the case too.
+            rows = [(row, casebook.with_earlier_numbers(tx, case, row.chain_id)) for row, case in rows]
         concerned = [
             case
             for row, case in rows
-            if asked.concerns(case, row.client) and calling().sees(row.client, providers(case.read))
+            for involved in [providers(case.read)]
+            if asked.concerns(involved, row.client) and calling().sees(row.client, involved)
         ]
         # Its Claim.identifier may name a case or merely the inquiry itself: it narrows where it names one.
         named = [case for case in concerned if self.version.identifier_names and asked.names(case)]
@@ -89,11 +92,6 @@ class Inquire:
             good = honoured(held, coverage, plan)
             if good is not None:
                 yield good
-
-    def _told(self, tx: Transaction, row: stored.PaCase, asked: Inquiry) -> Case:
-        """The case as it stands; an old number leads to it too."""
-        case = casebook.read_again(tx, row)
-        return casebook.with_earlier_numbers(tx, case, row.chain_id) if asked.quotes_numbers else case
 
 
 def _member(read: Submission) -> str:

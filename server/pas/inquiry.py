@@ -8,7 +8,7 @@ whoever names the member and one of the providers in it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,19 +26,24 @@ Days = tuple[dt.date, dt.date]
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A checked inquiry. `billable` are the days it limits itself to."""
+    """A checked inquiry. `asking` are the providers it names, `billable` the days it limits itself to."""
 
     read: Submission
     client: str
+    asking: frozenset[str]
+
+    @classmethod
+    def of(cls, read: Submission, client: str) -> Inquiry:
+        return cls(read, client, frozenset(providers(read)))
 
     @property
     def billable(self) -> Days | None:
         return _days(self.read.claim.get("billablePeriod"))
 
-    def concerns(self, case: Case, sender: str) -> bool:
-        """The sender may ask, and whoever names a provider of the case."""
+    def concerns(self, involved: Set[str], sender: str) -> bool:
+        """The sender may ask, and whoever names a provider of the case: `involved` are all of those."""
         known_sender = bool(self.client) and self.client == sender
-        return known_sender or bool(providers(self.read) & providers(case.read))
+        return known_sender or not self.asking.isdisjoint(involved)
 
     def names(self, case: Case) -> bool:
         """Whether the case has one of the inquiry's own Claim.identifiers."""

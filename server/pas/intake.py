@@ -108,13 +108,17 @@ class Submission:
 
 def read(raw: bytes, demands: Demands) -> Submission:
     """A request that just came. Raises InvalidJson, InvalidRequest."""
-    return _checked(stored(raw), demands)
+    bundle = _bundle(json.decode_object(raw))
+    _refuse(_envelope_faults(bundle))
+    return _checked(_laid_out(raw, bundle), demands)
 
 
 def stored(raw: bytes) -> Submission:
-    """A request that was checked when it came; only its envelope is looked at again."""
-    bundle = _bundle(json.decode_object(raw))
-    _refuse(_envelope_faults(bundle))
+    """A request that was checked when it came."""
+    return _laid_out(raw, _bundle(json.decode_kept(raw.removeprefix(json.BOM))))
+
+
+def _laid_out(raw: bytes, bundle: Resource) -> Submission:
     return Submission(raw, bundle, bundle["entry"][0]["resource"], Resolver.of_bundle(bundle))
 
 

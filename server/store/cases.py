@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import append
@@ -30,15 +31,24 @@ _NAMED = (
     .with_for_update(of=PaCase)
 )
 
-_UNDER_NUMBER = (
-    select(PaItem)
-    .join(PaCase, PaCase.id == PaItem.case_id)
-    .where(
-        PaCase.member_key == bindparam("member_key"),
-        PaCase.replaced_by.is_(None),
-        PaItem.authorization_number == bindparam("number"),
-    )
+# Read with every answer about a case, and so made once. The answer that went out, what was ordered and what
+# was determined wait until somebody looks at them: they are most of a row.
+_OF_MEMBER = (
+    select(PaCase)
+    .options(defer(PaCase.response))
+    .where(PaCase.member_key == bindparam("member_key"), PaCase.replaced_by.is_(None))
+    .order_by(PaCase.created.desc(), PaCase.id)
 )
+_ITEMS = select(PaItem).where(PaItem.case_id == bindparam("case_id")).order_by(PaItem.sequence)
+_TOLD = _ITEMS.options(defer(PaItem.order), defer(PaItem.determination))
+_TOLD_OF_MEMBER = (
+    select(PaItem)
+    .options(defer(PaItem.order), defer(PaItem.determination))
+    .join(PaCase, PaCase.id == PaItem.case_id)
+    .where(PaCase.member_key == bindparam("member_key"), PaCase.replaced_by.is_(None))
+    .order_by(PaItem.sequence)
+)
+_UNDER_NUMBER = _TOLD_OF_MEMBER.where(PaItem.authorization_number == bindparam("number"))
 
 
 def new_id() -> str:
@@ -141,8 +151,7 @@ def replace(tx: Transaction, case: PaCase, by: str, now: datetime) -> bool:
 
 def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
     """Every case of a member that holds (nobody replaced it), newest first."""
-    asked = select(PaCase).where(PaCase.member_key == member_key, PaCase.replaced_by.is_(None))
-    return tx.scalars(asked.order_by(PaCase.created.desc(), PaCase.id)).all()
+    return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
 
 
 def begun(tx: Transaction, start: datetime, end: datetime) -> Sequence[PaCase]:
@@ -159,13 +168,23 @@ def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:
 
 def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:
     """The lines of a case in the order of their sequence numbers."""
-    return tx.scalars(select(PaItem).where(PaItem.case_id == case_id).order_by(PaItem.sequence)).all()
+    return tx.scalars(_ITEMS, {"case_id": case_id}).all()
+
+
+def told(tx: Transaction, case_id: str) -> Sequence[PaItem]:
+    """The same lines for whoever only tells of them."""
+    return tx.scalars(_TOLD, {"case_id": case_id}).all()
 
 
 def under_number(tx: Transaction, member_key: str, number: str) -> Sequence[PaItem]:
     """The lines, in those cases of a member that hold, which have this authorization number, or had it until
     they were cancelled."""
     return tx.scalars(_UNDER_NUMBER, {"member_key": member_key, "number": number}).all()
+
+
+def told_of_member(tx: Transaction, member_key: str) -> Sequence[PaItem]:
+    """As `told`, of all the cases of a member that hold."""
+    return tx.scalars(_TOLD_OF_MEMBER, {"member_key": member_key}).all()
 
 
 def identifiers(tx: Transaction, case_id: str) -> Sequence[PaIdentifier]:

@@ -30,7 +30,7 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json.encode(value).decode()
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.decode(value.encode())
+        return None if value is None else json.decode_kept(value)
 
 
 class Instant(TypeDecorator[datetime]):

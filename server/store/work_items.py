@@ -5,13 +5,17 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from server.store import Transaction
 from server.store.rows import insert
 from server.store.tables import WorkItem
 
 Status = Literal["open", "decided", "withdrawn"]
+
+_OF_LINE = select(WorkItem).where(
+    WorkItem.case_id == bindparam("case_id"), WorkItem.sequence == bindparam("sequence")
+)
 
 
 def new_id() -> str:
@@ -27,8 +31,7 @@ def by_id(tx: Transaction, item_id: str) -> WorkItem | None:
 
 
 def of_line(tx: Transaction, case_id: str, sequence: int) -> WorkItem | None:
-    asked = select(WorkItem).where(WorkItem.case_id == case_id, WorkItem.sequence == sequence)
-    return tx.scalars(asked).first()
+    return tx.scalars(_OF_LINE, {"case_id": case_id, "sequence": sequence}).first()
 
 
 def reopen(tx: Transaction, item: WorkItem, **told: Any) -> WorkItem:
