@@ -15,7 +15,7 @@ from server.pas.submit import Caller, Submit
 from server.pas.verdict import Review
 from server.pas.versions import VERSIONS
 from server.review import demo
-from server.review.desk import Desk, Terms
+from server.review.desk import Desk
 from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
 from tests.conftest import DATABASES, NewDatabase, started
@@ -102,7 +102,7 @@ def test_a_person_is_quicker_than_the_demo_reviewer(serving: TestClient) -> None
     payer = Payer(serving, serving.app, "2.2")  # type: ignore[arg-type]
     pended = payer.submit(waits_for_a_person("M-CLARA"))
     (waiting,) = [each for each in Desk(services).queue() if each.case.id == pended.response["id"]]
-    Desk(services).approve(waiting.item.id, waiting.item.revision, Review(name="Dr Kim"), Terms())
+    Desk(services).approve(waiting.item.id, waiting.item.revision, Review(name="Dr Kim"))
     demo.decide(services, waiting.item.id)
 
     with services.store.reading() as tx:

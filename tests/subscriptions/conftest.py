@@ -14,7 +14,7 @@ from server import background
 from server.clock import SetClock
 from server.pas.clock import Clock
 from server.review.demo import REVIEWER
-from server.review.desk import Desk, Terms
+from server.review.desk import Desk
 from server.services import Services
 from server.store import subscriptions
 from server.store import tables as stored
@@ -107,7 +107,7 @@ class Office:
         """A reviewer decides whatever waits."""
         desk = Desk(self.services)
         for waiting in desk.queue():
-            desk.approve(waiting.item.id, waiting.item.revision, REVIEWER, Terms())
+            desk.approve(waiting.item.id, waiting.item.revision, REVIEWER)
 
     def result(self, name: str = "PA-1") -> Answer:
         """A request is pended, and then decided."""
