@@ -15,10 +15,12 @@ from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
-from server.policy.line import SIDE_BY_SITE
+from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
+from server.policy.line import side as side
 
-SIDE_BY_MODIFIER = {"RT": "RT", "LT": "LT", "50": "50"}
+VOID = frozenset({"refuted", "entered-in-error"})
+"""What a Condition's verification status says where nobody has it."""
 
 
 def service_code(order: Mapping[str, Any]) -> str:
@@ -29,28 +31,10 @@ def service_code(order: Mapping[str, Any]) -> str:
 
 def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
     """The billed code with its system, as a Coding without modifiers and display."""
-    for coding in _codings([order.get("code")]):
+    for coding in codings([order.get("code")]):
         if coding.get("system") in BILLED and isinstance(coding.get("code"), str):
             return {"system": coding["system"], "code": coding["code"].partition("-")[0].strip()}
     return None
-
-
-def side(order: Mapping[str, Any]) -> str | None:
-    """ "RT", "LT" or "50" (both) by modifier, else by body site; None where no side is stated."""
-    modifiers = {
-        part
-        for coding in _codings([order.get("code")])
-        if coding.get("system") in BILLED
-        for part in str(coding.get("code", "")).split("-")[1:]
-    }
-    by_modifier = {SIDE_BY_MODIFIER[part] for part in modifiers if part in SIDE_BY_MODIFIER}
-    sites = order.get("bodySite")
-    by_site = {
-        SIDE_BY_SITE[str(coding.get("code"))]
-        for coding in _codings(sites if isinstance(sites, list) else [sites])
-        if str(coding.get("code")) in SIDE_BY_SITE
-    }
-    return _one(by_modifier) or _one(by_site)
 
 
 def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
@@ -64,7 +48,8 @@ def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
 
 def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The order, or visit, with the codes of the Conditions that are its reason as codes of its own, after
-    those it has: which part it is about must be told where the Conditions are not at hand any more."""
+    those it has: which part it is about must be told where the Conditions are not at hand any more. One that
+    was refuted or entered in error is no reason."""
     references = [
         reference for reference in order.get("reasonReference") or [] if isinstance(reference, dict)
     ]
@@ -72,7 +57,8 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
         return order
     listed = list(resources)
     meant = (_condition(reference, order, listed) for reference in references)
-    concepts = [condition["code"] for condition in meant if isinstance(condition.get("code"), dict)]
+    counting = (each for each in meant if not _void(each))
+    concepts = [condition["code"] for condition in counting if isinstance(condition.get("code"), dict)]
     own = order.get("reasonCode") or []
     further = [concept for concept in concepts if concept not in own]
     return {**order, "reasonCode": [*own, *further]} if further else order
@@ -89,6 +75,10 @@ def _condition(
     return next(found, {}) if named and named[0] == "Condition" else {}
 
 
+def _void(condition: Mapping[str, Any]) -> bool:
+    return any(each.get("code") in VOID for each in codings([condition.get("verificationStatus")]))
+
+
 def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:
     """The day evidence windows count from: `authoredOn`, else today."""
     return first_day(order.get("authoredOn")) or now.date()
@@ -101,16 +91,3 @@ def order_key(member_key: str, order: Mapping[str, Any], code: str = "") -> str:
     return "|".join(
         (member_key, code or service_code(order), side(order) or "", planned.isoformat() if planned else "")
     )
-
-
-def _one(sides: set[str]) -> str | None:
-    """Right and left together are both sides."""
-    return ("50" if len(sides) > 1 else next(iter(sides))) if sides else None
-
-
-def _codings(concepts: list[Any]) -> Iterator[Mapping[str, Any]]:
-    for concept in concepts:
-        codings = concept.get("coding") if isinstance(concept, dict) else None
-        for coding in codings if isinstance(codings, list) else []:
-            if isinstance(coding, dict):
-                yield coding

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 from server.fhir.dates import first_day
 from server.fhir.systems import BILLED
@@ -15,19 +17,14 @@ SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
 
 
 def line_of(order: Resource) -> Line:
-    """Service, side, diagnoses, place and units of the order. Modifiers win over the body site's side. What a
-    clinic or a terminology calls the service, which may stand first, is not what is billed."""
-    listed = [c for c in (order.get("code") or {}).get("coding") or [] if "code" in c]
-    coded = [c for c in listed if c.get("system") in BILLED] or listed
-    codes = [str(c["code"]).partition("-") for c in coded]
+    """Service, side, diagnoses, place and units of the order. What a clinic or a terminology calls the
+    service, which may stand first, is not what is billed."""
+    codes = [code.partition("-") for code in _billed(order)]
     modifiers = tuple(dict.fromkeys(m for _, _, m in codes if m))
-    sites = [c.get("code") for b in order.get("bodySite") or [] for c in b.get("coding") or []]
-    by_site = next((SIDE_BY_SITE[s] for s in sites if s in SIDE_BY_SITE), None)
-    sides = [m for m in modifiers if m in SIDE_NAMES]
     places = [c.get("code") for p in order.get("locationCode") or [] for c in p.get("coding") or []]
     return Line(
         code=codes[0][0] if codes else "",
-        side=("50" if len(sides) > 1 else sides[0]) if sides else by_site,
+        side=side(order),
         diagnoses=tuple(
             str(c["code"])
             for r in order.get("reasonCode") or []
@@ -38,6 +35,32 @@ def line_of(order: Resource) -> Line:
         quantity=Decimal(str((order.get("quantityQuantity") or {}).get("value", 1))),
         modifiers=modifiers,
     )
+
+
+def side(order: Resource) -> str | None:
+    """The modifier of the side (both: "50"), or what the body site says; None where no side is stated. Right
+    and left together are both."""
+    modifiers = (part for code in _billed(order) for part in code.split("-")[1:])
+    sites = order.get("bodySite")
+    named = (str(c.get("code")) for c in codings(sites if isinstance(sites, list) else [sites]))
+    by_modifier = {part for part in modifiers if part in SIDE_NAMES}
+    by_site = {SIDE_BY_SITE[site] for site in named if site in SIDE_BY_SITE}
+    sides = by_modifier or by_site
+    return "50" if len(sides) > 1 else next(iter(sides), None)
+
+
+def codings(concepts: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    """Every coding of these CodeableConcepts; what is none is passed over."""
+    for concept in concepts:
+        listed = concept.get("coding") if isinstance(concept, dict) else None
+        yield from (each for each in (listed if isinstance(listed, list) else []) if isinstance(each, dict))
+
+
+def _billed(order: Resource) -> list[str]:
+    """The codes that the service is billed by; all that it has, where none of them is one."""
+    listed = [each for each in codings([order.get("code")]) if "code" in each]
+    coded = [each for each in listed if each.get("system") in BILLED] or listed
+    return [str(each["code"]) for each in coded]
 
 
 def planned_day(order: Resource) -> dt.date | None:

@@ -43,6 +43,14 @@ def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) ->
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "satisfied"
 
 
+def test_a_problem_that_was_refuted_is_no_reason(crd: Crd) -> None:
+    status = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+    pain = {**condition("M25.511"), "verificationStatus": ehr.concept(status, "refuted")}
+    order = told_by(pain)
+    sent = ehr.prefetch([pain, *ehr.six_weeks_of_care(order)])
+    assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "auth-needed"
+
+
 def test_a_diagnosis_contained_in_the_order_tells_it_too(crd: Crd) -> None:
     pain = condition("M25.511")
     order = {**told_by(pain), "contained": [pain], "reasonReference": [{"reference": f"#{pain['id']}"}]}
@@ -78,7 +86,7 @@ def test_no_other_code_is_proposed_where_site_and_diagnosis_name_two_joints(crd:
     """Hip and knee share 73721: what is wrong is the site or the diagnosis, and who orders knows which."""
     order = ehr.mri("73721", "M25.561", bodySite=[HIP, RIGHT])
     answer = crd(ehr.sign(order, sent=ehr.prefetch()))
-    assert "The procedure code does not match the body part or the diagnosis." in reasons(answer.information)
+    assert "The procedure code does not match the body part or the diagnosis" in reasons(answer.information)
     assert not any(label.startswith("Change to") for label in proposals(answer))
 
 
