@@ -9,10 +9,12 @@ Which resources those are depends on the hook; each becomes one order line (`foc
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from server.adjudication.orders import BILLED, service_code
-from server.crd.focus import Focus, appointment_line, asked_about, order_line, orders_of, selected
+from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
+from server.adjudication.orders import service_code
+from server.crd.focus import Focus, asked_about, selected
 from server.crd.hooks import REQUESTS
 from server.crd.intake import Call
 from server.crd.sight import Sight
@@ -34,33 +36,9 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     if call.hook.name == "order-select":
         resources = selected(resources, call.context["selections"])
     foci = (focus for resource in resources for focus in _foci(version, resource, call, sight))
-    return [each for focus in foci for each in (by_code(focus) if version.repeats else [focus])]
-
-
-def by_code(focus: Focus) -> list[Focus]:
-    """One line a billing code, where the order leaves open which of several will be billed."""
-    codings = focus.line.get("code", {}).get("coding", [])
-    billed = [coding for coding in codings if coding.get("system") in BILLED and "code" in coding]
-    bases = list(dict.fromkeys(str(coding["code"]).partition("-")[0] for coding in billed))
-    if len(bases) < 2:
-        return [focus]
-    return [
-        Focus(
-            focus.resource,
-            {
-                **focus.line,
-                "code": {
-                    **focus.line["code"],
-                    "coding": [
-                        coding
-                        for coding in codings
-                        if coding not in billed or str(coding["code"]).partition("-")[0] == base
-                    ],
-                },
-            },
-        )
-        for base in bases
-    ]
+    if not version.repeats:
+        return list(foci)
+    return [replace(focus, line=line) for focus in foci for line in by_code(focus.line)]
 
 
 def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:

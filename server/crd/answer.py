@@ -16,12 +16,13 @@ from starlette.concurrency import run_in_threadpool
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.adjudication.order_lines import order_line
 from server.crd import agenda, forms, insurance, prospect
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import Batches, completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
-from server.crd.focus import Focus, order_line, refuse_untyped
+from server.crd.focus import Focus, refuse_untyped
 from server.crd.intake import Call
 from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch

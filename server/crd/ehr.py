@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import structlog
 
-from server.crd.focus import orders_of
+from server.adjudication.order_lines import orders_of
 from server.crd.intake import Access, Call
 from server.crd.sight import CHART, Prefetch
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld

@@ -2,8 +2,9 @@
 
 Canonicals that the client names limit the answer to those forms. Otherwise the orders decide, the ones sent
 and the ones the context stands for (a coverage assertion of ours, or the tracking number of a pended
-authorization): the policy is asked about each, and the union of its forms goes out, each once, tied to its
-orders. What could not be served is remarked on beside what could (DTR, "Questionnaire package").
+authorization): the policy is asked about each, an appointment being the orders that it is made for, and the
+union of its forms goes out, each once, tied to its orders. What could not be served is remarked on beside
+what could (DTR, "Questionnaire package").
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.measures import form_measure, ordered, provider
@@ -38,9 +40,22 @@ ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What the payer says of an order, as the client knows it, under a coverage."""
+
+    coverage: Resource
+    order: Resource
+    judged: Judged
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        return self.judged.determination.questionnaires
+
+
 @dataclass(slots=True)
 class Choice:
-    """A form to send: for which coverages and orders, and what the payer knows about them."""
+    """A form to send: for which coverages and orders, and what the payer says of them."""
 
     package: Package
     coverages: list[Resource] = field(default_factory=list)
@@ -69,15 +84,16 @@ class Packager:
         issues: list[Issue] = []
         orders = self._orders(tx, asked, issues)
         self._refuse_strangers(tx, asked)
-        judged = [
-            (coverage, self._judge(tx, asked, order, coverage, now))
+        needs = [
+            Need(coverage, order, self._judge(tx, asked, line, coverage, now))
             for coverage in asked.coverages
             for order in orders
+            for line in self._lines(order, asked)
         ]
         if asked.questionnaires:
-            choices = self._named(asked, [each for _, each in judged], now, issues)
+            choices = self._named(asked, needs, now, issues)
         else:
-            choices = self._needed(judged, issues)
+            choices = self._needed(needs, issues)
         current = [choice for choice in choices if self._changed(choice, asked, issues)]
         bundles = [self._bundle(choice, asked, now) for choice in current]
         if not bundles and not issues:
@@ -106,7 +122,7 @@ class Packager:
         }
 
     def _named(
-        self, asked: PackageRequest, judged: Sequence[Judged], now: dt.datetime, issues: list[Issue]
+        self, asked: PackageRequest, needs: Sequence[Need], now: dt.datetime, issues: list[Issue]
     ) -> list[Choice]:
         """The forms the client names, each once; one we do not have, or not any more, is remarked on."""
         found: dict[str, Choice] = {}
@@ -121,36 +137,48 @@ class Packager:
             else:
                 canonical = package.form.canonical
                 # A form is for the orders that need it; one that none of them needs was asked for them all.
-                meant = [each for each in judged if canonical in each.determination.questionnaires] or judged
-                choice = Choice(package, list(asked.coverages), judged=list(meant))
-                choice.orders = [dict(each.order) for each in meant] or list(asked.orders)
-                found[canonical] = choice
+                meant = [need for need in needs if canonical in need.forms] or needs
+                found[canonical] = Choice(
+                    package,
+                    list(asked.coverages),
+                    [need.order for need in meant] or list(asked.orders),
+                    [need.judged for need in meant],
+                )
         return list(found.values())
 
-    def _needed(self, judged: Sequence[tuple[Resource, Judged]], issues: list[Issue]) -> list[Choice]:
+    def _needed(self, needs: Sequence[Need], issues: list[Issue]) -> list[Choice]:
         """The forms that the orders need under their coverages, each once with all that need it."""
         found: dict[str, Choice] = {}
-        for coverage, each in judged:
-            if not each.determination.questionnaires:
-                issues.append(_no_form(each))
-            for standard in each.determination.questionnaires:
-                name = ADAPTIVE if each.plan.questionnaire_kind == "adaptive" else standard
+        for need in needs:
+            if not need.forms:
+                issues.append(_no_form(need))
+            for standard in need.forms:
+                name = ADAPTIVE if need.judged.plan.questionnaire_kind == "adaptive" else standard
                 package = self._artefacts.package(name)
                 if package is None:
                     text = f"The questionnaire {name} cannot be had at present."
                     issues.append(Issue("not-found", (), text, "warning"))
                     continue
                 choice = found.setdefault(package.form.canonical, Choice(package))
-                choice.coverages.append(coverage)
-                choice.orders.append(dict(each.order))
-                choice.judged.append(each)
+                choice.coverages.append(need.coverage)
+                choice.orders.append(need.order)
+                choice.judged.append(need.judged)
         return list(found.values())
 
     def _orders(self, tx: Transaction, asked: PackageRequest, issues: list[Issue]) -> Sequence[Resource]:
         """The orders sent; without any that names a service, those the context was about: one that came
         along is the newer word for it."""
         told = self._orders_of_context(tx, asked, issues) if asked.context else []
-        return asked.orders if any(map(service_code, asked.orders)) else told or asked.orders
+        lines = (line for order in asked.orders for line in self._lines(order, asked))
+        return asked.orders if any(map(service_code, lines)) else told or asked.orders
+
+    def _lines(self, order: Resource, asked: PackageRequest) -> list[Resource]:
+        """The order as it is judged: an appointment as the orders it is made for, where they came along."""
+        resolver = Resolver.of(asked.referenced)
+        made_for = orders_of(order) if order["resourceType"] == "Appointment" else []
+        found = [each for text in made_for if (each := resolver.resolve({"reference": text}, order))]
+        lines = [appointment_line(order, each) for each in found] or [order_line(order)]
+        return [each for line in lines for each in by_code(line)] if self._version.by_code else lines
 
     def _orders_of_context(
         self, tx: Transaction, asked: PackageRequest, issues: list[Issue]
@@ -237,7 +265,8 @@ class Packager:
         ]
         if not records or form.adaptive:
             return []
-        chart = [*choice.coverages, *records, *choice.orders, *asked.referenced]
+        lines = [dict(each.order) for each in choice.judged]
+        chart = [*choice.coverages, *records, *lines, *asked.referenced]
         engine = self._adjudicator.catalog.engine
         filled = populate(form, {}, engine, chart, now, self._version.from_server)
         return answered_items(form, filled.answers)
@@ -260,9 +289,9 @@ def _launch(tx: Transaction, asked: PackageRequest) -> str:
     return "salaunch"
 
 
-def _no_form(judged: Judged) -> Issue:
+def _no_form(need: Need) -> Issue:
     """Why an order has none: it needs none, or too little is said of it to tell."""
-    place, said = local_reference(judged.order) or "The order", judged.determination
+    place, said = local_reference(need.order) or "The order", need.judged.determination
     unclear = f"{place}: which form it needs is not known."
     if not said.line.code:
         text = f"{unclear} It names no service by a billing code (CPT, HCPCS)."

@@ -127,6 +127,7 @@ V2_0 = Version(
     guide="2.0.1",
     coverages=None,
     refuses_foreign=False,
+    by_code=False,
     library_reference=library_reference,
     questionnaire=dtr_std_questionnaire,
     library=library,

@@ -146,6 +146,7 @@ V2_2 = Version(
     guide="2.2.0",
     coverages=1,
     refuses_foreign=True,
+    by_code=True,
     library_reference=library_reference,
     questionnaire=dtr_std_questionnaire,
     library=library,

@@ -41,6 +41,7 @@ class Version:
     guide              the version of DTR
     coverages          how many Coverages a package may be asked for; None: any number
     refuses_foreign    whether a context we never gave out is refused, or only remarked on
+    by_code            whether an order of several billing codes is judged for each, as CRD answers it
     library_reference  a form's reference to a library, from its canonical `url|version`; the flag asks for it
                        without version
     questionnaire      a form in the guide's words, with its libraries named by `library_reference`
@@ -63,6 +64,7 @@ class Version:
     guide: str
     coverages: int | None
     refuses_foreign: bool
+    by_code: bool
     library_reference: Callable[[str, bool], str]
     questionnaire: Callable[[Resource, Callable[[str], str]], Resource]
     library: Callable[[Resource], Resource]

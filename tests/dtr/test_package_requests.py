@@ -12,7 +12,7 @@ from server.fhir.extensions import values
 from server.store import Store, records
 from server.store.tables import Table
 from tests.conftest import at_noon
-from tests.crd.builders import CPT, PATIENT, PAYOR, concept, coverage, ref, shoulder
+from tests.crd.builders import CPT, PATIENT, PAYOR, appointment, concept, coverage, ref, shoulder
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_package import DTR, LUMBAR, SHOULDER, context, named
 
@@ -82,6 +82,23 @@ def test_a_where_the_order_does_not_tell_the_context_does(dtr: Dtr) -> None:
     ]
     asked = [resource("coverage", member), resource("order", vague), context(dtr.asserted(order, member))]
     assert [package.form.canonical for package in dtr.packages(*asked)] == [f"{SHOULDER}|1.0.0"]
+
+
+def test_a_an_appointment_needs_the_forms_of_what_is_booked(dtr: Dtr) -> None:
+    order = shoulder()
+    itself, for_order = appointment("72148"), appointment("", order)
+    for booked, form in ((itself, LUMBAR), (for_order, SHOULDER)):
+        package = dtr.package(booked, resource("referenced", order))
+        assert package.form.canonical == f"{form}|1.0.0"
+        assert ref(booked) in values(package.draft, f"{DTR}/qr-context")
+
+
+def test_a_an_order_that_may_be_billed_by_several_codes_needs_the_forms_that_crd_asked_for(dtr: Dtr) -> None:
+    """One that 2.0 answers for the first of them, and 2.2 for each."""
+    order = {**shoulder(), "code": concept(CPT, "73221", "72148")}
+    asked = [resource("coverage", coverage()), resource("order", order)]
+    forms = [package.form.canonical for package in dtr.packages(*asked)]
+    assert forms == [f"{SHOULDER}|1.0.0", f"{LUMBAR}|1.0.0"][: {"2.0": 1, "2.2": 2}[dtr.version]]
 
 
 def test_a_what_may_be_left_out_is_no_error_of_the_client(dtr: Dtr) -> None:
