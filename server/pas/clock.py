@@ -32,6 +32,7 @@ NOT_RECEIVED = "0P"
 """Reason code (X12 886): the information asked for did not come; not verified against the licensed list."""
 
 CLOCK = "clock"
+OVERDUE = "overdue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Clock:
         """Decides every pended line that is due."""
         now = self.now()
         with self.store.reading() as tx:
-            due = [(item.case_id, item.sequence) for item in cases.due(tx, now)]
+            due = [(each.case_id, each.sequence) for each in cases.due(tx, now) if not _waits_on(tx, each)]
         for case_id, sequence in due:
             with apart("decision clock", case=case_id), self.store.transaction() as tx:
                 self._expire(tx, case_id, sequence, now)
@@ -86,11 +87,22 @@ class Clock:
 
     def _overdue(self, tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> None:
         sequence = line.item.sequence
-        told = events.of_case(tx, row.id)
-        if any(event.kind == "overdue" and event.sequence == sequence for event in told):
+        if _is_overdue(tx, row.id, sequence):
             return
-        events.record(tx, row.id, sequence, "overdue", CLOCK, now)
+        events.record(tx, row.id, sequence, OVERDUE, CLOCK, now)
         structlog.get_logger().error("review overdue", case=row.id, due=line.due.isoformat())
+
+
+def _waits_on(tx: Transaction, item: stored.PaItem) -> bool:
+    """Whether nothing is left to do but wait: for a reviewer who, as is on record, is late already."""
+    waited = verdict.from_json(item.verdict)
+    return isinstance(waited, InReview) and _is_overdue(tx, item.case_id, item.sequence)
+
+
+def _is_overdue(tx: Transaction, case_id: str, sequence: int) -> bool:
+    """Whether it is on record that the line waited too long for a reviewer."""
+    told = events.of_case(tx, case_id)
+    return any(event.kind == OVERDUE and event.sequence == sequence for event in told)
 
 
 def _for_want_of(line: Standing, waited: Asked) -> Denial:

@@ -79,7 +79,8 @@ class Desk:
     def queue(self) -> list[Waiting]:
         """What waits, the one due first at the top."""
         with self.services.store.reading() as tx:
-            return [self._waiting(tx, item) for item in work_items.waiting(tx)]
+            found = work_items.waiting(tx)
+            return [Waiting(item, case, Standing.kept(line)) for item, case, line in found]
 
     def show(self, item_id: str) -> Waiting:
         """Raises NotFound."""
@@ -148,11 +149,12 @@ class Desk:
     def ask(
         self, item_id: str, revision: int, review: Review, text: str, documents: Sequence[str] = ()
     ) -> Waiting:
-        """Asks the provider for documents (LOINC) or an answer in words. The clock runs on. Raises NotFound,
-        Conflict, InvalidRequest."""
+        """Asks the provider for documents (LOINC) or an answer in words, while there is time to answer: the
+        clock runs on. Raises NotFound, Conflict, InvalidRequest."""
         owed(text, "text")
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            _in_time(waiting.line, now)
             ask = Ask(
                 "REVIEW", "Asked by the reviewer", text, "Send it with an update.", (), tuple(documents)
             )
@@ -175,8 +177,7 @@ class Desk:
                 raise InvalidRequest(
                     Issue("value", "until", f"A clock is extended once, by {LONGEST.days} days at most.")
                 )
-            if line.due < now:
-                raise Conflict("The clock of this line has run out: decide it.")
+            _in_time(line, now)
             told = events.of_chain(tx, case.chain_id, PROLONGED)
             if any(event.sequence == item.sequence and event.at >= line.received for event in told):
                 raise Conflict("The clock of this line was extended before.")
@@ -246,6 +247,12 @@ def history(tx: Transaction, case_id: str) -> list[Resource]:
         }
         for event in events.of_case(tx, case_id)
     ]
+
+
+def _in_time(line: Standing, now: dt.datetime) -> None:
+    """Raises Conflict for a line whose clock has run out: it can be decided and nothing else."""
+    if line.due <= now:
+        raise Conflict("The clock of this line has run out: decide it.")
 
 
 def _denial(line: Standing, findings: Sequence[Finding], code: str) -> Denial:

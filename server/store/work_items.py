@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import insert
-from server.store.tables import WorkItem
+from server.store.tables import PaCase, PaItem, WorkItem
 
 Status = Literal["open", "decided", "withdrawn"]
 
@@ -47,11 +48,18 @@ def of_case(tx: Transaction, case_id: str) -> Sequence[WorkItem]:
     return tx.scalars(select(WorkItem).where(WorkItem.case_id == case_id).order_by(WorkItem.sequence)).all()
 
 
-def waiting(tx: Transaction) -> Sequence[WorkItem]:
-    """Every open item, the one due first at the top."""
-    return tx.scalars(
-        select(WorkItem).where(WorkItem.status == "open").order_by(WorkItem.due, WorkItem.id)
-    ).all()
+def waiting(tx: Transaction) -> list[tuple[WorkItem, PaCase, PaItem]]:
+    """Every open item with its case and line, the one due first at the top. What was sent, attachments and
+    all, and what was answered wait until somebody looks at them."""
+    asked = (
+        select(WorkItem, PaCase, PaItem)
+        .join(PaCase, PaCase.id == WorkItem.case_id)
+        .join(PaItem, and_(PaItem.case_id == WorkItem.case_id, PaItem.sequence == WorkItem.sequence))
+        .options(defer(PaCase.request), defer(PaCase.response))
+        .where(WorkItem.status == "open")
+        .order_by(WorkItem.due, WorkItem.id)
+    )
+    return [(item, case, line) for item, case, line in tx.execute(asked)]
 
 
 def take(tx: Transaction, item_id: str, revision: int) -> WorkItem | None:

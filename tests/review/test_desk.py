@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from server.clock import SetClock
 from server.fhir.errors import Conflict, InvalidRequest
@@ -383,12 +384,26 @@ def test_a_clock_is_extended_once_with_a_reason_that_is_on_record(payer: Payer) 
 
 
 @ONE_BASE
-def test_a_clock_that_ran_out_is_not_wound_up_again(payer: Payer) -> None:
+def test_once_the_clock_ran_out_there_is_no_more_time_and_no_more_question(payer: Payer) -> None:
+    """A question would be answered by the clock at once: for want of what nobody could send in time."""
     pended(payer)
     services, item = payer.app.state.services, waiting(payer)
-    late = replace(services, clock=SetClock(services.clock() + dt.timedelta(days=8)))
+    late = Desk(replace(services, clock=SetClock(services.clock() + dt.timedelta(days=7))))
     with pytest.raises(Conflict, match="run out"):
-        Desk(late).extend(item["id"], item["revision"], Review("Dr Kim"), dt.date(2026, 12, 10), "Late.")
+        late.extend(item["id"], item["revision"], Review("Dr Kim"), dt.date(2026, 12, 10), "Late.")
+    with pytest.raises(Conflict, match="run out"):
+        late.ask(item["id"], item["revision"], Review("Dr Kim"), "The CT report.")
+
+    assert late.approve(item["id"], item["revision"], Review("Dr Kim")).summary["action"] == "A1"
+
+
+@ONE_BASE
+def test_the_queue_is_listed_without_what_was_sent(payer: Payer) -> None:
+    """Requests carry attachments of megabytes, and hundreds may wait."""
+    pended(payer)
+    (listed,) = Desk(payer.app.state.services).queue()
+
+    assert inspect(listed.case).unloaded >= {"request", "response"}
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 11, 26), dt.date(2026, 12, 30)])
