@@ -20,6 +20,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts, Package
+from server.dtr.form import Answers
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
 from server.dtr.populate import populate
@@ -38,6 +39,7 @@ Resource = dict[str, Any]
 
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
+PARTIES = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRole"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,20 +258,30 @@ class Packager:
         )
 
     def _known(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> list[Resource]:
-        """Answers from the payer's own records of the member, as the form's CQL reads them."""
+        """Answers from the payer's own records of the member, as the form's CQL reads them; of a form that is
+        for several orders those that are the same for each."""
         form = choice.package.form
+        told = [] if form.adaptive else [self._told(choice, each, asked, now) for each in choice.judged]
+        alike = {
+            link_id: given
+            for link_id, given in (told[0] if told else {}).items()
+            if all(other.get(link_id) == given for other in told)
+        }
+        enabled = form.enabled(alike)
+        return answered_items(form, {name: alike[name] for name in alike if enabled[name] is not False})
+
+    def _told(self, choice: Choice, judged: Judged, asked: PackageRequest, now: dt.datetime) -> Answers:
+        """What the records say of one order. Of what the client sent only who is meant counts beside them."""
         records = [
-            dict(record)
-            for record in (choice.judged[0].member.records if choice.judged else [])
-            if record.get("resourceType") not in NOT_CLINICAL
+            dict(each) for each in judged.member.records if each.get("resourceType") not in NOT_CLINICAL
         ]
-        if not records or form.adaptive:
-            return []
-        lines = [dict(each.order) for each in choice.judged]
-        chart = [*choice.coverages, *records, *lines, *asked.referenced]
-        engine = self._adjudicator.catalog.engine
-        filled = populate(form, {}, engine, chart, now, self._version.from_server)
-        return answered_items(form, filled.answers)
+        if not records:
+            return {}
+        parties = [each for each in asked.referenced if each["resourceType"] in PARTIES]
+        order = dict(judged.order)
+        chart = [*choice.coverages, *records, *parties, order]
+        engine, origin = self._adjudicator.catalog.engine, self._version.from_server
+        return populate(choice.package.form, {}, engine, chart, now, origin, order).answers
 
 
 def _purpose(choice: Choice) -> str:

@@ -39,14 +39,19 @@ NOT_MANUAL = frozenset({"auto", "auto-client", "auto-server", "override"})
 class Prefill:
     """The form's CQL over a chart; each library runs once, each define when it is first asked for."""
 
-    def __init__(self, engine: Engine, chart: Iterable[Resource], now: dt.datetime) -> None:
+    def __init__(
+        self, engine: Engine, chart: Iterable[Resource], now: dt.datetime, order: Resource | None = None
+    ) -> None:
         self._engine, self._chart, self._now = engine, list(chart), now
+        self._given = {"Order": order} if order is not None else {}
         self._runs: dict[str, Any] = {}
 
     def value(self, expression: Element) -> Any:
         library, define = define_of(expression)
         if library not in self._runs:
-            self._runs[library] = self._engine.evaluate(library, data=self._chart, now=self._now)
+            self._runs[library] = self._engine.evaluate(
+                library, data=self._chart, parameters=self._given, now=self._now
+            )
         return self._runs[library][define].value
 
     def gate(self, expression: Element) -> bool:
@@ -131,14 +136,21 @@ class Filling:
 
 
 def populate(
-    form: Form, draft: Element, engine: Engine, chart: Iterable[Resource], now: dt.datetime, origin: str
+    form: Form,
+    draft: Element,
+    engine: Engine,
+    chart: Iterable[Resource],
+    now: dt.datetime,
+    origin: str,
+    order: Resource | None = None,
 ) -> Filling:
     """The form as filled from the chart before anybody answers; answers of the draft stay.
 
-    `origin` is the version's code for what software answered from an EHR or from the payer's data.
+    `origin` is the version's code for what software answered from an EHR or from the payer's data. The
+    answers are about `order`; without one, as in an EHR, about the newest of the chart.
     """
     answers: Mapping[str, list[Answer]] = answers_of(draft)  # type: ignore[assignment]
-    return Filling(form, draft, Prefill(engine, chart, now), answers, origin)._settled()
+    return Filling(form, draft, Prefill(engine, chart, now, order), answers, origin)._settled()
 
 
 def _answers(item: Item, value: Any) -> list[Answer]:

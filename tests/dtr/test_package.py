@@ -7,7 +7,19 @@ import pytest
 from server.dtr.response import answers_of, origin_of
 from server.fhir.extensions import extension, value, values
 from server.store import records
-from tests.crd.builders import CPT, PHYSICIAN, concept, coverage, film, lumbar, mri, ref, shoulder
+from tests.crd.builders import (
+    CPT,
+    PATIENT,
+    PHYSICIAN,
+    concept,
+    coverage,
+    film,
+    lumbar,
+    mri,
+    nsaid,
+    ref,
+    shoulder,
+)
 from tests.dtr.conftest import Dtr, resource
 
 SHOULDER = "https://payer.example/Questionnaire/mri-shoulder"
@@ -218,6 +230,32 @@ def test_a_v7_v8_what_the_payers_own_records_say_is_answered_by_nobody(dtr: Dtr)
             for answer in answers:
                 assert origin_of(answer) == {"2.0": "auto", "2.2": "auto-server"}[dtr.version]
                 assert [part["url"] for part in answer["extension"][0]["extension"]] == ["source"]
+
+
+def test_a_what_the_payer_knows_of_one_side_is_not_told_of_the_other(dtr: Dtr) -> None:
+    """One form for both shoulders holds what is true of each; what the client sent beside is no record of
+    ours."""
+    number = f"M-sides-{dtr.version}"
+    services = dtr.app.state.services
+    right, left = (mri("73221", code, side=side) for side, code in (("RT", "M75.111"), ("LT", "M75.112")))
+    filmed, drug = film("73030", 10), nsaid(60, 50)
+    filmed["code"] = concept(CPT, "73030", "73030-RT")
+    with services.store.transaction() as tx:
+        for record in (filmed, drug):
+            records.put(tx, record, f"member:{number}", services.clock())
+
+    def known(*orders: dict[str, Any], beside: dict[str, Any] = PATIENT) -> set[str]:
+        asked = [resource("order", order) for order in orders]
+        (package,) = dtr.packages(
+            resource("coverage", coverage(number)), *asked, resource("referenced", beside)
+        )
+        return set(answers_of(package.draft))
+
+    drugs = {"CC-DUR.start", "CC-DUR.end", "CC-DUR.modalities"}
+    assert known(right) == {*drugs, "IMG-XR", "IMG-XR.date"}
+    assert known(left) == known(left, right) == known(right, left) == drugs
+    undated = {name: content for name, content in left.items() if name != "authoredOn"}
+    assert known(undated, beside=right) == known(left, beside=film("73030", 5)) == drugs
 
 
 def test_a_forms_libraries_and_value_sets_are_named_with_their_versions(dtr: Dtr) -> None:
