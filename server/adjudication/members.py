@@ -15,6 +15,8 @@ from server.fhir.references import Resolver, reference_text
 Resource = Mapping[str, Any]
 
 IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+SELF = frozenset({"self", "18"})
+"""Codes of Coverage.relationship (HL7's and X12 1069) by which the subscriber is the one covered."""
 
 
 def member_key(coverage: Resource, patient: Resource | None = None, fhir_server: str | None = None) -> str:
@@ -29,8 +31,7 @@ def member_key(coverage: Resource, patient: Resource | None = None, fhir_server:
     payor, known_as = _payor(coverage), _first_identifier(patient)
     if payor and known_as:
         return f"patient:{payor}|{known_as}"
-    local = (patient or {}).get("id") or reference_text(coverage.get("beneficiary"))
-    return f"local:{(fhir_server or '').rstrip('/')}|{str(local).rpartition('/')[2]}"
+    return f"local:{(fhir_server or '').rstrip('/')}|{_local_id(coverage, patient)}"
 
 
 def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
@@ -45,28 +46,51 @@ def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[s
 
 
 def _member_id(coverage: Resource, patient: Resource | None) -> str:
-    """`subscriberId`, with the dependent's number where one is given, since a family shares the id; else an
+    """`subscriberId`, for one of the family with what tells them apart, since a family shares the id; else an
     identifier of type MB of the Coverage or of the patient."""
     subscriber = _text(coverage.get("subscriberId"))
-    if subscriber:
-        dependent = _text(coverage.get("dependent"))
+    numbers = [
+        number
+        for resource in (coverage, patient or {})
+        for identifier in _identifiers(resource)
+        if _is_member_number(identifier) and (number := _text(identifier.get("value")))
+    ]
+    if not subscriber:
+        return next(iter(numbers), "")
+    dependent = _text(coverage.get("dependent"))
+    if dependent or not _covers_another(coverage):
         return f"{subscriber}-{dependent}" if dependent else subscriber
-    for resource in (coverage, patient or {}):
-        for identifier in _identifiers(resource):
-            if _is_member_number(identifier) and _text(identifier.get("value")):
-                return _text(identifier["value"])
-    return ""
+    own = next((number for number in numbers if number != subscriber), "")
+    return own or f"{subscriber}-{_born(coverage, patient)}"
+
+
+def _covers_another(coverage: Resource) -> bool:
+    """Whether the Coverage says that its beneficiary is another than the subscriber."""
+    told = {coding.get("code") for coding in _codings(coverage.get("relationship"))}
+    return bool(told) and told.isdisjoint(SELF)
+
+
+def _born(coverage: Resource, patient: Resource | None) -> str:
+    """What a payer tells the members of a family apart by, who have no numbers of their own: the day they
+    were born on; where that is not known, the client's id of the patient."""
+    return _text((patient or {}).get("birthDate")) or f"Patient/{_local_id(coverage, patient)}"
+
+
+def _local_id(coverage: Resource, patient: Resource | None) -> str:
+    local = (patient or {}).get("id") or reference_text(coverage.get("beneficiary"))
+    return str(local).rpartition("/")[2]
 
 
 def _is_member_number(identifier: Resource) -> bool:
-    kind = identifier.get("type")
-    codings = kind.get("coding") if isinstance(kind, dict) else None
     return any(
-        isinstance(coding, dict)
-        and coding.get("code") == "MB"
-        and coding.get("system") in (IDENTIFIER_TYPES, None)
-        for coding in (codings if isinstance(codings, list) else [])
+        coding.get("code") == "MB" and coding.get("system") in (IDENTIFIER_TYPES, None)
+        for coding in _codings(identifier.get("type"))
     )
+
+
+def _codings(concept: Any) -> list[Resource]:
+    listed = concept.get("coding") if isinstance(concept, dict) else None
+    return [coding for coding in listed if isinstance(coding, dict)] if isinstance(listed, list) else []
 
 
 def _payor(coverage: Resource) -> str:

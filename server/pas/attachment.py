@@ -96,7 +96,7 @@ class SubmitAttachment:
             raise Unprocessable(
                 Issue("not-found", "TrackingId", "Nothing was asked for under this tracking number.")
             )
-        if sent.member and row.member_key not in (f"member:{sent.member}", sent.member):
+        if sent.member and not _is_of(row, sent.member):
             raise Unprocessable(
                 Issue("business-rule", "MemberId", "What was asked for is about another member.")
             )
@@ -213,6 +213,11 @@ def _text(parameter: Resource) -> str:
     if isinstance(concept, dict):
         return str(next((coding.get("code") for coding in concept.get("coding") or []), "") or "")
     return str(next((parameter[name] for name in ("valueCode", "valueString") if parameter.get(name)), ""))
+
+
+def _is_of(row: stored.PaCase, member: str) -> bool:
+    """By the member's own number, or by the subscriber's of the family."""
+    return row.member_key == f"member:{member}" or row.member_key.startswith(f"member:{member}-")
 
 
 def _line_of(tracking: str) -> int:

@@ -285,14 +285,17 @@ def _party_faults(request: Submission) -> Iterator[Issue]:
     """Patient, insurer, provider and Coverage must be there: a name alone does not do. The Coverage is acted
     upon, so it must be FHIR."""
     for name, kinds in _PARTIES.items():
-        yield from _kind_faults(request.resolve(request.claim[name]), kinds, f"{CLAIM_PATH}.{name}")
+        yield from _kind_faults(request, request.resolve(request.claim[name]), kinds, f"{CLAIM_PATH}.{name}")
     path = f"{CLAIM_PATH}.insurance.coverage"
-    yield from _kind_faults(request.coverage, ("Coverage",), path)
+    yield from _kind_faults(request, request.coverage, ("Coverage",), path)
     entry = request.resolver.entry_of(request.coverage)
     if entry is not None and request.coverage.get("resourceType") == "Coverage":
         yield from faults(request.coverage, entry.path)
 
 
-def _kind_faults(found: Resource | None, kinds: tuple[str, ...], path: str) -> Iterator[Issue]:
-    if (found or {}).get("resourceType") not in kinds:
+def _kind_faults(
+    request: Submission, found: Resource | None, kinds: tuple[str, ...], path: str
+) -> Iterator[Issue]:
+    """A contained resource is no entry: the answer could not name it."""
+    if found is None or found.get("resourceType") not in kinds or request.resolver.entry_of(found) is None:
         yield Issue("value", path, f"This must refer to an entry that is a {' or '.join(kinds)}.")

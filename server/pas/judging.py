@@ -13,13 +13,15 @@ from server.adjudication.members import member_key
 from server.adjudication.orders import service_code
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
-from server.pas import appealing, change, decision, lines, prolonging
+from server.pas import appealing, change, decision, lines, prolonging, rejection
 from server.pas.case import tracking
 from server.pas.chart import LocalChart, local_chart
 from server.pas.deadlines import Deadlines
+from server.pas.inquiry import identifiers
 from server.pas.intake import Submission
 from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
+from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
 from server.pas.verdict import Certified, InReview, Span, Verdict
 from server.policy.request import Chart
@@ -78,22 +80,26 @@ class Docket:
     @property
     def of_another(self) -> bool:
         """Whether the Coverage belongs to another patient of this request."""
-        return self.chart.find(self.coverage.get("beneficiary")) not in (self.patient, None)
+        return self._another(self.coverage.get("beneficiary"))
 
     @property
-    def unnamed(self) -> list[int]:
-        """Positions of the items that name no service."""
-        items = self.claim.get("item") or []
-        return [place for place, item in enumerate(items) if not service_code(self.orders[item["sequence"]])]
+    def unfit(self) -> dict[int, Rejection]:
+        """Why items cannot be judged, by position: they name no service, or are made from an order that is
+        for another patient."""
+        found = {}
+        for place, item in enumerate(self.claim.get("item") or []):
+            order = self._order_of(item) or {}
+            if self._another(order.get("subject") or order.get("patient")):
+                found[place] = rejection.of_another_patient(place)
+            elif not service_code(self.orders[item["sequence"]]):
+                found[place] = rejection.no_service(place)
+        return found
 
     def seen(self, item: Resource) -> list[Resource]:
         """What an item is judged on: the request's resources but those withdrawn, the injury the Claim tells
         of, and the other items as orders. An order that an item was made from stands there once, as that
         item."""
-        made_from = [
-            self.chart.find(value(extension(other, extension_url("requestedService"))))
-            for other in self.claim["item"]
-        ]
+        made_from = [self._order_of(other) for other in self.claim["item"]]
         left_out = [*made_from, *map(self.chart.of, change.withdrawn_evidence(self.read))]
         hidden = {id(resource) for resource in left_out if resource is not None}
         injured = lines.injury(self.claim, item, self.chart)
@@ -102,6 +108,18 @@ class Docket:
             *([injured] if injured else []),
             *(order for sequence, order in self.orders.items() if sequence != item["sequence"]),
         ]
+
+    def _order_of(self, item: Resource) -> Resource | None:
+        """The order that an item was made from, in local form."""
+        return self.chart.find(value(extension(item, extension_url("requestedService"))))
+
+    def _another(self, reference: Resource | None) -> bool:
+        """Whether a local reference leads to somebody else than the Claim's patient, who may stand in the
+        request under two names."""
+        found = self.chart.find(reference)
+        if found is None or found is self.patient or found["resourceType"] != "Patient":
+            return False
+        return set(identifiers(found)).isdisjoint(identifiers(self.patient))
 
 
 @dataclass(frozen=True, slots=True)

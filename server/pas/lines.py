@@ -45,6 +45,7 @@ _MERGED = (
     "quantityRange",
     "priority",
     "authoredOn",
+    "contained",
 )
 """Elements of the requested service that hold unless the Claim says otherwise."""
 

@@ -43,6 +43,17 @@ def other_beneficiary() -> Rejection:
     )
 
 
+def of_another_patient(index: int) -> Rejection:
+    return Rejection(
+        code="64",
+        follow_up="C",
+        element="2000F-SV1",
+        path=f"Claim.item[{index}].extension('{extension_url('requestedService')}')",
+        text="The order that the item is made from is for another patient than the Claim. Send the order of "
+        "this patient.",
+    )
+
+
 def no_service(index: int) -> Rejection:
     return Rejection(
         code="AG",

@@ -110,8 +110,9 @@ class Revision:
         denied = bool(verdicts) and all(isinstance(each, Denied) for each in verdicts.values())
         if denied and not any(appeal(read.claim, item) for item in read.items):
             return rejection.denied_before()
-        if self.docket.unnamed and not self.change.everything:
-            return rejection.no_service(self.docket.unnamed[0])
+        unfit = self.docket.unfit
+        if unfit and not self.change.everything:
+            return next(iter(unfit.values()))
         unknown = prolonging.unknown_numbers(tx, self.docket.member_key, read.items)
         if unknown and not self.change.everything:
             return rejection.unknown_number(unknown[0])

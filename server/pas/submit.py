@@ -83,27 +83,30 @@ class Submit:
     def _first_answer(
         self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime
     ) -> Resource | None:
-        """The answer that these bytes had already; None, and `case_id` answers them, where they had none."""
+        """The answer that these bytes had already; None, and `case_id` answers them, where they had none, or
+        what they asked was changed since: whoever asks again after a cancellation asks anew."""
         digest = hashlib.sha256(raw).hexdigest()
         name = self.version.name
         answering = repeats.claim(tx, caller.client, name, digest, case_id, now, since=now - REPEAT)
         known = cases.by_id(tx, answering) if answering != case_id else None
-        return known.response if known is not None else None
+        if known is None or known.replaced_by is None:
+            return known.response if known else None
+        repeats.answered_by(tx, caller.client, name, digest, case_id)
+        return None
 
     def _judged(self, docket: Docket, now: dt.datetime) -> tuple[list[Line], tuple[Rejection, ...]]:
         """Every item that can be judged, and why others cannot."""
         if docket.of_another:
             return [], (rejection.other_beneficiary(),)
-        unnamed = docket.unnamed
+        unfit = docket.unfit
         with self.store.reading() as tx:
             unknown = unknown_numbers(tx, docket.member_key, docket.read.items)
-            left_out = {*unnamed, *unknown}
+            left_out = {*unfit, *unknown}
             items = [item for place, item in enumerate(docket.read.items) if place not in left_out]
             judged = self.judge.lines(tx, docket, items, now)
         if any(not line.judged.member.known for line in judged):
             return [], (rejection.member_not_found(),)
-        nameless = [rejection.no_service(place) for place in unnamed]
-        return judged, (*nameless, *(rejection.unknown_number(place) for place in unknown))
+        return judged, (*unfit.values(), *(rejection.unknown_number(place) for place in unknown))
 
     def _decided(
         self,

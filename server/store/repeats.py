@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server.store import Transaction
@@ -37,3 +37,9 @@ def claim(
     statement = _CLAIMS[tx.get_bind().dialect.name]
     mine = tx.scalar(statement, {**names, "case_id": case_id, "answered": now, "since": since})
     return mine or tx.scalars(select(PaRepeat.case_id).filter_by(**names)).one()
+
+
+def answered_by(tx: Transaction, client: str, version: str, digest: str, case_id: str) -> None:
+    """From now on this case answers these bytes, which one did before."""
+    names = {"client": client, "version": version, "digest": digest}
+    tx.execute(update(PaRepeat).filter_by(**names).values(case_id=case_id))

@@ -28,6 +28,22 @@ def test_dependents_of_one_subscriber_are_different_members() -> None:
     assert len(keys) == 2
 
 
+def test_a_family_that_shares_a_number_is_not_one_member() -> None:
+    """Without numbers of dependents they have numbers of their own, or birthdays."""
+    kinship = "http://terminology.hl7.org/CodeSystem/subscriber-relationship"
+
+    def key(relation: str, **patient: Any) -> str:
+        related = {"coding": [{"system": kinship, "code": relation}]}
+        return member_key(coverage(subscriberId="M1", relationship=related), {**PATIENT, **patient})
+
+    subscriber, spouse = key("self", birthDate="1974-03-02"), key("spouse", birthDate="1975-01-31")
+    child = key("child", birthDate="2001-05-05", identifier=[{"type": MB, "value": "M1-2"}])
+    assert subscriber == member_key(coverage(subscriberId="M1"), PATIENT)
+    assert len({subscriber, spouse, child, key("child", id="2"), key("child", id="3")}) == 5
+    assert child == member_key(coverage(subscriberId="M1-2"), PATIENT)
+    assert spouse == key("spouse", birthDate="1975-01-31", id="elsewhere")
+
+
 def test_without_a_member_id_payor_and_patient_identifier_count() -> None:
     one = coverage(payor=[{"identifier": {"system": "urn:p", "value": "A"}}])
     other = coverage(payor=[{"identifier": {"system": "urn:p", "value": "B"}}])

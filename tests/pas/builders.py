@@ -31,17 +31,20 @@ def anna(**changes: Any) -> Resource:
         "resourceType": "Patient",
         "id": "anna",
         "meta": {"profile": [profile("beneficiary")]},
-        "identifier": [
-            {
-                "type": concept(IDENTIFIER_TYPE, "MB"),
-                "system": "https://payer.example/member",
-                "value": "M-ANNA",
-            }
-        ],
+        "identifier": [member("M-ANNA")],
         "name": [{"family": "Roth", "given": ["Anna"]}],
         "gender": "female",
         "birthDate": "1974-03-02",
         **changes,
+    }
+
+
+def member(number: str) -> Resource:
+    """The number on a member's card."""
+    return {
+        "type": concept(IDENTIFIER_TYPE, "MB"),
+        "system": "https://payer.example/member",
+        "value": number,
     }
 
 

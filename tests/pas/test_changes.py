@@ -238,6 +238,17 @@ def test_the_same_bytes_get_the_same_answer_and_no_second_number(payer: Payer) -
     assert len(payer.inquire(a.inquiry())) == 1
 
 
+def test_who_asks_again_after_a_cancellation_is_not_told_of_what_was_cancelled(payer: Payer) -> None:
+    body = a.raw(a.request(*charts.meets_every_criterion()))
+    first = payer.submit(body)
+    payer.submit(update(cancelled(a.item(1))))
+    anew = payer.submit(body)
+
+    assert anew.action == "A1"
+    assert anew.number != first.number
+    assert payer.submit(body).bundle == anew.bundle
+
+
 def test_other_bytes_are_another_request_though_the_names_are_the_same(payer: Payer) -> None:
     """Test kits reuse their identifiers: they are no key."""
     body = a.request()

@@ -122,6 +122,17 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c.update(patient={"display": "Anna"}), f"{CLAIM}.patient"),
         (lambda c: c.update(provider={"reference": "Patient/anna"}), f"{CLAIM}.provider"),
         (
+            lambda c: c.update(contained=[a.clinic(id="own")], provider={"reference": "#own"}),
+            f"{CLAIM}.provider",
+        ),
+        (
+            lambda c: c.update(
+                contained=[a.coverage(id="own")],
+                insurance=[{**c["insurance"][0], "coverage": {"reference": "#own"}}],
+            ),
+            f"{CLAIM}.insurance.coverage",
+        ),
+        (
             lambda c: c["item"][0]["extension"][3]["valueReference"].update(reference="ServiceRequest/lost"),
             f"{CLAIM}.item[0].extension[3].valueReference.reference",
         ),

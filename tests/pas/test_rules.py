@@ -71,13 +71,19 @@ def test_a_a_modifier_extension_that_nobody_knows_is_refused_with_its_place(paye
 
 
 @both
-def test_a_a_card_of_somebody_else_is_a_business_error_and_no_refusal(payer: Payer) -> None:
-    bob = a.anna(id="bob")
-    answer = payer.submit(a.request(bob, coverage=a.coverage(beneficiary={"reference": "Patient/bob"})))
+@pytest.mark.parametrize("whose", ["card", "order"])
+def test_a_a_card_or_order_of_somebody_else_is_a_business_error_and_no_refusal(
+    payer: Payer, whose: str
+) -> None:
+    bob, of_bob = a.anna(id="bob", identifier=[a.member("M-BOB")]), {"reference": "Patient/bob"}
+    bobs = {"card": a.coverage(beneficiary=of_bob), "order": a.order(subject=of_bob)}
+    sent = {"card": "coverage", "order": "order"}[whose]
+    answer = payer.submit(a.request(bob, **{sent: bobs[whose]}))
     (error,) = answer.response["error"]
 
     assert answer.response["outcome"] == "error"
     assert "item" not in answer.response
+    assert error["code"]["coding"][0]["code"] == "64"
     assert {extension["url"] for extension in error["extension"]} >= {
         extension_url(name) for name in ("errorElement", "errorPath", "errorFollowupAction")
     }
