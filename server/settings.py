@@ -224,8 +224,9 @@ class Settings(BaseSettings):
         """The base of every emitted link, without a slash at its end."""
         if self.public_base_url:
             return self.public_base_url
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        named = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.tls else 'http'}://{named}:{self.port}"
 
     @property
     def hosts(self) -> list[str]:

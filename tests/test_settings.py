@@ -55,6 +55,19 @@ def test_a_certificate_that_is_not_served_is_refused(tmp_path: Path) -> None:
         Settings(_env_file=None, tls_cert=file, tls_key=file)
 
 
+@pytest.mark.parametrize(
+    ("host", "base"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("payer.test", "http://payer.test:8080"),
+    ],
+)
+def test_links_name_where_the_server_listens(host: str, base: str) -> None:
+    assert Settings(_env_file=None, host=host).base_url == base
+
+
 def test_every_relaxation_of_a_laptop_is_named_and_production_has_none(tmp_path: Path) -> None:
     lax = Settings(_env_file=None, static_tokens="inferno", demo_reviewer=60).laxity()
 
