@@ -9,7 +9,7 @@ from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import append
-from server.store.tables import PaCase, PaIdentifier, PaItem, Table
+from server.store.tables import Authorization, PaCase, PaIdentifier, PaItem, Table
 
 _CASES = Table.metadata.tables[PaCase.__tablename__]
 _REACHED = (
@@ -123,6 +123,17 @@ def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None
     case = current(tx, named)
     line = tx.get(PaItem, (case.id, int(sequence)))
     return (case, line) if line is not None else None
+
+
+def line_granted(tx: Transaction, granted: Authorization) -> tuple[PaCase, PaItem] | None:
+    """The line that an authorization was granted for and its case, in the version that holds now; None where
+    no request asked for it, or that line has it no more."""
+    named = by_id(tx, granted.case_id) if granted.case_id is not None else None
+    if named is None:
+        return None
+    case = current(tx, named)
+    having = (line for line in items(tx, case.id) if line.authorization_number == granted.number)
+    return next(((case, line) for line in having), None)
 
 
 def current(tx: Transaction, case: PaCase) -> PaCase:

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
 from server.fhir.systems import billed_by
+from server.pas import casebook
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
@@ -100,7 +101,8 @@ def router(services: Services) -> APIRouter:
     )
     def why(number: str) -> Response:
         """`number` is an authorization number, our reference number of a line (which is its tracking number
-        where it is pended) or an assertion id."""
+        where it is pended) or an assertion id. What the rules determined is not always what came of it:
+        `answered` says how a line stands, and whether rules, the clock or a reviewer decided it last."""
         with services.store.reading() as tx:
             found = _determined(tx, number)
         if found is None or not calling().sees(found[0]):
@@ -111,9 +113,14 @@ def router(services: Services) -> APIRouter:
 
 
 def _determined(tx: Transaction, number: str) -> tuple[str, dict[str, Any]] | None:
-    """Whose it is, and the determination; None where nothing has this number."""
-    granted = authorizations.by_number(tx, number) or assertions.by_id(tx, number)
+    """Whose it is, and the determination, with what was answered where a request asked for it; None where
+    nothing has this number."""
+    asserted = assertions.by_id(tx, number)
+    if asserted is not None:
+        return asserted.client, asserted.determination
+    granted = authorizations.by_number(tx, number)
+    found = cases.line_granted(tx, granted) if granted is not None else cases.line_called(tx, number)
+    answered = {"answered": casebook.answered(tx, *found)} if found is not None else {}
     if granted is not None:
-        return granted.client, granted.determination
-    line = cases.line_called(tx, number)
-    return (line[0].client, line[1].determination) if line is not None else None
+        return granted.client, {**granted.determination, **answered}
+    return (found[0].client, {**found[1].determination, **answered}) if found is not None else None

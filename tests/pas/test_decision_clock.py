@@ -61,6 +61,8 @@ def test_information_that_never_came_is_a_denial_that_says_what_was_missing(paye
     for owed in ("IMG-XR", "was asked for and had not come by 2026-12-02", "Guideline:", "Appeal:"):
         assert owed in found.words
     assert history(payer, pended)[-1] == ("decided", 1, CLOCK)
+    why = payer.http.get(f"/why/{pended.response['id']}-1").json()
+    assert (why["decision"], why["answered"]["action"], why["answered"]["by"]) == ("more-info", "A3", CLOCK)
 
 
 def test_until_it_is_due_nothing_happens(payer: Payer) -> None:

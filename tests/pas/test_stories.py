@@ -176,5 +176,6 @@ def test_whoever_asks_why_gets_the_criteria_by_the_number_of_the_authorization_o
     by_number, by_line = (payer.http.get(f"/why/{number}").json() for number in (granted.number, tracking))
 
     assert (before["decision"], by_number["decision"]) == ("more-info", "approve")
+    assert [why["answered"]["action"] for why in (before, by_number)] == ["A4", "A1"]
     assert by_line == by_number
     assert payer.http.get(f"/why/{tracking}0").status_code == 404

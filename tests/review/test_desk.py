@@ -86,6 +86,9 @@ def test_an_approval_gives_a_number_that_inquiries_find(payer: Payer) -> None:
         granted = authorizations.by_number(tx, found.number)
     assert granted is not None
     assert granted.cpt == "73221"
+    why = payer.http.get(f"/why/{found.number}").json()
+    assert (why["decision"], why["answered"]["disposition"]) == ("pend", "authorized")
+    assert why["answered"]["by"] == "reviewer"
     assert payer.http.get("/review").json()["items"] == []
 
 
