@@ -32,7 +32,7 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
         return list(_dispatched(version, call, sight))
     if call.hook.focal == ("Encounter",):
         return list(_encounters(call, sight))
-    resources = asked_about(in_context.entries, call.hook.focal)
+    resources = asked_about(in_context.entries, call.hook.focal, call.patient_id)
     if call.hook.name == "order-select":
         resources = selected(resources, call.context["selections"])
     foci = (focus for resource in resources for focus in _foci(version, resource, call, sight))
@@ -109,7 +109,7 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
         )
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
     for found in there:
-        if asked_about([Entry(found, path="prefetch.order")], call.hook.focal):
+        if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
             line = order_line(found)
             performer = {"performer": [{"reference": call.context["performer"]}]}
             yield Focus(found, line if "performer" in line else {**line, **performer})
@@ -128,5 +128,6 @@ def _encounters(call: Call, sight: Sight) -> Iterator[Focus]:
     wanted = str(call.context["encounterId"]).rpartition("/")[2]
     for resource in sight.resolver.of_type("Encounter"):
         if resource.get("id") == wanted:
-            for found in asked_about([Entry(resource, path="prefetch.encounter")], call.hook.focal):
+            entry = Entry(resource, path="prefetch.encounter")
+            for found in asked_about([entry], call.hook.focal, call.patient_id):
                 yield Focus(found, order_line(found))

@@ -124,7 +124,7 @@ class Desk:
         return prospect.imaging_for(line, resolver, self.adjudicator.catalog, day)
 
     def _decide(self, call: Call, arrival: Arrival, in_context: Resolver, seen: Prefetch) -> Element:
-        sight = look(call.patient_id, in_context, seen)
+        sight = look(call.patient_id, in_context, seen, arrival.started.date())
         asked = agenda.asked(self.version, call, in_context, sight)
         unread = tuple(agenda.unread(self.version, call, sight))
         hearing = Hearing(call, sight, asked, unread, arrival.started, arrival.client)

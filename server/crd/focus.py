@@ -7,14 +7,14 @@ goes back, so nothing of it is lost on the way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from server.adjudication.orders import quantity_faults
 from server.fhir import structure
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.references import Entry, local_reference
+from server.fhir.references import Entry, local_reference, type_and_id
 
 Resource = dict[str, Any]
 
@@ -44,11 +44,11 @@ def refuse_untyped(entries: Iterable[Entry]) -> None:
         )
 
 
-def asked_about(entries: Iterable[Entry], types: tuple[str, ...]) -> list[Resource]:
+def asked_about(entries: Iterable[Entry], types: tuple[str, ...], patient_id: str) -> list[Resource]:
     """The resources of these types that are meant to happen. Raises InvalidRequest where one of them is
-    no valid FHIR, or has no id by which the answer could name it."""
+    no valid FHIR, has no id by which the answer could name it, or is for another patient."""
     found = [entry for entry in entries if entry.resource.get("resourceType") in types]
-    faults = [fault for entry in found for fault in _faults(entry)]
+    faults = [fault for entry in found for fault in (*_faults(entry), *_foreign(entry, patient_id))]
     if faults:
         raise InvalidRequest(*faults)
     return [entry.resource for entry in found if _to_be_done(entry.resource)]
@@ -71,6 +71,16 @@ def _faults(entry: Entry) -> list[Issue]:
         place = f"{entry.path}.id"
         faults.append(Issue("required", place, f"{place} is missing. The answer names orders by their id."))
     return faults
+
+
+def _foreign(entry: Entry, patient_id: str) -> Iterator[Issue]:
+    """What is known of the call's patient says nothing of another."""
+    element = "subject" if "subject" in entry.resource else "patient"
+    named = entry.resource.get(element)
+    meant = type_and_id(named) if isinstance(named, dict) else None
+    if meant and meant[0] == "Patient" and meant[1] != patient_id:
+        words = "This is for another patient than the call. Make a call for each patient."
+        yield Issue("value", f"{entry.path}.{element}", words)
 
 
 def _to_be_done(resource: Resource) -> bool:

@@ -12,10 +12,12 @@ A key that brings nothing says by its name, or by its Bundle's self link, what i
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.fhir.dates import last_day
 from server.fhir.references import Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
@@ -115,9 +117,9 @@ class Sight:
         )
 
 
-def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch) -> Sight:
+def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch, day: dt.date) -> Sight:
     """Joins the context's resources with the prefetched ones; of one that came twice, the context's copy
-    counts."""
+    counts. `day` is today's."""
     in_context = list(context)
     named = {local_reference(resource) for resource in in_context} - {""}
     beside = [
@@ -128,7 +130,7 @@ def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch) -> Si
     every = list(_once([*in_context, *beside]))
     return Sight(
         patient=_patient(every, patient_id),
-        coverages=tuple(_coverages(every, patient_id)),
+        coverages=tuple(_coverages(every, patient_id, day)),
         record=tuple(every),
         resolver=Resolver.of(every),
         held=prefetch.held,
@@ -141,13 +143,20 @@ def _patient(resources: list[Resource], patient_id: str) -> Resource | None:
     return next((patient for patient in patients if patient.get("id") == patient_id), None)
 
 
-def _coverages(resources: list[Resource], patient_id: str) -> list[Resource]:
-    """The patient's Coverages: the active ones, or, where all have ended, those. One that names another
-    beneficiary (a parent's, say) counts only where no other is there."""
+def _coverages(resources: list[Resource], patient_id: str, day: dt.date) -> list[Resource]:
+    """The patient's Coverages: those in force, or, where all have ended, those. Many a record leaves one that
+    has ended `active`. One that names another beneficiary (a parent's, say) counts only where no other is
+    there."""
     sent = [resource for resource in resources if resource["resourceType"] == "Coverage"]
     own = [coverage for coverage in sent if _beneficiary(coverage) in ("", patient_id)] or sent
     active = [coverage for coverage in own if coverage.get("status", "active") == "active"]
-    return active or own
+    return [coverage for coverage in active if not _ended(coverage, day)] or active or own
+
+
+def _ended(coverage: Resource, day: dt.date) -> bool:
+    period = coverage.get("period")
+    end = last_day(period.get("end")) if isinstance(period, dict) else None
+    return end is not None and end < day
 
 
 def _beneficiary(coverage: Resource) -> str:

@@ -119,21 +119,28 @@ def test_an_order_that_breaks_fhir_is_refused_with_the_place() -> None:
     broken = order("sr-2", status=["draft"], code="73221")
     nameless = {name: value for name, value in order("x").items() if name != "id"}
     with pytest.raises(InvalidRequest) as caught:
-        asked_about(drafts(order("sr-1"), broken, nameless).entries, HOOKS["order-sign"].focal)
+        asked_about(drafts(order("sr-1"), broken, nameless).entries, HOOKS["order-sign"].focal, "p1")
     places = [issue.expressions[0] for issue in caught.value.issues]
     assert any(place.startswith("context.draftOrders.entry[1].resource.code") for place in places)
     assert any(place.startswith("context.draftOrders.entry[1].resource.status") for place in places)
     assert "context.draftOrders.entry[2].resource.id" in places
 
 
-@pytest.mark.parametrize("amount", [0, -1, Decimal("-0.5")])
-def test_an_order_of_nothing_or_less_is_refused_and_not_taken_as_one(amount: Decimal | int) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"quantityQuantity": {"value": 0}}, "quantityQuantity.value"),
+        ({"quantityQuantity": {"value": Decimal("-0.5")}}, "quantityQuantity.value"),
+        ({"subject": {"reference": "https://ehr.example/fhir/Patient/p2"}}, "subject"),
+    ],
+)
+def test_an_order_of_nothing_or_for_somebody_else_is_not_answered_as_if_it_were_not(
+    wrong: dict[str, Any], place: str
+) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        asked_about(
-            drafts(order("sr-1", quantityQuantity={"value": amount})).entries, HOOKS["order-sign"].focal
-        )
+        asked_about(drafts(order("sr-1", **wrong)).entries, HOOKS["order-sign"].focal, "p1")
     (issue,) = caught.value.issues
-    assert issue.expression == "context.draftOrders.entry[0].resource.quantityQuantity.value"
+    assert issue.expression == f"context.draftOrders.entry[0].resource.{place}"
 
 
 def test_what_is_not_to_be_done_is_not_spoken_of() -> None:
@@ -143,7 +150,7 @@ def test_what_is_not_to_be_done_is_not_spoken_of() -> None:
         order("gone", status="revoked"),
         order("done", status="completed"),
     )
-    assert [found["id"] for found in asked_about(orders.entries, HOOKS["order-sign"].focal)] == ["yes"]
+    assert [found["id"] for found in asked_about(orders.entries, HOOKS["order-sign"].focal, "p1")] == ["yes"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from server.crd.sight import CHART, look, read_prefetch
+from tests.crd.builders import DAY
 
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 PATIENT = {"resourceType": "Patient", "id": "p1"}
@@ -17,9 +18,9 @@ def searchset(*resources: dict[str, Any], link: str = "") -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
 
 
-def coverage(identifier: str, status: str = "active", patient: str = "p1") -> dict[str, Any]:
+def coverage(identifier: str, patient: str = "p1") -> dict[str, Any]:
     beneficiary = {"reference": f"Patient/{patient}"}
-    return {"resourceType": "Coverage", "id": identifier, "status": status, "beneficiary": beneficiary}
+    return {"resourceType": "Coverage", "id": identifier, "status": "active", "beneficiary": beneficiary}
 
 
 @pytest.mark.parametrize("key", ["conditions", "problemList", "x17"])
@@ -59,25 +60,26 @@ def test_rubbish_in_a_key_breaks_nothing(rubbish: Any) -> None:
 def test_of_an_order_that_came_twice_the_contexts_copy_counts() -> None:
     draft = {"resourceType": "ServiceRequest", "id": "sr-1", "status": "draft"}
     older = {**draft, "status": "active"}
-    sight = look("p1", [draft], read_prefetch({"orders": searchset(older, PATIENT)}))
+    sight = look("p1", [draft], read_prefetch({"orders": searchset(older, PATIENT)}), DAY)
     assert [found for found in sight.record if found["resourceType"] == "ServiceRequest"] == [draft]
     assert sight.patient == PATIENT
 
 
-def test_only_active_coverages_are_answered_while_there_are_any() -> None:
-    old, new = coverage("old", "cancelled"), coverage("new")
-    assert look("p1", [], read_prefetch({"c": searchset(old, new)})).coverages == (new,)
-    assert look("p1", [], read_prefetch({"c": searchset(old)})).coverages == (old,)
+@pytest.mark.parametrize("ended", [{"status": "cancelled"}, {"period": {"end": "2026-06-30"}}])
+def test_only_coverages_in_force_are_answered_while_there_are_any(ended: dict[str, Any]) -> None:
+    old, new = coverage("old") | ended, coverage("new")
+    assert look("p1", [], read_prefetch({"c": searchset(old, new)}), DAY).coverages == (new,)
+    assert look("p1", [], read_prefetch({"c": searchset(old)}), DAY).coverages == (old,)
 
 
 def test_somebody_elses_coverage_counts_only_alone() -> None:
     mine, theirs = coverage("mine"), coverage("theirs", patient="p2")
-    assert look("p1", [], read_prefetch({"c": searchset(theirs, mine)})).coverages == (mine,)
-    assert look("p1", [], read_prefetch({"c": searchset(theirs)})).coverages == (theirs,)
+    assert look("p1", [], read_prefetch({"c": searchset(theirs, mine)}), DAY).coverages == (mine,)
+    assert look("p1", [], read_prefetch({"c": searchset(theirs)}), DAY).coverages == (theirs,)
 
 
 def test_what_could_not_be_read_is_named_in_a_clinicians_words() -> None:
-    sight = look("p1", [], read_prefetch({"observations": OUTCOME}))
+    sight = look("p1", [], read_prefetch({"observations": OUTCOME}), DAY)
     assert sight.unreadable == (CHART["Observation"],)
     assert not any("prefetch" in note.lower() or "observation" in note.lower() for note in sight.notes)
 
