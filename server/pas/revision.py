@@ -3,9 +3,9 @@
 The new version takes the place of the one before, in one chain. What the client did not touch keeps its
 verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
 the new version's evidence; a denial that it appeals goes to a person. The number of an authorization that is
-changed is given up before the new judgement, so that it cannot vouch for itself; the client may quote it as
-the previous one. A number that answers another line or request as well stays good for that. An extension that
-is not granted leaves the line what it has.
+changed is given up before the new judgement, so that it cannot vouch for itself, unless the change only lacks
+evidence for what it authorizes; the client may quote it as the previous one. A number that answers another
+line or request as well stays good for that. An extension that is not granted leaves the line what it has.
 
 Only one version can follow another: of two that cross, or where the version named was replaced already, the
 later one is told so and changes nothing.
@@ -21,14 +21,15 @@ from typing import Any
 from server.pas import appealing, casebook, evidence, prolonging, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
-from server.pas.change import Change
+from server.pas.change import Change, withdrawn_evidence
 from server.pas.handover import Assign
-from server.pas.judging import Docket, Judge
+from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.verdict import Cancelled, Denied
 from server.pas.version import Version
+from server.policy.determination import Decision
 from server.store import Transaction, authorizations, cases, work_items
 from server.store import tables as stored
 
@@ -156,9 +157,10 @@ class Revision:
             if sequence in known and isinstance(known[sequence].item.verdict, Denied):
                 appealing.receive(tx, case_id, sequence, "provider", now)
                 contested.add(sequence)
-        for judged in self.judge.lines(tx, self.docket, to_judge, now):
-            sequence = judged.requested["sequence"]
+        for alone in self.judge.lines(tx, self.docket, to_judge, now):
+            sequence = alone.requested["sequence"]
             before = known.get(sequence)
+            judged = self._vouched_for(tx, alone, before, now)
             heard = before.item.verdict if before and sequence in contested else None
             reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
             against = prolonging.refused(judged.requested, reached)
@@ -170,6 +172,23 @@ class Revision:
                 standing[sequence] = Standing.judged(judged, reached, now, since=before)
                 fresh.append(sequence)
         return [standing[sequence] for sequence in sorted(standing)], fresh, tuple(refusals)
+
+    def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
+        """The line as judged; where evidence is missing of which none was withdrawn, by the authorization it
+        had, if that is good for what is asked now: a study moved within its days is no other study."""
+        number = verdict.valid_number(before.item.verdict) if before else None
+        given_up = authorizations.by_number(tx, number) if number else None
+        missing = line.judged.determination.decision is Decision.MORE_INFO
+        if given_up is None or given_up.status == "active" or not missing:
+            return line
+        if line.judged.determination.units > given_up.units or withdrawn_evidence(self.docket.read):
+            return line
+        authorizations.reinstate(tx, given_up.number)
+        (again,) = self.judge.lines(tx, self.docket, [line.requested], now)
+        if again.judged.determination.authorization == given_up.number:
+            return again
+        authorizations.cancel(tx, given_up.number)
+        return line
 
     def _touched(self, item: Resource, line: Standing) -> bool:
         """Whether the line must be judged again: it was pended, the client says it changed, or what is

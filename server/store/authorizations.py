@@ -68,7 +68,16 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
 
 def cancel(tx: Transaction, number: str) -> None:
     """It is good for nothing any more; nothing is done where it is not ours."""
+    _become(tx, number, "cancelled")
+
+
+def reinstate(tx: Transaction, number: str) -> None:
+    """It is good again, in the transaction that cancelled it."""
+    _become(tx, number, "active")
+
+
+def _become(tx: Transaction, number: str, status: Status) -> None:
     found = tx.get(Authorization, number)
     if found is not None:
-        found.status = "cancelled"
+        found.status = status
         tx.flush()

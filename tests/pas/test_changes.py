@@ -136,6 +136,16 @@ def test_a_change_that_bears_no_mark_is_noticed_all_the_same(payer: Payer) -> No
     assert changed.response["preAuthPeriod"]["start"] == "2026-12-20"
 
 
+def test_a_study_that_is_moved_within_its_authorization_needs_no_evidence_again(payer: Payer) -> None:
+    first = first_request(payer, a.item(1))
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-10"), chart=[]))
+    further = payer.submit(update(a.item(1, servicedDate="2027-03-10"), chart=[], id="pa-3"))
+
+    assert moved.action == "A1"
+    assert moved.number == first.number
+    assert further.action == "A4"
+
+
 def test_what_was_missing_arrives_with_the_update(payer: Payer) -> None:
     pended = payer.submit(a.request())
     settled = payer.submit(update(a.item(1)))
@@ -170,6 +180,16 @@ def test_the_newest_version_is_what_an_inquiry_tells(payer: Payer) -> None:
 
     assert found.url == changed.url
     assert found.actions == changed.actions
+
+
+def test_who_reads_the_answer_to_an_earlier_version_again_learns_what_holds(payer: Payer) -> None:
+    first = first_request(payer, a.item(1))
+    changed = payer.submit(update(a.item(1, servicedDate="2026-12-20")))
+    read = payer.read(first.url)
+
+    assert read["id"] == first.response["id"]
+    assert read["preAuthRef"] == changed.number
+    assert read["request"] == changed.response["request"]
 
 
 def test_items_that_an_update_does_not_mention_are_not_lost(payer: Payer) -> None:
