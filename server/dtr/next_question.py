@@ -20,6 +20,7 @@ from typing import Any
 from server.adjudication import table
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts
 from server.dtr.coverage_information import coverage_information, replaced, retained
 from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
@@ -36,6 +37,7 @@ from server.fhir.extensions import values
 from server.policy.catalog import Policy
 from server.policy.determination import Decision
 from server.policy.determine import determine
+from server.policy.line import planned_day
 from server.policy.request import Chart, Member
 from server.security.caller import visible
 from server.store import Transaction, assertions, cases
@@ -123,8 +125,9 @@ class Interviewer:
         known = self._known(tx, response)
         answers = answers_of(response)
         order = known.order if known else order_of(answers)
-        policy = self._catalog.policy_for(order, first_day(order.get("authoredOn")) or now.date())
-        interview = self._interview(own, policy)
+        day = planned_day(order) or first_day(order.get("authoredOn")) or now.date()
+        policy = self._catalog.policy_for(order, day)
+        interview = self._interview(own, policy or self._catalog.any_policy(service_code(order), day))
         items = [item for item in sent.get("item", []) if isinstance(item, dict)]
         issued = frozenset(Form({"item": items}).items)
         _held(interview, response, issued)
@@ -228,6 +231,8 @@ class Interviewer:
         return None
 
     def _interview(self, own: Form, policy: Policy | None) -> Interview:
+        """By the form of the order's region, or while that is not known of one that the code may be of: those
+        ask alike for the part."""
         others = list(self._regional.values())
         regional = self._regional[policy.questionnaire] if policy else others[0]
         return Interview(own, regional, others, self._version.conditions)

@@ -86,7 +86,8 @@ def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a 
     out.print(f"[bold]{found.title}[/bold]  {found.canonical}, in force from {found.start.isoformat()}")
     out.print(f"Owner: {found.owner}. Guideline: {found.guideline}. Form: {found.questionnaire}")
     table = Table("Criterion", "Title", "Theme", "Guideline", "Met where", "Questions", show_lines=True)
-    for criterion in found.criteria.values():
+    applied = set(catalog.engine.defines(found.library))
+    for criterion in (each for each in found.criteria.values() if each.id in applied):
         table.add_row(
             criterion.id,
             criterion.title,

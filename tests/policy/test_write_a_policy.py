@@ -6,23 +6,31 @@ is there, the translation is compared.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from server.adjudication.adjudicator import Adjudicator
+from server.dtr.artefacts import artefacts_of
+from server.dtr.form import Form, plain_answer
+from server.dtr.next_question import Interviewer
+from server.dtr.routes import TABLES
 from server.policy.cases import case_of, differences, read
 from server.policy.catalog import Catalog
 from server.policy.commands import app, judged
 from server.policy.faults import faults
 from tests.policy.test_vignettes import DAY_ZERO
 
+NOON = dt.datetime.combine(DAY_ZERO, dt.time(12), dt.UTC)
 ROOT = Path(__file__).parents[2]
 MADE = Path(__file__).parent / "ct-head"
 PAGE = (ROOT / "docs" / "write-a-policy.md").read_text(encoding="utf-8")
@@ -114,3 +122,28 @@ def test_the_committed_translation_is_that_of_the_page() -> None:
         assert made.get("elm") == json.loads(committed.read_text(encoding="utf-8")), made.get("errors")
         del texts[made["id"]]
     assert texts == {}, done.stderr[-2000:]
+
+
+def test_the_adaptive_form_asks_for_the_part_of_a_limb_as_before(catalog: Catalog) -> None:
+    """The form of the head, which now comes first, has no such question."""
+    version = TABLES["2.2"]
+    artefacts = artefacts_of(catalog, version, "https://payer.example/fhir", without_version=False)
+    interviewer = Interviewer(version, artefacts, Adjudicator(catalog, None, None))  # type: ignore[arg-type]
+    form = next(Form(each) for each in catalog.questionnaires if Form(each).adaptive)
+    response = {
+        "resourceType": "QuestionnaireResponse",
+        "status": "in-progress",
+        "contained": [artefacts.contained(form)],
+        "questionnaire": f"#{form.questionnaire['id']}",
+    }
+
+    def asked(response: dict[str, Any]) -> dict[str, Any]:
+        return interviewer.answer(None, response, NOON).response  # type: ignore[arg-type]
+
+    told = {"ORDER.cpt": "73221", "ORDER.dx": "torn cuff", "PATIENT.age": 52}
+    first = asked(response)
+    items = Form(first["contained"][0]).items
+    answers = {name: plain_answer(items[name], given) for name, given in told.items()}
+    given = [{"linkId": name, "answer": [answer]} for name, answer in answers.items()]
+    group = [{"linkId": "ORDER", "item": given}]
+    assert "COD-CPT" in Form(asked({**first, "item": group})["contained"][0]).items
