@@ -14,7 +14,6 @@ from typing import Any
 
 from server.fhir.dates import first_day, last_day
 from server.fhir.extensions import extension, value, values
-from server.fhir.references import references_of
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.terms import DATA_ABSENT, REVIEW_ACTION, extension_url
@@ -82,31 +81,33 @@ def providers(read: Submission) -> set[str]:
     waiting = list(_provider_references(read))
     seen: set[int] = set()
     while waiting:
-        resource = waiting.pop()
-        if id(resource) in seen or resource.get("resourceType") not in PROVIDERS:
+        reference, source = waiting.pop()
+        found |= set(identifiers({"identifier": [reference.get("identifier")]}))
+        resource = read.resolve(reference, source)
+        if resource is None or id(resource) in seen or resource.get("resourceType") not in PROVIDERS:
             continue
         seen.add(id(resource))
         entry = read.resolver.entry_of(resource)
         found |= {*identifiers(resource), *([entry.full_url] if entry else [])}
-        behind = (read.resolve(text, resource) for _, text in references_of(resource, ""))
-        waiting += [target for target in behind if target is not None]
+        waiting += [(behind, resource) for name in _BEHIND if isinstance(behind := resource.get(name), dict)]
     return found
 
 
 PROVIDERS = ("Organization", "Practitioner", "PractitionerRole")
+_BEHIND = ("practitioner", "organization", "partOf")
 
 
-def _provider_references(read: Submission) -> Iterator[Resource]:
+def _provider_references(read: Submission) -> Iterator[tuple[Resource, Resource]]:
+    """Each with the resource it stands in. Some name a provider by identifier alone."""
     claim = read.claim
-    named = [claim.get("provider"), *(member.get("provider") for member in claim.get("careTeam") or [])]
+    named = [(claim.get("provider"), claim)]
+    named += [(member.get("provider"), claim) for member in claim.get("careTeam") or []]
     for item in read.items:
-        service = read.resolve(value(extension(item, extension_url("requestedService"))))
-        named.append((service or {}).get("requester"))
-        named += (service or {}).get("performer") or []
-    for reference in named:
-        found = read.resolve(reference)
-        if found is not None:
-            yield found
+        service = read.resolve(value(extension(item, extension_url("requestedService")))) or {}
+        performers = service.get("performer")
+        for reference in (service.get("requester"), *(performers if isinstance(performers, list) else ())):
+            named.append((reference, service))
+    yield from ((reference, source) for reference, source in named if isinstance(reference, dict))
 
 
 def identifiers(resource: Resource) -> Iterator[str]:

@@ -34,7 +34,8 @@ def organizations(read: Submission) -> set[str]:
     """The names by which a filter may call who asked: the requester's identifiers and those of its
     organization, bare and with their system, and the sender of the transmission (2.2.1)."""
     provider = read.provider
-    behind = read.resolve(provider.get("organization"), provider) or {}
+    organization = provider.get("organization") or {}
+    behind = read.resolve(organization, provider) or {"identifier": [organization.get("identifier")]}
     named = {name for party in (provider, behind) for name in identifiers(party)}
     transmission = extension(read.claim, extension_url("TransmissionIdentifiers"))
     senders = {value(extension(transmission, name)) for name in SENDERS}

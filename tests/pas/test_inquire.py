@@ -174,20 +174,35 @@ def test_another_member_is_told_nothing_of_anna(payer: Payer, granted: Any) -> N
     assert payer.inquire(asked) == []
 
 
-def test_whoever_rendered_or_ordered_may_ask_from_any_system(payer: Payer) -> None:
+SURGEON = {
+    "resourceType": "Practitioner",
+    "id": "surgeon",
+    "identifier": [{"system": a.NPI, "value": "1777777772"}],
+    "name": [{"family": "Stein"}],
+}
+BY_NUMBER = {"identifier": SURGEON["identifier"][0]}
+ROLE = {"resourceType": "PractitionerRole", "id": "role", "practitioner": BY_NUMBER}
+
+
+@pytest.mark.parametrize(
+    ("ordered", "beside"),
+    [
+        ({"requester": {"reference": "Practitioner/surgeon"}}, [SURGEON]),
+        ({"requester": {"reference": "#surgeon"}, "contained": [SURGEON]}, []),
+        ({"requester": BY_NUMBER}, []),
+        ({"performer": [{"reference": "PractitionerRole/role"}]}, [ROLE]),
+    ],
+    ids=["an entry", "contained", "by number", "a role by number"],
+)
+def test_whoever_rendered_or_ordered_may_ask_from_any_system(
+    payer: Payer, ordered: Resource, beside: list[Resource]
+) -> None:
     """The surgeon's office asks under its own names; the NPI is what both know."""
-    surgeon = {
-        "resourceType": "Practitioner",
-        "id": "surgeon",
-        "identifier": [{"system": a.NPI, "value": "1777777772"}],
-        "name": [{"family": "Stein"}],
-    }
-    ordered = a.order(requester={"reference": "Practitioner/surgeon"})
-    payer.submit(a.request(*charts.meets_every_criterion(), surgeon, order=ordered))
+    payer.submit(a.request(*charts.meets_every_criterion(), *beside, order=a.order(**ordered)))
     asked = a.inquiry()
     asked["entry"][3] = {
         "fullUrl": "https://surgeon.example/fhir/Practitioner/9",
-        "resource": {**surgeon, "id": "9"},
+        "resource": {**SURGEON, "id": "9"},
     }
     asked["entry"][0]["resource"]["provider"] = {"reference": "https://surgeon.example/fhir/Practitioner/9"}
 
