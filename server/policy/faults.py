@@ -2,9 +2,10 @@
 
 `Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
 guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
-indication that no rule tests, codes that no list has, value sets that nothing reads, codes of two policies
-that nothing tells apart, exemptions that exempt nobody or that no plan names, forms that would go by other
-values than the plan. Each fault is one sentence that names the policy and what to mend.
+indication that no rule tests, codes that no list has, services that no form would find or offer, value sets
+that nothing reads, codes of two policies that nothing tells apart, exemptions that exempt nobody or that no
+plan names, forms that would go by other values than the plan. Each fault is one sentence that names the
+policy and what to mend.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from typing import Any
 
 import yaml
 
+from server.policy.answered import SERVICE
 from server.policy.catalog import CPT, PLAN_CLASS, Catalog, Plan, Policy
+from server.policy.libraries import BASE
 from server.policy.usage import texts, value_sets_read
 
 PARAMETERS, PLAN_VALUES = "MRIParameters", "MRIPlan"
 """The CQL libraries of what a benefit manager may set, and of what a plan's sets."""
 ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
+
+IMAGING_ORDER = f"{BASE}/ValueSet/imaging-order"
 
 CORRECTED_ON_THE_ORDER = frozenset({"COD-CON", "COD-UNIT", "PRV-ORD"})
 OF_THE_REGION = frozenset({"EXC"})
@@ -37,6 +42,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
         yield from _indications(policy, catalog)
         yield from _form(policy, catalog)
         yield from _codes(policy, catalog)
+        yield from _found_by_forms(policy, catalog)
     yield from _undefined(catalog)
     yield from _own_codes(catalog)
     yield from _unread_value_sets(catalog)
@@ -82,7 +88,7 @@ def _form(policy: Policy, catalog: Catalog) -> Iterator[str]:
     if form is None:
         yield f"{policy.id}: there is no form {policy.questionnaire}"
         return
-    asked = set(_link_ids(form))
+    asked = {item["linkId"] for item in _items(form)}
     defines = set(catalog.engine.defines(policy.library))
     for criterion in policy.criteria.values():
         for question in criterion.questions:
@@ -95,6 +101,17 @@ def _codes(policy: Policy, catalog: Catalog) -> Iterator[str]:
     for code in (*policy.services, *policy.film.split()):
         if code not in catalog.services:
             yield f"{policy.id}: {code} is not in the list of services"
+
+
+def _found_by_forms(policy: Policy, catalog: Catalog) -> Iterator[str]:
+    """Services of which a form in an EHR would not find the order, or that no adaptive form offers."""
+    imaging = {code for _, code in _codings(catalog.value_set(IMAGING_ORDER))}
+    if missing := [code for code in policy.services if code not in imaging]:
+        yield f"{policy.id}: {' '.join(missing)} not in the value set imaging-order: forms find no such order"
+    for form in catalog.questionnaires:
+        offered = {code for item in _items(form) if item["linkId"] == SERVICE for _, code in _codings(item)}
+        if missing := [code for code in policy.services if offered and code not in offered]:
+            yield f"{policy.id}: {form['id']} does not offer {' '.join(missing)} in {SERVICE}"
 
 
 def _undefined(catalog: Catalog) -> Iterator[str]:
@@ -221,17 +238,16 @@ def _is_npi(text: str) -> bool:
     return sum(digits[0::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
 
 
-def _link_ids(node: Mapping[str, Any]) -> Iterator[str]:
+def _items(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for item in node.get("item", ()):
-        yield item["linkId"]
-        yield from _link_ids(item)
+        yield item
+        yield from _items(item)
 
 
 def _answer_sets(node: Mapping[str, Any]) -> Iterator[str]:
-    for item in node.get("item", ()):
+    for item in _items(node):
         if "answerValueSet" in item:
             yield str(item["answerValueSet"]).partition("|")[0]
-        yield from _answer_sets(item)
 
 
 def _codings(node: Any) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from server.adjudication.adjudicator import Adjudicator
 from server.dtr.artefacts import artefacts_of
 from server.dtr.form import Form, plain_answer
 from server.dtr.next_question import Interviewer
+from server.dtr.populate import populate
 from server.dtr.routes import TABLES
 from server.policy.cases import case_of, differences, read
 from server.policy.catalog import Catalog
@@ -41,6 +42,12 @@ def blocks(kind: str) -> Iterator[str]:
     yield from re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
+def lines(begin: str) -> list[Any]:
+    """The block of JSON whose lines are to be added somewhere."""
+    (block,) = (block for block in blocks("json") if block.startswith(begin))
+    return [json.loads(line) for line in block.splitlines()]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy data with what the page adds."""
@@ -51,8 +58,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(path, root / "cql")
     for name in ("valuesets", "elm"):
         (root / "cql" / name).mkdir()
-        for path in (*(ROOT / "cql" / name).glob("*.json"), *(MADE / name).glob("*.json")):
-            (root / "cql" / name / path.name).symlink_to(path)
+        paths = (*(ROOT / "cql" / name).glob("*.json"), *(MADE / name).glob("*.json"))
+        for file, path in {path.name: path for path in paths}.items():
+            (root / "cql" / name / file).symlink_to(path)
     shutil.copytree(ROOT / "questionnaires", root / "questionnaires")
     shutil.copytree(ROOT / "cql" / "valuesets" / "source", root / "cql" / "valuesets" / "source")
     for name, text in FILES.items():
@@ -60,9 +68,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).write_text(text, encoding="utf-8")
     answers = root / "cql/codesystems/mri-answer.json"
     system = json.loads(answers.read_text(encoding="utf-8"))
-    (added,) = (block for block in blocks("json") if block.startswith('{"code"'))
-    system["concept"] += [json.loads(line) for line in added.splitlines()]
+    system["concept"] += lines('{"code"')
     answers.write_text(json.dumps(system), encoding="utf-8")
+    adaptive = root / "questionnaires/mri-adaptive.json"
+    form = json.loads(adaptive.read_text(encoding="utf-8"))
+    Form(form).items["ORDER.cpt"].node["answerOption"].extend(lines('{"valueCoding"'))
+    adaptive.write_text(json.dumps(form), encoding="utf-8")
+    lists = root / "cql/valuesets/source/services.yaml"
+    made = yaml.safe_load(lists.read_text(encoding="utf-8"))
+    (line,) = (block for block in blocks("yaml") if block.startswith("  include:"))
+    made["imaging-order"].update(yaml.safe_load(line))
+    lists.write_text(yaml.safe_dump(made), encoding="utf-8")
     services = root / "cql/services.yaml"
     listed = yaml.safe_load(services.read_text(encoding="utf-8"))
     (line,) = (group for group in listed["services"] if str(group["codes"]).startswith("70450"))
@@ -96,8 +112,18 @@ def test_its_cases_come_out_as_the_page_says(root: Path, catalog: Catalog) -> No
     vignettes = read(root / "tests/vignettes/ct-head.json")
     assert len(vignettes) == 8
     for vignette in vignettes:
-        said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog)
-        assert differences(vignette.expected, said) == (), vignette.id
+        case = case_of(vignette, DAY_ZERO, catalog.payer)
+        assert differences(vignette.expected, judged(case, catalog)) == (), vignette.id
+
+
+def test_its_form_is_filled_from_the_chart(root: Path, catalog: Catalog) -> None:
+    """In an EHR, which hands in no order: a sudden headache is found by the order of the chart."""
+    (vignette,) = (each for each in read(root / "tests/vignettes/ct-head.json") if each.id == "CTH-3")
+    case = case_of(vignette, DAY_ZERO, catalog.payer)
+    form = Form(json.loads((root / "questionnaires/ct-head.json").read_text(encoding="utf-8")))
+    filling = populate(form, {}, catalog.engine, map(dict, case.resources), case.now, "auto")
+    assert filling.asked == ()
+    assert filling.answers["CTH-IMM"][0]["valueCoding"]["code"] == "CTH-IMM.2"
 
 
 def test_check_finds_nothing_to_mend(root: Path) -> None:
