@@ -48,6 +48,8 @@ class Revision:
     docket: Docket
     change: Change
     dry: bool = False
+    chain_id: str = ""
+    """Of the request that is changed, once it is known."""
 
     def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
         """The response Bundle: every item that the new version tells of, as it stands now."""
@@ -72,7 +74,7 @@ class Revision:
         for waiting in work_items.of_case(tx, before.id):
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
-        informed = replace(self, docket=self._informed(tx, before.chain_id, known))
+        informed = replace(self, docket=self._informed(tx, before.chain_id, known), chain_id=before.chain_id)
         standing, fresh, refusals = informed._standing(tx, known, contested, case_id, client, now)
         return self._told(tx, row, standing, fresh, refusals, case_id, now)
 
@@ -171,6 +173,8 @@ class Revision:
             else:
                 standing[sequence] = Standing.judged(judged, reached, now, since=before)
                 fresh.append(sequence)
+        for sequence in known.keys() & set(fresh):
+            self._end_extensions(tx, known[sequence], now)
         return [standing[sequence] for sequence in sorted(standing)], fresh, tuple(refusals)
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
@@ -211,16 +215,29 @@ class Revision:
         return line.now(Cancelled(verdict.number_of(line.item.verdict)), now, item)
 
     def _give_up(self, tx: Transaction, line: Standing | None, standing: Mapping[int, Standing]) -> None:
-        """The line's number, unless another that stands has it, in this request or in another."""
+        """The line's number, unless another that stands has it, in this request or in another: an extension
+        neither keeps it nor gives it up."""
         number = verdict.number_of(line.item.verdict) if line else None
-        if not number:
+        if line is None or not number or prolonging.borrows(tx, line.item.requested, number, self.chain_id):
             return
         member = self.docket.member_key
         authorizations.alone(tx, member)
         beside = [other.item.verdict for other in standing.values() if other is not line]
-        elsewhere = [verdict.from_json(row.verdict) for row in cases.under_number(tx, member, number)]
+        elsewhere = [
+            verdict.from_json(row.verdict)
+            for row in cases.under_number(tx, member, number)
+            if not prolonging.borrows(
+                tx, row.requested, number, tx.get_one(stored.PaCase, row.case_id).chain_id
+            )
+        ]
         if number not in map(verdict.valid_number, (*beside, *elsewhere)):
             authorizations.cancel(tx, number)
+
+    def _end_extensions(self, tx: Transaction, line: Standing, now: dt.datetime) -> None:
+        number = verdict.valid_number(line.item.verdict)
+        held = authorizations.by_number(tx, number) if number else None
+        if held is not None and held.status == "cancelled":
+            prolonging.end(tx, self.docket.member_key, held.number, now)
 
     def _told(
         self,

@@ -13,7 +13,7 @@ from server.store import authorizations, events, records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
-from tests.pas.test_changes import FILM, error_code, marked, update
+from tests.pas.test_changes import FILM, called, cancelled, error_code, marked, prior, update
 
 Resource = dict[str, Any]
 
@@ -35,7 +35,7 @@ def granted(payer: Payer) -> Answer:
 
 def later(payer: Payer, item: Resource, *chart: Resource, **headers: str) -> Answer:
     """Another request of the same clinic, a day later."""
-    claim = a.claim(item, id="pa-9", created="2026-11-26", identifier=[{"system": a.HOST, "value": "PA-9"}])
+    claim = a.claim(item, id="pa-9", created="2026-11-26", identifier=[called("PA-9")])
     return payer.submit(a.request(*chart, claim=claim), **headers)
 
 
@@ -85,6 +85,23 @@ def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(
         assert period_end(told) == "2027-03-01"
         assert "extended before" in told.words
         assert error_code(told) == "33"
+
+
+@pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
+def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
+    payer: Payer, withdrawn: str, standing: str
+) -> None:
+    first = granted(payer)
+    extended = later(payer, quoting(first.number, "4"))
+    payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior(withdrawn)]))
+    with payer.app.state.services.store.reading() as tx:
+        held = authorizations.by_number(tx, first.number)
+
+    assert held is not None
+    assert held.status == standing
+    read = Answer({"entry": [{"resource": payer.read(extended.url)}]})
+    assert read.action == "C"
+    assert payer.read(first.url).get("preAuthRef") == (first.number if standing == "active" else None)
 
 
 def test_what_was_used_is_not_extended(payer: Payer) -> None:
