@@ -18,6 +18,7 @@ from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
 from server.pas.search import Search, search_parameters
 from server.pas.submit import Caller, Submit
+from server.pas.terms import profile
 from server.pas.versions import VERSIONS as SPOKEN
 from server.services import GUIDES, Services, Version
 
@@ -34,6 +35,7 @@ def capability(version: Version) -> Contribution:
         resources=[
             {
                 "type": "Claim",
+                "supportedProfile": [profile(name) for name in ("claim", "claim-update", "claim-inquiry")],
                 "operation": [
                     {"name": name, "definition": f"{guide}/OperationDefinition/{definition}"}
                     for name, definition in operations.items()
@@ -41,10 +43,18 @@ def capability(version: Version) -> Contribution:
             },
             {
                 "type": "ClaimResponse",
+                "supportedProfile": [profile(name) for name in ("claimresponse", "claiminquiryresponse")],
                 "interaction": [{"code": "read"}, {"code": "search-type"}],
                 "searchParam": search_parameters(),
             },
-            *({"type": kind, "interaction": [{"code": "read"}]} for kind in ("CommunicationRequest", "Task")),
+            *(
+                {
+                    "type": kind,
+                    "supportedProfile": [profile(kind.lower())],
+                    "interaction": [{"code": "read"}],
+                }
+                for kind in ("CommunicationRequest", "Task")
+            ),
         ],
         operations=[{"name": "submit-attachment", "definition": SUBMIT_ATTACHMENT}],
         instantiates=[f"{guide}/CapabilityStatement/intermediary-capabilitystatement"],

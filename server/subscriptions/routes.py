@@ -55,6 +55,7 @@ def capability(version: Version) -> Contribution:
                     }
                 ],
                 "type": "Subscription",
+                "supportedProfile": [f"{BACKPORT}/backport-subscription"],
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")
                 ],
