@@ -42,7 +42,7 @@ def presets(base: str, day: dt.date) -> Sequence[Preset]:
     newer = _inputs(f"{base}/r2.2", day, lambda order: {"dispatchedOrders": [order]})
     return (
         Preset("crd_server_v201", "Da Vinci payer, CRD 2.0.1", "crd_server", tuple(older)),
-        Preset("crd_server_v221", "Da Vinci payer, CRD 2.2.1", "crd_server_v221", tuple(newer)),
+        Preset("crd_server_v221", "Da Vinci payer, CRD 2.2.1", "crd_server_v220", tuple(newer)),
     )
 
 
