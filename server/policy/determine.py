@@ -20,6 +20,7 @@ from server.policy.answered import in_form
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
+from server.policy.holidays import around
 from server.policy.line import line_of, planned_day
 from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
@@ -96,6 +97,7 @@ def evaluated(
         parameters={
             **plan.parameters(policy),
             "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),
+            "holidays": around((first_day(order.get("authoredOn")), planned_day(order), now.date())),
             "Order": order,
             "Coverage": member.coverage,
             "memberKnown": member.known,

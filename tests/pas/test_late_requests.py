@@ -6,6 +6,7 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import marked, update
+from tests.review.test_desk import ONE_BASE
 
 STAT = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
 ASKED = "2026-11-25"
@@ -34,6 +35,32 @@ def test_it_counts_from_the_day_of_asking_and_not_of_the_order(
     answer = asked(payer, done, **priority)
 
     assert answer.action == action
+    assert ("G-RETRO" in answer.words) == (action == "A3")
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("done", "created", "action"),
+    [
+        ("2026-11-25", "2026-11-30", "A1"),
+        ("2026-11-25", "2026-12-01", "A3"),
+        ("2026-07-02", "2026-07-07", "A1"),
+        ("2026-12-31", "2027-01-05", "A1"),
+        ("2027-12-23", "2027-12-28", "A1"),
+        ("2026-12-24", "2026-12-30", "A3"),
+    ],
+    ids=[
+        "Thanksgiving",
+        "and a day",
+        "Independence Day on a Saturday",
+        "New Year",
+        "Christmas",
+        "and another",
+    ],
+)
+def test_a_federal_holiday_is_no_working_day(payer: Payer, done: str, created: str, action: str) -> None:
+    answer = asked(payer, done, priority=STAT, created=created)
+
     assert ("G-RETRO" in answer.words) == (action == "A3")
 
 
