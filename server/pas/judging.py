@@ -96,11 +96,12 @@ class Docket:
         return found
 
     def seen(self, item: Resource) -> list[Resource]:
-        """What an item is judged on: the request's resources but those withdrawn, the injury the Claim tells
-        of, and the other items as orders. An order that an item was made from stands there once, as that
-        item."""
+        """What an item is judged on: the request's resources but those withdrawn and the forms that were
+        answered for other items, the injury the Claim tells of, and the other items as orders. An order that
+        an item was made from stands there once, as that item."""
         made_from = [self._order_of(other) for other in self.claim["item"]]
-        left_out = [*made_from, *map(self.chart.of, change.withdrawn_evidence(self.read))]
+        withdrawn = map(self.chart.of, change.withdrawn_evidence(self.read))
+        left_out = [*made_from, *withdrawn, *self._answered_for_others(item)]
         hidden = {id(resource) for resource in left_out if resource is not None}
         injured = lines.injury(self.claim, item, self.chart)
         return [
@@ -120,6 +121,21 @@ class Docket:
         if found is None or found is self.patient or found["resourceType"] != "Patient":
             return False
         return set(identifiers(found)).isdisjoint(identifiers(self.patient))
+
+    def _answered_for_others(self, item: Resource) -> list[Resource]:
+        """The forms that the Claim ties to other items (`informationSequence`), and not to this one."""
+        pointed = {
+            entry["sequence"]: self.chart.find(entry.get("valueReference"))
+            for entry in self.claim.get("supportingInfo") or []
+        }
+
+        def forms(of: Resource) -> list[Resource]:
+            found = (pointed.get(sequence) for sequence in of.get("informationSequence") or [])
+            return [each for each in found if each and each["resourceType"] == "QuestionnaireResponse"]
+
+        own = forms(item)
+        others = (each for other in self.claim["item"] for each in forms(other))
+        return [each for each in others if all(each is not form for form in own)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ What is billed comes from the item; what only the order knows (body site, side, 
 comes from the requested service. Where both speak, the Claim decides: it is what is being authorized.
 
 Read of `Claim.item`: sequence, productOrService, modifier, diagnosisSequence, careTeamSequence, location[x],
-serviced[x], quantity, bodySite, the requestedService extension. Left aside, since no rule turns on them:
-revenue, unitPrice, net, encounter, detail, programCode, udi, informationSequence (the whole Bundle is the
-chart).
+serviced[x], quantity, bodySite, the requestedService extension; informationSequence tells which forms were
+answered for another item (`judging`), all else of the Bundle is everybody's chart. Left aside, since no rule
+turns on them: revenue, unitPrice, net, encounter, detail, programCode, udi.
 """
 
 from collections.abc import Callable, Iterator

@@ -179,3 +179,27 @@ def test_whoever_asks_why_gets_the_criteria_by_the_number_of_the_authorization_o
     assert [why["answered"]["action"] for why in (before, by_number)] == ["A4", "A1"]
     assert by_line == by_number
     assert payer.http.get(f"/why/{tracking}0").status_code == 404
+
+
+def test_of_two_shoulders_each_is_judged_by_its_own_form(payer: Payer) -> None:
+    """What the Claim ties to one item (`informationSequence`) says nothing of the other."""
+    right = {**charts.answers(**{"SH-IMM": "SH-IMM.2"}), "id": "right"}
+    left = {**charts.answers(**{"SH-IMM": "none", "CC-DUR.none": True}), "id": "left"}
+    information = a.concept(a.PAS_CODES, "additionalInformation")
+    pieces = [
+        {
+            "sequence": sequence,
+            "category": information,
+            "valueReference": {"reference": f"QuestionnaireResponse/{form['id']}"},
+        }
+        for sequence, form in enumerate((right, left), start=1)
+    ]
+    of_left = a.item(2, modifier=[a.concept(a.CPT, "LT")], diagnosisSequence=[2], informationSequence=[2])
+    of_left["extension"] = of_left["extension"][:-1]
+    claim = a.claim(
+        a.item(1, informationSequence=[1]),
+        of_left,
+        diagnosis=[a.diagnosis(), a.diagnosis("M75.112", 2)],
+        supportingInfo=pieces,
+    )
+    assert payer.submit(a.request(right, left, claim=claim)).actions == ["A1", "A3"]
