@@ -31,6 +31,7 @@ def delivery(services: Services) -> Delivery:
         clock=services.clock,
         base=services.fhir_base,
         focus=notices.focus_of(services.store, services.fhir_base, services.clock),
+        reaches=services.admission.registry.reaches,
     )
 
 

@@ -122,6 +122,14 @@ class Registry:
         digest = hashlib.sha256(token.encode()).hexdigest()
         return next((each for each in self._current().values() if each.token_sha256 == digest), None)
 
+    def reaches(self, client_id: str, url: str) -> bool:
+        """Whether what a client is owed may go to this address: both are registered now, whatever was when it
+        was promised. Nobody in particular is told wherever it likes."""
+        client = self.by_id(client_id)
+        if client is None:
+            return not client_id
+        return self.caller(client, client.granted).reached_at(url)
+
     def caller(self, client: Client, scopes: Scopes) -> Caller:
         mine = frozenset(client.organizations)
         kin = {each.id for each in self._current().values() if mine.intersection(each.organizations)}

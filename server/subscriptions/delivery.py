@@ -43,9 +43,13 @@ MARGIN = dt.timedelta(seconds=5)
 """How much longer a lease lasts than the subscriber may take: what our own side needs."""
 
 
+NOT_REGISTERED = "client or endpoint is not registered any more"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`focus(case, version)` tells what an event is about; `base(version)` is the FHIR base of links."""
+    """`focus(case, version)` tells what an event is about; `base(version)` is the FHIR base of links;
+    `reaches(client, address)` says whether what that client is owed may go there."""
 
     store: Store
     work: Work
@@ -53,6 +57,7 @@ class Delivery:
     clock: Callable[[], dt.datetime]
     base: Callable[[Any], str]
     focus: FocusOf
+    reaches: Callable[[str, str], bool]
     wall: Callable[[], dt.datetime] = wall
 
     def flush(self, subscription_id: str) -> None:
@@ -129,9 +134,12 @@ class Delivery:
     def _deliver(self, subscription: stored.Subscription, notice: stored.Notice) -> dt.datetime | None:
         """None when it arrived, else when to try again. Nothing is held in the database while the subscriber
         takes its time."""
+        status, fault = 0, NOT_REGISTERED
         with watching() as touched:
-            bundle = self._bundle(subscription, notice)
-        status, fault = self._send(subscription, bundle)
+            registered = self.reaches(subscription.client, subscription.resource["channel"]["endpoint"])
+            bundle = self._bundle(subscription, notice) if registered else {}
+        if registered:
+            status, fault = self._send(subscription, bundle)
         if fault:
             structlog.get_logger().warning(
                 "notification", subscription=subscription.id, kind=notice.kind, fault=fault

@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from server import background
 from server.fhir import json
 from server.fhir.extensions import extension, value
 from server.pas.terms import COVERAGE_INFORMATION
+from server.store import subscriptions
+from server.subscriptions.delivery import NOT_REGISTERED
 from tests.crd import builders as hook
 from tests.pas import builders as a
 from tests.security.conftest import BASE, Build, Town, clinic
@@ -119,6 +122,24 @@ def test_notifications_go_to_registered_endpoints_only(two: Town) -> None:
 
     assert refused.status_code == 403
     assert refused.json()["issue"][0]["expression"] == ["Subscription.channel.endpoint"]
+
+
+def test_who_is_taken_out_is_told_nothing_more(two: Town) -> None:
+    """Neither a client that left, nor an address that it gave up."""
+    wish = json.encode(subscription("1992999999"))
+    made = two.post(f"{PAS}/Subscription", wish, two.token("harbour")).json()
+    registry = two.app.state.services.admission.registry
+    assert registry.reaches("harbour", "https://ehr.example/notify")
+
+    two.register(clinic(two.signers["harbour"], "1992999999", endpoints=["https://ehr.example/new"]))
+    assert not registry.reaches("harbour", "https://ehr.example/notify")
+    two.register(clinic(two.signers["hillside"], "1457362880"))
+    background.delivery(two.app.state.services).flush(made["id"])
+    with two.app.state.services.store.reading() as tx:
+        told = subscriptions.by_id(tx, made["id"])
+
+    assert told is not None
+    assert told.fault == NOT_REGISTERED
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.2"])
