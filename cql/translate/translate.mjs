@@ -32,15 +32,29 @@ function show({ severity, message, library, line, column }, file) {
   console.error(`${[name, line, column].filter((part) => part !== null).join(":")}: ${severity}: ${message}`);
 }
 
+/** The libraries of ../, each after those it includes: none is compiled twice. */
+function inOrder() {
+  const found = new Set();
+  const visit = (id) => {
+    const text = found.has(id) ? null : readLibrary(id);
+    if (text === null) return;
+    for (const [, included] of text.matchAll(/^include (\w+)/gm)) visit(included);
+    found.add(id);
+  };
+  readdirSync(SOURCES).filter((name) => name.endsWith(".cql")).sort().forEach((name) => visit(basename(name, ".cql")));
+  return [...found];
+}
+
 function translateAll({ quiet }) {
   const translate = createTranslator({ library: readLibrary });
   const results = new Map();
   let failed = false;
-  for (const file of readdirSync(SOURCES).filter((name) => name.endsWith(".cql")).sort()) {
-    const { elm, problems } = translate(readFileSync(join(SOURCES, file), "utf8"));
+  for (const id of inOrder()) {
+    const file = `${id}.cql`;
+    const { elm, problems } = translate(readLibrary(id));
     problems.filter((each) => !quiet || each.severity === "error").forEach((each) => show(each, file));
     const declared = elm?.library.identifier?.id;
-    if (elm && declared !== basename(file, ".cql")) {
+    if (elm && declared !== id) {
       const message = `the file declares library ${declared}: the two names must be equal`;
       show({ severity: "error", message, library: null, line: 1, column: 1 }, file);
       failed = true;

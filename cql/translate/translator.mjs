@@ -1,7 +1,7 @@
 // CQL text to ELM, in one process: models, units and options are set up once and serve any number of libraries.
 //
-// `createTranslator({ library })` returns `translate(text) -> { elm, problems }`. `library(id, version)` gives the
-// text of an included library, or null. A problem is { severity, message, line, column, library }; the ELM of a text
+// `createTranslator({ library })` returns `translate(text) -> { elm, problems }`. What was translated before is there
+// to be included; of others `library(id, version)` gives the text, or null. A problem is { severity, message, line, column, library }; the ELM of a text
 // with an error is null, because the translator writes ELM even then and it must not be used. Write it with `stringify`.
 
 import { readFileSync } from "node:fs";
@@ -132,6 +132,8 @@ export function createTranslator({ library = () => null } = {}) {
     const written = parse(translator.toJson());
     const problems = reported(written, translator.exceptions.asJsReadonlyArrayView());
     if (problems.some((each) => each.severity === "error")) return { elm: null, problems };
+    const { identifier } = translator.toELM();
+    if (identifier) libraries.compiledLibraries.asJsMapView().set(identifier, translator.translatedLibrary);
     const elm = slim(written);
     problems.push(...sortProblems(elm));
     return { elm: problems.some((each) => each.severity === "error") ? null : elm, problems };

@@ -8,7 +8,10 @@ fail the test.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,41 +86,50 @@ def _failed(answer: Any) -> bool:
     return isinstance(answer, list) and any(_failed(part) for part in answer)
 
 
+@pytest.fixture(scope="module")
+def oracle_of_policies() -> Iterator[Callable[[], Oracle]]:
+    """One process for all, started at first asking: reading the libraries takes longer than answering."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(Oracle(charts.libraries(), charts.value_sets())))
+
+
 @needs_oracle
-def test_every_define_of_the_policies_is_what_the_oracle_says() -> None:
+def test_every_define_of_the_policies_is_what_the_oracle_says(
+    oracle_of_policies: Callable[[], Oracle],
+) -> None:
     """With evidence recorded and without."""
-    sets, elm = charts.value_sets(), charts.libraries()
-    engine = Engine(elm, sets)
+    sets, oracle = charts.value_sets(), oracle_of_policies()
+    engine = Engine(charts.libraries(), sets)
     wrong: list[str] = []
     compared = 0
-    with Oracle(elm, sets) as oracle:
-        for seed in (1, 2):
-            drawer = charts.Drawer(seed, sets)
-            chart, order = drawer.chart(16 * (seed + 1)), drawer.order()
-            for policy in POLICIES:
-                answer = oracle.evaluate(policy, {"one": chart}, now=WHEN, parameters={"Order": order})
-                for evidence in (False, True):
-                    ours = engine.evaluate(
-                        policy, data=chart, parameters={"Order": order}, now=charts.NOW, evidence=evidence
-                    )
-                    differing, count = differences(ours, answer.results["one"])
-                    wrong += [f"{policy} {seed} {each}" for each in differing]
-                    compared += count
+    for seed in (1, 2):
+        drawer = charts.Drawer(seed, sets)
+        chart, order = drawer.chart(16 * (seed + 1)), drawer.order()
+        for policy in POLICIES:
+            answer = oracle.evaluate(policy, {"one": chart}, now=WHEN, parameters={"Order": order})
+            for evidence in (False, True):
+                ours = engine.evaluate(
+                    policy, data=chart, parameters={"Order": order}, now=charts.NOW, evidence=evidence
+                )
+                differing, count = differences(ours, answer.results["one"])
+                wrong += [f"{policy} {seed} {each}" for each in differing]
+                compared += count
     assert wrong == []
     assert compared > 2_000
 
 
-def test_every_define_of_the_policies_is_what_the_oracle_said() -> None:
-    sets, elm = charts.value_sets(), charts.libraries()
-    drawer = charts.Drawer(7, sets)
+def test_every_define_of_the_policies_is_what_the_oracle_said(
+    oracle_of_policies: Callable[[], Oracle],
+) -> None:
+    drawer = charts.Drawer(7, charts.value_sets())
     chart, order = drawer.chart(24), drawer.order()
 
     def ask() -> dict[str, Any]:
-        with Oracle(elm, sets) as oracle:
-            said = {
-                policy: oracle.evaluate(policy, {"one": chart}, now=WHEN, parameters={"Order": order})
-                for policy in POLICIES
-            }
+        oracle = oracle_of_policies()
+        said = {
+            policy: oracle.evaluate(policy, {"one": chart}, now=WHEN, parameters={"Order": order})
+            for policy in POLICIES
+        }
         return {policy: _compared(answer.results["one"]) for policy, answer in said.items()}
 
     engine = the_catalog().engine
