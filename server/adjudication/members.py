@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from server.fhir.references import Resolver, reference_text
+from server.policy.line import codings
 
 Resource = Mapping[str, Any]
 
@@ -66,7 +67,7 @@ def _member_id(coverage: Resource, patient: Resource | None) -> str:
 
 def _covers_another(coverage: Resource) -> bool:
     """Whether the Coverage says that its beneficiary is another than the subscriber."""
-    told = {coding.get("code") for coding in _codings(coverage.get("relationship"))}
+    told = {coding.get("code") for coding in codings([coverage.get("relationship")])}
     return bool(told) and told.isdisjoint(SELF)
 
 
@@ -84,13 +85,8 @@ def _local_id(coverage: Resource, patient: Resource | None) -> str:
 def _is_member_number(identifier: Resource) -> bool:
     return any(
         coding.get("code") == "MB" and coding.get("system") in (IDENTIFIER_TYPES, None)
-        for coding in _codings(identifier.get("type"))
+        for coding in codings([identifier.get("type")])
     )
-
-
-def _codings(concept: Any) -> list[Resource]:
-    listed = concept.get("coding") if isinstance(concept, dict) else None
-    return [coding for coding in listed if isinstance(coding, dict)] if isinstance(listed, list) else []
 
 
 def _payor(coverage: Resource) -> str:

@@ -14,6 +14,7 @@ from server.adjudication.judged import Judged
 from server.crd.cards import Drawn
 from server.crd.suggestions import suggestion, update
 from server.crd.version import Element
+from server.policy.line import codings
 
 CORRECTED = ("status", "subscriberId", "dependent", "period", "class")
 """What the payer decides about; everything else of the copy is the client's own."""
@@ -75,12 +76,8 @@ def corrected(sent: Element, judged: Judged) -> Element | None:
 
 
 def _names_plan(coverage: Element) -> bool:
-    return PLAN in {coding.get("code") for kind in coverage.get("class") or [] for coding in _codings(kind)}
-
-
-def _codings(kind: Element) -> list[Element]:
-    codings: list[Element] = (kind.get("type") or {}).get("coding") or []
-    return codings
+    kinds = (kind.get("type") for kind in coverage.get("class") or [])
+    return PLAN in {coding.get("code") for coding in codings(kinds)}
 
 
 def _plan_class(judged: Judged) -> Element:

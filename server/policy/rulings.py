@@ -18,7 +18,7 @@ from server.fhir.dates import first_day, last_day
 from server.fhir.extensions import extension, value
 from server.fhir.references import Resolver
 from server.fhir.systems import BILLED, NPI
-from server.policy.line import line_of
+from server.policy.line import codings, line_of
 from server.policy.request import Authorization, Ruling
 
 SPAN = dt.timedelta(days=60)
@@ -120,16 +120,16 @@ def _services(response: dict[str, Any], resolver: Resolver) -> Iterator[dict[str
 
 def _as_order(item: Resource) -> dict[str, Any]:
     """A claim line's service with its modifiers post-coordinated, as an order carries them."""
-    codings = [coding for coding in _codings(item.get("productOrService")) if coding.get("system") in BILLED]
+    billed = [c for c in codings([item.get("productOrService")]) if c.get("system") in BILLED]
     modifiers = [
         f"{coding.get('code')}-{modifier.get('code')}"
-        for coding in codings[:1]
+        for coding in billed[:1]
         for concept in _listed(item, "modifier")
         for modifier in concept.get("coding") or []
     ]
-    system = codings[0].get("system") if codings else None
+    system = billed[0].get("system") if billed else None
     return {
-        "code": {"coding": [*codings, *({"system": system, "code": code} for code in modifiers)]},
+        "code": {"coding": [*billed, *({"system": system, "code": code} for code in modifiers)]},
         "bodySite": [site] if isinstance(site := item.get("bodySite"), dict) else [],
     }
 
@@ -145,7 +145,7 @@ def _actions(response: Resource) -> set[Any]:
         coding.get("code")
         for item in [*_listed(response, "item"), *_listed(response, "addItem")]
         for adjudication in _listed(item, "adjudication")
-        for coding in _codings(value(extension(extension(adjudication, REVIEW_ACTION), REVIEW_ACTION_CODE)))
+        for coding in codings([value(extension(extension(adjudication, REVIEW_ACTION), REVIEW_ACTION_CODE))])
     }
 
 
@@ -172,7 +172,3 @@ def _identifiers(resource: Resource, element: str, resolver: Resolver) -> list[d
 def _listed(element: Resource, name: str) -> list[dict[str, Any]]:
     found = element.get(name)
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-
-
-def _codings(concept: Any) -> list[dict[str, Any]]:
-    return _listed(concept, "coding") if isinstance(concept, dict) else []
