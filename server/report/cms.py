@@ -1,10 +1,10 @@
 """The public prior-authorization metrics of CMS-0057-F, from the record of what happened.
 
 What is counted is a line (one service of a request) that needed authorization and was decided in the year;
-lines that need none, that were cancelled, or that still wait are in no figure. A line counts by its first
-decision, approved with changes as approved; what an appeal changed is a figure of its own, of the appeals
-decided in the year (that an appeal is immediate makes its request none the more urgent). Times run from
-receipt at the server to that first decision. The program has no drugs.
+lines that need none, that were cancelled, or that still wait are in no figure. A line counts once, by its
+first decision in any version of its request, approved with changes as approved; what an appeal changed is a
+figure of its own, of the appeals decided in the year (that an appeal is immediate makes its request none the
+more urgent). Times run from receipt at the server to that first decision. The program has no drugs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
-from server.pas.appealing import APPEAL_DECIDED, APPEALED, OVERTURNED
+from server.pas.appealing import APPEAL_DECIDED, OVERTURNED
 from server.review.desk import PROLONGED
 from server.store import Transaction, events
 from server.store import tables as stored
@@ -120,36 +120,34 @@ def _in_time(line: Decided) -> bool:
 
 
 def _decided(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[Decided]:
-    for item, told in _of_lines(events.of_lines(tx, (events.DECIDED, PROLONGED, APPEALED), start, end)):
-        appeal = told[0].kind == APPEALED  # it came as a request: the first decision was the denial before
-        if appeal or (plan and item.determination["plan"] != plan):
+    lines: dict[tuple[str, int], list[tuple[stored.PaItem, stored.PaEvent]]] = {}
+    for chain, item, event in events.of_lines(tx, (events.DECIDED, PROLONGED), start, end):
+        lines.setdefault((chain, item.sequence), []).append((item, event))
+    for told in lines.values():
+        first = next((place for place, (_, event) in enumerate(told) if _counts(event)), None)
+        if first is None:
             continue
-        decision = next(event for event in told if event.kind == events.DECIDED)
-        action = decision.detail["action"]
-        authorized = action in APPROVED and decision.detail["number"]
-        if authorized or action in DENIED:
+        item, decision = told[first]
+        if decision.at >= start and (not plan or item.determination["plan"] == plan):
             yield Decided(
-                approved=bool(authorized),
+                approved=decision.detail["action"] in APPROVED,
                 expedited=item.expedited,
-                prolonged=any(event.kind == PROLONGED for event in told),
+                prolonged=any(event.kind == PROLONGED for _, event in told[:first]),
                 took=decision.at - item.received,
             )
 
 
-def _of_lines(
-    told: Iterable[tuple[stored.PaItem, stored.PaEvent]],
-) -> Iterator[tuple[stored.PaItem, list[stored.PaEvent]]]:
-    """Each line that was decided for the first time, with what was told of it until the end of the year."""
-    grouped: dict[tuple[str, int], tuple[stored.PaItem, list[stored.PaEvent]]] = {}
-    for item, event in told:
-        grouped.setdefault((item.case_id, item.sequence), (item, []))[1].append(event)
-    for item, listed in grouped.values():
-        if any(event.kind == events.DECIDED for event in listed):
-            yield item, listed
+def _counts(event: stored.PaEvent) -> bool:
+    """Whether it tells of an authorization or a denial; not of a service that needs none, or is cancelled."""
+    if event.kind != events.DECIDED:
+        return False
+    action = event.detail["action"]
+    return action in DENIED or (action in APPROVED and bool(event.detail["number"]))
 
 
 def _appeals(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[bool]:
     """Whether each appeal about a standard request was won."""
-    for item, event in events.of_lines(tx, (APPEAL_DECIDED,), start, end):
-        if not item.determination["expedited"] and (not plan or item.determination["plan"] == plan):
+    for _, item, event in events.of_lines(tx, (APPEAL_DECIDED,), start, end):
+        ours = not plan or item.determination["plan"] == plan
+        if event.at >= start and ours and not item.determination["expedited"]:
             yield event.detail["outcome"] == OVERTURNED

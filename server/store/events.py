@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, select
 
 from server.store import Transaction
 from server.store.rows import append
@@ -51,27 +51,21 @@ def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:
 
 def of_lines(
     tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime
-) -> Sequence[tuple[PaItem, PaEvent]]:
-    """Events of these kinds before `end`, oldest first, of the lines to which the first one happened on or
-    after `start`, each with its line."""
-    first = (
-        select(func.min(PaEvent.id))
-        .where(PaEvent.kind == kinds[0])
-        .group_by(PaEvent.case_id, PaEvent.sequence)
-        .scalar_subquery()
-    )
-    begun = (
-        select(PaEvent.case_id, PaEvent.sequence)
-        .where(PaEvent.id.in_(first), PaEvent.at >= start, PaEvent.at < end)
-        .subquery()
-    )
+) -> Sequence[tuple[str, PaItem, PaEvent]]:
+    """Events of these kinds before `end`, oldest first, of the lines to which one of the first kind happened
+    in [start, end), in any version of their request: each with its chain, and the line as that version has
+    it."""
+    happened = select(PaCase.chain_id, PaEvent.sequence).join(PaCase, PaCase.id == PaEvent.case_id)
+    then = PaEvent.kind == kinds[0], PaEvent.at >= start, PaEvent.at < end
+    lines = happened.where(*then).distinct().subquery()
     asked = (
-        select(PaItem, PaEvent)
-        .join(PaEvent, and_(PaEvent.case_id == PaItem.case_id, PaEvent.sequence == PaItem.sequence))
-        .join(begun, and_(begun.c.case_id == PaItem.case_id, begun.c.sequence == PaItem.sequence))
+        select(PaCase.chain_id, PaItem, PaEvent)
+        .join(PaCase, PaCase.id == PaEvent.case_id)
+        .join(PaItem, and_(PaItem.case_id == PaEvent.case_id, PaItem.sequence == PaEvent.sequence))
+        .join(lines, and_(lines.c.chain_id == PaCase.chain_id, lines.c.sequence == PaEvent.sequence))
         .where(PaEvent.kind.in_(kinds), PaEvent.at < end)
     )
-    return [(item, event) for item, event in tx.execute(asked.order_by(PaEvent.id))]
+    return [(chain, item, event) for chain, item, event in tx.execute(asked.order_by(PaEvent.id))]
 
 
 def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:

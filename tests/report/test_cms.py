@@ -31,12 +31,19 @@ def member(name: str, **changes: Any) -> dict[str, Resource]:
     return {"patient": a.anna(identifier=number), "coverage": a.coverage(subscriberId=name, **changes)}
 
 
+def changed(*items: Resource) -> Resource:
+    """The request once more, with these items."""
+    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
+    return a.claim(*items, related=related, id="pa-2")
+
+
 @pytest.fixture
 def year(payer: Payer) -> Payer:
-    """Two approvals, one of them urgent, two denials of which one falls on appeal, one line that waits, one
-    that needs no authorization."""
+    """Two approvals, one of them urgent and one then changed, two denials of which one falls on appeal, one
+    line that waits, one that needs no authorization."""
     whole, short = charts.meets_every_criterion(), charts.answers(**charts.SHORT_TRIAL)
     payer.submit(a.request(*whole, **member("M-1")))
+    payer.submit(a.request(*whole, claim=changed(a.item(service="73222")), **member("M-1")))
     payer.submit(a.request(*whole, order=a.order(priority="urgent"), **member("M-2")))
     denied = payer.submit(a.request(short, *charts.film_and_examination(), **member("M-3")))
     payer.submit(a.request(short, *charts.film_and_examination(), **member("M-4")))
@@ -93,19 +100,28 @@ def test_the_same_figures_as_a_table_and_as_csv(year: Payer, monkeypatch: pytest
     assert (rows[0]["numerator"], rows[0]["denominator"]) == ("1", "3")
 
 
-def test_a_line_that_waits_is_timed_from_its_receipt(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = charts.answers(**charts.SHORT_TRIAL)
-    payer.submit(a.request(short, *charts.film_and_examination(), coverage=a.coverage("reviewed")))
+def test_a_line_that_waits_is_timed_from_its_receipt_whatever_changes_meanwhile(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    payer.submit(a.request(*short, coverage=a.coverage("reviewed")))
     store = payer.app.state.services.store
     monkeypatch.setenv("DATABASE_URL", store.engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("TEST_CLOCK", "2026-11-27T22:00:00Z")
-    (item,) = payer.http.get("/review").json()["items"]
-    CliRunner().invoke(app, ["review", "approve", item["id"], "--by", "Dr Kim"])
+    prolong = ["extend", "--until", "2026-12-09", "--why", "A film is on its way."]
+    for said in (prolong, ["approve"]):
+        (item,) = payer.http.get("/review").json()["items"]
+        done = CliRunner().invoke(app, ["review", *said, item["id"], "--by", "Dr Kim"])
+        assert done.exit_code == 0, done.output
+        if said is prolong:
+            payer.submit(a.request(*short, claim=changed(), coverage=a.coverage("reviewed")))
     told = json.decode(report(payer, monkeypatch, "cms", "--year", "2026", "--format", "json").encode())
-    days = {row["figure"]: row["value"] for row in told["figures"]}
+    rows = {row["figure"]: row for row in told["figures"]}
+    prolonged = rows["Requests whose review was extended and that were approved"]
 
-    assert days["Standard requests: mean time to decision"] == 2.5
-    assert days["Standard requests: median time to decision"] == 2.5
+    assert rows["Standard requests: mean time to decision"]["value"] == 2.5
+    assert rows["Standard requests: median time to decision"]["value"] == 2.5
+    assert (prolonged["numerator"], prolonged["denominator"]) == (1, 1)
 
 
 def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +143,7 @@ def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pyt
 
 def test_a_change_is_an_exchange_of_the_same_record(payer: Payer) -> None:
     payer.submit(a.request())
-    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
-    payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(related=related, id="pa-2")))
+    payer.submit(a.request(*charts.meets_every_criterion(), claim=changed()))
     day = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
     (record,) = records(payer.app.state.services, day, day + dt.timedelta(days=1))
 
