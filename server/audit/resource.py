@@ -69,7 +69,7 @@ def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Re
             *(_entity(subject) for subject in subjects),
             {
                 "what": {"identifier": {"value": access.request_id or "none"}},
-                "description": f"{access.method} {access.route}",
+                "description": f"{access.method} {access.route}".lstrip(),
             },
         ],
     }

@@ -2,7 +2,8 @@
 
 It works on the store that the settings name, as the API does: a running server over the same store sends the
 notifications. Of two who decide at once one does; `--revision` says what was read, and where it is left out,
-what stands there now is meant.
+what stands there now is meant. Who reads or decides here is on the audit trail, by the account that runs the
+command.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from getpass import getuser
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.app import create_app
+from server.audit.trail import accessing
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
 from server.pas import verdict
@@ -49,8 +52,8 @@ def group() -> None:
 @app.command("list")
 def list_waiting() -> None:
     """What waits for a reviewer, the one due first at the top."""
-    with _refusals():
-        queue = _desk().queue()
+    with _desk("list") as desk:
+        queue = desk.queue()
     table = Table("Work item", "Revision", "Service", "Plan", "Due", "Expedited", "Rules recommend", "Why")
     for waiting in queue:
         told = waiting.summary
@@ -59,7 +62,7 @@ def list_waiting() -> None:
             str(told["revision"]),
             f"{told['service']} {told['title']}",
             told["plan"],
-            told["due"],
+            _moment(waiting.item.due),
             "yes" if told["expedited"] else "",
             told["recommendation"],
             _as_text(told["reason"]),
@@ -72,13 +75,12 @@ def list_waiting() -> None:
 def show(item: ItemId) -> None:
     """One work item: what the rules found, criterion by criterion, which documents came, and what happened so
     far."""
-    with _refusals():
-        desk = _desk()
+    with _desk("show") as desk:
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
             documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
     out = _console()
-    for name, content in waiting.summary.items():
+    for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(_as_text(f"{name}: {content}"))
     out.print(_criteria(waiting.line.determination))
     for document in documents:
@@ -102,7 +104,7 @@ def approve(
     """Authorize as asked; --start and --end say for which days."""
     review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
     first, last = _day(start), _day(end)
-    _decide(item, revision, lambda desk, seen: desk.approve(item, seen, review, first, last))
+    _decide("approve", item, revision, lambda desk, seen: desk.approve(item, seen, review, first, last))
 
 
 @app.command()
@@ -124,7 +126,7 @@ def modify(
     """Authorize something else, or less."""
     review = Review(by, npi, specialty, tuple(diagnosis or ()), provider)
     terms = Terms(_day(start), _day(end), units, code or None, why, place)
-    _decide(item, revision, lambda desk, seen: desk.modify(item, seen, review, terms))
+    _decide("modify", item, revision, lambda desk, seen: desk.modify(item, seen, review, terms))
 
 
 @app.command()
@@ -149,7 +151,7 @@ def deny(
     def denied(desk: Desk, seen: int) -> Waiting:
         return desk.deny(item, seen, review, [Finding(*parts)] if any(parts) else [], code)
 
-    _decide(item, revision, denied)
+    _decide("deny", item, revision, denied)
 
 
 @app.command()
@@ -166,7 +168,7 @@ def ask(
 ) -> None:
     """Ask the provider; the line stays pended and its clock runs on."""
     review, documents = Review(by, npi, specialty), tuple(document or ())
-    _decide(item, revision, lambda desk, seen: desk.ask(item, seen, review, text, documents))
+    _decide("ask", item, revision, lambda desk, seen: desk.ask(item, seen, review, text, documents))
 
 
 @app.command()
@@ -180,7 +182,7 @@ def extend(
 ) -> None:
     """Let the decision clock of a line run on, once, by 14 days at most."""
     day, review = _day(until) or dt.date.min, Review(by, npi)
-    _decide(item, revision, lambda desk, seen: desk.extend(item, seen, review, day, why))
+    _decide("extend", item, revision, lambda desk, seen: desk.extend(item, seen, review, day, why))
 
 
 @app.command()
@@ -190,8 +192,8 @@ def appeal(
     by: Annotated[str, typer.Option(help="Who appeals: provider or member.")] = "provider",
 ) -> None:
     """Record that a denial is contested; it stands until `outcome` says otherwise."""
-    with _refusals():
-        Appeals(_desk().services).receive(case, item, by)
+    with _desk("appeal") as desk:
+        Appeals(desk.services).receive(case, item, by)
     typer.echo(f"{case} item {item}: appeal received")
 
 
@@ -205,26 +207,28 @@ def outcome(
     npi: Npi = "",
 ) -> None:
     """Decide an appeal: overturned, the line is authorized and the provider is told."""
-    with _refusals():
-        appeals = Appeals(_desk().services)
-        line = appeals.decide(case, item, Review(by, npi), overturned=overturned, why=why)
+    with _desk("outcome") as desk:
+        line = Appeals(desk.services).decide(case, item, Review(by, npi), overturned=overturned, why=why)
     number = verdict.number_of(line.item.verdict) or ""
     typer.echo(f"{case} item {item}: {verdict.action(line.item.verdict)} {number}".rstrip())
 
 
-def _decide(item: str, revision: int, decision: Callable[[Desk, int], Waiting]) -> None:
-    with _refusals():
-        desk = _desk()
+def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int], Waiting]) -> None:
+    with _desk(what) as desk:
         decided = decision(desk, revision or desk.show(item).item.revision)
     told = decided.summary
     typer.echo(f"{told['id']}: {told['action']} {told['number'] or ''}".rstrip())
 
 
-def _desk() -> Desk:
+@contextmanager
+def _desk(command: str) -> Iterator[Desk]:
+    """The desk, for that command."""
     # The command line imports this module, so it cannot be imported before it is whole.
     from server.cli import load_settings
 
-    return Desk(create_app(load_settings()).state.services)
+    services = create_app(load_settings()).state.services
+    with _refusals(), accessing(services.store, services.clock, getuser(), f"davinci-payer review {command}"):
+        yield Desk(services)
 
 
 @contextmanager
@@ -254,6 +258,10 @@ def _criteria(said: dict[str, Any]) -> Table:
             ),
         )
     return table
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _day(text: str) -> dt.date | None:

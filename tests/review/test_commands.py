@@ -1,5 +1,6 @@
 """The reviewers' desk on the command line, over the store that the server answers from."""
 
+from getpass import getuser
 from typing import Any
 
 import pytest
@@ -44,8 +45,12 @@ def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> N
     pended(payer)
     shown = review("show", waiting(payer)["id"]).output
 
-    for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules"):
+    for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules", ":00 UTC"):
         assert owed in shown
+    trail = payer.http.get(f"{payer.base}/AuditEvent", params={"agent": getuser()}).json()
+    told = trail["entry"][0]["resource"]["entity"]
+    assert told[-1]["description"] == "davinci-payer review show"
+    assert "M-ANNA" in str(told)
 
 
 @ONE_BASE
