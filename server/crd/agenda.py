@@ -96,8 +96,8 @@ def unread(version: Version, call: Call, sight: Sight) -> list[str]:
 
 
 def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
-    """The orders sent to their performer, without those that are not to be done any more. What cannot be
-    read does not keep the others from being answered."""
+    """The orders, for the performer they are sent to, whomever they were written for; without those that are
+    not to be done any more. What cannot be read does not keep the others from being answered."""
     named = version.dispatched(call.context)
     if named and unread(version, call, sight) == named:
         raise PreconditionFailed(
@@ -110,9 +110,7 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
     for found in there:
         if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
-            line = order_line(found)
-            performer = {"performer": [{"reference": call.context["performer"]}]}
-            yield Focus(found, line if "performer" in line else {**line, **performer})
+            yield Focus(found, {**order_line(found), "performer": [{"reference": call.context["performer"]}]})
 
 
 def _in_encounter(line: Resource, call: Call) -> Resource:

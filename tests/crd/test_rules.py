@@ -168,6 +168,19 @@ def test_b_a_dispatched_order_that_was_cancelled_gets_no_answer(crd: Crd) -> Non
     assert crd(ehr.dispatch(order, ehr.prefetch(), crd.version)).resources == {}
 
 
+def test_b_a_dispatched_order_is_judged_for_the_performer_it_is_sent_to(crd: Crd) -> None:
+    """The hospital that follows the patient may do it, whomever it was written for."""
+    order = ehr.mri("70553", "G35.A", place="22", performer=[{"reference": "Organization/elsewhere"}])
+    followed = ehr.film("70553", 200) | {"performer": [{"reference": "Organization/imaging"}]}
+    told = []
+    for organization in ("imaging", "elsewhere"):
+        sent = ehr.prefetch([followed], ehr.coverage(plan="carelon"))
+        body = ehr.dispatch(order, sent, crd.version)
+        body["context"]["performer"] = f"Organization/{organization}"
+        told.append(crd(body).of(order)["pa-needed"])
+    assert told == ["satisfied", "auth-needed"]
+
+
 @pytest.mark.parametrize("user", ["PractitionerRole/role-1", "Practitioner/dr-lee", "Patient/anna"])
 def test_b_the_user_may_be_of_any_kind_and_unknown_members_are_ignored(crd: Crd, user: str) -> None:
     body = ehr.sign(ehr.shoulder(), sent=ehr.prefetch(), somethingNew={"a": 1})
