@@ -9,6 +9,7 @@ command.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -227,8 +228,19 @@ def _desk(command: str) -> Iterator[Desk]:
     from server.cli import load_settings
 
     services = create_app(load_settings()).state.services
-    with _refusals(), accessing(services.store, services.clock, getuser(), f"davinci-payer review {command}"):
+    with (
+        _refusals(),
+        accessing(services.store, services.clock, _account(), f"davinci-payer review {command}"),
+    ):
         yield Desk(services)
+
+
+def _account() -> str:
+    """Who runs the command: the account's name, or its number, as in a container, where it has none."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @contextmanager
