@@ -19,6 +19,7 @@ from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
+from tests.pas.test_changes import prior
 
 Resource = dict[str, Any]
 
@@ -33,8 +34,7 @@ def member(name: str, **changes: Any) -> dict[str, Resource]:
 
 def changed(*items: Resource) -> Resource:
     """The request once more, with these items."""
-    related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
-    return a.claim(*items, related=related, id="pa-2")
+    return a.claim(*items, related=[prior("PA-1")], id="pa-2")
 
 
 @pytest.fixture
