@@ -15,15 +15,16 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, service_coding
 from server.crd.version import Element
 from server.policy.catalog import ICD, Policy
-from server.policy.line import SIDE_BY_SITE, SIDE_NAMES
+from server.policy.line import SIDE_BY_SITE, SIDE_CODES, SIDE_NAMES, STRUCTURES
 
 LABEL_LIMIT = 139
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
 SITES: Mapping[str, Element] = {
     side: {"coding": [{"system": "http://snomed.info/sct", "code": code}], "text": SIDE_NAMES[side]}
-    for code, side in SIDE_BY_SITE.items()
+    for code, side in SIDE_CODES.items()
 }
+_MIRRORED = {one: other for right, left in STRUCTURES for one, other in ((right, left), (left, right))}
 _SIDES = frozenset({"RT", "LT", "50"})
 
 
@@ -132,12 +133,11 @@ def _lies_in(site: Element, home: Policy) -> bool:
 
 
 def _on_side(order: Element, side: str) -> Element:
-    """Body sites stay, a coding that only says the side goes, and so does a modifier that says one: the code
-    is billed without it, once."""
+    """Body sites stay, a structure of the other side becomes its counterpart, a coding that only says the
+    side goes, and so does a modifier that says one: the code is billed without it, once."""
+    turned = ((site, list(_turned(site.get("coding", []), side))) for site in order.get("bodySite", []))
     sites = [
-        {**site, "coding": codings}
-        for site in order.get("bodySite", [])
-        if (codings := [each for each in site.get("coding", []) if each.get("code") not in SIDE_BY_SITE])
+        site if codings == site["coding"] else {"coding": codings} for site, codings in turned if codings
     ]
     changed = {**order, "bodySite": [*sites, SITES[side]]}
     concept = order.get("code", {})
@@ -147,6 +147,18 @@ def _on_side(order: Element, side: str) -> Element:
         if bare is coding or not any(_same_code(bare, each) for each in (*billed, *concept["coding"])):
             billed.append(bare)
     return {**changed, "code": {**concept, "coding": billed}} if billed else changed
+
+
+def _turned(codings: list[Element], side: str) -> Iterator[Element]:
+    """The codings of a body site as they are on that side, without those that only say a side."""
+    for coding in codings:
+        code = coding.get("code")
+        if code in SIDE_CODES:
+            continue
+        if code not in _MIRRORED or side in ("50", SIDE_BY_SITE[code]):
+            yield coding
+        if code in _MIRRORED and side != SIDE_BY_SITE[code]:
+            yield {"system": coding["system"], "code": _MIRRORED[code]}
 
 
 def _without_side(coding: Element) -> Element:
@@ -191,7 +203,7 @@ def _with_sites(order: Element, sites: list[Any]) -> Element:
 
 def _is_side(site: Element) -> bool:
     codings = site.get("coding", [])
-    return bool(codings) and all(coding.get("code") in SIDE_BY_SITE for coding in codings)
+    return bool(codings) and all(coding.get("code") in SIDE_CODES for coding in codings)
 
 
 def _concept(code: str, title: str) -> Element:

@@ -12,8 +12,25 @@ from server.fhir.systems import BILLED
 from server.policy.determination import Line
 from server.policy.request import Resource
 
-SIDE_BY_SITE = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
+SIDE_CODES = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
 SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
+STRUCTURES = (
+    ("91774008", "91775009"),
+    ("368149001", "368148009"),
+    ("9736006", "5951000"),
+    ("78791008", "85151006"),
+    ("287579007", "287679003"),
+    ("6757004", "82169009"),
+    ("6685009", "51636004"),
+    ("7769000", "22335008"),
+)
+"""Right and left shoulder, elbow, wrist, hand, hip, knee, ankle and foot in SNOMED CT, as the value sets
+`side-right` and `side-left` have them."""
+SIDE_BY_SITE = {
+    **SIDE_CODES,
+    **{right: "RT" for right, _ in STRUCTURES},
+    **{left: "LT" for _, left in STRUCTURES},
+}
 
 
 def line_of(order: Resource) -> Line:

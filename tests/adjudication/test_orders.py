@@ -31,6 +31,8 @@ def order(*codes: str, sites: tuple[str, ...] = (), **elements: Any) -> dict[str
         (order("73221-RT", "73221-LT"), "73221", "50"),
         (order("73221", sites=("24028007", "7771000")), "73221", "50"),
         (order("73221", sites=("51440002",)), "73221", "50"),
+        (order("73221", sites=("91774008",)), "73221", "RT"),
+        (order("73721", sites=("6757004", "82169009")), "73721", "50"),
         ({"code": {"text": "MRI of the shoulder"}}, "", None),
         ({"code": {"coding": [{"system": "http://loinc.org", "code": "24899-7"}]}}, "", None),
         ({"code": {"coding": "?"}, "bodySite": "?"}, "", None),

@@ -150,13 +150,19 @@ def test_a_lumbar_diagnosis_with_a_shoulder_code_is_found_and_the_better_code_na
     assert "72148" in better
 
 
-def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(crd: Crd) -> None:
-    order = ehr.mri("73221", "M25.512", side="RT")
+@pytest.mark.parametrize(
+    ("written", "proposed"), [(("24028007",), {"7771000"}), (("91774008",), {"91775009", "7771000"})]
+)
+def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(
+    crd: Crd, written: tuple[str, ...], proposed: set[str]
+) -> None:
+    """Whether the side stands alone or is that of the structure."""
+    order = ehr.mri("73221", "M25.512", side="RT", bodySite=[ehr.concept(ehr.SNOMED, *written)])
     answer = crd(ehr.sign(order, sent=ehr.prefetch()))
     assert "Proposed: the left side. The side of the order is not the side of the diagnosis." in [
         card["summary"] for card in answer.cards
     ]
-    sides = [
+    sides = {
         coding["code"]
         for card in answer.cards
         for suggestion in card.get("suggestions", [])
@@ -164,8 +170,8 @@ def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(crd: 
         if action["type"] == "update"
         for site in action["resource"].get("bodySite", [])
         for coding in site["coding"]
-    ]
-    assert "7771000" in sides
+    }
+    assert sides == proposed
 
 
 def test_a_diagnosis_without_side_is_replaced_and_the_others_stay(crd: Crd) -> None:

@@ -58,7 +58,8 @@ US_CORE = {
         "DeviceRequest",
         "DiagnosticReport",
     ),
-    *("Encounter", "Goal", "Location", "Medication", "MedicationRequest", "Observation", "Organization"),
+    *("Encounter", "Goal", "Location", "Medication", "MedicationDispense", "MedicationRequest"),
+    *("Observation", "Organization"),
     *("Patient", "Practitioner", "PractitionerRole", "Procedure", "QuestionnaireResponse", "ServiceRequest"),
 }
 """Types with a profile in US Core 7, and the orders."""

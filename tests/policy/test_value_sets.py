@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from server.policy.line import SIDE_BY_SITE, STRUCTURES
+
 FOLDER = Path(__file__).parents[2] / "cql" / "valuesets"
 JOINTS = ("shoulder", "elbow", "wrist-hand", "hip", "knee", "ankle-foot")
 LEVELS = ("cervical-spine", "thoracic-spine", "lumbar-spine")
@@ -43,6 +45,14 @@ def test_every_set_has_its_canonical_and_counts_its_members() -> None:
         assert value_set["status"] == "active"
         assert value_set["expansion"]["total"] == len(members) > 0
         assert len({(m["system"], m["code"]) for m in members}) == len(members), path.stem
+
+
+def test_sides_are_the_same_in_the_rules_and_in_every_answer(codes: Codes) -> None:
+    sets = {"RT": "side-right", "LT": "side-left", "50": "side-both"}
+    assert {side: codes(name) for side, name in sets.items()} == {
+        side: {code for code, named in SIDE_BY_SITE.items() if named == side} for side in sets
+    }
+    assert {code for pair in STRUCTURES for code in pair} <= codes("site-any")
 
 
 @pytest.mark.parametrize("code", ["M54.5", "M51.36", "M51.37", "G35", "S83.511", "M75.1", "M25.51"])
