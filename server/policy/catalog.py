@@ -158,22 +158,22 @@ class Catalog:
     def policy_for(self, order: Resource, on: dt.date) -> Policy | None:
         """The policy in force on that day which governs the order.
 
-        By code; where policies share it, by body site, then by the first diagnosis that belongs to one of
-        them alone, then to several (the one that takes precedence), then by a policy that takes what is
-        left. None where nothing tells, or no policy has the code.
+        By code; where policies share it, by body site, then (where that names no part or several) by the
+        first diagnosis that belongs to one of them alone, then to several (the one that takes precedence),
+        then by a policy that takes what is left. None where nothing tells, or no policy has the code.
         """
         code = _code(order)
         governing = [p for p in self.policies if code in p.codes and p.in_force(on)]
         candidates = sorted(governing, key=lambda policy: policy.precedence)
         own = (p for p in candidates if not p.joint)
         sites = set(_codings(order.get("bodySite") or []))
-        by_site = (p for p in candidates if sites & p.sites)
+        sited = [p for p in candidates if sites & p.sites]
         diagnoses = _codings(order.get("reasonCode") or [])
-        fitting = [[p for p in candidates if one in p.diagnoses] for one in diagnoses]
+        fitting = [[p for p in sited or candidates if one in p.diagnoses] for one in diagnoses]
         alone = (those[0] for those in fitting if len(those) == 1)
         among = (p for those in fitting for p in those)
-        left = (p for p in candidates if p.fallback)
-        return next((p for ways in (own, by_site, alone, among, left) for p in ways), None)
+        left = sited or (p for p in candidates if p.fallback)
+        return next((p for ways in (own, alone, among, left) for p in ways), None)
 
     def any_policy(self, code: str, on: dt.date) -> Policy | None:
         """A policy in force on that day, one that has the code where there is one, whatever its part."""
