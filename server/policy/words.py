@@ -15,6 +15,7 @@ from server.elm import Result, Run
 from server.fhir.dates import first_day
 from server.policy.catalog import Policy
 from server.policy.determination import Criterion, Decision, Evidence, Met
+from server.policy.line import codings
 from server.policy.request import Chart, Resource
 
 MOST_NAMED = 3
@@ -173,9 +174,14 @@ _PERIODS = ("performedPeriod", "effectivePeriod", "period")
 
 
 def _day(resource: Mapping[str, Any]) -> dt.date | None:
-    texts = [resource.get(name) for name in _DATED]
-    texts += [(resource.get(name) or {}).get("start") for name in _PERIODS]
-    return next((d for t in texts if isinstance(t, str) and (d := first_day(t)) is not None), None)
+    for name in _DATED:
+        if (text := resource.get(name)) is not None and (day := first_day(text)) is not None:
+            return day
+    for name in _PERIODS:
+        period = resource.get(name)
+        if isinstance(period, dict) and (day := first_day(period.get("start"))) is not None:
+            return day
+    return None
 
 
 def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
@@ -183,7 +189,7 @@ def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
         return PLAIN[kind]
-    concept = resource.get("code") or resource.get("medicationCodeableConcept") or {}
-    coding: Resource = next(iter(concept.get("coding") or []), {}) if isinstance(concept, dict) else {}
+    concept = resource.get("code") or resource.get("medicationCodeableConcept")
+    coding: Mapping[str, Any] = next(codings([concept]), {})
     named = coding.get("display") or coding.get("code") or PLAIN.get(kind, kind)
     return f"{named} on {day.isoformat()}" if day else str(named)

@@ -143,6 +143,8 @@ def test_f28_no_optional_element_is_missed_so_much_that_anything_breaks(payer: P
         {"resourceType": "Procedure", "id": "odd", "performedPeriod": {}, "code": []},
         {"resourceType": "MedicationRequest", "id": "odd", "dispenseRequest": "two"},
         {"resourceType": "QuestionnaireResponse", "id": "odd", "item": [{"answer": []}]},
+        {"resourceType": "Condition", "id": "odd", "code": {"coding": ["M75.111"]}},
+        {"resourceType": "Encounter", "id": "odd", "class": {"code": "AMB"}, "period": "2026"},
     ],
     ids=lambda resource: str(resource["resourceType"]),
 )
