@@ -194,6 +194,12 @@ def read_again(tx: Transaction, row: stored.PaCase) -> Case:
     return _as_it_stands(row, cases.told(tx, row.id))
 
 
+def as_it_holds(tx: Transaction, row: stored.PaCase) -> Case:
+    """The same. Where a later version took its place, what that says, under the id of this one: whoever reads
+    its answer again, or is told of it late, learns what holds."""
+    return replace(read_again(tx, cases.current(tx, row) if row.replaced_by else row), id=row.id)
+
+
 def of_member(tx: Transaction, member_key: str) -> list[tuple[stored.PaCase, Case]]:
     """The cases of a member that hold, as they stand now, newest first."""
     lines: dict[str, list[stored.PaItem]] = {}
@@ -294,14 +300,12 @@ def _terms(held: stored.Authorization) -> tuple[str, str, int, dt.date, dt.date]
 
 def by_resource_id(tx: Transaction, resource_id: str) -> Case | None:
     """The case of a ClaimResponse, or of what was asked beside it, by the id that `response` and
-    `information` gave: the case's own, which the others lengthen. None where it is not the caller's. Where a
-    later version took its place, what that says, under the id asked for: whoever reads its answer again
-    learns what holds."""
+    `information` gave: the case's own, which the others lengthen. None where it is not the caller's."""
     row = cases.by_id(tx, resource_id[:CASE_ID_LENGTH])
     if row is None:
         return None
-    case = read_again(tx, cases.current(tx, row) if row.replaced_by else row)
-    return replace(case, id=row.id) if calling().sees(row.client, providers(case.read)) else None
+    case = as_it_holds(tx, row)
+    return case if calling().sees(row.client, providers(case.read)) else None
 
 
 def _row(tx: Transaction, case_id: str, line: Standing) -> stored.PaItem:

@@ -49,12 +49,13 @@ def organizations(read: Submission) -> set[str]:
 def focus_of(
     store: Store, base: Callable[[Any], str], clock: Callable[[], dt.datetime]
 ) -> Callable[[str, str], Focus]:
-    """What an event is about, by case and version: the ClaimResponse, and the whole response Bundle."""
+    """What an event is about, by case and version: the ClaimResponse, and the whole response Bundle, both as
+    they hold when it leaves: what was authorized and has been cancelled since is not told as good."""
 
     def focus(case_id: str, version: str) -> Focus:
         spoken = VERSIONS[version]
         with store.reading() as tx:
-            case = casebook.read_again(tx, tx.get_one(stored.PaCase, case_id))
+            case = casebook.as_it_holds(tx, tx.get_one(stored.PaCase, case_id))
         bundle = pas_response_bundle(spoken, case, base(version), clock())
         return Focus(
             url=bundle["entry"][0]["fullUrl"],

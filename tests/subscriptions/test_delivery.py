@@ -14,7 +14,10 @@ from server.store import subscriptions
 from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
-from tests.pas.conftest import FHIR, GUIDE
+from tests.pas import builders as a
+from tests.pas.conftest import FHIR, GUIDE, Answer
+from tests.pas.test_changes import prior
+from tests.review.test_desk import ONE_BASE
 from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
@@ -138,6 +141,26 @@ def test_f22_results_arrive_in_the_order_they_were_reached(office: Office, clini
     assert [told.number for told in clinic.events] == [1, 2, 3, 4, 5]
     if office.payer.version == "2.0":
         assert [told.event["focus"] for told in clinic.events] == urls
+
+
+@ONE_BASE
+def test_what_was_cancelled_while_its_approval_was_under_way_is_told_as_cancelled(
+    office: Office, clinic: Endpoint
+) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    clinic.answer = 503
+    office.result()
+    office.deliver()
+    insured = a.coverage("reviewed", subscriberId="M-PA-1")
+    everything = a.claim(id="pa-2", status="cancelled", related=[prior("PA-1")])
+    office.payer.submit(a.request(claim=everything, coverage=insured))
+    clinic.answer = 200
+    office.deliver(wait=60)
+
+    told = Answer(clinic.told[-1].body["entry"][1]["resource"])
+    assert told.action == "C"
+    assert office.payer.read(told.url)["disposition"] == told.response["disposition"]
 
 
 def test_nothing_goes_out_before_the_handshake_arrived(office: Office, clinic: Endpoint) -> None:
