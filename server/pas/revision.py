@@ -178,12 +178,16 @@ class Revision:
         return [standing[sequence] for sequence in sorted(standing)], fresh, tuple(refusals)
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
-        """The line as judged; where evidence is missing of which none was withdrawn, by the authorization it
-        had, if that is good for what is asked now: a study moved within its days is no other study."""
+        """The line as judged; where evidence is missing of which none was withdrawn, or a person authorized
+        what the rules do not, by the authorization it had, if that is good for what is asked now: a study
+        moved within its days is no other study."""
         number = verdict.valid_number(before.item.verdict) if before else None
         given_up = authorizations.by_number(tx, number) if number else None
-        missing = line.judged.determination.decision is Decision.MORE_INFO
-        if given_up is None or given_up.status == "active" or not missing:
+        said = line.judged.determination.decision
+        if given_up is None or given_up.status == "active" or said is Decision.APPROVE:
+            return line
+        by_a_person = given_up.determination["decision"] != Decision.APPROVE
+        if not (said is Decision.MORE_INFO or by_a_person):
             return line
         if line.judged.determination.units > given_up.units or withdrawn_evidence(self.docket.read):
             return line

@@ -106,6 +106,30 @@ def test_an_appeal_that_is_won_authorizes_and_is_counted_as_one(payer: Payer) ->
 
 
 @ONE_BASE
+def test_what_a_person_authorized_the_rules_do_not_take_back_when_the_study_is_moved(payer: Payer) -> None:
+    """Moved within its days, and moved again; beyond them it is another study."""
+    denied(payer)
+    appeal(payer)
+    decide(payer, "approve", waiting(payer))
+    won = found(payer)
+    days = ("2026-12-04", "2026-12-10", "2027-03-10")
+    moved = [
+        payer.submit(
+            update(
+                a.item(1, servicedDate=day),
+                chart=NOTHING_NEW,
+                id=f"pa-{number}",
+                related=[{"claim": {"reference": f"{a.HOST}/Claim/pa-{number - 1}"}}],
+            )
+        )
+        for number, day in enumerate(days, start=3)
+    ]
+
+    assert [each.action for each in moved] == ["A1", "A1", "A3"]
+    assert [each.number for each in moved[:2]] == [won.number] * 2
+
+
+@ONE_BASE
 def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another(payer: Payer) -> None:
     denied(payer)
     heard = appeal(payer)
