@@ -6,10 +6,11 @@ information; the operation is CDex's).
       {"name": "AttachTo", "valueCode": "preauthorization"},
       {"name": "MemberId", "valueIdentifier": {"value": "M-1"}},
       {"name": "Final", "valueBoolean": true},
-      {"name": "Attachment", "part": [{"name": "Code", …}, {"name": "Content", "resource": {…}}]}]}
+      {"name": "Attachment", "part": [{"name": "LineItem", …}, {"name": "Content", "resource": {…}}]}]}
 
 The lines that wait for information are judged again, with what came as evidence. What rules cannot read (a
-scanned document), and what a reviewer asked for, goes to a person once all of it is there. CDex itself was
+scanned document), and what a reviewer asked for, goes to a person once all of it is there: with the line of
+the tracking number and those that an Attachment names, no other was answered by it. CDex itself was
 not at hand: parameters are read as PAS names them, and those that name payer and provider are left aside,
 since the tracking number says both.
 """
@@ -26,6 +27,7 @@ from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
 from server.pas import casebook, evidence, verdict
 from server.pas.casebook import Standing
+from server.pas.decision import UNREAD, read_by_a_person
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
 from server.pas.notices import Tell
@@ -37,9 +39,6 @@ from server.store import tables as stored
 
 Resource = dict[str, Any]
 
-UNREADABLE = frozenset({"DocumentReference", "Binary", "Media"})
-"""What a person must look at: rules read no pictures."""
-
 WITH_A_REVIEWER = "A reviewer has the case and reads it with the rest."
 DECIDED = "Nothing waits for it: the case is decided."
 
@@ -47,12 +46,13 @@ DECIDED = "Nothing waits for it: the case is decided."
 @dataclass(frozen=True, slots=True)
 class Attachments:
     """The operation's input. `contents` are the resources, those of a Bundle one by one; `final` says that
-    nothing more will come."""
+    nothing more will come; `lines` are the items that it answers for, by sequence."""
 
     tracking: str
     member: str
     final: bool
     contents: tuple[Resource, ...]
+    lines: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +142,16 @@ class SubmitAttachment:
     ) -> Verdict:
         asked = before.item.verdict
         assert isinstance(asked, Asked), "only lines that wait for information are judged again"
+        answered = sent.final and before.item.sequence in sent.lines
         if asked.review is not None:
             return (
                 InReview("What the reviewer asked for has come.", asked.tracking, before.due)
-                if (sent.final)
+                if answered
                 else asked
             )
         reached = judge.verdict(tx, judged, row.id, row.client, now)
-        unread = any(content["resourceType"] in UNREADABLE for content in sent.contents)
-        if isinstance(reached, Asked) and unread and sent.final:
-            why = "A document came that a person must read; the rules still miss: "
-            return InReview(
-                why + ", ".join(ask.criterion for ask in reached.asks) + ".", asked.tracking, before.due
-            )
+        if isinstance(reached, Asked) and evidence.unread(sent.contents) and answered:
+            return read_by_a_person(reached, UNREAD)
         return reached
 
 
@@ -169,11 +166,13 @@ def read(raw: bytes) -> Attachments:
     issues = list(_faults(named, attachments))
     if issues:
         raise InvalidRequest(*issues)
+    tracking = _text(named["TrackingId"])
     return Attachments(
-        tracking=_text(named["TrackingId"]),
+        tracking=tracking,
         member=_text(named.get("MemberId", {})),
         final=named.get("Final", {}).get("valueBoolean", True) is True,
         contents=tuple(content for each in attachments for content in _contents(each)),
+        lines=frozenset([_line_of(tracking), *(line for each in attachments for line in _lines(each))]),
     )
 
 
@@ -205,6 +204,12 @@ def _contents(attachment: Resource) -> Iterator[Resource]:
             yield content
 
 
+def _lines(attachment: Resource) -> Iterator[int]:
+    for part in attachment.get("part") or []:
+        if isinstance(part, dict) and part.get("name") == "LineItem":
+            yield _sequence(_text(part))
+
+
 def _text(parameter: Resource) -> str:
     """The value of a parameter that is an identifier, a code or a string."""
     identifier, concept = parameter.get("valueIdentifier"), parameter.get("valueCodeableConcept")
@@ -221,8 +226,12 @@ def _is_of(row: stored.PaCase, member: str) -> bool:
 
 
 def _line_of(tracking: str) -> int:
-    tail = tracking[casebook.CASE_ID_LENGTH + 1 :]
-    return int(tail) if tail.isdigit() else 0
+    return _sequence(tracking[casebook.CASE_ID_LENGTH + 1 :])
+
+
+def _sequence(text: str) -> int:
+    """The number of a line; 0, which is none's, where it is no such number."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _waits(line: Standing) -> bool:

@@ -17,6 +17,10 @@ MORE_INFORMATION = "0U"
 """Reason code (X12 886) of whatever is asked, whichever criterion asks; not verified against the licensed
 list."""
 
+UNREAD = "A document came that a person must read"
+CHANGED = "The request was changed while a person had it"
+"""Why a line goes to a person, or stays with one, though the rules would ask for more."""
+
 
 def needs_number(determination: Determination) -> bool:
     """Approved, and an authorization is what makes it so: a new one, or the one on file."""
@@ -47,6 +51,12 @@ def verdict_without_number(determination: Determination, tracking: str, now: dt.
                 due=due,
                 recommended=denial_of(determination) if denies else None,
             )
+
+
+def read_by_a_person(missing: Asked, why: str) -> InReview:
+    """The verdict where the rules still miss something and a person has, or is owed, the case: `why`."""
+    criteria = ", ".join(ask.criterion for ask in missing.asks)
+    return InReview(f"{why}; the rules still miss: {criteria}.", missing.tracking, missing.due)
 
 
 def span_of(determination: Determination) -> Span:

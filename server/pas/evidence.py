@@ -21,6 +21,9 @@ Resource = dict[str, Any]
 
 ATTACHED = "attached"
 
+PICTURES = frozenset({"DocumentReference", "Binary", "Media"})
+"""Resources whose content no rule reads."""
+
 
 def keep(
     tx: Transaction,
@@ -48,6 +51,11 @@ def handed_in(read: Submission, attached: Sequence[Resource]) -> list[Resource]:
         read.resolve(piece.get("valueReference")) or {"text": piece.get("valueString")} for piece in standing
     )
     return [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
+
+
+def unread(handed: Iterable[Resource]) -> list[Resource]:
+    """What of it only a person can read: pictures, and words."""
+    return [piece for piece in handed if piece.get("resourceType") in (*PICTURES, None)]
 
 
 def joined(read: Submission, attached: Sequence[Resource]) -> Submission:

@@ -2,7 +2,8 @@
 
 The new version takes the place of the one before, in one chain. What the client did not touch keeps its
 verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
-the new version's evidence; a denial that it appeals goes to a person. The number of an authorization that is
+the new version's evidence; a denial that it appeals goes to a person, and what a person had, or only a person
+can read, is not turned into a question to the provider again. The number of an authorization that is
 changed is given up before the new judgement, so that it cannot vouch for itself, unless the change only lacks
 evidence for what it authorizes; the client may quote it as the previous one. A number that answers another
 line or request as well stays good for that. An extension that is not granted leaves the line what it has.
@@ -18,7 +19,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.pas import appealing, casebook, evidence, prolonging, rejection, verdict
+from server.adjudication.orders import service_code, side
+from server.pas import appealing, casebook, decision, evidence, prolonging, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change, withdrawn_evidence
@@ -27,7 +29,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
-from server.pas.verdict import Cancelled, Denied
+from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
 from server.store import Transaction, authorizations, cases, work_items
@@ -50,6 +52,8 @@ class Revision:
     dry: bool = False
     chain_id: str = ""
     """Of the request that is changed, once it is known."""
+    unread: bool = False
+    """Whether this version hands in what only a person can read and none before did."""
 
     def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
         """The response Bundle: every item that the new version tells of, as it stands now."""
@@ -74,7 +78,12 @@ class Revision:
         for waiting in work_items.of_case(tx, before.id):
             if waiting.status == "open":
                 work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
-        informed = replace(self, docket=self._informed(tx, before.chain_id, known), chain_id=before.chain_id)
+        informed = replace(
+            self,
+            docket=self._informed(tx, before.chain_id, known),
+            chain_id=before.chain_id,
+            unread=self._brings_unread(tx, before),
+        )
         standing, fresh, refusals = informed._standing(tx, known, contested, case_id, client, now)
         return self._told(tx, row, standing, fresh, refusals, case_id, now)
 
@@ -92,6 +101,14 @@ class Revision:
         attached = evidence.of_chain(tx, chain_id)
         read = evidence.joined(self.docket.read, attached) if attached else self.docket.read
         return Docket.of(read, before=known)
+
+    def _brings_unread(self, tx: Transaction, before: stored.PaCase) -> bool:
+        brought = evidence.unread(evidence.handed_in(self.docket.read, ()))
+        if not brought:
+            return False
+        prior = casebook.read_again(tx, before).read
+        known = evidence.handed_in(prior, evidence.of_chain(tx, before.chain_id))
+        return any(piece not in known for piece in brought)
 
     def _refused(
         self,
@@ -165,6 +182,7 @@ class Revision:
             judged = self._vouched_for(tx, alone, before, now)
             heard = before.item.verdict if before and sequence in contested else None
             reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
+            reached = self._read_on(reached, judged, before)
             against = prolonging.refused(judged.requested, reached)
             if against and before and verdict.valid_number(before.item.verdict):
                 standing[sequence] = before.under(judged.requested)
@@ -197,6 +215,17 @@ class Revision:
             return again
         authorizations.cancel(tx, given_up.number)
         return line
+
+    def _read_on(self, reached: Verdict, line: Line, before: Standing | None) -> Verdict:
+        """The verdict; where the rules still miss something, a person goes on with the study that a person
+        had, or reads what came for it."""
+        if before is None or not isinstance(reached, Asked) or not verdict.pended(before.item.verdict):
+            return reached
+        waited, order = before.item.verdict, line.judged.order
+        had = isinstance(waited, InReview) or verdict.review_of(waited) is not None
+        if had and (before.cpt, before.side) == (service_code(order), side(order) or ""):
+            return decision.read_by_a_person(reached, decision.CHANGED)
+        return decision.read_by_a_person(reached, decision.UNREAD) if self.unread else reached
 
     def _touched(self, item: Resource, line: Standing) -> bool:
         """Whether the line must be judged again: it was pended, the client says it changed, or what is

@@ -10,7 +10,9 @@ from server.store import cases
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
-from tests.pas.test_changes import update
+from tests.pas.test_changes import cancelled, update
+from tests.pas.test_decision_clock import WEEK, clock
+from tests.review.test_desk import ONE_BASE, decide, waiting
 
 Resource = dict[str, Any]
 
@@ -135,6 +137,52 @@ def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
     assert "scan" in [event.get("resource", {}).get("id") for event in shown["history"]]
 
 
+@ONE_BASE
+def test_a_scan_that_a_person_has_answers_for_its_line_and_stays_there_when_another_is_cancelled(
+    payer: Payer,
+) -> None:
+    knee = a.item(2, "73721", extension=a.item(2)["extension"][:3])
+    pended = payer.submit(a.request(claim=a.claim(a.item(1), knee)))
+    shoulder, _ = pended.of_type("CommunicationRequest")
+    send(payer, parameters(shoulder["identifier"][0]["value"], scan()))
+    assert waiting(payer)["item"] == 1
+
+    payer.submit(update(a.item(1), cancelled(knee), chart=[]))
+    clock(payer, WEEK).sweep()
+
+    assert after(payer).actions == ["A4", "C"]
+    assert waiting(payer)["item"] == 1
+
+
+@ONE_BASE
+def test_a_scan_that_comes_with_an_update_goes_to_a_person_and_so_does_the_next_one_asked_for(
+    payer: Payer,
+) -> None:
+    consultation = {**scan(), "id": "consultation"}
+    handed_in = [
+        {
+            "sequence": sequence,
+            "category": concept(PAS_CODES, "additionalInformation"),
+            "valueReference": {"reference": a.name(paper)},
+        }
+        for sequence, paper in enumerate((scan(), consultation), start=1)
+    ]
+    payer.submit(a.request())
+    payer.submit(update(a.item(1), chart=[scan()], supportingInfo=handed_in[:1]))
+    first = waiting(payer)
+    decide(payer, "ask", first, text="The consultation.", documents=["11488-4"])
+    before = [{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}]
+    further = update(
+        a.item(1), id="pa-3", related=before, chart=[scan(), consultation], supportingInfo=handed_in
+    )
+    payer.submit(further)
+    clock(payer, WEEK).sweep()
+
+    assert "a person must read" in first["reason"]
+    assert "while a person had it" in waiting(payer)["reason"]
+    assert after(payer).action == "A4"
+
+
 def test_the_clock_is_not_set_back(payer: Payer) -> None:
     pended = payer.submit(a.request())
     with payer.app.state.services.store.reading() as tx:
@@ -214,6 +262,7 @@ def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer)
     ("changed", "status", "words"),
     [
         ({"TrackingId": {"valueString": "nobody-asked"}}, 422, "tracking number"),
+        ({"TrackingId": {"valueString": "0" * 36 + "-²"}}, 422, "tracking number"),
         ({"TrackingId": {}}, 400, "TrackingId is missing"),
         ({"AttachTo": {"valueCode": "claim"}}, 400, "preauthorization only"),
         ({"MemberId": {"valueIdentifier": {"value": "M-OTHER"}}}, 422, "another member"),
