@@ -28,7 +28,7 @@ from server.dtr.form import Answers, Form, answer_value
 from server.dtr.interview import ISSUE, Interview, Node
 from server.dtr.measures import coverage_measure, form_measure, ordered
 from server.dtr.response import DTR, answers_of
-from server.dtr.validation import faults
+from server.dtr.validation import faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import first_day, instant
@@ -118,7 +118,10 @@ class Interviewer:
 
     def answer(self, tx: Transaction, response: Resource, now: dt.datetime) -> Outcome:
         """The response with what is asked next, or completed. Raises InvalidRequest, NotFound."""
-        sent = _contained(response)
+        sent, place = _contained(response)
+        broken = [*misshapen(sent, place), *misshapen(response, "QuestionnaireResponse")]
+        if broken:
+            raise InvalidRequest(*broken)
         own = self._definition(sent)
         if response.get("status") == "completed":
             return Outcome(response)
@@ -128,8 +131,7 @@ class Interviewer:
         day = planned_day(order) or first_day(order.get("authoredOn")) or now.date()
         policy = self._catalog.policy_for(order, day)
         interview = self._interview(own, policy or self._catalog.any_policy(service_code(order), day))
-        items = [item for item in sent.get("item", []) if isinstance(item, dict)]
-        issued = frozenset(Form({"item": items}).items)
+        issued = frozenset(Form({"item": sent.get("item", [])}).items)
         _held(interview, response, issued)
         if "PATIENT.age" not in issued:
             return Outcome(self._asking(response, sent, own, policy, interview.facts(bool(known)), now))
@@ -299,17 +301,18 @@ def context_of(response: Resource) -> str:
     return str(named.get("value") or "")
 
 
-def _contained(response: Resource) -> Resource:
-    """The form inside the response, which its `questionnaire` refers to."""
+def _contained(response: Resource) -> tuple[Resource, str]:
+    """The form inside the response, which its `questionnaire` refers to, and its place."""
     listed = response.get("contained")
     named = str(response.get("questionnaire", ""))
-    for each in listed if isinstance(listed, list) else []:
+    for index, each in enumerate(listed if isinstance(listed, list) else []):
         if (
             isinstance(each, dict)
             and each.get("resourceType") == "Questionnaire"
-            and named == f"#{each.get('id')}"
+            and "id" in each
+            and named == f"#{each['id']}"
         ):
-            return each
+            return each, f"QuestionnaireResponse.contained[{index}]"
     text = "Put the form into `contained` and refer to it by #id: the response of the package has it so."
     raise InvalidRequest(Issue("required", "QuestionnaireResponse.contained", text))
 

@@ -61,6 +61,25 @@ def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
     return found
 
 
+def misshapen(element: Mapping[str, Any], path: str) -> Iterator[Issue]:
+    """What keeps the items of a form or response from being read at all, with its place."""
+    listed = element.get("item", [])
+    if not isinstance(listed, list):
+        yield Issue(
+            "structure", f"{path}.item", "It must be a list of items. Leave it out where there is none."
+        )
+        return
+    for index, item in enumerate(listed):
+        place = f"{path}.item[{index}]"
+        if not isinstance(item, dict):
+            yield Issue("structure", place, "An item must be an object. Send it as it was sent to you.")
+        elif not isinstance(item.get("linkId"), str):
+            words = "An item is known by its linkId, a text. Send the one that it was sent to you with."
+            yield Issue("required", f"{place}.linkId", words)
+        else:
+            yield from misshapen(item, place)
+
+
 def _gates_of(form: Form, answers: Answers) -> Gate:
     """Open where something behind it was answered, else not known."""
     passed = {

@@ -358,9 +358,19 @@ def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr, draft: dict
     assert (status, issues[0]["expression"]) == (400, ["QuestionnaireResponse.item[0].item[0].answer[0]"])
 
 
+def test_v20_d_items_that_cannot_be_read_are_not_taken_for_none(dtr: Dtr, draft: dict[str, Any]) -> None:
+    form = {**draft["contained"][0], "item": "ORDER"}
+    for wrong, place in (({"contained": [form]}, ".contained[0]"), ({"item": [{"linkId": None}]}, "")):
+        status, issues = dtr.refused(dtr.post(NEXT, {**draft, **wrong}))
+        named = f"QuestionnaireResponse{place}.item" + ("" if place else "[0].linkId")
+        assert (status, [issue["expression"] for issue in issues]) == (400, [[named]])
+
+
 def test_d_a_form_that_is_not_inside_or_not_ours_is_refused(dtr: Dtr, draft: dict[str, Any]) -> None:
     assert dtr.refused(dtr.post(NEXT, {**draft, "questionnaire": "#another"}))[0] == 400
     assert dtr.refused(dtr.post(NEXT, {**draft, "contained": []}))[0] == 400
+    nameless = {name: content for name, content in draft["contained"][0].items() if name != "id"}
+    assert dtr.refused(dtr.post(NEXT, {**draft, "contained": [nameless], "questionnaire": "#None"}))[0] == 400
     strange = {**draft["contained"][0], "derivedFrom": ["https://elsewhere.example/Questionnaire/x"]}
     strange.pop("url", None)
     assert dtr.refused(dtr.post(NEXT, {**draft, "contained": [strange]}))[0] == 404

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from server.dtr.response import answered_items, items_of
-from server.dtr.validation import faults
+from server.dtr.validation import faults, misshapen
 from tests.dtr.forms import answers, form
 
 COMPLETE = {
@@ -111,3 +111,20 @@ def test_v20_an_item_comes_once() -> None:
     held = response(**COMPLETE)
     held["item"].append(item(held, "SH-IMM"))
     assert said(held) == ["SH-IMM stands here twice. Give repeated answers in one item."]
+
+
+@pytest.mark.parametrize(
+    ("items", "place"),
+    [
+        ([{"linkId": "ORDER", "item": []}], None),
+        ("ORDER", ".item"),
+        (7, ".item"),
+        (["ORDER"], ".item[0]"),
+        ([{"linkId": None}], ".item[0].linkId"),
+        ([{"linkId": "ORDER", "item": [{"text": "Which?"}]}], ".item[0].item[0].linkId"),
+    ],
+)
+def test_items_that_cannot_be_read_are_named_by_their_place(items: Any, place: str | None) -> None:
+    found = list(misshapen({"item": items}, "Questionnaire"))
+    assert [issue.expression for issue in found] == ([f"Questionnaire{place}"] if place else [])
+    assert not any("None" in issue.diagnostics for issue in found)
