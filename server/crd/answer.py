@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import order_line
-from server.crd import agenda, forms, insurance, prospect
+from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.ehr import Batches, completed
@@ -27,8 +27,8 @@ from server.crd.intake import Call
 from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
-from server.fhir.errors import Forbidden, InvalidRequest, Issue, PreconditionFailed
-from server.fhir.references import Resolver, local_reference, reference_text
+from server.fhir.errors import Forbidden, InvalidRequest, Issue
+from server.fhir.references import Resolver, local_reference
 from server.policy.request import Chart
 from server.security.caller import calling
 from server.security.outbound import Outbound
@@ -155,7 +155,13 @@ class Desk:
                 )
             )
         if not found:
-            yield from self._without_coverage(hearing.call, focus, hearing.sight)
+            for reference in uninsured.named_unread(
+                self.version, hearing.call, focus.resource, hearing.sight
+            ):
+                saying = not_read(COVERAGE_UNREADABLE)
+                yield Answer(
+                    focus, {"resourceType": "Coverage"}, reference, None, saying, assertions.new_id()
+                )
         chart = Chart(
             resources=list(agenda.chart_of(focus, hearing.asked, hearing.sight)), notes=hearing.sight.notes
         )
@@ -215,33 +221,6 @@ class Desk:
             return None
         would = self._judged(tx, hearing, line, coverage, chart, "", line)
         return Outlook(would, assertions.new_id())
-
-    def _without_coverage(self, call: Call, focus: Focus, sight: Sight) -> Iterator[Answer]:
-        """The order may name a Coverage that could not be read: then it can at least be spoken of."""
-        named = [reference_text(reference) for reference in focus.resource.get("insurance", [])]
-        readable = "Coverage" not in sight.failed
-        if self.version.one_coverage and (readable or not any(named)):
-            raise InvalidRequest(
-                Issue(
-                    "not-found",
-                    "prefetch.coverage",
-                    "No Coverage of this patient could be found. Prefetch the one to be billed, or let it be "
-                    "read from fhirServer.",
-                )
-            )
-        if "Coverage" not in sight.failed | sight.held and call.access is None and call.hook.primary:
-            raise PreconditionFailed(
-                Issue(
-                    "not-found",
-                    "prefetch.coverage",
-                    "The patient's Coverage was neither prefetched nor can it be queried. Prefetch "
-                    "Coverage?patient={{context.patientId}}, or send fhirServer and fhirAuthorization.",
-                )
-            )
-        unread = not readable or (call.access is not None and "Coverage" not in sight.held)
-        if unread and named and named[0]:
-            saying = not_read(COVERAGE_UNREADABLE)
-            yield Answer(focus, {"resourceType": "Coverage"}, named[0], None, saying, assertions.new_id())
 
     def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
         base, source = self.services.base(self.version.name), self._source()

@@ -197,6 +197,9 @@ def _references(resource: Resource) -> Iterator[Resource]:
                 yield reference
 
 
+_REFUSALS = (Withheld(401), Withheld(403))
+
+
 def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
     """What was found joins what was sent. A search that found nothing is known to be empty; what was
     withheld stays unseen, what failed is unreadable."""
@@ -209,11 +212,13 @@ def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
     searched = {text: outcome for text, outcome in outcomes.items() if "?" in text}
     held = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Found)}
     failed = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Failed)}
+    refused = {_type(text) for text, outcome in searched.items() if outcome in _REFUSALS}
     return Prefetch(
         resources=(*prefetch.resources, *found),
         held=prefetch.held | held,
         failed=(prefetch.failed | failed) - held - prefetch.held,
         queried=(*prefetch.queried, *found),
+        refused=prefetch.refused | refused,
         rejected=prefetch.rejected or Withheld(401) in outcomes.values(),
     )
 

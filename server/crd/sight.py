@@ -46,12 +46,14 @@ _NAMED_TYPES = (*CHART, "Coverage", "Patient", "Practitioner", "PractitionerRole
 @dataclass(frozen=True, slots=True)
 class Prefetch:
     """`held` are the types that came or are known to be empty, `failed` those whose fetch failed; `queried`
-    are the resources that had to be asked for; `rejected` says that the EHR took the token for none."""
+    are the resources that had to be asked for; `refused` are the types that the EHR does not let us search,
+    `rejected` says that it took the token for none."""
 
     resources: tuple[Resource, ...] = ()
     held: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     queried: tuple[Resource, ...] = ()
+    refused: frozenset[str] = frozenset()
     rejected: bool = False
 
     def unseen(self) -> list[str]:
@@ -102,6 +104,7 @@ class Sight:
     resolver: Resolver
     held: frozenset[str]
     failed: frozenset[str]
+    refused: frozenset[str]
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -135,6 +138,7 @@ def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch, day: 
         resolver=Resolver.of(every),
         held=prefetch.held,
         failed=prefetch.failed,
+        refused=prefetch.refused,
     )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.testclient import TestClient
 
+from server.fhir import json
 from tests.crd import builders as ehr
 from tests.crd.conftest import Answered, Crd, Server
 from tests.crd.shape import reasons, texts
@@ -76,6 +77,20 @@ def test_f1_insurance_that_the_ehr_does_not_give_is_not_said_to_be_missing(
     (card,) = answer.cards
     assert card["summary"] == "The patient's insurance could not be read."
     assert answer.information["covered"] == "conditional"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(401, "forbidden"), (403, "forbidden"), (503, "transient"), (404, "not-found")]
+)
+def test_f1_whom_2_2_refuses_for_want_of_a_coverage_it_tells_why(crd_2_2: Crd, fault: int, code: str) -> None:
+    order = ehr.shoulder()
+    del order["insurance"]
+    with Ehr([ehr.PATIENT]) as server:
+        server.answers["Coverage"] = fault
+        answer = crd_2_2.post(ehr.sign(order, fhirServer=server.base))
+    (issue,) = json.decode_object(answer.content)["issue"]
+    assert (answer.status_code, issue["code"], issue["expression"]) == (400, code, ["prefetch.coverage"])
+    assert ("refused" in issue["diagnostics"]) == (code == "forbidden")
 
 
 # ---- F2
