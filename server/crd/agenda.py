@@ -8,7 +8,7 @@ Which resources those are depends on the hook; each becomes one order line (`foc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -32,10 +32,7 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
         return list(_dispatched(version, call, sight))
     if call.hook.focal == ("Encounter",):
         return list(_encounters(call, sight))
-    resources = asked_about(in_context.entries, call.hook.focal, call.patient_id)
-    if call.hook.name == "order-select":
-        resources = selected(resources, call.context["selections"])
-    foci = (focus for resource in resources for focus in _foci(version, resource, call, sight))
+    foci = _sent(version, call, in_context, sight)
     if not version.repeats:
         return list(foci)
     return [replace(focus, line=line) for focus in foci for line in by_code(focus.line)]
@@ -65,24 +62,39 @@ def chart_of(focus: Focus, every: list[Focus], sight: Sight) -> Iterator[Resourc
         yield lines[name].resource if name in lines else resource
 
 
-def _foci(version: Version, resource: Resource, call: Call, sight: Sight) -> Iterator[Focus]:
-    if resource["resourceType"] == "Appointment":
-        yield from _booked(version, resource, sight)
-    else:
-        yield Focus(resource, _in_encounter(order_line(resource), call))
+def _sent(version: Version, call: Call, in_context: Resolver, sight: Sight) -> Iterator[Focus]:
+    """The drafts and appointments that come in the call itself."""
+    resources = asked_about(in_context.entries, call.hook.focal, call.patient_id)
+    if call.hook.name == "order-select":
+        resources = selected(resources, call.context["selections"])
+    for resource in resources:
+        if resource["resourceType"] == "Appointment":
+            holder = in_context.entry_of(resource)
+            place = f"{holder.path if holder else 'Appointment'}.basedOn.resolve()"
+            yield from _booked(version, call, resource, place, sight)
+        else:
+            yield Focus(resource, _in_encounter(order_line(resource), call))
 
 
-def _booked(version: Version, appointment: Resource, sight: Sight) -> Iterator[Focus]:
-    """Every order that an appointment is for. The answer stands on the appointment where the version wants it
-    there and it is for one order alone: of two, one may need what the other does not."""
+def _booked(version: Version, call: Call, appointment: Resource, place: str, sight: Sight) -> Iterator[Focus]:
+    """Every order that an appointment is for, unless it is not to be done any more. The answer stands on the
+    appointment where the version wants it there and it is for one order alone: of two, one may need what the
+    other does not."""
     named = orders_of(appointment)
     orders = [found for text in named if (found := _order(sight.resolver.resolve(text, appointment)))]
     on_appointment = version.on_appointment and len(named) == 1
-    for order in orders:
-        yield Focus(appointment if on_appointment else order, appointment_line(appointment, order))
-    if not orders or len(orders) < len(named):
+    entries = [Entry(order, path=place) for order in _each_once(orders)]
+    for order in asked_about(entries, REQUESTS, call.patient_id):
+        line = appointment_line(appointment, order)
+        yield Focus(appointment if on_appointment else order, line, order)
+    if not named or len(orders) < len(named):
         line = appointment_line(appointment, None)
         yield Focus(appointment, line, blank=bool(named) and not service_code(line))
+
+
+def _each_once(resources: Iterable[Resource]) -> list[Resource]:
+    """One that is named twice, by its id and by its address say, is one."""
+    return list({id(resource): resource for resource in resources}.values())
 
 
 def _order(found: Resource | None) -> Resource | None:

@@ -177,7 +177,7 @@ class Desk:
                     hearing.call.hook,
                     hearing.call.configuration,
                     hearing.sight.unreadable,
-                    focus.resource["resourceType"],
+                    focus.kind,
                     focus.blank,
                 ),
                 assertions.new_id(),

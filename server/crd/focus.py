@@ -23,16 +23,23 @@ NOT_TO_BE_DONE = frozenset({"revoked", "cancelled", "entered-in-error", "complet
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """A resource the call asks about. `resource` is the client's, `line` what is judged in its stead. `blank`
-    says that it is for an order which could not be read, and names no service itself."""
+    """A resource the call asks about. `resource` is the client's, `line` what is judged in its stead; of an
+    appointment `order` is what it was made for. `blank` says that it is for an order which could not be read,
+    and names no service itself."""
 
     resource: Resource
     line: Resource
+    order: Resource | None = None
     blank: bool = False
 
     @property
     def reference(self) -> str:
         return local_reference(self.resource)
+
+    @property
+    def kind(self) -> str:
+        """The type of what is ordered."""
+        return str((self.order or self.resource)["resourceType"])
 
 
 def refuse_untyped(entries: Iterable[Entry]) -> None:
@@ -75,12 +82,22 @@ def _faults(entry: Entry) -> list[Issue]:
 
 def _foreign(entry: Entry, patient_id: str) -> Iterator[Issue]:
     """What is known of the call's patient says nothing of another."""
-    element = "subject" if "subject" in entry.resource else "patient"
-    named = entry.resource.get(element)
-    meant = type_and_id(named) if isinstance(named, dict) else None
-    if meant and meant[0] == "Patient" and meant[1] != patient_id:
+    element, named = _owners(entry.resource)
+    meant = [found for each in named if isinstance(each, dict) and (found := type_and_id(each))]
+    patients = {name for kind, name in meant if kind == "Patient"}
+    if patients and patient_id not in patients:
         words = "This is for another patient than the call. Make a call for each patient."
         yield Issue("value", f"{entry.path}.{element}", words)
+
+
+def _owners(resource: Resource) -> tuple[str, list[Any]]:
+    """Whom it is for, with the element that says so; to an appointment several may come."""
+    if resource["resourceType"] == "Appointment":
+        listed = resource.get("participant")
+        parts = listed if isinstance(listed, list) else []
+        return "participant", [part.get("actor") for part in parts if isinstance(part, dict)]
+    element = "subject" if "subject" in resource else "patient"
+    return element, [resource.get(element)]
 
 
 def _to_be_done(resource: Resource) -> bool:

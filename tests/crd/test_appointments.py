@@ -37,6 +37,38 @@ def test_an_appointment_whose_order_cannot_be_read_is_not_waved_through(crd: Crd
     _is_open(crd(ehr.book(booked, sent=ehr.prefetch())).of(booked), crd.version)
 
 
+def test_an_appointment_for_an_order_without_a_billing_code_is_not_waved_through(crd: Crd) -> None:
+    """The visit needs no authorization; whether the imaging does, nobody can tell from those words."""
+    order = {**ehr.shoulder(), "code": ehr.concept(ehr.SNOMED, "241615005")}
+    sent = {**ehr.prefetch(), "serviceRequests": ehr.searchset([order])}
+    (information,) = crd(ehr.book(ehr.appointment("", order), sent=sent)).informations
+    assert (information["covered"], information["pa-needed"]) == ("conditional", "conditional")
+
+
+def test_nothing_is_granted_by_an_appointment_for_an_order_that_was_withdrawn(crd: Crd) -> None:
+    order, other = ehr.shoulder(status="revoked"), ehr.lumbar()
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "orders": ehr.searchset([order, other])}
+    assert crd(ehr.book(ehr.appointment("", order), sent=sent)).body["systemActions"] == []
+    assert set(crd(ehr.book(ehr.appointment("", order, other), sent=sent)).resources) == {other["id"]}
+
+
+@pytest.mark.parametrize("whose", ["participant", "basedOn.resolve().subject"])
+def test_an_appointment_of_somebody_else_is_not_answered_by_the_patients_insurance(
+    crd: Crd, whose: str
+) -> None:
+    ben = {"reference": "Patient/ben"}
+    order = ehr.shoulder(subject=ben)
+    booked = ehr.appointment("", order)
+    if whose == "participant":
+        booked["participant"][0]["actor"] = ben
+    sent = {**ehr.prefetch(), "serviceRequests": ehr.searchset([order])}
+    status, issues = crd.refused(ehr.book(booked, sent=sent))
+    assert (status, list(issues)) == (
+        {"2.0": 422, "2.2": 400}[crd.version],
+        [f"context.appointments.entry[0].resource.{whose}"],
+    )
+
+
 def test_the_readable_one_of_two_orders_is_answered_and_the_other_left_open(crd: Crd) -> None:
     order = ehr.shoulder()
     booked = ehr.appointment("", order, ehr.lumbar())
