@@ -28,11 +28,10 @@ Resource = dict[str, Any]
 def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> list[Focus]:
     """The orders, appointments or the encounter of a call that are meant to happen. Raises InvalidRequest,
     PreconditionFailed."""
-    if call.hook.name == "order-dispatch":
-        return list(_dispatched(version, call, sight))
     if call.hook.focal == ("Encounter",):
         return list(_encounters(call, sight))
-    foci = _sent(version, call, in_context, sight)
+    sent = call.hook.name != "order-dispatch"
+    foci = _sent(version, call, in_context, sight) if sent else _dispatched(version, call, sight)
     if not version.repeats:
         return list(foci)
     return [replace(focus, line=line) for focus in foci for line in by_code(focus.line)]
@@ -66,7 +65,7 @@ def _sent(version: Version, call: Call, in_context: Resolver, sight: Sight) -> I
     """The drafts and appointments that come in the call itself."""
     resources = asked_about(in_context.entries, call.hook.focal, call.patient_id)
     if call.hook.name == "order-select":
-        resources = selected(resources, call.context["selections"])
+        resources = selected(resources, call.context["selections"], in_context)
     for resource in resources:
         if resource["resourceType"] == "Appointment":
             holder = in_context.entry_of(resource)
@@ -120,7 +119,7 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
             )
         )
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
-    for found in there:
+    for found in _each_once(there):
         if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
             yield Focus(found, {**order_line(found), "performer": [{"reference": call.context["performer"]}]})
 

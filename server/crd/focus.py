@@ -14,7 +14,7 @@ from typing import Any
 from server.adjudication.orders import quantity_faults
 from server.fhir import structure
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.references import Entry, local_reference, type_and_id
+from server.fhir.references import Entry, Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
 
@@ -61,13 +61,17 @@ def asked_about(entries: Iterable[Entry], types: tuple[str, ...], patient_id: st
     return [entry.resource for entry in found if _to_be_done(entry.resource)]
 
 
-def selected(resources: Iterable[Resource], selections: list[str]) -> list[Resource]:
-    """Those that order-select speaks about; a selection may be `Type/id`, an absolute reference or an id."""
-    names = {tuple(text.split("/")[-2:]) for text in selections}
+def selected(resources: Iterable[Resource], selections: list[str], drafts: Resolver) -> list[Resource]:
+    """Those that order-select speaks about; a selection may be `Type/id`, an absolute reference, the fullUrl
+    among the drafts, or an id, each with or without a version."""
+    pointed = [drafts.resolve(text) for text in selections]
+    names = {tuple(text.partition("/_history/")[0].split("/")[-2:]) for text in selections}
     return [
         resource
         for resource in resources
-        if (resource["resourceType"], resource["id"]) in names or (resource["id"],) in names
+        if (resource["resourceType"], resource["id"]) in names
+        or (resource["id"],) in names
+        or any(found is resource for found in pointed)
     ]
 
 

@@ -11,7 +11,7 @@ from server.crd.hooks import HOOKS
 from server.crd.intake import read_call
 from server.crd.v2_0 import V2_0
 from server.fhir.errors import InvalidRequest
-from server.fhir.references import Resolver
+from server.fhir.references import Entry, Resolver
 
 CONTEXT: dict[str, dict[str, Any]] = {
     "order-sign": {"userId": "Practitioner/d1", "patientId": "p1", "draftOrders": {"resourceType": "Bundle"}},
@@ -154,10 +154,19 @@ def test_what_is_not_to_be_done_is_not_spoken_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "selection", ["ServiceRequest/sr-2", "sr-2", "https://ehr.example/fhir/ServiceRequest/sr-2"]
+    "selection",
+    [
+        "ServiceRequest/sr-2",
+        "ServiceRequest/sr-2/_history/3",
+        "sr-2",
+        "https://ehr.example/fhir/ServiceRequest/sr-2",
+        "urn:uuid:0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
+    ],
 )
 def test_order_select_speaks_about_what_was_selected(selection: str) -> None:
-    assert [found["id"] for found in selected([order("sr-1"), order("sr-2")], [selection])] == ["sr-2"]
+    orders = drafts(order("sr-1"))
+    orders.add(Entry(order("sr-2"), "urn:uuid:0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"))
+    assert [found["id"] for found in selected(list(orders), [selection], orders)] == ["sr-2"]
 
 
 def test_every_hook_offers_typed_defaults_and_a_card_limit() -> None:

@@ -137,11 +137,19 @@ def test_f1_insurance_makes_no_difference_whatever_the_order_type(crd: Crd, orde
 
 
 def test_b_several_orders_are_dispatched_in_one_call_of_2_2(crd_2_2: Crd) -> None:
+    """One that is named by its id and by its address is answered once, one with two codes for each."""
     orders = [ehr.shoulder(), ehr.lumbar()]
+    orders[1]["code"]["coding"].append({"system": ehr.CPT, "code": "80053"})
     body = ehr.dispatch(orders[0], ehr.prefetch(), "2.2")
-    body["context"]["dispatchedOrders"] = [ehr.ref(order)["reference"] for order in orders]
+    names = [ehr.ref(order)["reference"] for order in orders]
+    body["context"]["dispatchedOrders"] = [*names, f"https://ehr.example/fhir/{names[0]}"]
     body["prefetch"]["serviceRequests"] = ehr.searchset(orders)
-    assert set(crd_2_2(body).resources) == {order["id"] for order in orders}
+    told = crd_2_2(body).resources
+    billed = {
+        order: [each["billingCode"][0]["code"] for each in coverage_informations(resource)]
+        for order, resource in told.items()
+    }
+    assert billed == {orders[0]["id"]: ["73221"], orders[1]["id"]: ["72148", "80053"]}
 
 
 def test_b_of_two_dispatched_orders_the_one_that_can_be_read_is_answered(crd_2_2: Crd) -> None:
