@@ -35,6 +35,15 @@ def member_key(coverage: Resource, patient: Resource | None = None, fhir_server:
     return f"local:{(fhir_server or '').rstrip('/')}|{_local_id(coverage, patient)}"
 
 
+def is_of_another(key: str, coverage: Resource) -> bool:
+    """Whether a key is surely not that of the Coverage's beneficiary: each is known by a number, and it is
+    another one. The members of a family, who share one, are not told apart."""
+    subscriber, (scheme, _, number) = _text(coverage.get("subscriberId")), key.partition(":")
+    if not subscriber or scheme != "member" or _covers_another(coverage):
+        return False
+    return number != subscriber and not number.startswith(f"{subscriber}-")
+
+
 def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
     """The payor Organizations that can be had: contained in the Coverage or among the resources. Looked for
     as they are asked for: a Coverage mostly names its plan itself."""

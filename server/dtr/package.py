@@ -10,13 +10,14 @@ what could (DTR, "Questionnaire package").
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
+from server.adjudication.members import is_of_another
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts, Package
@@ -29,7 +30,7 @@ from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant
 from server.fhir.errors import Issue, NotFound
-from server.fhir.references import Resolver, local_reference
+from server.fhir.references import Resolver, local_reference, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
 from server.security.caller import visible
@@ -84,7 +85,10 @@ class Packager:
     def answer(self, tx: Transaction, asked: PackageRequest, now: dt.datetime) -> Answer:
         """Raises NotFound for a member or context this payer does not know."""
         issues: list[Issue] = []
-        orders = self._orders(tx, asked, issues)
+        told = self._orders_of_context(tx, asked, issues) if asked.context else []
+        if not told:
+            asked = replace(asked, context="")
+        orders = self._orders(asked, told)
         self._refuse_strangers(tx, asked)
         needs = [
             Need(coverage, order, self._judge(tx, asked, line, coverage, now))
@@ -167,10 +171,9 @@ class Packager:
                 choice.judged.append(need.judged)
         return list(found.values())
 
-    def _orders(self, tx: Transaction, asked: PackageRequest, issues: list[Issue]) -> Sequence[Resource]:
+    def _orders(self, asked: PackageRequest, told: Sequence[Resource]) -> Sequence[Resource]:
         """The orders sent; without any that names a service, those the context was about: one that came
         along is the newer word for it."""
-        told = self._orders_of_context(tx, asked, issues) if asked.context else []
         lines = (line for order in asked.orders for line in self._lines(order, asked))
         return asked.orders if any(map(service_code, lines)) else told or asked.orders
 
@@ -185,13 +188,18 @@ class Packager:
     def _orders_of_context(
         self, tx: Transaction, asked: PackageRequest, issues: list[Issue]
     ) -> Sequence[Resource]:
+        """What the context was given for; empty where we never gave it, or gave it for another member."""
         assertion = visible(assertions.by_id(tx, asked.context))
-        if assertion is not None:
+        if assertion is not None and _is_of_one(assertion.member_key, asked.coverages):
             return [assertion.order]
         lines = cases.by_tracking_number(tx, asked.context)
-        if lines and visible(cases.by_id(tx, lines[0].case_id)):
+        case = visible(cases.by_id(tx, lines[0].case_id)) if lines else None
+        if case is not None and _is_of_one(case.member_key, asked.coverages):
             return [line.order for line in lines]
-        unknown = "This context is none of ours: send the coverage-assertion-id or tracking number we gave."
+        unknown = (
+            "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
+            "number, with the Coverage it was given for."
+        )
         if self._version.refuses_foreign or not (asked.orders or asked.questionnaires):
             raise NotFound(Issue("not-found", asked.context_path, unknown))
         issues.append(Issue("not-found", asked.context_path, unknown, "warning"))
@@ -275,13 +283,26 @@ class Packager:
         records = [
             dict(each) for each in judged.member.records if each.get("resourceType") not in NOT_CLINICAL
         ]
-        if not records:
+        if not records or _is_for_another(judged.order, choice.coverages):
             return {}
         parties = [each for each in asked.referenced if each["resourceType"] in PARTIES]
         order = dict(judged.order)
         chart = [*choice.coverages, *records, *parties, order]
         engine, origin = self._adjudicator.catalog.engine, self._version.from_server
         return populate(choice.package.form, {}, engine, chart, now, origin, order).answers
+
+
+def _is_of_one(key: str, coverages: Sequence[Resource]) -> bool:
+    """Whether the member may be the beneficiary of one of the Coverages."""
+    return not all(is_of_another(key, coverage) for coverage in coverages)
+
+
+def _is_for_another(order: Mapping[str, Any], coverages: Sequence[Resource]) -> bool:
+    """Whether the order is for somebody who is the beneficiary of none of the Coverages: what is on record of
+    the one is not told of the other."""
+    patient = type_and_id(order.get("subject"))
+    insured = {type_and_id(coverage.get("beneficiary")) for coverage in coverages}
+    return patient is not None and None not in insured and patient not in insured
 
 
 def _purpose(choice: Choice) -> str:

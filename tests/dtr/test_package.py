@@ -230,6 +230,9 @@ def test_a_v7_v8_what_the_payers_own_records_say_is_answered_by_nobody(dtr: Dtr)
             for answer in answers:
                 assert origin_of(answer) == {"2.0": "auto", "2.2": "auto-server"}[dtr.version]
                 assert [part["url"] for part in answer["extension"][0]["extension"]] == ["source"]
+    of_ben = resource("order", shoulder(subject={"reference": "Patient/ben"}))
+    (package,) = dtr.packages(resource("coverage", member), of_ben, named(SHOULDER))
+    assert answers_of(package.draft) == {}
 
 
 def test_a_what_the_payer_knows_of_one_side_is_not_told_of_the_other(dtr: Dtr) -> None:

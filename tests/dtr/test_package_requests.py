@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from server.dtr.package import ADAPTIVE
 from server.fhir.extensions import values
 from server.store import Store, records
 from server.store.tables import Table
@@ -45,6 +46,21 @@ def test_a_beside_something_to_go_by_2_0_remarks_on_it_and_2_2_refuses_it(
     else:
         assert len(dtr.packages(*asked)) == 1
         assert [issue["severity"] for issue in dtr.outcome(*asked)] == ["warning"]
+
+
+def test_a_a_context_of_another_member_is_nobodys(dtr: Dtr) -> None:
+    """An adaptive form begun with it ended in the one's authorization number under the other's Coverage."""
+    foreign = context(dtr.asserted(shoulder(), coverage("M-ours")))
+    for number in ("M-ours", "M-theirs"):
+        asked = [resource("coverage", coverage(number)), named(ADAPTIVE), foreign]
+        if number == "M-ours":
+            (package,) = dtr.packages(*asked)
+            assert package.draft["identifier"]["value"] == foreign["valueString"]
+        elif dtr.version == "2.2":
+            assert dtr.refused(dtr.ask(*asked))[0] == 404
+        else:
+            (package,) = dtr.packages(*asked)
+            assert "identifier" not in package.draft
 
 
 @pytest.fixture(scope="module")
