@@ -157,7 +157,9 @@ def _filter_faults(resource: Resource) -> Iterator[Issue]:
 
 
 def _filters(resource: Resource) -> list[str]:
-    return [unquote(str(text)) for text in values(resource.get("_criteria"), FILTER)]
+    """Each `name=value`; one text may have several, joined as in a search."""
+    texts = [str(text) for text in values(resource.get("_criteria"), FILTER)]
+    return [unquote(one) for text in texts for one in text.split("&") if one]
 
 
 def _organizations(resource: Resource) -> Iterator[str]:

@@ -60,6 +60,10 @@ REFUSED: dict[str, tuple[Resource, str]] = {
         {"status": None, "_status": {"extension": [{"url": "https://ehr.example/x", "valueCode": "on"}]}},
         "Subscription.status",
     ),
+    "a filter beside ours": (
+        {"_criteria": filtered("orgIdentifier=1992999999&status=active")},
+        f"Subscription.criteria.extension('{BACKPORT}/backport-filter-criteria')",
+    ),
     "an end that is past": ({"end": "2026-11-25T09:00:00Z"}, "Subscription.end"),
     "the host": ({"channel": {"header": ["A: b", "Host: inside"]}}, "Subscription.channel.header[1]"),
     "the framing": (
@@ -116,6 +120,7 @@ def test_production_calls_https_only(payer: Payer) -> None:
             ("http://hl7.org/fhir/sid/us-npi|1",),
         ),
         ("ClaimResponse?orgIdentifier=1992999999", ("1992999999",)),
+        ("orgIdentifier=1992999999&orgIdentifier=A%26B", ("1992999999", "A&B")),
     ],
 )
 def test_every_way_to_write_the_filter_is_understood(
