@@ -130,7 +130,8 @@ class Revision:
         denied = bool(verdicts) and all(isinstance(each, Denied) for each in verdicts.values())
         if denied and not any(appeal(read.claim, item) for item in read.items):
             return rejection.denied_before()
-        unfit = self.docket.unfit
+        # Who cancels what could never be judged need not mend it first.
+        unfit = {at: why for at, why in self.docket.unfit.items() if not cancelled(read.items[at])}
         if unfit and not self.change.everything:
             return next(iter(unfit.values()))
         unknown = prolonging.unknown_numbers(tx, self.docket.member_key, read.items)

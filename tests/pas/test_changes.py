@@ -3,6 +3,8 @@
 import copy
 from typing import Any
 
+import pytest
+
 from server.pas.marks import INFO_CANCELLED
 from server.pas.terms import CERTIFICATION, concept, extension_url
 from tests.pas import builders as a
@@ -70,6 +72,16 @@ def test_a_cancelled_item_is_answered_c_and_its_number_is_worth_nothing_more(pay
     assert changed.actions == ["C", "A1"]
     assert again.action == "A1"
     assert again.number != first.number
+
+
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+def test_an_item_that_was_never_judged_can_be_cancelled_with_the_others(payer: Payer) -> None:
+    nameless = {**FILM, "productOrService": concept(a.DATA_ABSENT, "not-applicable")}
+    first = first_request(payer, a.item(1), nameless)
+    gone = payer.submit(update(cancelled(a.item(1)), cancelled(nameless)))
+
+    assert error_code(first) == "AG"
+    assert gone.actions == ["C"]
 
 
 def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: Payer) -> None:
