@@ -77,17 +77,19 @@ def _sent(version: Version, call: Call, in_context: Resolver, sight: Sight) -> I
 
 def _booked(version: Version, call: Call, appointment: Resource, place: str, sight: Sight) -> Iterator[Focus]:
     """Every order that an appointment is for, unless it is not to be done any more. The answer stands on the
-    appointment where the version wants it there and it is for one order alone: of two, one may need what the
-    other does not."""
+    appointment where the version wants it there and it is for one order alone (of two, one may need what the
+    other does not), or where the order exists nowhere else."""
     named = orders_of(appointment)
     orders = [found for text in named if (found := _order(sight.resolver.resolve(text, appointment)))]
     on_appointment = version.on_appointment and len(named) == 1
     entries = [Entry(order, path=place) for order in _each_once(orders)]
     for order in asked_about(entries, REQUESTS, call.patient_id):
+        inside = any(order is each for each in appointment.get("contained", []))
         line = appointment_line(appointment, order)
-        yield Focus(appointment if on_appointment else order, line, order)
+        yield Focus(appointment if on_appointment or inside else order, line, order)
     if not named or len(orders) < len(named):
-        line = appointment_line(appointment, None)
+        whose = {"subject": {"reference": f"Patient/{call.patient_id}"}}
+        line = {**whose, **appointment_line(appointment, None)}
         yield Focus(appointment, line, blank=bool(named) and not service_code(line))
 
 

@@ -69,6 +69,23 @@ def test_an_appointment_of_somebody_else_is_not_answered_by_the_patients_insuran
     )
 
 
+def test_an_order_inside_its_appointment_is_answered_where_the_client_can_keep_it(crd: Crd) -> None:
+    """Its server holds the appointment, and no order of that id."""
+    order = ehr.shoulder()
+    booked = ehr.appointment("", contained=[order], basedOn=[{"reference": f"#{order['id']}"}])
+    assert set(crd(ehr.book(booked, sent=ehr.prefetch())).resources) == {booked["id"]}
+
+
+def test_an_appointment_that_does_not_name_its_patient_rests_on_nobody_elses_record(crd: Crd) -> None:
+    imaging = ehr.concept(ehr.CPT, "73221", "73221-RT")
+    booked = ehr.appointment(serviceType=[imaging], reasonCode=[ehr.concept(ehr.ICD, "M25.511")])
+    unnamed = {**booked, "participant": [{"actor": ehr.ref(ehr.PHYSICIAN), "status": "accepted"}]}
+    of_ben = [fact | {"subject": {"reference": "Patient/ben"}} for fact in ehr.six_weeks_of_care(booked)]
+    sent = ehr.prefetch(of_ben)
+    told = [reasons(crd(ehr.book(each, sent=sent)).of(each)) for each in (booked, unnamed)]
+    assert told[0] == told[1]
+
+
 def test_the_readable_one_of_two_orders_is_answered_and_the_other_left_open(crd: Crd) -> None:
     order = ehr.shoulder()
     booked = ehr.appointment("", order, ehr.lumbar())
