@@ -76,7 +76,7 @@ def corrected(sent: Element, judged: Judged) -> Element | None:
 
 
 def _names_plan(coverage: Element) -> bool:
-    kinds = (kind.get("type") for kind in coverage.get("class") or [])
+    kinds = (kind.get("type") for kind in coverage.get("class") or [] if isinstance(kind, dict))
     return PLAN in {coding.get("code") for coding in codings(kinds)}
 
 

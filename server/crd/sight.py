@@ -164,7 +164,8 @@ def _ended(coverage: Resource, day: dt.date) -> bool:
 
 
 def _beneficiary(coverage: Resource) -> str:
-    found = type_and_id(coverage.get("beneficiary"))
+    named = coverage.get("beneficiary")
+    found = type_and_id(named) if isinstance(named, dict) else None
     return found[1] if found else ""
 
 

@@ -20,6 +20,7 @@ from server.elm import Engine
 from server.fhir import json
 from server.fhir.systems import CPT, ICD
 from server.policy.libraries import BASE, Libraries
+from server.policy.line import codings
 from server.policy.manifest import (
     AdviceFile,
     CatalogError,
@@ -145,15 +146,19 @@ class Catalog:
 
     def plan_of(self, coverage: Resource, payors: Iterable[Resource] = ()) -> Plan:
         """The value of `Coverage.class` of type plan, else a plan named by a payor's identifier."""
-        for each in coverage.get("class") or []:
-            kinds = {coding.get("code") for coding in (each.get("type") or {}).get("coding") or []}
-            if PLAN_CLASS in kinds and each.get("value") in self.plans:
-                return self.plans[each["value"]]
+        for each in _objects(coverage.get("class")):
+            named = any(coding.get("code") == PLAN_CLASS for coding in codings([each.get("type")]))
+            if named and (plan := self._named(each)):
+                return plan
         for payor in payors:
-            for identifier in payor.get("identifier") or []:
-                if identifier.get("value") in self.plans:
-                    return self.plans[identifier["value"]]
+            for identifier in _objects(payor.get("identifier")):
+                if plan := self._named(identifier):
+                    return plan
         return self.plans[DEFAULT_PLAN]
+
+    def _named(self, element: Resource) -> Plan | None:
+        value = element.get("value")
+        return self.plans.get(value) if isinstance(value, str) else None
 
     def policy_for(self, order: Resource, on: dt.date) -> Policy | None:
         """The policy in force on that day which governs the order.
@@ -351,9 +356,10 @@ def _code(order: Resource) -> str:
     return ""
 
 
-def _codings(concepts: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return [
-        (coding.get("system", ""), coding.get("code", ""))
-        for concept in concepts
-        for coding in concept.get("coding") or []
-    ]
+def _codings(concepts: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(str(coding.get("system", "")), str(coding.get("code", ""))) for coding in codings(concepts)]
+
+
+def _objects(listed: Any) -> list[Resource]:
+    """A Coverage is read as the EHR sends it: what is no element at its place is passed over."""
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

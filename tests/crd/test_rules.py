@@ -260,6 +260,18 @@ def test_b_a_type_that_cannot_be_had_is_unknown_and_the_rest_is_used(crd: Crd, f
     assert "denied" not in reasons(information).lower()
 
 
+def test_b_what_the_ehr_holds_malformed_is_passed_over(crd: Crd) -> None:
+    """Of what it answers only the right parts are read: nobody at the screen could mend the others."""
+    condition = {"resourceType": "Condition", "id": "c", "subject": ehr.ref(ehr.PATIENT)}
+    order = ehr.shoulder(reasonReference=[ehr.ref(condition)])
+    insurance = ehr.coverage(plan="no-imaging-pa")
+    insurance["class"] = [None, {"type": {"coding": [None]}}, {"value": []}, *insurance["class"]]
+    broken = condition | {"code": {"coding": "M75.1"}}
+    with Ehr([ehr.PATIENT, ehr.PAYOR, insurance | {"beneficiary": [1]}, broken]) as server:
+        information = crd(ehr.sign(order, fhirServer=server.base)).information
+    assert (information["covered"], information["pa-needed"]) == ("covered", "no-auth")
+
+
 def test_b_a_server_that_offers_batches_is_asked_by_one(crd: Crd) -> None:
     """It says so in its metadata, which is read beside the first call's queries; the answer is the same."""
     order, insurance = ehr.shoulder(), ehr.coverage()
