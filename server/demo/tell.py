@@ -31,7 +31,7 @@ def tell(played: Played, why: Resource | None, out: Console) -> None:
     if played.decided:
         _step(out, "PAS, $submit", _decision(played.decided))
     for response in played.found:
-        number = response.get("preAuthRef")
+        number = response.get("preAuthRef", "it, without a number")
         _step(out, "PAS, $inquire", Text(f"finds {number}: {response.get('disposition', '')}"))
     if why:
         _step(out, "Why", _criteria(why))
