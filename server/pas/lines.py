@@ -23,6 +23,7 @@ from server.pas.terms import (
     PROCESS_PRIORITY,
     extension_url,
 )
+from server.policy.request import INJURY
 
 Resource = dict[str, Any]
 Find = Callable[[Any], Resource | None]
@@ -92,7 +93,7 @@ def assertion_id(order: Resource) -> str | None:
 
 
 def injury(claim: Resource, item: Resource, chart: LocalChart) -> Resource | None:
-    """Claim.accident as the onset of the item's first diagnosis, which is how a chart tells of an injury."""
+    """Claim.accident as the onset of the item's first diagnosis, by an injury: how a chart tells of it."""
     date = (claim.get("accident") or {}).get("date")
     diagnosis = next(diagnoses(claim, item, chart.find), None)
     if date is None or diagnosis is None:
@@ -102,7 +103,7 @@ def injury(claim: Resource, item: Resource, chart: LocalChart) -> Resource | Non
         "resourceType": "Condition",
         "id": f"{claim['id']}-accident-{item['sequence']}",
         "clinicalStatus": {"coding": [{"system": clinical, "code": "active"}]},
-        "code": diagnosis,
+        "code": {**diagnosis, "coding": [*(diagnosis.get("coding") or []), INJURY]},
         "subject": claim["patient"],
         "onsetDateTime": date,
     }

@@ -20,6 +20,7 @@ from server.policy.case_draft import (
     concept,
     ref,
 )
+from server.policy.request import INJURY
 
 OCCUPATIONAL_THERAPY = "84478008"
 SIDE_NAMES = {"right": "RT", "left": "LT", "both": "50", "bilateral": "50"}
@@ -78,7 +79,9 @@ def _requester(fact: Fact, draft: Draft) -> Json:
 
 def _injury_date(fact: Fact, draft: Draft) -> Json:
     draft.injured = dt.date.fromisoformat(str(fact.value))
-    return problem(fact, draft, _first_diagnosis(draft), onsetDateTime=fact.value)
+    injured = problem(fact, draft, _first_diagnosis(draft), onsetDateTime=fact.value)
+    injured["code"]["coding"].append(dict(INJURY))
+    return injured
 
 
 def _new_onset(fact: Fact, draft: Draft) -> Json:

@@ -20,9 +20,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from server.fhir.systems import ICD
 from server.policy.determination import Line
 
 Resource = Mapping[str, Any]
+
+INJURY: Mapping[str, str] = {"system": ICD, "code": "T14.90XA"}
+"""Beside the code of a problem that began with an injury and does not say so ("Injury, unspecified")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def test_the_assertion_of_crd_ties_the_request_to_its_answer() -> None:
     assert lines.assertion_id(order_of(a.request())) is None
 
 
-def test_an_accident_is_the_onset_of_the_diagnosis() -> None:
+def test_an_accident_is_the_onset_of_the_diagnosis_by_an_injury() -> None:
     read = intake.read(a.raw(a.request(claim=a.claim(accident={"date": "2026-10-01"}))), v2_0.SUBMIT)
     chart = local_chart(read.resolver)
     claim = chart.of(read.claim)
@@ -148,7 +148,7 @@ def test_an_accident_is_the_onset_of_the_diagnosis() -> None:
 
     assert injury is not None
     assert injury["onsetDateTime"] == "2026-10-01"
-    assert codes(injury["code"]) == ["M75.111"]
+    assert codes(injury["code"]) == ["M75.111", "T14.90XA"]
 
 
 @pytest.mark.parametrize("written", [a.with_absolute_references, a.with_uuids])
