@@ -20,7 +20,7 @@ _PATTERNS: Mapping[str, str] = {
     "uri": r"\S+",
     "url": r"\S+",
     "canonical": r"\S+",
-    "base64Binary": r"(\s*([0-9a-zA-Z+/=]){4}\s*)+",
+    "base64Binary": r"\s*([0-9a-zA-Z+/=]{4}\s*)+",
     "date": _DATE,
     "dateTime": rf"{_YEAR}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01])(T{_TIME}{_ZONE})?)?)?",
     "instant": rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T{_TIME}{_ZONE}",
