@@ -36,6 +36,17 @@ def texts(body: Mapping[str, Any]) -> Asked:
     ]
 
 
+def enclosed(body: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The first resource of that type in a Parameters that some clients put around it; the body itself, where
+    there is none."""
+    listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
+    for parameter in listed if isinstance(listed, list) else []:
+        inner = parameter.get("resource") if isinstance(parameter, dict) else None
+        if isinstance(inner, dict) and inner.get("resourceType") == kind:
+            return inner
+    return body
+
+
 def number(asked: Mapping[str, str], name: str) -> int | None:
     """A parameter that takes a number from 0, None where it is not sent. Raises InvalidRequest."""
     text = asked.get(name)

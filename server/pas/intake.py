@@ -19,6 +19,7 @@ from server.adjudication.orders import quantity_faults
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.extensions import extension, modifier_urls, value
+from server.fhir.parameters import enclosed
 from server.fhir.references import Entry, Resolver, references_of
 from server.fhir.structure import faults
 from server.pas.marks import INFO_CANCELLED, cancelled, cancels_everything
@@ -138,16 +139,12 @@ def _refuse(found: Iterable[Issue]) -> None:
 
 def _bundle(body: Resource) -> Resource:
     """The Bundle, or the one inside a Parameters wrapper that some clients put around it."""
-    if body.get("resourceType") == "Parameters":
-        for parameter in body.get("parameter") or []:
-            inner = parameter.get("resource") if isinstance(parameter, dict) else None
-            if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
-                return inner
-    if body.get("resourceType") != "Bundle":
+    bundle = enclosed(body, "Bundle")
+    if bundle.get("resourceType") != "Bundle":
         raise InvalidRequest(
             Issue("structure", "Bundle", "The body is not a Bundle. Send the request Bundle itself.")
         )
-    return body
+    return bundle
 
 
 def _envelope_faults(bundle: Resource) -> Iterator[Issue]:

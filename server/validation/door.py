@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.parameters import enclosed
 from server.services import Version
 from server.settings import Settings
 from server.validation.guides import Lazily
@@ -48,10 +49,11 @@ def profiled(settings: Settings, version: Version) -> Callable[[Request], Corout
 
 def _broken(validator: Validator | None, body: bytes) -> list[Issue]:
     """Errors of what is acted upon, worst first. Raises InvalidJson."""
-    bundle = json.decode_object(body)
+    bundle = enclosed(json.decode_object(body), "Bundle")
     if validator is None or bundle.get("resourceType") != "Bundle":
         return []
-    kinds = [_kind(entry) for entry in bundle.get("entry") or []]
+    entries = bundle.get("entry")
+    kinds = [_kind(entry) for entry in (entries if isinstance(entries, list) else [])]
     return [
         finding.issue()
         for finding in validator.check(bundle)

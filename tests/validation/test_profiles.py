@@ -171,6 +171,16 @@ def test_whatever_is_sent_the_validator_answers(version: Version) -> None:
         validators(Path(FOLDER))[version].check(mutant.resource)
 
 
+def test_an_attachment_that_was_cut_off_is_told_at_once(pas: Validator) -> None:
+    """Base64 in lines, as mail has it: each line end could be read in two ways, sixty in more than there is
+    time for."""
+    lines = "JVBERi0xLjQK\r\n" * 60
+    whole = {"resourceType": "Binary", "contentType": "application/pdf", "data": lines}
+
+    assert "Binary.data" not in [finding.path for finding in pas.check(whole)]
+    assert "Binary.data" in [finding.path for finding in pas.check({**whole, "data": f"{lines}JV"})]
+
+
 def test_what_callers_make_up_is_not_remembered(pas: Validator, examples: dict[str, Resource]) -> None:
     packages = pas._compiler.packages
     validator = Validator(packages)
@@ -357,6 +367,11 @@ def test_a_request_that_breaks_its_profiles_hears_of_every_fault_at_once(
     assert told.status_code == 400
     places = {place for issue in told.json()["issue"] for place in issue["expression"]}
     assert {"Bundle.entry[0].resource.priority", "Bundle.entry[0].resource.insurer"} <= places
+    wrapped = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": bundle}]}
+    again = http.post("/r2.0/fhir/Claim/$submit", content=json.encode(wrapped), headers=headers)
+    assert again.json() == told.json()
+    hollow = json.encode({**bundle, "entry": 1})
+    assert http.post("/r2.0/fhir/Claim/$submit", content=hollow, headers=headers).status_code == 400
 
 
 def test_what_is_no_profile_is_said(http: TestClient) -> None:
