@@ -9,11 +9,15 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.fhir.errors import UnsupportedMediaType
+from server.fhir.errors import TooLarge, UnsupportedMediaType
+from server.fhir.requests import read_limited
 from server.fhir.responses import error_response
 
 SEARCH = "/_search"
 FORM = "application/x-www-form-urlencoded"
+
+MAX_BYTES = 60_000
+"""Of a form: what an address has room for, since whoever stands behind takes it for one."""
 
 
 class PostedSearch:
@@ -27,7 +31,11 @@ class PostedSearch:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        form = await request.body()
+        try:
+            form = await read_limited(request, MAX_BYTES)
+        except TooLarge as too_large:
+            await error_response(too_large)(scope, receive, send)
+            return
         if form and request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             foreign = UnsupportedMediaType(f"The parameters of a search are a form. Send them as {FORM}.")
             await error_response(foreign)(scope, receive, send)
