@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.fhir.errors import InvalidRequest, Issue
@@ -17,6 +17,7 @@ from server.pas.verdict import Review
 from server.policy.denial import Finding, IncompleteDenial
 from server.review.desk import Desk, Waiting, history, papers
 from server.review.terms import Terms
+from server.security.admission import only_after
 from server.security.scopes import REVIEW
 from server.services import Services
 
@@ -82,7 +83,7 @@ class Question(Decision):
 def router(services: Services) -> APIRouter:
     desk = Desk(services)
     routes = APIRouter(
-        prefix="/review", tags=["review"], dependencies=[Depends(services.admission.holding(REVIEW))]
+        prefix="/review", tags=["review"], route_class=only_after(services.admission.holding(REVIEW))
     )
 
     @routes.get("", summary="What waits for a reviewer")

@@ -16,7 +16,9 @@ from typing import Any
 
 import structlog
 from fastapi import Request
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from server.fhir.errors import Forbidden, Unauthorized
 from server.security import signed
@@ -31,6 +33,23 @@ from server.store import Store, access
 from server.store.tables import AccessToken
 
 Dependency = Callable[[Request], Coroutine[Any, Any, None]]
+
+
+def only_after(check: Dependency) -> type[APIRoute]:
+    """The kind of route that asks `check` before anything is read: FastAPI reads and decodes the body that a
+    handler declares before any dependency, so whoever came would be listened to first."""
+
+    class Checked(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            answer = super().get_route_handler()
+
+            async def checked(request: Request) -> Response:
+                await check(request)
+                return await answer(request)
+
+            return checked
+
+    return Checked
 
 
 class Admission:

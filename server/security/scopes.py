@@ -48,7 +48,7 @@ OPERATIONS: Mapping[str, tuple[Need, ...]] = {
 """Any one of the needs suffices."""
 
 ANYONE = frozenset({"metadata", ".well-known", "OperationDefinition", "Endpoint"})
-"""First steps of a path that need no token: they tell how to get one, and what there is."""
+"""First steps of a path that are read without a token: they tell how to get one, and what there is."""
 
 _INTERACTIONS = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
@@ -92,7 +92,8 @@ def needs(method: str, path: str) -> tuple[Need, ...]:
     """What a request below a FHIR base needs, any one of it; empty where anyone may come. `path` is relative
     to the base, such as `Claim/$submit`."""
     steps = path.strip("/").split("/")
-    if steps[0] in ANYONE:
+    reading = method in ("GET", "HEAD")
+    if reading and steps[0] in ANYONE:
         return ()
     operation = steps[-1] if steps[-1].startswith("$") else ""
     kind = steps[0] if not steps[0].startswith("$") else "*"
@@ -100,7 +101,7 @@ def needs(method: str, path: str) -> tuple[Need, ...]:
         return OPERATIONS[operation]
     if operation == "$validate":
         return (Need(kind, "r"), Need(kind, "c"))
-    if method in ("GET", "HEAD"):
+    if reading:
         return (Need(kind, "s" if len(steps) == 1 else "r"),)
     return (Need(kind, _INTERACTIONS.get(method, "d")),)
 

@@ -258,6 +258,9 @@ def test_metrics_are_for_operators_and_reviews_for_reviewers(town: Town) -> None
     assert town.get("/review", REVIEWER).status_code == 200
     assert town.get("/review", OPERATOR).status_code == 403
     assert town.get("/review", town.token("harbour")).status_code == 403
+    # Who may not come in is not listened to: what it sends is not even read.
+    unread = town.http.post("/review/1/approve", content=b"{", headers={"Content-Type": "application/json"})
+    assert unread.status_code == 401
 
 
 @pytest.mark.parametrize("scheme", ["Basic dXNlcjpwYXNz", "Bearer", "Bearer guess"])
@@ -301,6 +304,7 @@ def test_scopes_in_both_spellings(scopes: str, need: Need, allowed: bool) -> Non
         ("PUT", "Subscription/1", "system/Subscription.u"),
         ("POST", "Patient/$unheard-of", "system/Patient.c"),
         ("POST", "$unheard-of", "system/*.c"),
+        ("POST", "Endpoint/$validate", "system/Endpoint.r"),
     ],
 )
 def test_what_a_request_needs(method: str, path: str, said: str) -> None:
