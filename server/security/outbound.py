@@ -34,6 +34,13 @@ WEB_PORTS = frozenset({80, 443})
 """The ports below 1024 that are called; the others belong to services that are not of the web."""
 
 
+PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")
+"""What of IPv6 hosts on the internet have; Python counts much of the rest as public as well."""
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""How a network without IPv4 calls the hosts that have nothing else (RFC 6052)."""
+
+
 class Refused(httpx.TransportError):
     """An address this server does not call; to a caller a failure of the network like others. The text says
     why, without the address."""
@@ -68,16 +75,26 @@ class Outbound:
 
     def check_ip(self, number: str) -> None:
         """Raises Refused for an IP number that is not on the public internet, where that is asked for."""
-        address = ipaddress.ip_address(number.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if mapped.is_multicast or mapped.is_unspecified or (mapped.is_link_local and not mapped.is_loopback):
+        meant = _meant(ipaddress.ip_address(number.partition("%")[0]))
+        if meant.is_multicast or meant.is_unspecified or (meant.is_link_local and not meant.is_loopback):
             raise Refused("it leads to no single host, or to one that answers whoever is near")
-        if not self.lenient and not mapped.is_global:
+        if not self.lenient and not (meant.is_global and (meant.version == 4 or meant in PUBLIC_V6)):
             raise Refused("it leads into a private network")
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """A transport for one httpx client; connections end with it."""
         return _Transport(self)
+
+
+def _meant(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 number that an IPv6 one stands for: what is called by it is the same host."""
+    if address.version == 4:
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 _PLAIN = (b"Accept-Encoding", b"identity")
