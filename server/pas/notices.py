@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from server.fhir.extensions import extension, value
@@ -25,14 +25,28 @@ Tell = Callable[[Transaction, stored.PaCase, Submission, dt.datetime], None]
 SENDERS = ("interchangeSenderID", "applicationSenderCode")
 
 
-def tell(tx: Transaction, work: Work, row: stored.PaCase, read: Submission, now: dt.datetime) -> None:
-    """The subscribers of the case's sender are owed an event; in the transaction of the result."""
-    result_available(tx, work, row.client, organizations(read), row.id, now)
+def tell(
+    tx: Transaction,
+    work: Work,
+    row: stored.PaCase,
+    read: Submission,
+    now: dt.datetime,
+    registered: Sequence[str] = (),
+) -> None:
+    """The subscribers of the case's sender are owed an event; in the transaction of the result. `registered`
+    are the organizations that the sender speaks for."""
+    result_available(tx, work, row.client, organizations(read, registered), row.id, now)
 
 
-def organizations(read: Submission) -> set[str]:
+def organizations(read: Submission, registered: Sequence[str] = ()) -> set[str]:
     """The names by which a filter may call who asked: the requester's identifiers and those of its
-    organization, bare and with their system, and the sender of the transmission (2.2.1)."""
+    organization, bare and with their system, and the sender of the transmission (2.2.1). Where a client sends
+    for somebody else and the request does not name it, as a clearinghouse does, its own names too."""
+    named, own = _named(read), {*registered, *(name.rpartition("|")[2] for name in registered)}
+    return named | own if named.isdisjoint(own) else named
+
+
+def _named(read: Submission) -> set[str]:
     provider = read.provider
     organization = provider.get("organization") or {}
     behind = read.resolve(organization, provider) or {"identifier": [organization.get("identifier")]}

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from server.security.scopes import REVIEW, Scopes
 
@@ -42,9 +43,10 @@ class Caller:
 
     def reached_at(self, url: str) -> bool:
         """Whether the address is one of the caller's registered endpoints, or lies below one."""
-        if not self.client:
+        if not self.client or url in self.endpoints:
             return True
-        return any(url == known or url.startswith(known.rstrip("/") + "/") for known in self.endpoints)
+        climbs = ".." in unquote(urlsplit(url).path).split("/")
+        return not climbs and any(url.startswith(known.rstrip("/") + "/") for known in self.endpoints)
 
     def keeps_charts_at(self, base: str) -> bool:
         """Whether a FHIR base is one of the caller's registered ones."""

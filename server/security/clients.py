@@ -122,6 +122,11 @@ class Registry:
         digest = hashlib.sha256(token.encode()).hexdigest()
         return next((each for each in self._current().values() if each.token_sha256 == digest), None)
 
+    def organizations(self, client_id: str) -> tuple[str, ...]:
+        """Whom a client speaks for, `system|value` each; nobody where it is not registered."""
+        client = self.by_id(client_id)
+        return client.organizations if client is not None else ()
+
     def reaches(self, client_id: str, url: str) -> bool:
         """Whether what a client is owed may go to this address: both are registered now, whatever was when it
         was promised. Nobody in particular is told wherever it likes."""

@@ -100,7 +100,8 @@ def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[I
         yield Issue("value", "Subscription.criteria", f"There is one topic here: {TOPIC}.")
     if channel.get("type") != "rest-hook":
         yield Issue("value", "Subscription.channel.type", "Notifications go out by rest-hook only.")
-    if channel.get("payload", "").partition(";")[0].strip() not in JSON_PAYLOADS:
+    payload = channel.get("payload", "")
+    if payload.partition(";")[0].strip() not in JSON_PAYLOADS or not _HEADER.fullmatch(f"Is:{payload}"):
         yield Issue("value", "Subscription.channel.payload", "Ask for application/fhir+json.")
     allowed = CONTENTS[version]
     if content(resource) not in allowed:
@@ -112,6 +113,7 @@ def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[I
     yield from _endpoint_faults(channel.get("endpoint"), outbound)
     yield from _filter_faults(resource)
     yield from _header_faults(channel.get("header") or [])
+    yield from _seconds_faults(channel)
 
 
 def _endpoint_faults(endpoint: str | None, outbound: Outbound) -> Iterator[Issue]:
@@ -141,6 +143,16 @@ def _header_faults(lines: list[str]) -> Iterator[Issue]:
             yield Issue("value", place, "A header is a line `Name: value`, without control characters.")
         elif line.partition(":")[0].lower() in OUR_HEADERS:
             yield Issue("value", place, "This header is ours to say. Leave it out.")
+
+
+def _seconds_faults(channel: Resource) -> Iterator[Issue]:
+    """What is no number would be met again only when the first notification leaves."""
+    for url in (HEARTBEAT, TIMEOUT):
+        found = extension(channel, url)
+        seconds = value(found) if found is not None else 0
+        if type(seconds) is not int or seconds < 0:
+            place = f"Subscription.channel.extension('{url}')"
+            yield Issue("value", place, "This is a number of whole seconds. Send it as valueUnsignedInt.")
 
 
 def _filter_faults(resource: Resource) -> Iterator[Issue]:

@@ -11,15 +11,19 @@ from server import background
 from server.fhir import json
 from server.fhir.extensions import extension, value
 from server.pas.terms import COVERAGE_INFORMATION
+from server.review.demo import REVIEWER
+from server.review.desk import Desk
 from server.store import subscriptions
 from server.subscriptions.delivery import NOT_REGISTERED
 from tests.crd import builders as hook
 from tests.pas import builders as a
-from tests.security.conftest import BASE, Build, Town, clinic
+from tests.pas import charts
+from tests.security.conftest import BASE, NPI, Build, Town, clinic
 from tests.security.signing import Signer
 
 Resource = dict[str, Any]
 PAS = "/r2.0/fhir"
+SINCE_START = "events-since-subscription-start"
 
 
 @pytest.fixture
@@ -115,9 +119,41 @@ def test_a_client_subscribes_for_its_own_organizations_only(two: Town) -> None:
     assert two.get(f"{PAS}/Subscription", two.token("hillside")).json()["total"] == 0
 
 
-def test_notifications_go_to_registered_endpoints_only(two: Town) -> None:
+def test_whoever_sends_for_others_is_told_by_its_own_name(two: Town) -> None:
+    """A clearinghouse is in none of the requests it sends; a client of two clinics that subscribed for the
+    other one is not told of this one's."""
+    house, both = Signer("clearinghouse"), two.signers["harbour"]
+    two.register(
+        clinic(house, "1003000126"),
+        clinic(both, "1992999999", organizations=[f"{NPI}|1992999999", f"{NPI}|1457362880"]),
+    )
+    two.signers["clearinghouse"] = house
+
+    def told(client: str, npi: str) -> str:
+        """How many results it is told of that subscribes by that name, of one that it sent."""
+        token = two.token(client)
+        made = two.post(f"{PAS}/Subscription", json.encode(subscription(npi)), token).json()
+        pended = a.request(
+            charts.answers(**charts.SHORT_TRIAL),
+            *charts.film_and_examination(),
+            coverage=a.coverage("reviewed", subscriberId=f"M-{client}"),
+        )
+        assert two.post(f"{PAS}/Claim/$submit", pended, token).status_code == 200
+        desk = Desk(two.app.state.services)
+        for waiting in desk.queue():
+            desk.approve(waiting.item.id, waiting.item.revision, REVIEWER)
+        events = two.get(f"{PAS}/Subscription/{made['id']}/$events", token).json()
+        said = events["entry"][0]["resource"]["parameter"]
+        return next(each["valueString"] for each in said if each["name"] == SINCE_START)
+
+    assert told("clearinghouse", "1003000126") == "1"
+    assert told("harbour", "1457362880") == "0"
+
+
+@pytest.mark.parametrize("where", ["notify-me-elsewhere", "notify/../admin", "notify/%2e%2e/admin"])
+def test_notifications_go_to_registered_endpoints_only(two: Town, where: str) -> None:
     wish = subscription("1992999999")
-    wish["channel"]["endpoint"] = "https://ehr.example/notify-me-elsewhere"
+    wish["channel"]["endpoint"] = f"https://ehr.example/{where}"
     refused = two.post(f"{PAS}/Subscription", json.encode(wish), two.token("harbour"))
 
     assert refused.status_code == 403

@@ -66,6 +66,22 @@ REFUSED: dict[str, tuple[Resource, str]] = {
     ),
     "an end that is past": ({"end": "2026-11-25T09:00:00Z"}, "Subscription.end"),
     "the host": ({"channel": {"header": ["A: b", "Host: inside"]}}, "Subscription.channel.header[1]"),
+    "a payload that is no header line": (
+        {"channel": {"payload": "application/fhir+json;\u00e9=1"}},
+        "Subscription.channel.payload",
+    ),
+    "a wait in words": (
+        {"channel": {"extension": [{"url": f"{BACKPORT}/backport-timeout", "valueString": "soon"}]}},
+        f"Subscription.channel.extension('{BACKPORT}/backport-timeout')",
+    ),
+    "no time at all": (
+        {"channel": {"extension": [{"url": f"{BACKPORT}/backport-timeout", "valueInteger": -5}]}},
+        f"Subscription.channel.extension('{BACKPORT}/backport-timeout')",
+    ),
+    "a sign of life with every breath": (
+        {"channel": {"extension": [{"url": f"{BACKPORT}/backport-heartbeat-period", "valueDecimal": 0.2}]}},
+        f"Subscription.channel.extension('{BACKPORT}/backport-heartbeat-period')",
+    ),
     "the framing": (
         {"channel": {"header": ["Transfer-Encoding: chunked"]}},
         "Subscription.channel.header[0]",
