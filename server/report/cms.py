@@ -1,23 +1,26 @@
 """The public prior-authorization metrics of CMS-0057-F, from the record of what happened.
 
-What is counted is a line (one service of a request) that needed authorization and was decided in the year;
-lines that need none, that were cancelled, or that still wait are in no figure. A line counts once, by its
-first decision in any version of its request, approved with changes as approved; what an appeal changed is a
-figure of its own, of the appeals decided in the year (that an appeal is immediate makes its request none the
-more urgent). Times run from receipt at the server to that first decision. The program has no drugs.
+What is counted is a line (one service of a request) that needed authorization and was decided in the year,
+which begins and ends in UTC; lines that need none, that were cancelled, that still wait, or that were told
+again of what another request was granted are in no figure. A line counts once, by its first decision in any
+version of its request, approved with changes as approved; what an appeal changed is a figure of its own, of
+the appeals decided in the year about requests that were not urgent when they were decided first. Times run
+from receipt at the server to that first decision. The program has no drugs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
 from server.pas.appealing import APPEAL_DECIDED, OVERTURNED
+from server.pas.prolonging import extends
+from server.policy.catalog import Catalog
 from server.review.desk import PROLONGED
-from server.store import Transaction, events
+from server.store import Transaction, authorizations, events
 from server.store import tables as stored
 
 APPROVED, DENIED = frozenset({"A1", "A6"}), frozenset({"A3"})
@@ -49,18 +52,18 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """An average of times: their sum in days over their number; of a median, the middle one."""
+    """An average of times in days; `total` is their sum, which a median has no use for."""
 
     title: str
     days: float | None
-    total: float
+    total: float | None
     count: int
 
     @property
     def row(self) -> dict[str, Any]:
         return {
             "figure": self.title,
-            "numerator": round(self.total, 3),
+            "numerator": None if self.total is None else round(self.total, 3),
             "denominator": self.count,
             "value": None if self.days is None else round(self.days, 3),
             "unit": "days",
@@ -77,11 +80,54 @@ class Decided:
     took: dt.timedelta
 
 
-def figures(tx: Transaction, year: int, plan: str = "") -> list[Share | Average]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What happened to a line until the end of the year, oldest first, each with the line as the version of
+    the request had it then."""
+
+    chain: str
+    told: Sequence[tuple[stored.PaItem, stored.PaEvent]]
+
+    @property
+    def plan(self) -> str:
+        return str(self.told[0][0].determination["plan"])
+
+    def first(self, counted: Counted) -> int | None:
+        """Where its first decision that counts stands; None where it has none."""
+        return next((at for at, each in enumerate(self.told) if counted.has(self.chain, *each)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Which decisions count. `needing` are the services that need authorization, each with the plan that asks
+    for it; `granted` says to which request a number was granted."""
+
+    needing: frozenset[tuple[str, str]]
+    granted: Mapping[str, str]
+
+    @classmethod
+    def of(cls, tx: Transaction, catalog: Catalog) -> Counted:
+        needing = ((plan, each.code) for each, plans in catalog.needing_authorization() for plan in plans)
+        return cls(frozenset(needing), authorizations.requests(tx))
+
+    def has(self, chain: str, item: stored.PaItem, event: stored.PaEvent) -> bool:
+        """Whether this tells of an authorization or a denial: not of a service that needs none, or is
+        cancelled, or has its number from another request, unless it asked to have that extended."""
+        if event.kind != events.DECIDED:
+            return False
+        action, number = event.detail["action"], event.detail["number"]
+        if action in DENIED:
+            return (item.determination["plan"], item.cpt) in self.needing
+        again = self.granted.get(number, chain) != chain and not extends(item.requested)
+        return action in APPROVED and bool(number) and not again
+
+
+def figures(tx: Transaction, catalog: Catalog, year: int, plan: str = "") -> list[Share | Average]:
     """Metrics 2 to 9 of the rule, for one plan or for all; then the shares decided in time."""
     start, end = dt.datetime(year, 1, 1, tzinfo=dt.UTC), dt.datetime(year + 1, 1, 1, tzinfo=dt.UTC)
-    lines = list(_decided(tx, start, end, plan))
-    appeals = list(_appeals(tx, start, end, plan))
+    counted = Counted.of(tx, catalog)
+    lines = list(_decided(tx, counted, start, end, plan))
+    appeals = list(_appeals(tx, counted, start, end, plan))
     standard = [line for line in lines if not line.expedited]
     expedited = [line for line in lines if line.expedited]
     return [
@@ -112,42 +158,51 @@ def _times(kind: str, lines: Sequence[Decided]) -> Iterator[Average]:
     days = [line.took / dt.timedelta(days=1) for line in lines]
     for name, average in (("Mean", mean), ("Median", median)):
         title = f"{kind} requests: {name.lower()} time to decision"
-        yield Average(title, average(days) if days else None, sum(days), len(days))
+        total = sum(days) if average is mean else None
+        yield Average(title, average(days) if days else None, total, len(days))
 
 
 def _in_time(line: Decided) -> bool:
     return line.took <= LIMITS[line.expedited]
 
 
-def _decided(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[Decided]:
-    lines: dict[tuple[str, int], list[tuple[stored.PaItem, stored.PaEvent]]] = {}
-    for chain, item, event in events.of_lines(tx, (events.DECIDED, PROLONGED), start, end):
-        lines.setdefault((chain, item.sequence), []).append((item, event))
-    for told in lines.values():
-        first = next((place for place, (_, event) in enumerate(told) if _counts(event)), None)
+def _decided(
+    tx: Transaction, counted: Counted, start: dt.datetime, end: dt.datetime, plan: str
+) -> Iterator[Decided]:
+    for line in _lines(tx, (events.DECIDED, PROLONGED), start, end, plan):
+        first = line.first(counted)
         if first is None:
             continue
-        item, decision = told[first]
-        if decision.at >= start and (not plan or item.determination["plan"] == plan):
+        item, decision = line.told[first]
+        if decision.at >= start:
             yield Decided(
                 approved=decision.detail["action"] in APPROVED,
                 expedited=item.expedited,
-                prolonged=any(event.kind == PROLONGED for _, event in told[:first]),
+                # An earlier decision, such as a cancellation, ended the clock that was extended.
+                prolonged=first > 0 and line.told[first - 1][1].kind == PROLONGED,
                 took=decision.at - item.received,
             )
 
 
-def _counts(event: stored.PaEvent) -> bool:
-    """Whether it tells of an authorization or a denial; not of a service that needs none, or is cancelled."""
-    if event.kind != events.DECIDED:
-        return False
-    action = event.detail["action"]
-    return action in DENIED or (action in APPROVED and bool(event.detail["number"]))
-
-
-def _appeals(tx: Transaction, start: dt.datetime, end: dt.datetime, plan: str) -> Iterator[bool]:
+def _appeals(
+    tx: Transaction, counted: Counted, start: dt.datetime, end: dt.datetime, plan: str
+) -> Iterator[bool]:
     """Whether each appeal about a standard request was won."""
-    for _, item, event in events.of_lines(tx, (APPEAL_DECIDED,), start, end):
-        ours = not plan or item.determination["plan"] == plan
-        if event.at >= start and ours and not item.determination["expedited"]:
-            yield event.detail["outcome"] == OVERTURNED
+    for line in _lines(tx, (APPEAL_DECIDED, events.DECIDED), start, end, plan):
+        first = line.first(counted)
+        if first is None or line.told[first][0].expedited:
+            continue
+        for _, event in line.told:
+            if event.kind == APPEAL_DECIDED and event.at >= start:
+                yield event.detail["outcome"] == OVERTURNED
+
+
+def _lines(
+    tx: Transaction, kinds: Sequence[str], start: dt.datetime, end: dt.datetime, plan: str
+) -> Iterator[Line]:
+    """The lines of a plan, or of all, to which something of the first kind happened in [start, end)."""
+    lines: dict[tuple[str, int], list[tuple[stored.PaItem, stored.PaEvent]]] = {}
+    for chain, item, event in events.of_lines(tx, kinds, start, end):
+        lines.setdefault((chain, item.sequence), []).append((item, event))
+    found = (Line(chain, told) for (chain, _), told in lines.items())
+    return (line for line in found if plan in ("", line.plan))

@@ -46,8 +46,8 @@ def metrics(
         typer.echo(f"there are no metric records for {guide}: ask for {', '.join(known)}", err=True)
         raise typer.Exit(2)
     services = the_services()
-    first = moment(start) if start else dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-    until = (moment(end) if end else services.clock()) + dt.timedelta(days=1)
+    first = moment(start or "2000-01-01")
+    until = moment(end or services.clock().date().isoformat()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
     for record in found:
         typer.echo(json.encode(record).decode())
@@ -55,7 +55,7 @@ def metrics(
 
 @app.command("cms")
 def cms(
-    year: Annotated[int, typer.Option(help="The calendar year of the decisions.")],
+    year: Annotated[int, typer.Option(min=2000, max=9998, help="The calendar year of the decisions, UTC.")],
     plan: Annotated[str, typer.Option(help="One plan; all where left out.")] = "",
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
@@ -68,7 +68,7 @@ def cms(
         typer.echo(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}", err=True)
         raise typer.Exit(2)
     with services.store.reading() as tx:
-        rows = [figure.row for figure in figures(tx, year, plan)]
+        rows = [figure.row for figure in figures(tx, services.catalog, year, plan)]
     needing = services_that_need(services, plan)
     FORMS[form](year, plan or "all plans", rows, needing)
 
@@ -86,7 +86,8 @@ def _as_table(year: int, level: str, rows: list[dict[str, Any]], needing: list[d
     table = Table("Figure", "Numerator", "Denominator", "Value", title=f"Prior authorization {year}, {level}")
     for row in rows:
         shown = "-" if row["value"] is None else f"{row['value']} {row['unit']}"
-        table.add_row(row["figure"], str(row["numerator"]), str(row["denominator"]), shown)
+        numerator = "-" if row["numerator"] is None else str(row["numerator"])
+        table.add_row(row["figure"], numerator, str(row["denominator"]), shown)
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     codes = sorted({each["code"] for each in needing})
@@ -123,9 +124,12 @@ def the_services() -> Services:
 
 
 def moment(text: str) -> dt.datetime:
-    """The beginning of a day, UTC."""
+    """The beginning of a day that has another after it, UTC."""
     try:
-        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC)
+        day = dt.date.fromisoformat(text)
+        if day == dt.date.max:
+            raise ValueError(text)
+        return dt.datetime.combine(day, dt.time(), dt.UTC)
     except ValueError:
         typer.echo(f"{text}: expected a date such as 2026-01-31", err=True)
         raise typer.Exit(2) from None

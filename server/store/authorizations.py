@@ -10,7 +10,7 @@ from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import insert
-from server.store.tables import Authorization
+from server.store.tables import Authorization, PaCase
 
 Status = Literal["active", "cancelled"]
 
@@ -64,6 +64,13 @@ def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization 
 def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     """Every authorization of a member, newest first, cancelled ones too."""
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
+
+
+def requests(tx: Transaction) -> dict[str, str]:
+    """The chain of the request to which each number was granted; those that no request asked for are left
+    out."""
+    asked = select(Authorization.number, PaCase.chain_id).join(PaCase, PaCase.id == Authorization.case_id)
+    return {row.number: row.chain_id for row in tx.execute(asked)}
 
 
 def cancel(tx: Transaction, number: str) -> None:

@@ -22,6 +22,7 @@ from tests.review.test_desk import ONE_BASE, decide, waiting
 
 Resource = dict[str, Any]
 
+PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 NOW_ENOUGH = charts.meets_every_criterion()
 NOTHING_NEW = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
 
@@ -85,14 +86,17 @@ def test_an_immediate_appeal_is_due_as_an_expedited_request_is(payer: Payer) -> 
 
 
 def test_an_appeal_that_is_won_authorizes_and_is_counted_as_one(payer: Payer) -> None:
-    """Of the two standard requests one was approved and one denied, and that denial fell."""
+    """Of the two standard requests one was approved and one denied, and that denial fell, though it had become
+    urgent."""
     payer.submit(a.request(*NOW_ENOUGH, **member("M-1")))
     denied(payer)
-    heard = appeal(payer, *NOW_ENOUGH, code="1")
+    heard = appeal(payer, *NOW_ENOUGH, code="1", priority=concept(PRIORITY, "stat"))
     decide(payer, "approve", waiting(payer))
+    catalog = payer.app.state.services.catalog
     with payer.app.state.services.store.reading() as tx:
         shares = {
-            share.title: (share.row["numerator"], share.row["denominator"]) for share in figures(tx, 2026)
+            share.title: (share.row["numerator"], share.row["denominator"])
+            for share in figures(tx, catalog, 2026)
         }
 
     assert found(payer).action == "A1"

@@ -12,14 +12,17 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.fhir import json
 from server.pas.verdict import Review
+from server.report.cms import figures
 from server.report.pas import records
 from server.review.appeals import Appeals
+from server.review.desk import Desk
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
-from tests.pas.test_changes import prior
+from tests.pas.test_changes import called, cancelled, marked, prior
+from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
 
@@ -87,6 +90,31 @@ def test_another_year_and_another_plan_have_figures_of_their_own(
     assert {row["denominator"] for row in before["figures"]} == {0}
     assert {row["value"] for row in before["figures"]} == {None}
     assert json.decode(other.encode())["services"] == []
+
+
+@ONE_BASE
+def test_what_is_no_decision_on_an_authorization_is_in_no_figure(payer: Payer) -> None:
+    """Of a coverage that ended: an MRI where the plan asks for none, and a film. A request that is told the
+    number of the one before. And a clock that was extended is not that of what is asked anew."""
+    whole, ended = charts.meets_every_criterion(), {"period": {"start": "2020-01-01", "end": "2026-06-30"}}
+    short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    reviewed, services = a.coverage("reviewed"), payer.app.state.services
+    payer.submit(a.request(**member("M-1", plan="no-imaging-pa", **ended)))
+    payer.submit(a.request(claim=a.claim(a.item(service="73030")), **member("M-2", **ended)))
+    for name in ("PA-3", "PA-4"):
+        payer.submit(a.request(*whole, claim=a.claim(identifier=[called(name)]), **member("M-3")))
+    payer.submit(a.request(*short, coverage=reviewed))
+    (item,) = Desk(services).queue()
+    Desk(services).extend(item.item.id, 1, Review("Dr Kim"), dt.date(2026, 12, 9), "A film is on its way.")
+    payer.submit(a.request(*short, claim=changed(cancelled(a.item())), coverage=reviewed))
+    anew = a.claim(marked(a.item(), "changed"), related=[prior("PA-1")], id="pa-3")
+    payer.submit(a.request(*whole, claim=anew, coverage=reviewed))
+    with services.store.reading() as tx:
+        shares = {each.title: each.row for each in figures(tx, services.catalog, 2026)}
+
+    assert shares["Standard requests approved"]["numerator"] == 2
+    assert shares["Standard requests denied"]["denominator"] == 2
+    assert shares["Requests whose review was extended and that were approved"]["numerator"] == 0
 
 
 def test_the_same_figures_as_a_table_and_as_csv(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
