@@ -86,8 +86,8 @@ def test_an_immediate_appeal_is_due_as_an_expedited_request_is(payer: Payer) -> 
 
 
 def test_an_appeal_that_is_won_authorizes_and_is_counted_as_one(payer: Payer) -> None:
-    """Of the two standard requests one was approved and one denied, and that denial fell, though it had become
-    urgent."""
+    """Of the two standard requests one was approved and one denied, and that denial fell, though urgent by
+    then."""
     payer.submit(a.request(*NOW_ENOUGH, **member("M-1")))
     denied(payer)
     heard = appeal(payer, *NOW_ENOUGH, code="1", priority=concept(PRIORITY, "stat"))
