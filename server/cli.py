@@ -24,6 +24,7 @@ import server
 from server import background, logs, process, tls, tracing
 from server.app import create_app
 from server.fhir.errors import FhirError
+from server.security.heads import BoundedHead
 from server.services import GUIDES
 from server.settings import Settings
 from server.validation import guides
@@ -69,6 +70,9 @@ def serve() -> None:
         application,
         host=settings.host,
         port=settings.port,
+        http=BoundedHead,
+        # Whoever asks next over a connection that others share begins as nobody.
+        reset_contextvars=True,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -12,10 +13,13 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from sqlalchemy import event
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from server import inside
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
+from server.security import heads
 from server.security.limits import Limits, Rates
 from tests.crd import builders as hook
 from tests.pas import builders as a
@@ -105,6 +109,44 @@ def test_a_body_that_drips_is_given_up() -> None:
 
     limited = Limits(reads, most_bytes=1000, seconds=0.05, most_running=1)
     assert asyncio.run(answered(limited, drips))[0]["status"] == 408
+
+
+def test_a_head_without_end_is_refused_and_one_that_stops_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Header lines never reach a middleware: whoever listens has to stop them."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async def told(*parts: bytes) -> bytes:
+        config = Config(app, log_config=None)
+        config.load()
+        state = ServerState()
+        served = await asyncio.get_running_loop().create_server(
+            lambda: heads.BoundedHead(config, state, {}), "127.0.0.1", 0
+        )
+        reader, writer = await asyncio.open_connection(*served.sockets[0].getsockname())
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            return await reader.read(15)
+        finally:
+            writer.transport.abort()
+            served.close()
+
+    first, line = b"POST / HTTP/1.1\r\nHost: payer.test\r\n", b"X-A: " + b"a" * 1000 + b"\r\n"
+    body = b"Content-Length: 400000\r\n\r\n" + b"a" * 400_000
+
+    assert asyncio.run(told(first + line * 20, body)) == b"HTTP/1.1 200 OK"
+    with suppress(ConnectionResetError):
+        assert asyncio.run(told(first, *[line * 100] * 30)).startswith(b"HTTP/1.1 400")
+    monkeypatch.setattr(heads, "SECONDS", 0.05)
+    assert asyncio.run(told(first)) == b""
 
 
 def test_one_request_too_many_is_told_to_come_again_and_health_is_answered() -> None:
