@@ -59,10 +59,15 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
+def may_be_long(raw: bytes) -> bool:
+    """An array of n elements takes n - 1 commas: few commas prove that none is too long."""
+    return raw.count(b",") >= MAX_LENGTH
+
+
 def refuse_long(raw: bytes) -> None:
-    """Raises InvalidJson where an array of a request has more than MAX_LENGTH elements."""
-    # An array of n elements takes n - 1 commas: few commas prove that none is too long.
-    if raw.count(b",") >= MAX_LENGTH and _longest(decode(raw)) > MAX_LENGTH:
+    """Raises InvalidJson where an array of a request has more than MAX_LENGTH elements; takes its time where
+    one may have."""
+    if may_be_long(raw) and _longest(decode(raw)) > MAX_LENGTH:
         problem = f"An array has more than {MAX_LENGTH} elements. Send less at a time."
         raise InvalidJson(Issue("too-costly", diagnostics=problem))
 

@@ -12,6 +12,7 @@ been read by then.
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
 from server.fhir.errors import Issue, NotAcceptable, TooLarge, UnsupportedMediaType
@@ -44,7 +45,9 @@ async def fhir_body(request: Request) -> bytes:
     """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, TooLarge, InvalidJson."""
     _refuse_foreign_content(request)
     body = await read_limited(request, request.app.state.services.settings.max_body_bytes)
-    json.refuse_long(body)
+    if json.may_be_long(body):
+        # Seconds, of millions of elements: others are answered meanwhile.
+        await run_in_threadpool(json.refuse_long, body)
     request.state.body = body
     return body
 
