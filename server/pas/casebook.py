@@ -15,11 +15,11 @@ from server.adjudication.orders import order_key as key_of
 from server.adjudication.orders import service_code, side
 from server.pas import change, intake, verdict
 from server.pas.case import Case, Item, tracking
-from server.pas.information import TRACKING_SYSTEM
+from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
 from server.pas.judging import Line
 from server.pas.rejection import Rejection
-from server.pas.verdict import InReview, Span, Verdict
+from server.pas.verdict import Asked, InReview, Span, Verdict
 from server.security.caller import calling
 from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
@@ -162,8 +162,9 @@ def status_of(verdicts: Sequence[Verdict]) -> str:
 
 
 def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.datetime) -> None:
-    """An event for the verdict just reached."""
-    kind = events.PENDED if verdict.pended(line.item.verdict) else events.DECIDED
+    """An event for the verdict just reached; with it, what was asked of the provider."""
+    reached = line.item.verdict
+    kind = events.PENDED if verdict.pended(reached) else events.DECIDED
     events.record(
         tx,
         case_id,
@@ -171,8 +172,9 @@ def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.date
         kind,
         actor,
         now,
-        action=verdict.action(line.item.verdict),
-        number=verdict.number_of(line.item.verdict),
+        action=verdict.action(reached),
+        number=verdict.number_of(reached),
+        **({"asked": asked_for(reached)} if isinstance(reached, Asked) else {}),
     )
 
 

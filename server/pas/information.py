@@ -18,6 +18,8 @@ from server.pas.lines import diagnoses
 from server.pas.terms import (
     ICD,
     LOINC,
+    LOINC_PROGRESS_NOTE,
+    LOINC_QUESTIONNAIRE,
     LOINC_UNTIL_SERVICE,
     PAS_CODES,
     REPORT_TYPE,
@@ -114,6 +116,12 @@ def pas_document_task(
         for code in _documents(verdict)
     ]
     return _task(case, "documents", "attachment-request-code", asked, inputs, base)
+
+
+def asked_for(asked: Asked) -> list[str]:
+    """LOINC codes: the form, the documents a reviewer wants, or where neither is named, the clinical note."""
+    form = [LOINC_QUESTIONNAIRE] if asked.questionnaires else []
+    return [*form, *_documents(asked)] or [LOINC_PROGRESS_NOTE]
 
 
 def _documents(asked: Asked) -> list[str]:

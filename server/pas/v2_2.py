@@ -9,11 +9,11 @@ from typing import Any
 from server.fhir.extensions import extension, value
 from server.pas import v2_0
 from server.pas.case import Case, Item
-from server.pas.information import UNTIL_SERVICE
+from server.pas.information import UNTIL_SERVICE, asked_for
 from server.pas.intake import Demands
 from server.pas.response import authorized_line, collection
-from server.pas.terms import LOINC_PROGRESS_NOTE, LOINC_QUESTIONNAIRE, NPI, concept, extension_url
-from server.pas.verdict import Asked, Review, Verdict, pended
+from server.pas.terms import NPI, concept, extension_url
+from server.pas.verdict import Review, Verdict, pended
 from server.pas.version import Service, Version
 
 Resource = dict[str, Any]
@@ -120,14 +120,6 @@ def line_on_request(sequence: int) -> tuple[list[Resource], list[Resource]]:
     return [task_line(sequence)], []
 
 
-def information(asked: Asked) -> list[str]:
-    """LOINC codes: the form, the documents a reviewer wants, or where neither is named, the clinical note.
-    The words of each criterion stand in the processNotes."""
-    form = [LOINC_QUESTIONNAIRE] if asked.questionnaires else []
-    documents = [code for ask in asked.asks for code in ask.documents]
-    return [*form, *documents] or [LOINC_PROGRESS_NOTE]
-
-
 def task_line(sequence: int) -> Resource:
     return {"url": extension_url("serviceLineNumber"), "valuePositiveInt": sequence}
 
@@ -170,7 +162,8 @@ VERSION = Version(
     error_element=error_element,
     pend_number=pend_number,
     line_on_request=line_on_request,
-    information=information,
+    # The words of each criterion stand in the processNotes.
+    information=asked_for,
     task_line=task_line,
     task_window=(UNTIL_SERVICE,),
     task_form=task_form,

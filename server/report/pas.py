@@ -1,15 +1,16 @@
 """PASMetricData: one record a prior authorization, from its cases (PAS, metrics; payer's side).
 
 The exchanges of a record are the versions of the request as they came and what was attached in between; what
-was answered is told as it stands. How long an answer took is not part of the record: a decision is answered
-in the moment it is made, and the log has the milliseconds.
+was answered is told as it stands, what was asked of the provider with the time of what came next. How long an
+answer took is not part of the record: a decision is answered in the moment it is made, and the log has the
+milliseconds.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
@@ -20,15 +21,15 @@ from server.pas.deadlines import Deadlines
 from server.pas.evidence import ATTACHED
 from server.pas.intake import Submission, stored
 from server.pas.rejection import Rejection
-from server.pas.terms import COVERAGE_INFORMATION, CPT, LOINC, LOINC_QUESTIONNAIRE, NPI, concept
-from server.pas.verdict import Asked, Denied
+from server.pas.terms import COVERAGE_INFORMATION, CPT, LOINC, NPI, concept
+from server.pas.verdict import Denied
 from server.services import Services
 from server.store import Transaction, cases, events, tables
 
 Resource = dict[str, Any]
 
 RESULTS = {"A1": "approved", "A6": "modified", "A3": "denied", "A4": "pended", "C": "cancelled"}
-AMBULATORY = "outpatient"
+AMBULATORY, CANCELLATION = "outpatient", "cancel"
 
 
 def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterator[Resource]:
@@ -42,53 +43,80 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
 def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> Resource:
     newest = versions[-1]
     read = stored(newest.request)
-    standing = casebook.standing_of(tx, newest.id)
-    plan = next((line.determination["plan"] for line in standing), "")
-    told = [event for row in versions for event in events.of_case(tx, row.id)]
+    lines = [casebook.standing_of(tx, row.id) for row in versions]
+    told = [events.of_case(tx, row.id) for row in versions]
+    plan = next((line.determination["plan"] for line in lines[-1]), "")
+    since = {line.item.sequence: line.received for standing in reversed(lines) for line in standing}
+    sent = [_Sent(_kind(row), row.created, (at, 0)) for at, row in enumerate(versions)]
+    sent += {
+        event.at: _Sent("subsequent", event.at, (at, event.id))
+        for at, version in enumerate(told)
+        for event in version
+        if event.kind == ATTACHED
+    }.values()
     record = {
         "source": "payer-src",
-        "providerId": _identifier(read, newest.client),
-        "groupId": _identifier(read, newest.client),
+        "providerId": _identifier(_parties(read), newest.client),
+        "groupId": _identifier(reversed(_parties(read)), newest.client),
         "payerId": {"system": NPI, "value": str(payer["identifier"][0]["value"])},
-        "exchange": [
-            *(_exchange(_kind(row), row.created) for row in versions),
-            *(_exchange("subsequent", at) for at in sorted({e.at for e in told if e.kind == ATTACHED})),
-        ],
+        "exchange": [each.exchange for each in sent],
         "aaaCodes": [_rejected(Rejection(*parts)) for parts in newest.rejections],
-        "itemDetail": [_item(line, told) for line in standing],
-        "requestedDoc": [_requested(line, told) for line in standing if isinstance(line.item.verdict, Asked)],
+        "itemDetail": [_item(line, told, since) for line in lines[-1]],
+        "requestedDoc": [
+            _requested(event, (at, event.id), sent)
+            for at, version in enumerate(told)
+            for event in version
+            if event.detail.get("asked")
+        ],
         "exceptionSubmission": True,
         "businessLine": {"text": Deadlines.load().line_of(plan)},
     }
     return {name: content for name, content in record.items() if content != []}
 
 
+class _Sent(NamedTuple):
+    """Something that came of the provider, and its place among what happened: the version, and the event in
+    it."""
+
+    kind: str
+    at: dt.datetime
+    place: tuple[int, int]
+
+    @property
+    def exchange(self) -> Resource:
+        return {
+            "type": self.kind,
+            "with": "provider",
+            "method": "restful",
+            "requestTime": instant(self.at),
+            "httpResponse": "200",
+        }
+
+
 def _kind(row: tables.PaCase) -> str:
     change = change_of(stored(row.request))
     if change is None:
         return "initial"
-    return "cancel" if change.everything else "update"
+    return CANCELLATION if change.everything else "update"
 
 
-def _exchange(kind: str, at: dt.datetime) -> Resource:
-    return {
-        "type": kind,
-        "with": "provider",
-        "method": "restful",
-        "requestTime": instant(at),
-        "httpResponse": "200",
-    }
-
-
-def _item(line: Standing, told: Sequence[tables.PaEvent]) -> Resource:
+def _item(
+    line: Standing, told: Iterable[Sequence[tables.PaEvent]], since: Mapping[int, dt.datetime]
+) -> Resource:
+    """`since` says when a line, by sequence, was asked for first."""
     reached = line.item.verdict
-    mine = [event for event in told if event.sequence == line.item.sequence]
+    answers = [
+        event
+        for version in told
+        for event in version
+        if event.sequence == line.item.sequence and event.kind in (events.PENDED, events.DECIDED)
+    ]
     detail = {
         "item": concept(CPT, line.cpt) if line.cpt else line.item.requested["productOrService"],
         "assertionId": value(extension(extension(line.order, COVERAGE_INFORMATION), "coverage-assertion-id")),
-        "initialSubmissionTime": instant(line.received),
+        "initialSubmissionTime": instant(since[line.item.sequence]),
         "finalResponseTime": instant(line.decided) if line.decided else None,
-        "responsesRequired": max(1, sum(event.kind in (events.PENDED, events.DECIDED) for event in mine)),
+        "responsesRequired": max(1, len(answers)),
         "locationType": AMBULATORY,
         "result": RESULTS[verdict.action(reached)],
         "denialReason": reached.denial.code if isinstance(reached, Denied) else None,
@@ -96,16 +124,14 @@ def _item(line: Standing, told: Sequence[tables.PaEvent]) -> Resource:
     return {name: content for name, content in detail.items() if content}
 
 
-def _requested(line: Standing, told: Sequence[tables.PaEvent]) -> Resource:
-    asked = line.item.verdict
-    assert isinstance(asked, Asked), "only a line that waits for information asks for it"
-    documents = [code for ask in asked.asks for code in ask.documents]
-    since = [
-        event.at for event in told if event.kind == events.PENDED and event.sequence == line.item.sequence
-    ]
+def _requested(event: tables.PaEvent, place: tuple[int, int], sent: Sequence[_Sent]) -> Resource:
+    """What was asked of the provider then, and when something came that was no cancellation."""
+    answers = (each.at for each in sent if each.place > place and each.kind != CANCELLATION)
+    came = min(answers, default=None)
     return {
-        "docRequest": [concept(LOINC, code) for code in documents or [LOINC_QUESTIONNAIRE]],
-        "timeRequested": instant(since[0] if since else line.received),
+        "docRequest": [concept(LOINC, code) for code in event.detail["asked"]],
+        "timeRequested": instant(event.at),
+        **({"timeSubmitted": instant(came)} if came is not None else {}),
     }
 
 
@@ -113,8 +139,15 @@ def _rejected(rejection: Rejection) -> Resource:
     return {"loopID": rejection.element.partition("-")[0], "aaaCode": rejection.code}
 
 
-def _identifier(read: Submission, client: str) -> Resource:
-    """The NPI of who asked; the client's name where there is none."""
-    listed = read.provider.get("identifier") or []
+def _parties(read: Submission) -> list[Resource]:
+    """Who asks: the provider, the person and the organization behind a role."""
+    provider = read.provider
+    behind = [read.resolve(provider.get(name), provider) for name in ("practitioner", "organization")]
+    return [provider, *(each for each in behind if each is not None)]
+
+
+def _identifier(parties: Iterable[Resource], client: str) -> Resource:
+    """The first NPI among them; the client's name where there is none."""
+    listed = [one for party in parties for one in party.get("identifier") or []]
     number = next((one for one in listed if one.get("system") == NPI and one.get("value")), None)
     return {"system": NPI, "value": number["value"]} if number else {"value": client or "unknown"}

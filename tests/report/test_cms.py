@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from server.fhir import json
+from server.pas.terms import NPI
 from server.pas.verdict import Review
 from server.report.cms import figures
 from server.report.pas import records
@@ -25,6 +26,8 @@ from tests.pas.test_changes import called, cancelled, marked, prior
 from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
+
+NOW = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)
 
 
 def member(name: str, **changes: Any) -> dict[str, Resource]:
@@ -169,12 +172,31 @@ def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pyt
         assert "M-" not in json.encode(record).decode().replace("requestTime", "")
 
 
-def test_a_change_is_an_exchange_of_the_same_record(payer: Payer) -> None:
-    payer.submit(a.request())
-    payer.submit(a.request(*charts.meets_every_criterion(), claim=changed()))
-    day = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
-    (record,) = records(payer.app.state.services, day, day + dt.timedelta(days=1))
+@ONE_BASE
+def test_a_change_is_an_exchange_of_the_same_record(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dr Kim asks in her role. What is asked of her comes after two days; after five it is another study."""
+    services, whole = payer.app.state.services, charts.meets_every_criterion()
+    named = {"name": [{"family": "Kim"}], "identifier": [{"system": NPI, "value": "1112223338"}]}
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "practitioner": {"reference": "Practitioner/kim"},
+    }
+    asking = [role, {"resourceType": "Practitioner", "id": "kim", **named}]
+    versions = [([], a.item()), (whole, a.item()), (whole, a.item(service="73222"))]
+    for passed, (chart, item) in zip((0, 2, 5), versions, strict=True):
+        monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=passed))
+        change = {"related": [prior("PA-1")], "id": f"pa-{passed}"} if passed else {}
+        claim = a.claim(item, provider={"reference": "PractitionerRole/role"}, **change)
+        payer.submit(a.request(*chart, *asking, claim=claim))
+    (record,) = records(services, NOW, NOW + dt.timedelta(days=1))
+    (line,), (asked,) = record["itemDetail"], record["requestedDoc"]
 
-    assert [exchange["type"] for exchange in record["exchange"]] == ["initial", "update"]
-    assert record["itemDetail"][0]["result"] == "approved"
-    assert record["itemDetail"][0]["responsesRequired"] == 2
+    assert [exchange["type"] for exchange in record["exchange"]] == ["initial", "update", "update"]
+    assert record["providerId"]["value"] == "1112223338"
+    assert (line["result"], line["responsesRequired"]) == ("approved", 3)
+    assert (line["initialSubmissionTime"][:10], line["finalResponseTime"][:10]) == (
+        "2026-11-25",
+        "2026-11-30",
+    )
+    assert (asked["timeRequested"][:10], asked["timeSubmitted"][:10]) == ("2026-11-25", "2026-11-27")
