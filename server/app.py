@@ -11,9 +11,9 @@
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
-is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span, CORS,
-limits, searches by POST, audit trail, then the routes; errors of all of them become OperationOutcomes in
-`server.fhir.handlers`.
+is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span, headers
+for browsers, CORS, limits, searches by POST, audit trail, then the routes; errors of all of them become
+OperationOutcomes in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -36,7 +36,7 @@ from server.audit.trail import Audited
 from server.clock import SetClock
 from server.directory import routes as directory
 from server.fhir.capability import Software, capability_statement
-from server.fhir.errors import InvalidRequest, Unavailable
+from server.fhir.errors import InvalidRequest, Issue, Unavailable
 from server.fhir.handlers import answer_errors
 from server.fhir.malformed import READING, malformed
 from server.fhir.posting import PostedSearch
@@ -48,6 +48,7 @@ from server.policy.catalog import Catalog
 from server.review import routes as review_routes
 from server.security import routes as security_routes
 from server.security.admission import Admission
+from server.security.headers import Careful
 from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.add_exception_handler(OperationalError, _database_unavailable)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
+    app.add_exception_handler(DataError, _unkeepable)
     for kind in READING:
         app.add_exception_handler(kind, _tripped_over)
     app.add_middleware(Audited, store=store, clock=clock)
@@ -133,6 +135,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         expose_headers=["Location", "Retry-After", "WWW-Authenticate", logs.REQUEST_ID],
     )
+    app.add_middleware(Careful, tls=settings.base_url.startswith("https://"))
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))
@@ -199,6 +202,13 @@ def _tripped_over(request: Request, error: Exception) -> Response:
         raise error
     logs.failed(request, error)
     return error_response(InvalidRequest(*found))
+
+
+def _unkeepable(request: Request, error: Exception) -> Response:
+    """A name in an address, or a value, that no database takes: there is nothing of it, and never will be."""
+    logs.failed(request, error)
+    words = "A value of the request can neither be kept nor looked for, such as the character U+0000."
+    return error_response(InvalidRequest(Issue("value", diagnostics=words)))
 
 
 def _database_unavailable(request: Request, error: Exception) -> Response:

@@ -46,6 +46,13 @@ def test_metrics_count_what_was_asked(http: TestClient) -> None:
     assert re.search(r'^\w+\{[^}]*route="/health"[^}]*\} [1-9]', exposed.text, re.MULTILINE)
 
 
+def test_a_browser_keeps_nothing_that_is_told(http: TestClient) -> None:
+    told = http.get("/why/PA1").headers
+    assert (told["cache-control"], told["x-content-type-options"]) == ("no-store", "nosniff")
+    assert "cache-control" not in http.get("/static/site.css").headers
+    assert http.get("/r2.0/cds-services").headers["cache-control"].startswith("public")
+
+
 def test_policies_name_every_criterion_with_its_guideline(http: TestClient) -> None:
     policies = {policy["region"]: policy for policy in http.get("/policies").json()}
     assert {"SH", "EL", "WH", "HI", "KN", "AF", "CS", "TS", "LS", "BR"} <= policies.keys()

@@ -2,7 +2,7 @@
 
 A decimal arrives as `Decimal` and leaves with the digits it came with (`1.00` stays `1.00`). What a FHIR
 server must not guess about is refused with its place: duplicate members (which of two would count?), NaN
-and Infinity, lone surrogates, numbers beyond any measure, nesting no resource needs.
+and Infinity, lone surrogates, U+0000, numbers beyond any measure, nesting no resource needs.
 """
 
 import json
@@ -43,6 +43,7 @@ def decode(raw: bytes) -> Any:
         raise _not_json(str(error)) from None
     _refuse_depth(value)
     _refuse_duplicates(raw, value)
+    _refuse_nul(raw, value)
     return value
 
 
@@ -119,6 +120,13 @@ def _refuse_duplicates(raw: bytes, value: Any) -> None:
     if rb"\u0022" not in raw and raw.count(b'"') == encode(value).count(b'"'):
         return
     json.loads(raw.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_members)
+
+
+def _refuse_nul(raw: bytes, value: Any) -> None:
+    """FHIR's strings have no such character (R4, data types), and databases keep none."""
+    # Written out again it can stand behind an escaped backslash, and is then six characters like others.
+    if rb"\u0000" in raw and rb"\u0000" in encode(value).replace(rb"\\", b""):
+        raise InvalidJson(Issue("value", diagnostics="A text has the character U+0000. Leave it out."))
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

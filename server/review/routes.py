@@ -33,7 +33,7 @@ class Reviewer(Body):
 
 
 class Decision(Body):
-    revision: int = Field(description="The revision of the work item that was read.")
+    revision: int = Field(ge=0, lt=2**31, description="The revision of the work item that was read.")
     reviewer: Reviewer
     diagnoses: list[str] = Field([], description="ICD-10-CM codes to communicate with the decision.")
 

@@ -32,6 +32,8 @@ def test_members_keep_their_order() -> None:
         (b'{"status":"active","status":"draft"}', '"status" appears twice'),
         (b'{"a":[{"status":"active","x":1,"status":"active"}]}', '"status" appears twice'),
         (b'{"a":"\\u0022\\u0022","b":1,"b":2}', '"b" appears twice'),
+        (b'{"a":"\\\\ \\u0000"}', "U+0000"),
+        (b'{"\\u0000":1}', "U+0000"),
         (b"[" * 100_000 + b"]" * 100_000, "nests"),
         (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nests"),
     ],
@@ -44,6 +46,7 @@ def test_what_is_no_json_or_means_two_things_is_refused(raw: bytes, said: str) -
 
 def test_an_escaped_quotation_mark_is_no_duplicate() -> None:
     assert decode(b'{"a":"\\u0022","b":"say \\"six\\""}') == {"a": '"', "b": 'say "six"'}
+    assert decode(b'{"a":"\\\\u0000"}') == {"a": "\\u0000"}
 
 
 def test_the_deepest_allowed_value_is_read() -> None:

@@ -76,6 +76,7 @@ def test_who_is_looked_for_can_be_kept_out_of_the_address(payer: Payer, granted:
     assert [entry["fullUrl"] for entry in answered.json()["entry"]] == [granted.url]
     assert other.json()["total"] == 0
     assert payer.http.post(f"{payer.base}/ClaimResponse/_search", json=asked).status_code == 415
+    assert payer.http.get(f"{payer.base}/ClaimResponse/%00").status_code in (400, 404)
     endless = {**asked, "_id": "a," * 30_000}
     assert payer.http.post(f"{payer.base}/ClaimResponse/_search", data=endless).status_code == 413
 
