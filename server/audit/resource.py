@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import or_
+from sqlalchemy import false, or_
 
 from server.fhir.dates import instant, moment
 from server.fhir.errors import InvalidRequest, Issue
@@ -24,7 +24,21 @@ OURSELVES = {"display": "davinci-payer"}
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 EXPORT = {"system": DICOM, "code": "110106", "display": "Export"}
 
-ACTIONS = {"POST": "E", "GET": "R", "HEAD": "R", "PUT": "U", "PATCH": "U", "DELETE": "D", ledger.SENT: "R"}
+RECORD = {"system": DICOM, "code": "110110", "display": "Patient Record"}
+
+ACTIONS = {
+    "POST": "E",
+    "GET": "R",
+    "HEAD": "R",
+    "PUT": "U",
+    "PATCH": "U",
+    "DELETE": "D",
+    ledger.SENT: "R",
+    ledger.SHOWN: "R",
+    ledger.RUN: "E",
+}
+"""Whatever is done otherwise is executed."""
+
 INTERACTIONS = {"E": "operation", "R": "read", "U": "update", "D": "delete"}
 
 PARAMETERS = {
@@ -44,22 +58,24 @@ X-Request-ID."""
 OUTCOMES = {"0": ((1, 399),), "4": ((400, 499),), "8": ((500, 599), (0, 0))}
 """Ranges of HTTP status by outcome; 0 is no answer at all."""
 
+ENDED = {"0": "done", "4": "refused", "8": "failed"}
+"""How a command ended, by outcome."""
+
 
 def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Resource:
-    """AuditEvent of one access, or of something sent to a subscriber."""
-    sent = access.method == ledger.SENT
+    """AuditEvent of one access, by a request or a command, or of something sent to a subscriber."""
+    sent, by_command = access.method == ledger.SENT, access.method in (ledger.RUN, ledger.SHOWN)
     action = ACTIONS.get(access.method, "E")
     who = {"identifier": {"value": access.client}} if access.client else {"display": "nobody in particular"}
     network = {"network": {"address": access.address, "type": "2"}} if access.address else {}
     return {
         "resourceType": "AuditEvent",
         "id": str(access.id),
-        "type": EXPORT if sent else {"system": TYPES, "code": "rest"},
-        **({} if sent else {"subtype": [{"system": RESTFUL, "code": INTERACTIONS[action]}]}),
+        **_kind(sent, by_command, action),
         "action": action,
         "recorded": instant(access.at),
         "outcome": outcome(access.status),
-        "outcomeDesc": f"HTTP {access.status}" if access.status else "no answer",
+        "outcomeDesc": ENDED[outcome(access.status)] if by_command else _answer(access.status),
         "agent": [
             {"who": who, "requestor": not sent, **network},
             *([{"who": OURSELVES, "requestor": True}] if sent else []),
@@ -67,12 +83,25 @@ def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Re
         "source": {"observer": OURSELVES},
         "entity": [
             *(_entity(subject) for subject in subjects),
-            {
+            {"description": access.route}
+            if by_command
+            else {
                 "what": {"identifier": {"value": access.request_id or "none"}},
-                "description": f"{access.method} {access.route}".lstrip(),
+                "description": f"{access.method} {access.route}",
             },
         ],
     }
+
+
+def _kind(sent: bool, by_command: bool, action: str) -> Resource:
+    if sent or by_command:
+        return {"type": EXPORT if sent else RECORD}
+    restful = {"system": RESTFUL, "code": INTERACTIONS[action]}
+    return {"type": {"system": TYPES, "code": "rest"}, "subtype": [restful]}
+
+
+def _answer(status: int) -> str:
+    return f"HTTP {status}" if status else "no answer"
 
 
 def outcome(status: int) -> str:
@@ -116,7 +145,9 @@ def _conditions(name: str, text: str) -> Iterator[Any]:
                 condition |= ledger.touching(kind, value)
             yield condition
         case "action" if text in INTERACTIONS:
-            yield access.method.in_([method for method, action in ACTIONS.items() if action == text])
+            methods = [method for method, action in ACTIONS.items() if action == text]
+            otherwise = access.method.not_in(ACTIONS) if text == "E" else false()
+            yield access.method.in_(methods) | otherwise
         case "outcome" if text in OUTCOMES:
             yield or_(*(access.status.between(low, high) for low, high in OUTCOMES[text]))
         case _:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,7 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.fhir.errors import FhirError, Unavailable
+from server.fhir.errors import Unavailable
 from server.fhir.responses import error_response
 from server.logs import route_of
 from server.store import Store, ledger
@@ -86,26 +85,6 @@ class Trail:
         with self.store.transaction() as tx:
             for entry in batch:
                 ledger.record(tx, entry.access, entry.touched)
-
-
-@contextmanager
-def accessing(store: Store, clock: Callable[[], dt.datetime], client: str, what: str) -> Iterator[None]:
-    """For whoever comes in by no request: what the block reads or does is on record when it ends, refused or
-    not. Raises SQLAlchemyError where it cannot be written; then nothing of it may be told."""
-    status = 500
-    with watching() as touched:
-        try:
-            yield
-            status = 200
-        except FhirError as refused:
-            status = refused.status
-            raise
-        finally:
-            access = ledger.Access(
-                at=clock(), client=client, address="", method="", route=what, status=status, request_id=""
-            )
-            with store.transaction() as tx:
-                ledger.record(tx, access, touched)
 
 
 class Audited:

@@ -10,6 +10,7 @@ import typer
 
 from server import inside, logs
 from server.app import create_app
+from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
@@ -63,12 +64,12 @@ def use_authorization(
         typer.echo(f"--on {on}: expected a day such as 2026-11-25", err=True)
         raise typer.Exit(2) from None
     try:
-        with services.store.transaction() as tx:
+        with running(services, "pas use"), services.store.transaction() as tx:
             row = use(tx, number, units, day, now)
-            typer.echo(f"{number}: {row.used} of {row.units} units used")
     except FhirError as refused:
         typer.echo(refused, err=True)
         raise typer.Exit(1) from None
+    typer.echo(f"{number}: {row.used} of {row.units} units used")
 
 
 def told(bundle: dict[str, Any]) -> Iterator[str]:

@@ -27,8 +27,9 @@ class Appeals:
     services: Services
 
     def receive(self, case_id: str, sequence: int, by: str) -> Standing:
-        """`by` is who appeals, such as `provider` or `member`. Raises NotFound, and Conflict where the line
-        is not denied or is under appeal already."""
+        """`by` is who appeals, such as `provider` or `member`. Raises NotFound, InvalidRequest where nobody
+        does, and Conflict where the line is not denied or is under appeal already."""
+        owed(by, "by")
         now = self.services.clock()
         with self.services.store.transaction() as tx:
             row, line = self._denied(tx, case_id, sequence)

@@ -9,11 +9,9 @@ command.
 from __future__ import annotations
 
 import datetime as dt
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from getpass import getuser
 from typing import Annotated, Any
 
 import typer
@@ -21,14 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from server.app import create_app
-from server.audit.trail import accessing
+from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
 from server.pas import verdict
 from server.pas.verdict import Review
-from server.policy.denial import Finding, IncompleteDenial
 from server.review.appeals import Appeals
-from server.review.desk import Desk, Waiting, history, papers
+from server.review.desk import PARTS, Desk, Waiting, finding, history, papers
 from server.review.terms import Terms
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
@@ -53,7 +50,7 @@ def group() -> None:
 @app.command("list")
 def list_waiting() -> None:
     """What waits for a reviewer, the one due first at the top."""
-    with _desk("list") as desk:
+    with _desk("list", shows=True) as desk:
         queue = desk.queue()
     table = Table("Work item", "Revision", "Service", "Plan", "Due", "Expedited", "Rules recommend", "Why")
     for waiting in queue:
@@ -76,7 +73,7 @@ def list_waiting() -> None:
 def show(item: ItemId) -> None:
     """One work item: what the rules found, criterion by criterion, which documents came, and what happened so
     far."""
-    with _desk("show") as desk:
+    with _desk("show", shows=True) as desk:
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
             documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
@@ -146,11 +143,11 @@ def deny(
     revision: Revision = 0,
 ) -> None:
     """Deny: for what the rules recommend, or for a finding of the reviewer's own, whole."""
-    parts = (criterion, title, found, guideline, looked_at, remedy)
+    parts = dict(zip(PARTS, (criterion, title, found, guideline, looked_at, remedy), strict=True))
     review = Review(by, npi, specialty)
 
     def denied(desk: Desk, seen: int) -> Waiting:
-        return desk.deny(item, seen, review, [Finding(*parts)] if any(parts) else [], code)
+        return desk.deny(item, seen, review, [finding(parts)] if any(parts.values()) else [], code)
 
     _decide("deny", item, revision, denied)
 
@@ -222,25 +219,14 @@ def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int],
 
 
 @contextmanager
-def _desk(command: str) -> Iterator[Desk]:
-    """The desk, for that command."""
+def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
+    """The desk, for that command; `shows` says that it decides nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
     from server.cli import load_settings
 
     services = create_app(load_settings()).state.services
-    with (
-        _refusals(),
-        accessing(services.store, services.clock, _account(), f"davinci-payer review {command}"),
-    ):
+    with _refusals(), running(services, f"review {command}", shows=shows):
         yield Desk(services)
-
-
-def _account() -> str:
-    """Who runs the command: the account's name, or its number, as in a container, where it has none."""
-    try:
-        return getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 @contextmanager
@@ -248,9 +234,6 @@ def _refusals() -> Iterator[None]:
     """What the desk refuses, said in lines a person reads."""
     try:
         yield
-    except IncompleteDenial as lacking:
-        typer.echo(f"{lacking}. Say all of it, or leave it to what the rules recommend.", err=True)
-        raise typer.Exit(1) from None
     except FhirError as refused:
         for issue in refused.issues:
             typer.echo(issue.diagnostics, err=True)

@@ -8,8 +8,8 @@ default it takes over the findings that the rules recommend.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,9 @@ PROLONGED = "clock-extended"
 """Event of a decision clock that was extended."""
 
 LONGEST = dt.timedelta(days=14)
+
+PARTS = tuple(field.name for field in fields(Finding))
+"""What a denial owes about a criterion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ class Desk:
                 raise InvalidRequest(
                     Issue("value", "until", f"A clock is extended once, by {LONGEST.days} days at most.")
                 )
+            check_review(review, casebook.read_again(tx, case).read)
             _in_time(line, now)
             told = events.of_chain(tx, case.chain_id, PROLONGED)
             if any(event.sequence == item.sequence and event.at >= line.received for event in told):
@@ -228,6 +232,18 @@ class Desk:
     def _waiting(self, tx: Transaction, item: stored.WorkItem) -> Waiting:
         case = tx.get_one(stored.PaCase, item.case_id)
         return Waiting(item, case, Standing.kept(tx.get_one(stored.PaItem, (item.case_id, item.sequence))))
+
+
+def finding(parts: Mapping[str, str]) -> Finding:
+    """A finding of the reviewer's own, of `PARTS`. Raises InvalidRequest where one is left out or no part."""
+    if unknown := parts.keys() - set(PARTS):
+        words = f"A finding has {', '.join(PARTS)}; not {', '.join(sorted(unknown))}."
+        raise InvalidRequest(Issue("value", "findings", words))
+    try:
+        return Finding(*(parts.get(part, "") for part in PARTS))
+    except IncompleteDenial as lacking:
+        words = f"{lacking}. Say all of it, or leave it to what the rules recommend."
+        raise InvalidRequest(Issue("required", "findings", words)) from None
 
 
 def papers(tx: Transaction, case: stored.PaCase) -> list[Resource]:

@@ -11,11 +11,10 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.responses import JsonResponse
 from server.pas.verdict import Review
-from server.policy.denial import Finding, IncompleteDenial
-from server.review.desk import Desk, Waiting, history, papers
+from server.policy.denial import Finding
+from server.review.desk import Desk, Waiting, finding, history, papers
 from server.review.terms import Terms
 from server.security.admission import only_after
 from server.security.scopes import REVIEW
@@ -69,10 +68,7 @@ class Denial(Decision):
     )
 
     def parts(self) -> list[Finding]:
-        try:
-            return [Finding(**finding) for finding in self.findings]
-        except (IncompleteDenial, TypeError) as error:
-            raise InvalidRequest(Issue("required", "findings", f"{error}.")) from None
+        return [finding(parts) for parts in self.findings]
 
 
 class Question(Decision):

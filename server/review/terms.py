@@ -81,6 +81,8 @@ def span_of(line: Standing, terms: Terms, today: dt.date) -> Span:
 def check_review(review: Review, read: Submission) -> None:
     """Raises InvalidRequest for what cannot be told with a decision."""
     faults = []
+    if not review.name.strip():
+        faults.append(Issue("required", "reviewer.name", "Say who decides."))
     if not _NPI.fullmatch(review.npi):
         faults.append(Issue("value", "reviewer.npi", "An NPI has ten digits."))
     if not all(_ICD.fullmatch(code) for code in review.diagnoses):

@@ -10,7 +10,7 @@ and static ones are valid; one that does not hold is refused there too.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from secrets import compare_digest
 from typing import Any
 
@@ -69,24 +69,18 @@ class Admission:
         if not wanted:
             return
         caller = await self._bearer(request)
-        if caller is not NOBODY and not caller.scopes.allow(*wanted):
-            raise Forbidden(
-                f"The token does not cover this. It needs the scope {' or '.join(map(str, wanted))}.",
-                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
-            )
         self._admit(request, caller)
+        if caller is not NOBODY and not caller.scopes.allow(*wanted):
+            raise _insufficient(map(str, wanted))
 
     def holding(self, *scopes: str) -> Dependency:
         """Only for callers with one of these scopes of the payer's own."""
 
         async def holding(request: Request) -> None:
             caller = await self._bearer(request)
-            if caller is not NOBODY and caller.scopes.words.isdisjoint(scopes):
-                raise Forbidden(
-                    f"The token does not cover this. It needs the scope {' or '.join(scopes)}.",
-                    headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
-                )
             self._admit(request, caller)
+            if caller is not NOBODY and caller.scopes.words.isdisjoint(scopes):
+                raise _insufficient(scopes)
 
         return holding
 
@@ -184,6 +178,7 @@ class Admission:
         return any(compare_digest(token.encode(), known.encode()) for known in self.settings.static_tokens)
 
     def _admit(self, request: Request, caller: Caller) -> None:
+        """From here on it is known who calls, to the trail as well, whatever they may do."""
         if caller.client:
             self.paced(caller.client)
         request.state.client = caller.client
@@ -207,6 +202,13 @@ def _address(request: Request) -> str:
 def below_base(path: str) -> str:
     """`Claim/$submit` of `/r2.0/fhir/Claim/$submit`."""
     return path.partition("/fhir/")[2]
+
+
+def _insufficient(scopes: Iterable[str]) -> Forbidden:
+    return Forbidden(
+        f"The token does not cover this. It needs the scope {' or '.join(scopes)}.",
+        headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    )
 
 
 def _invalid(words: str) -> Unauthorized:

@@ -28,6 +28,11 @@ SENT = "SEND"
 `request_id` is the subscription's."""
 
 
+RUN, SHOWN = "", "SHOW"
+"""The `method` of an access by a command, which no request made: of one that does something, and of one that
+only shows. `client` is the account that ran it, `route` the command, `status` what a request would have."""
+
+
 class Access(Ledger):
     """One access to what is known of patients: who, what, when, outcome. `status` is 0 where the other side
     gave none."""

@@ -113,8 +113,12 @@ def test_pages_lead_through_the_whole_trail(town: Town) -> None:
 
 
 def test_only_who_audits_reads_the_trail(town: Town) -> None:
+    """And who tries to is on record by name."""
     for token in (town.token("harbour"), REVIEWER):
         assert town.get("/r2.0/fhir/AuditEvent", token).status_code == 403
+    assert town.get("/review", town.token("harbour"), **{"X-Request-ID": "curious"}).status_code == 403
+    (entry,) = told(town, "?entity=curious&outcome=4")
+    assert entry["agent"][0]["who"] == {"identifier": {"value": "harbour"}}
 
 
 @pytest.mark.parametrize(

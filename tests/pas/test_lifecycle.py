@@ -1,6 +1,7 @@
 """What happens to an authorization after it was granted, and to a denial: in both guide versions."""
 
 import datetime as dt
+from getpass import getuser
 from typing import Any
 
 import pytest
@@ -206,13 +207,16 @@ def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> Non
 
 def test_use_is_recorded_by_command_and_on_record(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
     first = granted(payer)
-    told = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
+    done = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
     too_much = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
     outside = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2027-12-01")
 
-    assert told.output == f"{first.number}: 1 of 1 units used\n"
+    assert done.output == f"{first.number}: 1 of 1 units used\n"
     assert too_much.exit_code == outside.exit_code == 1
     assert kinds(payer, first) == ["decided", "used"]
+    told = payer.http.get(f"{payer.base}/AuditEvent", params={"agent": getuser(), "action": "E"}).json()
+    assert {entry["resource"]["outcome"] for entry in told["entry"]} >= {"0", "4"}
+    assert first.number in str(told["entry"])
 
 
 def test_an_appeal_that_succeeds_authorizes_what_was_denied_however_long_it_took(

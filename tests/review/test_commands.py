@@ -7,11 +7,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli import app
+from server.fhir.structure import faults
 from tests.pas import builders as a
 from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
 from tests.review.test_desk import ONE_BASE, after, pended, waiting
+
+Resource = dict[str, Any]
 
 
 class Desk:
@@ -24,6 +27,14 @@ class Desk:
 
     def __call__(self, *arguments: str) -> Result:
         return CliRunner().invoke(app, ["review", *arguments])
+
+
+def on_trail(payer: Payer, action: str) -> Resource:
+    """The newest thing that this account did on the command line."""
+    asked = {"agent": getuser(), "action": action}
+    told = payer.http.get(f"{payer.base}/AuditEvent", params=asked).json()["entry"][0]["resource"]
+    assert not faults(told, "AuditEvent")
+    return dict(told)
 
 
 @pytest.fixture
@@ -47,10 +58,10 @@ def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> N
 
     for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules", ":00 UTC"):
         assert owed in shown
-    trail = payer.http.get(f"{payer.base}/AuditEvent", params={"agent": getuser()}).json()
-    told = trail["entry"][0]["resource"]["entity"]
-    assert told[-1]["description"] == "davinci-payer review show"
-    assert "M-ANNA" in str(told)
+    entry = on_trail(payer, "R")
+    assert entry["entity"][-1]["description"] == "davinci-payer review show"
+    assert "M-ANNA" in str(entry["entity"])
+    assert (entry["type"]["code"], entry["outcomeDesc"]) == ("110110", "done")
 
 
 @ONE_BASE
@@ -67,8 +78,11 @@ def test_what_the_provider_wrote_is_shown_as_it_is_and_steers_nothing(payer: Pay
 
 def test_an_approval_reaches_the_provider(payer: Payer, review: Desk) -> None:
     pended(payer)
+    anonymous = review("approve", waiting(payer)["id"], "--by", " ")
     decided = review("approve", waiting(payer)["id"], "--by", "Dr Kim", "--npi", "1444444444")
 
+    assert anonymous.exit_code == 1
+    assert "Say who decides." in anonymous.output
     assert decided.exit_code == 0, decided.output
     assert after(payer).actions == ["A1"]
     assert after(payer).number in decided.output
@@ -90,6 +104,8 @@ def test_a_finding_of_the_reviewers_own_must_be_whole(payer: Payer, review: Desk
     assert refused.exit_code == 1
     assert "remedy" in refused.output
     assert after(payer).actions == ["A4"]
+    entry = on_trail(payer, "E")
+    assert (entry["outcome"], entry["outcomeDesc"]) == ("4", "refused")
 
 
 def test_less_than_was_asked_is_a_modification(payer: Payer, review: Desk) -> None:
