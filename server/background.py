@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from functools import partial
 from socket import gethostname
 
-from server.pas import behaviours, notices
+from server.pas import notices
 from server.pas.behaviours import LATE_NOTICE, tell_late
 from server.pas.clock import Clock
 from server.pas.handover import DEMO, assign_of
+from server.pas.settling import settle
 from server.review import demo
 from server.security.outbound import Outbound
 from server.services import Services
@@ -39,9 +40,8 @@ def clock(services: Services) -> Clock:
     return Clock(
         services.store,
         services.catalog,
-        partial(behaviours.tell, services),
+        partial(settle, services),
         services.clock,
-        services.fhir_base,
         assign_of(services),
     )
 

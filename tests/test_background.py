@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from server import background
 from server.pas.handover import DEMO, assign_of
+from server.pas.settling import settle
 from server.pas.submit import Caller, Submit
 from server.pas.verdict import Review
 from server.pas.versions import VERSIONS
@@ -78,7 +80,12 @@ def test_what_is_rolled_back_with_a_decision_is_done_by_nobody(serving: TestClie
         raise OSError("the disk is full")
 
     submit = Submit(
-        VERSIONS["2.2"], services.fhir_base("2.2"), services.store, services.adjudicator, fails_after
+        VERSIONS["2.2"],
+        services.fhir_base("2.2"),
+        services.store,
+        services.adjudicator,
+        fails_after,
+        partial(settle, services),
     )
     with services.store.reading() as tx:
         before = demo_reviews(tx)

@@ -11,17 +11,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
 from server.pas import appealing, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.handover import Assign
-from server.pas.notices import Tell
-from server.pas.response import pas_response_bundle
+from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
-from server.pas.versions import VERSIONS
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
 from server.store import Store, Transaction, cases, events
@@ -39,9 +36,8 @@ OVERDUE = "overdue"
 class Clock:
     store: Store
     catalog: Catalog
-    tell: Tell
+    settle: Settle
     now: Callable[[], dt.datetime]
-    base: Callable[[Any], str]
     assign: Assign
 
     def sweep(self) -> None:
@@ -66,18 +62,9 @@ class Clock:
         contested = line.item.sequence in appealing.contested(tx, row.chain_id)
         reached = self._outcome(line, waited, contested)
         settled = line.now(reached, now)
-        version = VERSIONS[row.version]
-        casebook.settle(
-            tx,
-            row,
-            settled,
-            lambda case: pas_response_bundle(version, case, self.base(version.name), now),
-            now,
-        )
+        self.settle(tx, row, settled, CLOCK, now)
         if isinstance(reached, InReview):
             self.assign(tx, casebook.open_work_item(tx, row.id, settled, reached, now))
-        casebook.tell(tx, row.id, settled, CLOCK, now)
-        self.tell(tx, row, casebook.read_again(tx, row).read, now)
 
     def _outcome(self, line: Standing, waited: Asked, contested: bool) -> Verdict:
         denial = _for_want_of(line, waited)

@@ -21,7 +21,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import verdict
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
-from server.pas.verdict import Cancelled, Certified, Denied, Modified, Span, Verdict
+from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
 from server.store import Transaction, authorizations, cases, events, records
@@ -50,17 +50,6 @@ def borrows(tx: Transaction, item: Resource, number: str, chain_id: str) -> bool
     granted = authorizations.by_number(tx, number)
     first = cases.by_id(tx, granted.case_id) if granted is not None and granted.case_id else None
     return extends(item) and (first is None or first.chain_id != chain_id)
-
-
-def end(tx: Transaction, member_key: str, number: str, now: dt.datetime) -> None:
-    """The extensions of an authorization that was given up end with it."""
-    gone = Cancelled(number)
-    for line in cases.under_number(tx, member_key, number):
-        if verdict.valid_number(verdict.from_json(line.verdict)) == number:
-            line.verdict, line.outcome, line.decided = verdict.to_json(gone), verdict.action(gone), now
-            told = {"action": line.outcome, "number": number}
-            events.record(tx, line.case_id, line.sequence, events.DECIDED, "rules", now, **told)
-    tx.flush()
 
 
 def _tell_its_cases(tx: Transaction, row: stored.Authorization, span: Span) -> None:

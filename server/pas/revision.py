@@ -29,6 +29,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
+from server.pas.settling import Settle
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
@@ -47,6 +48,7 @@ class Revision:
     base: str
     judge: Judge
     assign: Assign
+    settle: Settle
     docket: Docket
     change: Change
     dry: bool = False
@@ -268,10 +270,16 @@ class Revision:
             authorizations.cancel(tx, number)
 
     def _end_extensions(self, tx: Transaction, line: Standing, now: dt.datetime) -> None:
+        """What other requests have of an authorization that was given up, extensions, ends with it."""
         number = verdict.valid_number(line.item.verdict)
         held = authorizations.by_number(tx, number) if number else None
-        if held is not None and held.status == "cancelled":
-            prolonging.end(tx, self.docket.member_key, held.number, now)
+        if held is None or held.status != "cancelled":
+            return
+        for row in cases.under_number(tx, self.docket.member_key, held.number):
+            extended = Standing.kept(row)
+            if verdict.valid_number(extended.item.verdict) == held.number:
+                other = tx.get_one(stored.PaCase, row.case_id)
+                self.settle(tx, other, extended.now(Cancelled(held.number), now), casebook.RULES, now)
 
     def _told(
         self,

@@ -17,6 +17,7 @@ from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
 from server.pas.search import Search, search_parameters
+from server.pas.settling import settle
 from server.pas.submit import Caller, Submit
 from server.pas.terms import profile
 from server.pas.versions import VERSIONS as SPOKEN
@@ -65,13 +66,14 @@ def capability(version: Version) -> Contribution:
 def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
     spoken, base = SPOKEN[version], services.fhir_base(version)
-    submit = Submit(spoken, base, services.store, services.adjudicator, assign_of(services))
+    assign, settled = assign_of(services), partial(settle, services)
+    submit = Submit(spoken, base, services.store, services.adjudicator, assign, settled)
     held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
     inquire = Inquire(spoken, base, services.store, services.catalog)
     attach = SubmitAttachment(
         services.store,
         services.adjudicator,
-        assign_of(services),
+        assign,
         partial(behaviours.tell, services),
         services.fhir_base,
     )

@@ -26,6 +26,7 @@ from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
+from server.pas.settling import Settle
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 
@@ -51,6 +52,7 @@ class Submit:
     store: Store
     adjudicator: Adjudicator
     assign: Assign
+    settle: Settle
     hold: bool = False
     """See `Judge`."""
     dry: bool = False
@@ -78,7 +80,9 @@ class Submit:
             return told
 
     def _revision(self, docket: Docket, change: Change) -> Revision:
-        return Revision(self.version, self.base, self.judge, self.assign, docket, change, self.dry)
+        return Revision(
+            self.version, self.base, self.judge, self.assign, self.settle, docket, change, self.dry
+        )
 
     def _first_answer(
         self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime

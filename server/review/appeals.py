@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from server.fhir.errors import Conflict, NotFound
-from server.pas import appealing, behaviours, casebook, verdict
+from server.pas import appealing, casebook, verdict
 from server.pas.casebook import Standing
+from server.pas.settling import settle
 from server.pas.verdict import Certified, Denied, Review
-from server.pas.wording import answer_of
 from server.review.terms import Terms, check_review, owed, span_of
 from server.services import Services
 from server.store import Transaction, cases
@@ -56,9 +56,7 @@ class Appeals:
             appealing.conclude(tx, row, sequence, line.item.verdict, review.actor, now, why)
             if not overturned:
                 return line
-            casebook.settle(tx, row, line, answer_of(row, self.services.fhir_base, now), now)
-            casebook.tell(tx, case_id, line, review.actor, now)
-            behaviours.tell(self.services, tx, row, casebook.read_again(tx, row).read, now)
+            settle(self.services, tx, row, line, review.actor, now)
             return line
 
     def _denied(self, tx: Transaction, case_id: str, sequence: int) -> tuple[stored.PaCase, Standing]:

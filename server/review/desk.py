@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import appealing, behaviours, casebook, evidence, verdict
+from server.pas import appealing, casebook, evidence, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
+from server.pas.settling import settle
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
@@ -212,15 +213,11 @@ class Desk:
         with self.services.store.transaction() as tx:
             _, item = self._taken(tx, item_id, revision)
             waiting = self._waiting(tx, item)
-            read = casebook.read_again(tx, waiting.case).read
-            check_review(review, read)
+            check_review(review, casebook.read_again(tx, waiting.case).read)
             line = waiting.line.now(reached(tx, waiting, now), now)
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
-            answer = answer_of(waiting.case, self.services.fhir_base, now)
-            casebook.settle(tx, waiting.case, line, answer, now)
             appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
-            casebook.tell(tx, waiting.case.id, line, review.actor, now)
-            behaviours.tell(self.services, tx, waiting.case, read, now)
+            settle(self.services, tx, waiting.case, line, review.actor, now)
             return replace(waiting, line=line)
 
     def _found(self, tx: Transaction, item_id: str) -> stored.WorkItem:

@@ -35,7 +35,8 @@ def warm() -> None:
         store = Store.open(settings.database_url)
         adjudicator = Adjudicator(the_catalog(), store, settings)
         for version in VERSIONS.values():
-            submit = Submit(version, "http://payer.test", store, adjudicator, lambda tx, item: None)
+            nobody = (lambda tx, item: None, lambda *_: None)
+            submit = Submit(version, "http://payer.test", store, adjudicator, *nobody)
             for request in (approved("M-0"), pended("M-0")):
                 submit.answer(a.raw(request), Caller(), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
         store.close()

@@ -10,12 +10,14 @@ G  the Inferno suites under their numbers: tests/inferno/test_pas_suite
 """
 
 import datetime as dt
+from functools import partial
 from typing import Any
 
 import pytest
 
 from server.pas.handover import assign_of
 from server.pas.marks import INFO_CANCELLED
+from server.pas.settling import settle
 from server.pas.submit import Caller, Submit
 from server.pas.terms import CERTIFICATION, concept, extension_url
 from server.pas.versions import VERSIONS
@@ -211,7 +213,12 @@ def test_c_the_window_of_a_repeat_ends_though_the_bytes_are_the_same(payer: Paye
     services, body = payer.app.state.services, a.raw(documented())
     first = payer.submit(body)
     submit = Submit(
-        VERSIONS[payer.version], payer.base, services.store, services.adjudicator, assign_of(services)
+        VERSIONS[payer.version],
+        payer.base,
+        services.store,
+        services.adjudicator,
+        assign_of(services),
+        partial(settle, services),
     )
     now = services.clock()
     within, after = (

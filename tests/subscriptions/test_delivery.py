@@ -16,7 +16,8 @@ from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
 from tests.pas import builders as a
 from tests.pas.conftest import FHIR, GUIDE, Answer
-from tests.pas.test_changes import prior
+from tests.pas.test_changes import cancelled, prior, update
+from tests.pas.test_lifecycle import granted, later, quoting
 from tests.review.test_desk import ONE_BASE
 from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
 from tests.subscriptions.conftest import Office
@@ -161,6 +162,23 @@ def test_what_was_cancelled_while_its_approval_was_under_way_is_told_as_cancelle
     told = Answer(clinic.told[-1].body["entry"][1]["resource"])
     assert told.action == "C"
     assert office.payer.read(told.url)["disposition"] == told.response["disposition"]
+
+
+@ONE_BASE
+def test_who_extended_an_authorization_is_told_that_it_was_cancelled(
+    office: Office, clinic: Endpoint
+) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    first = granted(office.payer)
+    extended = later(office.payer, quoting(first.number, "4"))
+    office.payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior("PA-1")]))
+    office.deliver()
+
+    told = Answer(clinic.told[-1].body["entry"][1]["resource"])
+    assert (extended.action, told.action) == ("A1", "C")
+    assert told.url == extended.url
+    assert later(office.payer, quoting(first.number, "4")).action == "C"
 
 
 def test_nothing_goes_out_before_the_handshake_arrived(office: Office, clinic: Endpoint) -> None:
