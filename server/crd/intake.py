@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from server.crd.configuration import Configuration, configuration
-from server.crd.hooks import Hook
+from server.crd.hooks import REQUESTS, Hook
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable
+from server.fhir.references import type_and_id
 
 Test = Callable[[Any], bool]
 
@@ -39,6 +40,12 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(_text(entry) for entry in value)
 
 
+def _names_order(value: Any) -> bool:
+    """A reference that does not tell the type may be one."""
+    meant = type_and_id(value) if _text(value) else None
+    return _text(value) and (meant is None or meant[0] in REQUESTS)
+
+
 def _resource(value: Any) -> bool:
     return isinstance(value, dict) and _text(value.get("resourceType"))
 
@@ -50,6 +57,11 @@ def _bundle(value: Any) -> bool:
 IDENTIFIER = Member("the id of a resource", _text)
 REFERENCE = Member("a reference, Type/id", _text)
 REFERENCES = Member("an array of references, Type/id", _texts)
+ORDER = Member("a reference to an order, such as ServiceRequest/1", _names_order)
+ORDERS = Member(
+    "an array of references to orders, such as ServiceRequest/1",
+    lambda value: _texts(value) and all(map(_names_order, value)),
+)
 BUNDLE = Member("a Bundle", _bundle)
 
 

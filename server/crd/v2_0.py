@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.crd.intake import CONTEXTS, IDENTIFIER, REFERENCE, Member
+from server.crd.intake import CONTEXTS, IDENTIFIER, ORDER, REFERENCE, Member
 from server.crd.saying import Authorization, Cause, Covered, Document, Information
 from server.crd.version import Element, Version
 from server.fhir.errors import InvalidRequest
 
 TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 
-_DISPATCH: Mapping[str, Member] = {"patientId": IDENTIFIER, "order": REFERENCE, "performer": REFERENCE}
+_DISPATCH: Mapping[str, Member] = {"patientId": IDENTIFIER, "order": ORDER, "performer": REFERENCE}
 
 _PATIENT = {
     "patient": "Patient/{{context.patientId}}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.crd.intake import CONTEXTS, IDENTIFIER, REFERENCE, REFERENCES, Member, optional
+from server.crd.intake import CONTEXTS, IDENTIFIER, ORDERS, REFERENCE, Member, optional
 from server.crd.saying import Authorization, Cause, Covered, Document, Information
 from server.crd.version import Element, Version
 
@@ -29,7 +29,7 @@ _TASKS = Member("an array of Tasks", lambda value: isinstance(value, list))
 
 _DISPATCH: Mapping[str, Member] = {
     "patientId": IDENTIFIER,
-    "dispatchedOrders": REFERENCES,
+    "dispatchedOrders": ORDERS,
     "performer": REFERENCE,
     "fulfillmentTasks": optional(_TASKS),
 }

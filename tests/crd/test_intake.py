@@ -10,6 +10,8 @@ from server.crd.focus import asked_about, selected
 from server.crd.hooks import HOOKS
 from server.crd.intake import read_call
 from server.crd.v2_0 import V2_0
+from server.crd.v2_2 import V2_2
+from server.crd.version import Version
 from server.fhir.errors import InvalidRequest
 from server.fhir.references import Entry, Resolver
 
@@ -72,6 +74,20 @@ def test_every_fault_is_named_at_once() -> None:
         "context.patientId",
         "context.draftOrders",
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [(V2_0, {"order": "Practitioner/d1"}), (V2_2, {"dispatchedOrders": ["ServiceRequest/sr-1", "Task/t1"]})],
+)
+def test_what_is_dispatched_is_an_order(version: Version, named: dict[str, Any]) -> None:
+    """No silence about a call that names something else."""
+    sent = body("order-dispatch", context={**CONTEXT["order-dispatch"], **named})
+    with pytest.raises(InvalidRequest) as caught:
+        read_call(sent, HOOKS["order-dispatch"], version.contexts["order-dispatch"])
+    (issue,) = caught.value.issues
+    assert issue.expressions == (f"context.{next(iter(named))}",)
+    assert "such as ServiceRequest/1" in issue.diagnostics
 
 
 def test_the_hook_must_be_the_services_own() -> None:
