@@ -7,9 +7,10 @@ server. The key is only compared, never shown. Whoever loads the payer's own rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from server.fhir.elements import elements
 from server.fhir.references import Resolver, reference_text
 from server.policy.line import codings
 
@@ -62,7 +63,7 @@ def _member_id(coverage: Resource, patient: Resource | None) -> str:
     numbers = [
         number
         for resource in (coverage, patient or {})
-        for identifier in _identifiers(resource)
+        for identifier in elements(resource, "identifier")
         if _is_member_number(identifier) and (number := _text(identifier.get("value")))
     ]
     if not subscriber:
@@ -110,17 +111,14 @@ def _payor(coverage: Resource) -> str:
 
 
 def _first_identifier(patient: Resource | None) -> str:
-    return next((named for identifier in _identifiers(patient or {}) if (named := _named(identifier))), "")
+    return next(
+        (named for identifier in elements(patient or {}, "identifier") if (named := _named(identifier))), ""
+    )
 
 
 def _named(identifier: Resource) -> str:
     value = _text(identifier.get("value"))
     return f"{_text(identifier.get('system'))}|{value}" if value else ""
-
-
-def _identifiers(resource: Resource) -> Sequence[Resource]:
-    listed = resource.get("identifier")
-    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
 
 
 def _text(value: Any) -> str:

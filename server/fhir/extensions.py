@@ -7,12 +7,14 @@ value(extension(order, COVERAGE_INFORMATION))         -> its value[x], whatever 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.fhir.elements import elements
+
 Element = Mapping[str, Any]
 
 
 def extensions(element: Element | None, url: str) -> Iterator[dict[str, Any]]:
     """Every extension of the element with this URL, in order; malformed ones are passed over."""
-    for candidate in _listed(element, "extension"):
+    for candidate in elements(element or {}, "extension"):
         if candidate.get("url") == url:
             yield candidate
 
@@ -36,17 +38,12 @@ def values(element: Element | None, url: str) -> list[Any]:
 
 def modifier_urls(element: Element | None) -> list[str]:
     """URLs of the modifier extensions: what a reader must know or refuse."""
-    return [str(found.get("url", "")) for found in _listed(element, "modifierExtension")]
+    return [str(found.get("url", "")) for found in elements(element or {}, "modifierExtension")]
 
 
 def with_extensions(element: Element, url: str, replacements: list[dict[str, Any]]) -> dict[str, Any]:
     """A copy of the element whose extensions of this URL are the given ones, after all others."""
-    kept = [found for found in _listed(element, "extension") if found.get("url") != url]
+    kept = [found for found in elements(element, "extension") if found.get("url") != url]
     every = kept + replacements
     rest = {name: content for name, content in element.items() if name != "extension"}
     return {**rest, "extension": every} if every else rest
-
-
-def _listed(element: Element | None, name: str) -> list[dict[str, Any]]:
-    found = (element or {}).get(name)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from server.fhir.elements import elements
 from server.policy.catalog import Catalog, Policy
 from server.policy.request import Resource
 
@@ -31,27 +32,22 @@ def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
     named = resource.get("questionnaire")
     if resource.get("resourceType") != "QuestionnaireResponse" or not str(named).startswith("#"):
         return False
-    form = next((each for each in _list(resource, "contained") if named == f"#{each.get('id')}"), {})
+    form = next((each for each in elements(resource, "contained") if named == f"#{each.get('id')}"), {})
     derived = form.get("derivedFrom")
     origins = [form.get("url"), *(derived if isinstance(derived, list) else [])]
     ours = any(isinstance(name, str) and catalog.questionnaire(name) is not None for name in origins)
     if not ours:
         return False
     answered = {str(item.get("linkId")): item for item in _items(resource) if item.get("answer")}
-    services = [each.get("valueCoding") for each in _list(answered.get(SERVICE, {}), "answer")]
+    services = [each.get("valueCoding") for each in elements(answered.get(SERVICE, {}), "answer")]
     return policy.immediate in answered and all(
         isinstance(each, dict) and str(each.get("code")) in policy.codes for each in services
     )
 
 
 def _items(element: Resource) -> Iterator[Resource]:
-    for item in _list(element, "item"):
+    for item in elements(element, "item"):
         yield item
         yield from _items(item)
-        for answer in _list(item, "answer"):
+        for answer in elements(item, "answer"):
             yield from _items(answer)
-
-
-def _list(element: Resource, name: str) -> list[Resource]:
-    listed = element.get(name)
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

@@ -18,6 +18,7 @@ import msgspec
 
 from server.elm import Engine
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.systems import CPT, ICD
 from server.policy.libraries import BASE, Libraries
 from server.policy.line import codings
@@ -146,12 +147,12 @@ class Catalog:
 
     def plan_of(self, coverage: Resource, payors: Iterable[Resource] = ()) -> Plan:
         """The value of `Coverage.class` of type plan, else a plan named by a payor's identifier."""
-        for each in _objects(coverage.get("class")):
+        for each in elements(coverage, "class"):
             named = any(coding.get("code") == PLAN_CLASS for coding in codings([each.get("type")]))
             if named and (plan := self._named(each)):
                 return plan
         for payor in payors:
-            for identifier in _objects(payor.get("identifier")):
+            for identifier in elements(payor, "identifier"):
                 if plan := self._named(identifier):
                     return plan
         return self.plans[DEFAULT_PLAN]
@@ -358,8 +359,3 @@ def _code(order: Resource) -> str:
 
 def _codings(concepts: Iterable[Any]) -> list[tuple[str, str]]:
     return [(str(coding.get("system", "")), str(coding.get("code", ""))) for coding in codings(concepts)]
-
-
-def _objects(listed: Any) -> list[Resource]:
-    """A Coverage is read as the EHR sends it: what is no element at its place is passed over."""
-    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.fhir.elements import elements
 from server.policy.request import Resource
 
 CODES = {
@@ -67,9 +68,7 @@ CODES = {
 
 def state_of(patient: Resource) -> str:
     """The state of the first address that names one and is not given up, as its code; "" where none does."""
-    listed = patient.get("address")
-    addresses = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    states = (one.get("state") for one in addresses if one.get("use") != "old")
+    states = (one.get("state") for one in elements(patient, "address") if one.get("use") != "old")
     return next((_code(state) for state in states if isinstance(state, str) and state.strip()), "")
 
 

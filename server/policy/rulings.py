@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from server.fhir.dates import first_day, last_day
+from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
 from server.fhir.references import Resolver
 from server.fhir.systems import BILLED, NPI
@@ -65,7 +66,7 @@ def numbers_claimed(records: Iterable[Resource]) -> Iterator[str]:
             record.get("resourceType") == "Claim" and record.get("use") == "claim"
         )
         if is_bill:
-            for insurance in _listed(record, "insurance"):
+            for insurance in elements(record, "insurance"):
                 yield from (str(number) for number in insurance.get("preAuthRef") or [])
             quoted = record.get("preAuthRef")
             yield from (str(number) for number in (quoted if isinstance(quoted, list) else []))
@@ -107,14 +108,14 @@ def _ruling(response: dict[str, Any], resolver: Resolver) -> Ruling | None:
 
 def _services(response: dict[str, Any], resolver: Resolver) -> Iterator[dict[str, Any]]:
     """What was ruled on, in the shape of an order: the response's own word first, then the request's."""
-    for item in _listed(response, "addItem"):
+    for item in elements(response, "addItem"):
         yield _as_order(item)
-    for item in _listed(response, "item"):
+    for item in elements(response, "item"):
         code = value(extension(extension(item, ITEM_DETAIL), "productOrServiceCode"))
         if isinstance(code, dict):
             yield _as_order({"productOrService": code})
     claim = resolver.resolve(response.get("request"), response)
-    for item in _listed(claim or {}, "item"):
+    for item in elements(claim or {}, "item"):
         yield _as_order(item)
 
 
@@ -124,7 +125,7 @@ def _as_order(item: Resource) -> dict[str, Any]:
     modifiers = [
         f"{coding.get('code')}-{modifier.get('code')}"
         for coding in billed[:1]
-        for concept in _listed(item, "modifier")
+        for concept in elements(item, "modifier")
         for modifier in concept.get("coding") or []
     ]
     system = billed[0].get("system") if billed else None
@@ -143,8 +144,8 @@ def _granted(response: Resource) -> bool:
 def _actions(response: Resource) -> set[Any]:
     return {
         coding.get("code")
-        for item in [*_listed(response, "item"), *_listed(response, "addItem")]
-        for adjudication in _listed(item, "adjudication")
+        for item in [*elements(response, "item"), *elements(response, "addItem")]
+        for adjudication in elements(item, "adjudication")
         for coding in codings([value(extension(extension(adjudication, REVIEW_ACTION), REVIEW_ACTION_CODE))])
     }
 
@@ -165,10 +166,5 @@ def _identifiers(resource: Resource, element: str, resolver: Resolver) -> list[d
         return []
     meant = resolver.resolve(reference, dict(resource)) or {}
     stated = reference.get("identifier")
-    listed = [*([stated] if isinstance(stated, dict) else []), *_listed(meant, "identifier")]
+    listed = [*([stated] if isinstance(stated, dict) else []), *elements(meant, "identifier")]
     return [one for one in listed if one.get("value")]
-
-
-def _listed(element: Resource, name: str) -> list[dict[str, Any]]:
-    found = element.get(name)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

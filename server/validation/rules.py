@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from server.fhir.elements import elements
 from server.validation import invariants, slicing
 from server.validation.finding import Finding, Findings, Run
 from server.validation.slicing import Occurrence
@@ -75,8 +76,7 @@ def _binding_test(codes: Codes, value_set: str, profile: str) -> Check:
                 if "extension" not in value:
                     out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
             return
-        listed = value.get("coding") if isinstance(value, dict) else None
-        codings = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        codings = elements(value, "coding") if isinstance(value, dict) else []
         if any("_code" in each or "extension" in each for each in codings):
             return
         if not any(pair in codes for pair in slicing.pairs(value, codes)):
