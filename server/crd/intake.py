@@ -180,6 +180,8 @@ def _faults_of_access(body: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue("structure", "fhirAuthorization", "It must be an object with an access_token.")
     elif not _text(grant.get("access_token")):
         yield _required("fhirAuthorization.access_token", "Send the token, or leave fhirAuthorization out.")
+    elif not (grant["access_token"].isascii() and grant["access_token"].isprintable()):
+        yield Issue("value", "fhirAuthorization.access_token", "A token is of printable ASCII characters.")
     if server is None:
         yield _required("fhirServer", "A token was sent without the server it is for. Name the server.")
 

@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from server.fhir.errors import Conflict
 from server.pas import rejection
 from server.pas.marks import appeal, cancelled
 from server.pas.rejection import Rejection
@@ -63,6 +64,22 @@ def unfounded(
 def receive(tx: Transaction, case_id: str, sequence: int, by: str, now: dt.datetime) -> None:
     """`by` is who appeals, such as `provider` or `member`."""
     events.record(tx, case_id, sequence, APPEALED, by, now)
+
+
+def heard_by_another(tx: Transaction, row: stored.PaCase, sequence: int, actor: str) -> None:
+    """Raises Conflict where whoever had a part in the denial would hear the appeal (42 CFR 422.590,
+    438.406(b)(2))."""
+    if sequence not in contested(tx, row.chain_id):
+        return
+    told = events.of_chain(tx, row.chain_id, events.DECIDED, APPEAL_DECIDED)
+    adverse = (ACTION[Denied], UPHELD)
+    against = {each.actor for each in told if each.sequence == sequence and _outcome(each) in adverse}
+    if actor in against:
+        raise Conflict("Who denied this does not hear the appeal: somebody else decides it.")
+
+
+def _outcome(event: stored.PaEvent) -> str:
+    return str(event.detail.get("outcome") or event.detail.get("action"))
 
 
 def conclude(

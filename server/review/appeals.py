@@ -48,6 +48,7 @@ class Appeals:
             check_review(review, casebook.read_again(tx, row).read)
             if sequence not in appealing.contested(tx, row.chain_id):
                 raise Conflict("No appeal of this line is open. Record that it was received first.")
+            appealing.heard_by_another(tx, row, sequence, review.actor)
             if overturned:
                 span, units = span_of(line, Terms(), now.date()), int(line.determination["units"])
                 granted = casebook.grant(tx, row, line, line.cpt, span, units, now)

@@ -22,7 +22,15 @@ from server.pas.settling import settle
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
-from server.review.terms import Grant, Terms, check_review, grant_of, owed
+from server.review.terms import (
+    Grant,
+    Terms,
+    check_documents,
+    check_reason,
+    check_review,
+    grant_of,
+    owed,
+)
 from server.services import Services
 from server.store import Transaction, cases, events, work_items
 from server.store import tables as stored
@@ -144,6 +152,7 @@ class Desk:
     ) -> Waiting:
         """Denies for the findings given, else for those the rules recommend. Raises NotFound, Conflict, and
         InvalidRequest where neither says all that a denial owes."""
+        check_reason(code)
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
             return Denied(_denial(waiting.line, findings, code), review)
@@ -156,6 +165,7 @@ class Desk:
         """Asks the provider for documents (LOINC) or an answer in words, while there is time to answer: the
         clock runs on. Raises NotFound, Conflict, InvalidRequest."""
         owed(text, "text")
+        check_documents(documents)
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
             _in_time(waiting.line, now)
@@ -214,6 +224,7 @@ class Desk:
             _, item = self._taken(tx, item_id, revision)
             waiting = self._waiting(tx, item)
             check_review(review, casebook.read_again(tx, waiting.case).read)
+            appealing.heard_by_another(tx, waiting.case, item.sequence, review.actor)
             line = waiting.line.now(reached(tx, waiting, now), now)
             work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
             appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from server.fhir.errors import InvalidRequest, Issue
@@ -21,6 +21,9 @@ from server.pas.verdict import Review, Span
 
 _ICD = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _NPI = re.compile(r"([0-9]{10})?")
+_SPECIALTY = re.compile(r"([0-9]{3}[0-9A-Z]{6}X)?")
+_LOINC = re.compile(r"[0-9]{1,7}-[0-9]")
+_REASON = re.compile(r"[0-9A-Z]{0,4}")
 _PLACE = re.compile(r"([0-9]{2})?")
 
 
@@ -85,6 +88,8 @@ def check_review(review: Review, read: Submission) -> None:
         faults.append(Issue("required", "reviewer.name", "Say who decides."))
     if not _NPI.fullmatch(review.npi):
         faults.append(Issue("value", "reviewer.npi", "An NPI has ten digits."))
+    if not _SPECIALTY.fullmatch(review.specialty):
+        faults.append(Issue("value", "reviewer.specialty", "Write a NUCC code, such as 207X00000X."))
     if not all(_ICD.fullmatch(code) for code in review.diagnoses):
         faults.append(Issue("value", "diagnoses", "Write ICD-10-CM codes, such as M75.121."))
     named = read.resolve(review.provider) if review.provider else None
@@ -93,6 +98,18 @@ def check_review(review: Review, read: Submission) -> None:
         faults.append(Issue("value", "provider", words))
     if faults:
         raise InvalidRequest(*faults)
+
+
+def check_documents(documents: Sequence[str]) -> None:
+    """Raises InvalidRequest for a kind of document that cannot be asked for."""
+    if not all(_LOINC.fullmatch(code) for code in documents):
+        raise InvalidRequest(Issue("value", "documents", "Write LOINC codes, such as 11488-4."))
+
+
+def check_reason(code: str) -> None:
+    """Raises InvalidRequest for what is no reason code."""
+    if not _REASON.fullmatch(code):
+        raise InvalidRequest(Issue("value", "code", "Write a reason code of X12 886, such as 0F."))
 
 
 def owed(words: str, element: str) -> None:

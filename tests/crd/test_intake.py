@@ -97,6 +97,8 @@ def test_the_hook_must_be_the_services_own() -> None:
 
 def test_a_token_needs_the_server_it_is_for() -> None:
     assert "fhirServer" in faults(fhirAuthorization={"access_token": "t"})
+    foreign = {"fhirServer": "https://ehr.example/fhir", "fhirAuthorization": {"access_token": "t\u00f6k"}}
+    assert "fhirAuthorization.access_token" in faults(**foreign)
 
 
 def test_what_the_guide_does_not_know_is_ignored() -> None:

@@ -149,6 +149,10 @@ def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another
         ]
     assert decided.detail["outcome"] == "upheld"
     assert again.action == "A4"
+    # Who denied it has no part in the next one.
+    assert decide(payer, "approve", waiting(payer)).status_code == 409
+    other = {"name": "Dr Lee", "npi": "1555555556"}
+    assert decide(payer, "approve", waiting(payer), reviewer=other).status_code == 200
 
 
 @ONE_BASE

@@ -232,7 +232,10 @@ def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Paye
         ("approve", {"diagnoses": ["torn cuff"]}, "diagnoses"),
         ("approve", {"reviewer": {"name": "Dr Kim", "npi": "144"}}, "reviewer.npi"),
         ("deny", {"provider": "Organization/clinic"}, "provider"),
+        ("deny", {"reviewer": {"name": "Dr Kim", "specialty": "surgeon"}}, "reviewer.specialty"),
+        ("deny", {"code": "not needed"}, "code"),
         ("ask", {"text": " "}, "text"),
+        ("ask", {"text": "The film.", "documents": ["the film"]}, "documents"),
     ],
 )
 def test_what_cannot_be_granted_or_told_decides_nothing(
