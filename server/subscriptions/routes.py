@@ -220,9 +220,10 @@ def _named(text: str, wanted: Texts) -> bool:
 
 
 def rendered(row: stored.Subscription) -> Resource:
-    """The Subscription as sent, with its id and where it stands."""
+    """The Subscription as sent, with its id and where it stands; an error in it is what we said before."""
+    sent = {name: content for name, content in row.resource.items() if name not in ("error", "_error")}
     error = {"error": row.fault} if row.fault else {}
-    return {**row.resource, "id": row.id, "status": row.status, **error}
+    return {**sent, "id": row.id, "status": row.status, **error}
 
 
 def _only_own(wished: Wish) -> Wish:
