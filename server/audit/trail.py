@@ -1,7 +1,8 @@
 """Every access to what is known of patients is on record before its answer leaves.
 
 `Audited` is a middleware: it sees who was admitted, which route answered with which status, and what the
-store was asked for meanwhile (`store.touched`). Refused accesses are on record as well. Without a record
+store was asked for meanwhile (`store.touched`). Refused accesses are on record as well, but for those that
+come too often: nobody may empty the trail, so no stranger may fill it. Without a record
 there is no answer: where the trail cannot be written the caller gets 503. Requests that end together share
 one transaction, so the trail costs little.
 """
@@ -18,7 +19,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.fhir.errors import Unavailable
+from server.fhir.errors import TooManyRequests, Unavailable
 from server.fhir.responses import error_response
 from server.logs import route_of
 from server.store import Store, ledger
@@ -106,7 +107,8 @@ class Audited:
                 nonlocal recorded, failed
                 if message["type"] == "http.response.start" and not recorded:
                     recorded = True
-                    failed = not await self._recorded(scope, message["status"], touched)
+                    if message["status"] != TooManyRequests.status:
+                        failed = not await self._recorded(scope, message["status"], touched)
                     if failed:
                         await error_response(_NO_RECORD)(scope, receive, send)
                 if not failed:

@@ -13,10 +13,11 @@ opens names no patient.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from server.fhir import json
@@ -28,8 +29,8 @@ PREFIX = "/appropriateness"
 LABEL = "Compare this order with the imaging criteria"
 
 
-def router(store: Store) -> APIRouter:
-    """The pages, to be mounted beside the CDS services."""
+def router(store: Store, failed: Callable[[Request], None]) -> APIRouter:
+    """The pages, to be mounted beside the CDS services. `failed` counts a guess against whoever guessed."""
     pages = files("server.crd") / "pages"
     launch, shown, script = (
         (pages / name).read_text("utf-8") for name in ("launch.html", "app.html", "appropriateness.js")
@@ -49,10 +50,11 @@ def router(store: Store) -> APIRouter:
         return Response(script, media_type="text/javascript")
 
     @routes.get("/criteria/{assertion_id}")
-    def criteria(assertion_id: str) -> JsonResponse:
+    def criteria(request: Request, assertion_id: str) -> JsonResponse:
         with store.reading() as tx:
             kept = assertions.by_id(tx, assertion_id)
         if kept is None:
+            failed(request)
             raise NotFound("The plan does not know this order.")
         return JsonResponse(_shown(kept.determination), headers={"Cache-Control": "no-store"})
 

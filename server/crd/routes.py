@@ -37,7 +37,7 @@ def router(services: Services, version: str) -> APIRouter:
     desk = Desk(table, services, services.adjudicator)
     listed = discovery.services(table)
     whole = APIRouter(tags=[f"CRD {version}"])
-    whole.include_router(appropriateness.router(services.store))
+    whole.include_router(appropriateness.router(services.store, services.admission.failed))
     routes = APIRouter(prefix="/cds-services", dependencies=[Depends(wants_json)])
 
     @routes.get("", summary="CDS Hooks discovery")

@@ -23,7 +23,7 @@ from server.security import heads
 from server.security.limits import Limits, Rates
 from tests.crd import builders as hook
 from tests.pas import builders as a
-from tests.security.conftest import Build, Town
+from tests.security.conftest import AUDITOR, Build, Town
 
 SUBMIT = "/r2.0/fhir/Claim/$submit"
 ORDER_SIGN = "/r2.0/cds-services/order-sign"
@@ -245,10 +245,13 @@ def test_a_client_that_asks_too_often_waits_and_another_does_not(found_town: Bui
 
 def test_guessing_tokens_is_slow(found_town: Build) -> None:
     town = found_town(rate_limit=5)
-    statuses = [town.get("/r2.0/fhir/Questionnaire", "guess").status_code for _ in range(7)]
+    statuses = [town.get("/r2.0/fhir/ClaimResponse/1", "guess").status_code for _ in range(7)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
+    assert town.get("/r2.0/appropriateness/criteria/guess").status_code == 429
     assert town.get("/health").status_code == 200
+    # Nobody empties the trail, and so no stranger fills it.
+    assert town.get("/r2.0/fhir/AuditEvent?outcome=4", AUDITOR).json()["total"] == statuses.count(401)
 
 
 def test_a_full_disk_is_a_clear_error_and_nothing_half_is_left(found_town: Build) -> None:
