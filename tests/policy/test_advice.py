@@ -1,0 +1,78 @@
+"""What is told beside the outcome: safety of the scanner and of contrast, and the therapy nobody has begun."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.app import the_catalog
+from server.policy.case_draft import SNOMED, Fact
+from server.policy.cases import Expected, Vignette, case_of
+from server.policy.commands import judged
+from server.policy.determination import Decision
+from tests.policy.test_vignettes import DAY_ZERO
+
+PLAIN, CONTRAST = "70551", "70553"
+PREGNANT, NOT_PREGNANT = "77386006", "60001007"
+
+
+def problem(code: str, recorded: int | None = None, **patch: Any) -> Fact:
+    return Fact("Condition", code, "icd10", recorded, patch=patch or None)
+
+
+def filtration(day: int, rate: int) -> Fact:
+    return Fact("Observation", "98979-8", "loinc", day, rate)
+
+
+def pregnancy(day: int, status: str) -> Fact:
+    value = {"coding": [{"system": SNOMED, "code": status}]}
+    return Fact("Observation", "82810-3", "loinc", day, "", {"valueCodeableConcept": value})
+
+
+def told(cpt: str, *facts: Fact, region: str = "BR", diagnosis: str = "G35.A") -> set[str]:
+    """The notes on a case, criteria and guideline left out."""
+    catalog = the_catalog()
+    case = case_of(
+        Vignette(
+            id="advised",
+            region=region,
+            cpt=cpt,
+            modifiers=("RT",) if region == "KN" else (),
+            icd10=(diagnosis,),
+            age=40,
+            sex="F",
+            rbm="evicore",
+            facts=facts,
+            expected=Expected(Decision.APPROVE),
+        ),
+        DAY_ZERO,
+        catalog.payer,
+    )
+    return {each.id for each in judged(case, catalog).advice if each.id.startswith("ADV-")}
+
+
+@pytest.mark.parametrize(
+    ("cpt", "facts", "notes"),
+    [
+        (PLAIN, [problem("Z95.0")], {"ADV-DEVICE"}),
+        (PLAIN, [problem("Z96.21")], {"ADV-IMPLANT"}),
+        (PLAIN, [problem("F40.240")], {"ADV-CLAUSTROPHOBIA"}),
+        (PLAIN, [problem("N18.5")], set()),
+        (CONTRAST, [problem("N18.5")], {"ADV-KIDNEY", "ADV-EGFR"}),
+        (CONTRAST, [problem("N18.5"), filtration(90, 40)], {"ADV-KIDNEY"}),
+        (CONTRAST, [problem("N18.5"), filtration(91, 40)], {"ADV-KIDNEY", "ADV-EGFR"}),
+        (CONTRAST, [filtration(10, 29)], {"ADV-KIDNEY"}),
+        (CONTRAST, [filtration(10, 30)], set()),
+        (CONTRAST, [filtration(60, 22), filtration(2, 85)], set()),
+        (CONTRAST, [filtration(60, 85), filtration(2, 22)], {"ADV-KIDNEY"}),
+        (CONTRAST, [filtration(2, 22), filtration(2, 85)], {"ADV-KIDNEY"}),
+        (PLAIN, [problem("Z33.1", 30)], {"ADV-PREGNANCY"}),
+        (PLAIN, [pregnancy(30, PREGNANT)], {"ADV-PREGNANCY"}),
+        (PLAIN, [pregnancy(250, PREGNANT), pregnancy(5, NOT_PREGNANT)], set()),
+    ],
+)
+def test_what_the_chart_holds_against_the_scanner_or_contrast_is_told(
+    cpt: str, facts: list[Fact], notes: set[str]
+) -> None:
+    assert told(cpt, *facts) == notes
