@@ -1,4 +1,4 @@
-"""What is told beside the outcome: safety of the scanner and of contrast, and the therapy nobody has begun."""
+"""What is told beside the outcome: safety of the scanner and of contrast, and the therapy not begun."""
 
 from __future__ import annotations
 
