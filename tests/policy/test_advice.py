@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
+from server.fhir.systems import CPT
 from server.policy.case_draft import SNOMED, Fact
 from server.policy.cases import Expected, Vignette, case_of
 from server.policy.commands import judged
@@ -67,6 +68,8 @@ def told(cpt: str, *facts: Fact, region: str = "BR", diagnosis: str = "G35.A") -
         (CONTRAST, [filtration(60, 22), filtration(2, 85)], set()),
         (CONTRAST, [filtration(60, 85), filtration(2, 22)], {"ADV-KIDNEY"}),
         (CONTRAST, [filtration(2, 22), filtration(2, 85)], {"ADV-KIDNEY"}),
+        (CONTRAST, [problem("Z91.041")], {"ADV-REACTION"}),
+        (PLAIN, [problem("Z91.041")], set()),
         (PLAIN, [problem("Z33.1", 30)], {"ADV-PREGNANCY"}),
         (PLAIN, [pregnancy(30, PREGNANT)], {"ADV-PREGNANCY"}),
         (PLAIN, [pregnancy(250, PREGNANT), pregnancy(5, NOT_PREGNANT)], set()),
@@ -76,3 +79,44 @@ def test_what_the_chart_holds_against_the_scanner_or_contrast_is_told(
     cpt: str, facts: list[Fact], notes: set[str]
 ) -> None:
     assert told(cpt, *facts) == notes
+
+
+def therapy(day: int, **patch: Any) -> Fact:
+    return Fact("Procedure", "97110", "cpt", day, None, patch or None)
+
+
+def claimed(day: int) -> Fact:
+    """A line of the payer's own claims, laid over a record of the payer's."""
+    item = {"sequence": 1, "productOrService": {"coding": [{"system": CPT, "code": "97110"}]}}
+    line = {**item, "servicedDate": f"D-{day}"}
+    claim = {"resourceType": "ExplanationOfBenefit", "use": "claim", "item": [line]}
+    return Fact("ClaimResponse", "97110", "cpt", day, None, claim)
+
+
+def referral(**patch: Any) -> Fact:
+    code = {"coding": [{"system": CPT, "code": "97161"}]}
+    request = {
+        "resourceType": "ServiceRequest",
+        "codeCodeableConcept": None,
+        "status": "active",
+        "code": code,
+    }
+    return Fact("DeviceRequest", "L1810", "hcpcs", 3, None, {**request, **patch})
+
+
+@pytest.mark.parametrize(
+    ("facts", "proposed"),
+    [
+        ([], True),
+        ([therapy(90)], False),
+        ([therapy(91)], True),
+        ([therapy(3, status="not-done")], True),
+        ([claimed(3)], False),
+        ([referral()], False),
+        ([referral(status="revoked")], True),
+        ([referral(doNotPerform=True)], True),
+    ],
+)
+def test_therapy_is_proposed_where_none_is_given_or_asked_for(facts: list[Fact], proposed: bool) -> None:
+    notes = told("73721", *facts, region="KN", diagnosis="M23.221")
+    assert notes == ({"ADV-PT"} if proposed else set())

@@ -10,10 +10,11 @@ import pytest
 
 from server.app import the_catalog
 from server.policy.case_draft import Fact
-from server.policy.cases import Expected, Vignette, case_of
+from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
 from server.policy.determination import Decision
+from server.policy.determine import evaluated
 from tests.policy.test_vignettes import DAY_ZERO
 
 Outcome = tuple[Decision, tuple[str, ...], tuple[str, ...]]
@@ -125,7 +126,7 @@ def catalog() -> Catalog:
     return the_catalog()
 
 
-def outcome(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any = "none") -> Outcome:
+def case(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any = "none") -> Case:
     """At a hospital, linked to occupational therapy, with an earlier study: all is asked that can be."""
     given = REGIONS.get(region, BRAIN)
     vignette = Vignette(
@@ -146,7 +147,11 @@ def outcome(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any
             *facts,
         ),
     )
-    said = judged(case_of(vignette, DAY_ZERO, catalog.payer), catalog, hints=False)
+    return case_of(vignette, DAY_ZERO, catalog.payer)
+
+
+def outcome(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any = "none") -> Outcome:
+    said = judged(case(catalog, region, facts, immediate), catalog, hints=False)
     return said.decision, said.unmet, said.unknown
 
 
@@ -184,3 +189,14 @@ def test_an_attested_indication_leads_where_one_of_the_chart_does(catalog: Catal
     assert charted == attested == (Decision.APPROVE, (), ())
     assert f"{region}-IMM" in outcome(catalog, region, rest, None)[2]
     assert outcome(catalog, region, [*rest, answer("CC-DUR.none", True)], "none")[0] is Decision.DENY
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_form_names_the_limitations_that_the_chart_names(catalog: Catalog, region: str) -> None:
+    """And none that a score alone lets one guess."""
+    score = Fact("Observation", REGIONS[region]["score"], "score", 6, 34)
+    given = case(catalog, region, [score, Fact("Observation", "work-limited", "score", 6, True)], None)
+    policy, plan = catalog.policy_for(given.order, DAY_ZERO), catalog.plan(given.plan)
+    assert policy is not None
+    run = evaluated(policy, given.order, given.member, given.chart, plan, given.now)
+    assert [each.code for each in run.beside(policy.prefill)["FUN"].value] == ["work-limited"]
