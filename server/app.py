@@ -33,7 +33,7 @@ from server import background, logs, process, tracing, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
 from server.audit.trail import Audited
-from server.clock import SetClock
+from server.clock import SetClock, wall
 from server.directory import routes as directory
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import InvalidRequest, Issue, Unavailable
@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         work=Work(store),
         catalog=catalog,
         adjudicator=Adjudicator(catalog, store, settings),
-        admission=Admission(settings, store, clock),
+        admission=Admission(settings, store, wall),
         clock=clock,
     )
     app = FastAPI(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 from server.fhir import json
 from server.security.scopes import Need, Scopes, needs
 from server.services import GUIDES
+from tests.conftest import at_noon
 from tests.pas import builders as a
 from tests.security.conftest import BASE, NOW, OPERATOR, REVIEWER, Build, Town, clinic
 from tests.security.signing import KeyServer, Signer
@@ -118,6 +121,15 @@ def test_a_token_ends_after_five_minutes(found_town: Build) -> None:
     answer = town.post(SUBMIT, a.request(), token)
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+def test_a_testers_clock_that_stands_still_keeps_no_client_out(tmp_path: Path) -> None:
+    """What a client signs is of the world's time, as notifications and their pauses are."""
+    ehr, file = Signer("ehr"), tmp_path / "clients.json"
+    file.write_bytes(json.encode([clinic(ehr, "1992999999")]))
+    with at_noon(tmp_path, clients_file=file, public_base_url=BASE) as app:
+        town = Town(app, TestClient(app, base_url=BASE), file, [dt.datetime.now(dt.UTC)], {"ehr": ehr})
+        assert town.get("/r2.0/fhir/Questionnaire", town.token("ehr")).status_code == 200
 
 
 def test_a_client_that_was_taken_from_the_file_is_out_at_once(found_town: Build) -> None:
