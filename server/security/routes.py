@@ -58,6 +58,8 @@ def smart_configuration(base_url: str) -> dict[str, Any]:
         "scopes_supported": [
             "system/Claim.cruds",
             "system/ClaimResponse.rs",
+            "system/CommunicationRequest.r",
+            "system/Task.r",
             "system/Subscription.cruds",
             "system/Questionnaire.rs",
             "system/QuestionnaireResponse.c",

@@ -45,6 +45,11 @@ def test_dtr_e_where_to_get_a_token_is_told_without_one(town: Town) -> None:
         assert answer.status_code == 200
         assert answer.json()["token_endpoint"] == TOKEN_URL
         assert answer.json()["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
+        narrow = Scopes.of(scope for scope in answer.json()["scopes_supported"] if "*" not in scope)
+        (rest,) = town.get(f"/r{version}/fhir/metadata").json()["rest"]
+        read = {each["type"] for each in rest["resource"] if {"code": "read"} in each.get("interaction", [])}
+        # What has no token, or one of the payer's own, aside.
+        assert [kind for kind in read - {"Endpoint", "AuditEvent"} if not narrow.allow(Need(kind, "r"))] == []
 
 
 def test_f33_an_assertion_serves_once_on_any_replica_and_after_a_restart(found_town: Build) -> None:
