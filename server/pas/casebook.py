@@ -267,7 +267,6 @@ def grant(
     on it yet, else a new one. Of another service than was ordered it is another order's: what was ordered
     stays unauthorized."""
     order_key = line.order_key if code == line.cpt else key_of(row.member_key, line.order, code)
-    authorizations.alone(tx, row.member_key)
     held = authorizations.of_order(tx, row.member_key, order_key)
     terms = (code, place, units, span.start, span.end)
     if held is not None and not held.used and terms == _terms(held):

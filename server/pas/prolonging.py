@@ -83,6 +83,7 @@ class Extension:
 
     def verdict(self, tx: Transaction, case_id: str, now: dt.datetime) -> Certified | Denied:
         """Prolongs the authorization in `tx`, or says why not."""
+        authorizations.alone(tx, self.judged.member.key)
         row = authorizations.hold(tx, self.number)
         against = next(self._against(tx, now), None)
         if row is None or against is not None:

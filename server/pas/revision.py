@@ -257,7 +257,6 @@ class Revision:
         if line is None or not number or prolonging.borrows(tx, line.item.requested, number, self.chain_id):
             return
         member = self.docket.member_key
-        authorizations.alone(tx, member)
         beside = [other.item.verdict for other in standing.values() if other is not line]
         elsewhere = [
             verdict.from_json(row.verdict)

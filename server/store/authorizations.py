@@ -31,8 +31,8 @@ def new_number() -> str:
 
 def alone(tx: Transaction, member_key: str) -> None:
     """From here to the end of the transaction nobody else looks for, or grants, an authorization of this
-    member: two requests for one order at the same moment end in one number. On SQLite nobody else writes
-    anyway."""
+    member, or changes a line of its cases: two requests for one order at the same moment end in one number.
+    To be called before a row is held. On SQLite nobody else writes anyway."""
     if tx.get_bind().dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(member_key, 0))))
 

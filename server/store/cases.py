@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import defer
 
 from server.store import Transaction
+from server.store.authorizations import alone
 from server.store.rows import append
 from server.store.tables import Authorization, PaCase, PaIdentifier, PaItem, Table
 
@@ -80,14 +81,17 @@ def by_id(tx: Transaction, case_id: str) -> PaCase | None:
 
 
 def hold(tx: Transaction, case_id: str) -> PaCase:
-    """The case as it is now, for this transaction alone until it ends. Whoever changes a line of a case holds
-    the case first, so that a change, a review and the clock come one after the other."""
+    """The case as it is now, for this transaction alone until it ends, as is whatever else its member has:
+    lines of one request rest on what was granted to another. Whoever changes a line of a case holds the case
+    first, so that a change, a review and the clock come one after the other."""
+    alone(tx, tx.scalars(select(PaCase.member_key).where(PaCase.id == case_id)).one())
     return tx.get_one(PaCase, case_id, with_for_update=True, populate_existing=True)
 
 
 def named(tx: Transaction, client: str, member_key: str, system: str, value: str) -> PaCase | None:
     """The case of a member that this client sent under such a name, the one that holds before those that were
     replaced, the newest first; another client's names are its own. It is held, as by `hold`."""
+    alone(tx, member_key)
     names = {"client": client, "member_key": member_key, "system": system, "value": value}
     return tx.scalars(_NAMED, names).first()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from server.store import Store, authorizations, cases, repeats, subscriptions, work_items
 from server.store import tables as stored
@@ -241,6 +241,27 @@ def test_who_waits_for_a_case_that_is_replaced_meanwhile_holds_the_next(store: S
             cases.replace(tx, first, "c2", LATER)
             cases.add(tx, case("c2", chain_id="c1"))
         assert held.result() == "c2"
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_who_holds_a_case_holds_whatever_its_member_has(store: Store) -> None:
+    """An extension in one request lengthens what another was granted, and ends with it."""
+    with store.transaction() as tx:
+        for each in (case("c1"), case("c2"), case("c3", member_key="berta")):
+            cases.add(tx, each)
+
+    def waits_for(case_id: str) -> bool:
+        with store.transaction() as tx:
+            tx.execute(text("set local lock_timeout = '20ms'"))
+            try:
+                cases.hold(tx, case_id)
+            except OperationalError:
+                return True
+        return False
+
+    with store.transaction() as tx:
+        cases.hold(tx, "c1")
+        assert [waits_for("c2"), waits_for("c3")] == [True, False]
 
 
 def test_of_two_reviewers_one_takes_the_work_item(store: Store) -> None:
