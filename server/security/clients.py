@@ -36,7 +36,7 @@ from pydantic import (
 
 from server.security.caller import Caller
 from server.security.keys import public_keys
-from server.security.scopes import OWN, Scopes, known
+from server.security.scopes import OWN, Need, Scopes, known
 
 
 class Client(BaseModel):
@@ -128,12 +128,13 @@ class Registry:
         return client.organizations if client is not None else ()
 
     def reaches(self, client_id: str, url: str) -> bool:
-        """Whether what a client is owed may go to this address: both are registered now, whatever was when it
-        was promised. Nobody in particular is told wherever it likes."""
+        """Whether what a client is owed may go to this address: both are registered now, and the client for
+        subscriptions, whatever was when it was promised. Nobody in particular is told wherever it likes."""
         client = self.by_id(client_id)
         if client is None:
             return not client_id
-        return self.caller(client, client.granted).reached_at(url)
+        subscribes = client.granted.allow(*(Need("Subscription", letter) for letter in "cu"))
+        return subscribes and self.caller(client, client.granted).reached_at(url)
 
     def caller(self, client: Client, scopes: Scopes) -> Caller:
         mine = frozenset(client.organizations)

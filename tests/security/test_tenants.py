@@ -161,13 +161,15 @@ def test_notifications_go_to_registered_endpoints_only(two: Town, where: str) ->
 
 
 def test_who_is_taken_out_is_told_nothing_more(two: Town) -> None:
-    """Neither a client that left, nor an address that it gave up."""
+    """Neither a client that left, nor an address that it gave up, nor one that may not subscribe any more."""
     wish = json.encode(subscription("1992999999"))
     made = two.post(f"{PAS}/Subscription", wish, two.token("harbour")).json()
     registry = two.app.state.services.admission.registry
     assert registry.reaches("harbour", "https://ehr.example/notify")
 
     two.register(clinic(two.signers["harbour"], "1992999999", endpoints=["https://ehr.example/new"]))
+    assert not registry.reaches("harbour", "https://ehr.example/notify")
+    two.register(clinic(two.signers["harbour"], "1992999999", scopes="system/Claim.cruds system/*.read"))
     assert not registry.reaches("harbour", "https://ehr.example/notify")
     two.register(clinic(two.signers["hillside"], "1457362880"))
     background.delivery(two.app.state.services).flush(made["id"])
