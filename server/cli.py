@@ -16,9 +16,12 @@ from typing import Any
 import structlog
 import typer
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import DatabaseError, OperationalError
+from typer.core import TyperGroup
 
 import server
 from server import background, logs, process, tls, tracing
@@ -29,7 +32,28 @@ from server.services import GUIDES
 from server.settings import Settings
 from server.validation import guides
 
+
+class Door(TyperGroup):
+    """What may stop any command, said in a line a person can act on: a database that cannot be had, a file
+    that cannot be read or written. Ends with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DatabaseError as error:
+            # A statement that the database refuses (a subclass, too) is a fault of ours.
+            if type(error) not in (DatabaseError, OperationalError):
+                raise
+            typer.echo(f"DATABASE_URL: {str(error.orig).partition(chr(10))[0]}", err=True)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(1)
+
+
 app = typer.Typer(
+    cls=Door,
     help="A payer-side Da Vinci reference server for MRI prior authorization.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -48,6 +72,18 @@ def load_settings(**overrides: Any) -> Settings:
         raise typer.Exit(2) from None
 
 
+def open_app(settings: Settings) -> FastAPI:
+    """The server over the database that the settings name, or the end of the program as above."""
+    try:
+        return create_app(settings)
+    except FhirError as refused:
+        for issue in refused.issues:
+            typer.echo(f"MEMBERS_FILE: {issue.line}", err=True)
+    except ValueError as refused:
+        typer.echo(refused, err=True)
+    raise typer.Exit(2)
+
+
 @app.command()
 def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
@@ -55,17 +91,13 @@ def serve() -> None:
     logs.configure()
     if settings.otel_exporter_otlp_endpoint:
         tracing.configure(settings.otel_exporter_otlp_endpoint)
-    try:
-        if settings.profiles == "refuse" and settings.fhir_packages is not None:
+    if settings.profiles == "refuse" and settings.fhir_packages is not None:
+        try:
             guides.demand(settings.fhir_packages)
-        application = create_app(settings)
-    except FhirError as refused:
-        for issue in refused.issues:
-            typer.echo(f"MEMBERS_FILE: {', '.join(issue.expressions)}: {issue.diagnostics}", err=True)
-        raise typer.Exit(2) from None
-    except ValueError as refused:
-        typer.echo(refused, err=True)
-        raise typer.Exit(2) from None
+        except ValueError as refused:
+            typer.echo(refused, err=True)
+            raise typer.Exit(2) from None
+    application = open_app(settings)
     config = uvicorn.Config(
         application,
         host=settings.host,

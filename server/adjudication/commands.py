@@ -31,7 +31,7 @@ def load(
             typer.echo(f"{file.name}: " + ", ".join(f"{many} {kind}" for kind, many in loaded.items()))
     except FhirError as error:
         for issue in error.issues:
-            typer.echo(f"{file.name}: {', '.join(issue.expressions)}: {issue.diagnostics}", err=True)
+            typer.echo(f"{file.name}: {issue.line}", err=True)
         raise typer.Exit(1) from None
     finally:
         store.close()

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from server import inside, logs
-from server.app import create_app, the_catalog
+from server.app import the_catalog
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, laid_out, play, stories
 from server.demo.tell import tell
@@ -82,6 +82,8 @@ async def _why(http: httpx.AsyncClient, decided: dict[str, Any] | None) -> dict[
 @asynccontextmanager
 async def _server(settings: Settings, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """The running server, or an application over a database that ends with it."""
+    from server.cli import open_app  # as above
+
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     # What runs on this machine with a certificate of its own is spoken to as it is.
     own_certificate = settings.tls and settings.tls_cert is None
@@ -93,7 +95,7 @@ async def _server(settings: Settings, token: str) -> AsyncIterator[httpx.AsyncCl
             return
     with tempfile.TemporaryDirectory() as folder:
         logs.configure(io.StringIO())
-        application = create_app(
+        application = open_app(
             settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
         )
         async with inside.client(application, headers) as http:

@@ -51,6 +51,11 @@ class Issue:
     def expressions(self) -> tuple[str, ...]:
         return (self.expression,) if isinstance(self.expression, str) else self.expression
 
+    @property
+    def line(self) -> str:
+        """Where and what, for a person."""
+        return ": ".join(filter(None, (", ".join(filter(None, self.expressions)), self.diagnostics)))
+
     def within(self, path: str) -> "Issue":
         """The same fault seen from the resource around: `Claim.item` within `Bundle.entry[0].resource`
         is `Bundle.entry[0].resource.item`."""

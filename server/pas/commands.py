@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from server import inside, logs
-from server.app import create_app
 from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
 from server.pas.usage import use
+from server.services import GUIDES
 
 app = typer.Typer(name="pas", help="Prior authorization requests.", no_args_is_help=True)
 
@@ -31,11 +31,14 @@ def try_request(
 ) -> None:
     """Say what would be decided about the request in FILE, and why; store nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
+    from server.cli import load_settings, open_app
 
+    if version not in GUIDES:
+        typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
+        raise typer.Exit(2)
     logs.configure(io.StringIO())
     answer = inside.post(
-        create_app(load_settings()),
+        open_app(load_settings()),
         f"/r{version}/fhir/Claim/$submit",
         file.read_bytes(),
         {"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
@@ -54,9 +57,9 @@ def use_authorization(
     on: Annotated[str, typer.Option(help="The day of service; today where left out.")] = "",
 ) -> None:
     """Record that the service was done: what is used up satisfies no further order."""
-    from server.cli import load_settings
+    from server.cli import load_settings, open_app
 
-    services = create_app(load_settings()).state.services
+    services = open_app(load_settings()).state.services
     now = services.clock()
     try:
         day = dt.date.fromisoformat(on) if on else now.date()

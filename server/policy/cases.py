@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from server.fhir import json
+from server.fhir.errors import InvalidJson
 from server.policy.case_draft import Draft, Fact, UnknownFact
 from server.policy.case_facts import apply
 from server.policy.determination import Decision, Determination, Theme
@@ -119,7 +120,7 @@ def read(path: Path) -> tuple[Vignette, ...]:
     """The cases of a file. Raises CaseError naming the file, the case and the element."""
     try:
         content = json.decode(path.read_bytes())
-    except ValueError as error:
+    except InvalidJson as error:
         raise CaseError(f"{path.name}: {error}") from error
     listed = content.get("vignettes") if isinstance(content, dict) else None
     if not isinstance(listed, list):

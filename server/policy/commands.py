@@ -138,10 +138,9 @@ def run_cases(
     day: Day = DAY_ZERO,
 ) -> None:
     """Run each case against a clean store and compare the outcome with what it expects."""
+    vignettes, day_zero = _vignettes(files, region), _day(day)
     catalog = _catalog()
     doors = _doors(door, catalog)
-    vignettes = [v for file in files for v in of_regions(_read(file), _regions(region))]
-    day_zero = _day(day)
     table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
     good = 0
     with _progress() as bar:
@@ -176,7 +175,7 @@ def diff(
 
     Without files the project's own cases are taken.
     """
-    vignettes = [v for file in files or _own_cases() for v in of_regions(_read(file), _regions(region))]
+    vignettes = _vignettes(files or _own_cases(), region)
     try:
         before, after = State.of(old, _day(day)), State.of(new, _day(day))
     except (CatalogError, ValueError) as error:
@@ -239,8 +238,15 @@ def _progress() -> Progress:
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
-def _regions(named: str) -> list[str]:
-    return [name.strip().upper() for name in named.split(",") if name.strip()]
+def _vignettes(files: Sequence[Path], region: str) -> list[Vignette]:
+    """The cases of these regions, of all where none is named. Where there is none, nothing was tried."""
+    regions = [name.strip().upper() for name in region.split(",") if name.strip()]
+    found = [vignette for file in files for vignette in of_regions(_read(file), regions)]
+    if not found:
+        names = ", ".join(file.name for file in files)
+        typer.echo(f"{names}: no cases{' of ' if regions else ''}{', '.join(regions)}", err=True)
+        raise typer.Exit(2)
+    return found
 
 
 def _own_cases() -> list[Path]:

@@ -19,7 +19,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from server.app import create_app
 from server.fhir import json
 from server.report.cms import figures
 from server.services import Services
@@ -45,9 +44,9 @@ def metrics(
         known = [each for each in GUIDES if find_spec(f"server.report.{each}")]
         typer.echo(f"there are no metric records for {guide}: ask for {', '.join(known)}", err=True)
         raise typer.Exit(2)
+    first, last = moment(start or "2000-01-01"), moment(end) if end else None
     services = the_services()
-    first = moment(start or "2000-01-01")
-    until = moment(end or services.clock().date().isoformat()) + dt.timedelta(days=1)
+    until = (last or services.clock()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
     for record in found:
         typer.echo(json.encode(record).decode())
@@ -117,9 +116,9 @@ FORMS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
 def the_services() -> Services:
     """The server's own, over the database that the settings name."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
+    from server.cli import load_settings, open_app
 
-    services: Services = create_app(load_settings()).state.services
+    services: Services = open_app(load_settings()).state.services
     return services
 
 

@@ -18,7 +18,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from server.app import create_app
 from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
@@ -222,9 +221,9 @@ def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int],
 def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
     """The desk, for that command; `shows` says that it decides nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
+    from server.cli import load_settings, open_app
 
-    services = create_app(load_settings()).state.services
+    services = open_app(load_settings()).state.services
     with _refusals(), running(services, f"review {command}", shows=shows):
         yield Desk(services)
 

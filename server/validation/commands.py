@@ -50,8 +50,11 @@ def validate(
     if known is None:
         typer.echo(f"There is no version {version}: 2.0 or 2.2.", err=True)
         raise typer.Exit(2)
-    validator, console, wrong = Lazily(_settings().fhir_packages).of(known), Console(), 0
     listed = [file for path in files for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    if not listed:
+        typer.echo(f"{', '.join(map(str, files))}: no resources (.json)", err=True)
+        raise typer.Exit(2)
+    validator, console, wrong = Lazily(_settings().fhir_packages).of(known), Console(), 0
     for file in listed:
         try:
             issues = outcome(validator, json.decode_object(file.read_bytes()), profile or [])

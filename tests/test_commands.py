@@ -1,0 +1,45 @@
+"""What stops a command is said in a line that a person can act on, and the exit code tells a script."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+
+CASES = str(Path(__file__).parent / "vignettes" / "shoulder.json")
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "code", "words"),
+    [
+        ("review list", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to open"),
+        ("dtr errors", {"DATABASE_URL": "sqlite:///broken.json"}, 1, "DATABASE_URL: file is not a database"),
+        ("report cms --year 2026", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
+        ("pas use PA1", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
+        ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
+        ("report cms --year 9999", {}, 2, "9998"),
+        ("report metrics --guide pas --end 9999-12-31", {}, 2, "9999-12-31: expected a date"),
+        ("policy test broken.json", {}, 2, "broken.json: The body is not valid JSON"),
+        (f"policy test {CASES} --region XX", {}, 2, "no cases of XX"),
+        ("validate empty", {}, 2, "empty: no resources"),
+        ("inferno preset pas --into broken.json/there", {}, 1, "broken.json/there: Not a directory"),
+    ],
+)
+def test_what_stops_a_command_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    settings: dict[str, str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.json").write_text('{"not a database, and cut off')
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    stopped = CliRunner().invoke(app, command.split())
+
+    assert isinstance(stopped.exception, SystemExit)
+    assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output
