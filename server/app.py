@@ -79,6 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The whole server over one database, migrated and ready. Raises when the database cannot be opened."""
     store, catalog = Store.open(settings.database_url), the_catalog()
     clock = settings.clock()
+    if isinstance(clock, SetClock):
+        clock_routes.catch_up(clock, store)
     if settings.members_file:
         loading.load_file(store, settings.members_file, clock())
     services = Services(
@@ -140,7 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))
     if isinstance(services.clock, SetClock):
-        app.include_router(clock_routes.router(services.clock, background.sweeps(services)))
+        app.include_router(clock_routes.router(services.clock, store, background.sweeps(services)))
     app.include_router(security_routes.router(services.admission))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     for door, base in DOORS.items():

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     test_clock: AwareDatetime | None = _for_tests(
         None,
         "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z, until POST /clock "
-        "moves it on.",
+        "moves it on, for commands over the same database, too.",
     )
 
     @field_validator("static_tokens", "trusted_proxies", mode="before")

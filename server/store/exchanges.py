@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from server.store import Transaction
 from server.store.rows import append
@@ -17,6 +17,11 @@ def new_id() -> str:
 
 def record(tx: Transaction, exchange: Exchange) -> None:
     append(tx, exchange)
+
+
+def latest(tx: Transaction, door: str) -> datetime | None:
+    """When the newest call of a door began; None where there was none."""
+    return tx.scalar(select(func.max(Exchange.started)).where(Exchange.door == door))
 
 
 def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Sequence[Exchange]:

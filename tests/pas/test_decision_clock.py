@@ -178,7 +178,9 @@ def test_whoever_subscribed_is_owed_the_outcome(payer: Payer) -> None:
 
 @pytest.mark.parametrize("version", ["2.0", "2.2"], ids=["2.0.1", "2.2.1"])
 def test_a_tester_jumps_seven_days(new_database: NewDatabase, version: str) -> None:
-    with started(new_database("sqlite")) as http:
+    """A command, or a server over the same database, goes on from there."""
+    database = new_database("sqlite")
+    with started(database) as http:
         payer = Payer(http, http.app, version)  # type: ignore[arg-type]  # starlette's client has any ASGI app
         payer.submit(a.request())
         moved = http.post("/clock", json={"days": 7})
@@ -186,6 +188,7 @@ def test_a_tester_jumps_seven_days(new_database: NewDatabase, version: str) -> N
 
         assert moved.json() == {"now": "2026-12-02T10:00:00+00:00"}
         assert http.get("/clock").json() == moved.json()
+        assert started(database).get("/clock").json() == moved.json()
         assert found.action == "A3"
         assert found.response["created"].startswith("2026-12-02")
         assert http.post("/clock", json={"days": -1}).status_code == 400
