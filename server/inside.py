@@ -10,7 +10,15 @@ from collections.abc import Mapping
 import httpx
 from fastapi import FastAPI
 
+from server.settings import Settings
+
 BASE = "http://payer.inside"
+
+
+def within(settings: Settings) -> Settings:
+    """The settings of an application that is reached from within alone: whoever runs the command need not say
+    who they are to it."""
+    return settings.model_copy(update={"environment": "development", "cds_jwt": "off"})
 
 
 def client(app: FastAPI, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:

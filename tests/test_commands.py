@@ -8,6 +8,14 @@ from typer.testing import CliRunner
 from server.cli import app
 
 CASES = str(Path(__file__).parent / "vignettes" / "shoulder.json")
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_BASE_URL": "https://payer.example",
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "CLIENTS_FILE": "clients.json",
+    "CDS_JWT": "on",
+}
+"""Where callers must say who they are; whoever runs a command need not."""
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,7 @@ CASES = str(Path(__file__).parent / "vignettes" / "shoulder.json")
         ("report cms --year 2026", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
         ("pas use PA1", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
+        ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
         ("report cms --year 9999", {}, 2, "9998"),
         ("report metrics --guide pas --end 9999-12-31", {}, 2, "9999-12-31: expected a date"),
         ("policy test broken.json", {}, 2, "broken.json: The body is not valid JSON"),
@@ -36,6 +45,8 @@ def test_what_stops_a_command_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "clients.json").write_text("[]")
+    (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
     (tmp_path / "broken.json").write_text('{"not a database, and cut off')
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -96,7 +96,9 @@ async def _server(settings: Settings, token: str) -> AsyncIterator[httpx.AsyncCl
     with tempfile.TemporaryDirectory() as folder:
         logs.configure(io.StringIO())
         application = open_app(
-            settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
+            inside.within(settings).model_copy(
+                update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"}
+            )
         )
         async with inside.client(application, headers) as http:
             yield http

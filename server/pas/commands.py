@@ -38,7 +38,7 @@ def try_request(
         raise typer.Exit(2)
     logs.configure(io.StringIO())
     answer = inside.post(
-        open_app(load_settings()),
+        open_app(inside.within(load_settings())),
         f"/r{version}/fhir/Claim/$submit",
         file.read_bytes(),
         {"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
