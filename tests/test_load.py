@@ -187,6 +187,8 @@ def test_a_file_loaded_again_replaces_what_it_brought(payer: Payer) -> None:
     payer.load(MEMBER, ENROLLED, EARLIER)
     payer.load({**EARLIER, "preAuthRef": "OLD-8"})
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["satisfied-pa-id"] == "OLD-8"
+    trail = payer.http().get("/r2.2/fhir/AuditEvent", params={"action": "E"}).text
+    assert trail.count("davinci-payer load records.json") == 2
 
 
 def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from server.adjudication import loading
+from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.store import Store
 
@@ -24,10 +25,11 @@ def load(
     from server.cli import load_settings
 
     settings = load_settings()
-    store = Store.open(settings.database_url)
+    store, clock = Store.open(settings.database_url), settings.clock()
     try:
         for file in files:
-            loaded = loading.load_file(store, file, settings.clock()())
+            with running(store, clock, f"load {file.name}"):
+                loaded = loading.load_file(store, file, clock())
             typer.echo(f"{file.name}: " + ", ".join(f"{many} {kind}" for kind, many in loaded.items()))
     except FhirError as error:
         for issue in error.issues:

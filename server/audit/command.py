@@ -1,25 +1,27 @@
 """Who comes in by no request: whoever runs a command, under the account that runs it.
 
-    with running(services, "review show", shows=True): …read, decide…
+    with running(store, clock, "review show", shows=True): …read, decide…
 
 What is told of patients is told after the block, when it is on record.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from getpass import getuser
 
 from server.fhir.errors import FhirError
-from server.services import Services
-from server.store import ledger
+from server.store import Store, ledger
 from server.store.touched import watching
 
 
 @contextmanager
-def running(services: Services, command: str, *, shows: bool = False) -> Iterator[None]:
+def running(
+    store: Store, clock: Callable[[], dt.datetime], command: str, *, shows: bool = False
+) -> Iterator[None]:
     """What the block reads or does is on record when it ends, refused or not; `shows` says that it does no
     more than read. Raises SQLAlchemyError where it cannot be written; then nothing of it may be told."""
     status = 500
@@ -32,7 +34,7 @@ def running(services: Services, command: str, *, shows: bool = False) -> Iterato
             raise
         finally:
             access = ledger.Access(
-                at=services.clock(),
+                at=clock(),
                 client=_account(),
                 address="",
                 method=ledger.SHOWN if shows else ledger.RUN,
@@ -40,7 +42,7 @@ def running(services: Services, command: str, *, shows: bool = False) -> Iterato
                 status=status,
                 request_id="",
             )
-            with services.store.transaction() as tx:
+            with store.transaction() as tx:
                 ledger.record(tx, access, touched)
 
 

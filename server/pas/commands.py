@@ -67,7 +67,7 @@ def use_authorization(
         typer.echo(f"--on {on}: expected a day such as 2026-11-25", err=True)
         raise typer.Exit(2) from None
     try:
-        with running(services, "pas use"), services.store.transaction() as tx:
+        with running(services.store, services.clock, "pas use"), services.store.transaction() as tx:
             row = use(tx, number, units, day, now)
     except FhirError as refused:
         typer.echo(refused, err=True)

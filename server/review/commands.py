@@ -224,7 +224,7 @@ def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
     from server.cli import load_settings, open_app
 
     services = open_app(load_settings()).state.services
-    with _refusals(), running(services, f"review {command}", shows=shows):
+    with _refusals(), running(services.store, services.clock, f"review {command}", shows=shows):
         yield Desk(services)
 
 

@@ -23,6 +23,7 @@ from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
 from tests.pas.test_changes import called, cancelled, marked, prior
+from tests.pas.test_decision_clock import WEEK, clock
 from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
@@ -98,7 +99,8 @@ def test_another_year_and_another_plan_have_figures_of_their_own(
 @ONE_BASE
 def test_what_is_no_decision_on_an_authorization_is_in_no_figure(payer: Payer) -> None:
     """Of a coverage that ended: an MRI where the plan asks for none, and a film. A request that is told the
-    number of the one before. And a clock that was extended is not that of what is asked anew."""
+    number of the one before. And a clock that was extended is not that of what is asked anew, nor late what
+    the clock denies when it comes round."""
     whole, ended = charts.meets_every_criterion(), {"period": {"start": "2020-01-01", "end": "2026-06-30"}}
     short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
     reviewed, services = a.coverage("reviewed"), payer.app.state.services
@@ -112,11 +114,14 @@ def test_what_is_no_decision_on_an_authorization_is_in_no_figure(payer: Payer) -
     payer.submit(a.request(*short, claim=changed(cancelled(a.item())), coverage=reviewed))
     anew = a.claim(marked(a.item(), "changed"), related=[prior("PA-1")], id="pa-3")
     payer.submit(a.request(*whole, claim=anew, coverage=reviewed))
+    payer.submit(a.request(**member("M-4")))
+    clock(payer, WEEK + dt.timedelta(seconds=5)).sweep()
     with services.store.reading() as tx:
         shares = {each.title: each.row for each in figures(tx, services.catalog, 2026)}
 
     assert shares["Standard requests approved"]["numerator"] == 2
-    assert shares["Standard requests denied"]["denominator"] == 2
+    assert shares["Standard requests denied"]["numerator"] == 1
+    assert shares["Standard requests decided within 7 days"]["value"] == 100
     assert shares["Requests whose review was extended and that were approved"]["numerator"] == 0
 
 
