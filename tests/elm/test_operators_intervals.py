@@ -15,6 +15,7 @@ from server.elm.operators import coverage
 from server.elm.operators.bounds import end, start
 from server.elm.operators.comparison import equal
 from server.elm.operators.coverage import collapse, expand
+from server.elm.operators.distinct import distinct
 from server.elm.operators.interval import (
     after,
     before,
@@ -185,6 +186,29 @@ def test_collapsed_intervals_cover_the_same_points_and_do_not_touch(intervals: l
     for left, right in pairwise(collapsed):
         assert before(left, right) is True
         assert meets(left, right) is False
+
+
+spell = st.tuples(st.integers(739_000, 739_060), st.integers(0, 12))
+
+
+def of_days(first: int, length: int, open_low: bool = False) -> Interval:
+    """So many days from one on; the same ones, said by a bound that is outside."""
+    low, high = first - open_low, first + length
+    return Interval(Date(low, low, 3), Date(high, high, 3), not open_low)
+
+
+@given(st.lists(spell, max_size=8), st.integers(0, 6))
+def test_days_are_the_same_however_their_bounds_are_said(spells: list[tuple[int, int]], gap: int) -> None:
+    """Whole days are reckoned by their numbers, all else by the order of points."""
+    per = Quantity(Decimal(gap), "days")
+    by_number, by_order = ([of_days(*each, said) for each in spells] for said in (False, True))
+    collapsed, also = (
+        [(start(each), end(each)) for each in collapse(said, per) or ()] for said in (by_number, by_order)
+    )
+    assert collapsed == also
+    for one, other in pairwise(spells):
+        assert overlaps(of_days(*one), of_days(*other)) is overlaps(of_days(*one, True), of_days(*other))
+    assert len(distinct([*by_number, *by_order])) == len(set(spells))
 
 
 @given(bounded, st.integers(1, 5))

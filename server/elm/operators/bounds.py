@@ -11,7 +11,7 @@ from typing import Any
 
 from server.elm.operators.registry import operator
 from server.elm.operators.steps import MAXIMUM, MINIMUM, predecessor, successor
-from server.elm.temporal import DateTime
+from server.elm.temporal import Date, DateTime
 from server.elm.values import Interval, Quantity, Uncertainty
 
 
@@ -39,6 +39,16 @@ def end(interval: Interval, like: Any = None) -> Any:
     if interval.low is None:
         return Uncertainty(_extreme(MINIMUM, like), greatest)
     return Uncertainty(interval.low if interval.low_closed else successor(interval.low), greatest)
+
+
+def whole_days(interval: Interval) -> tuple[int, int] | None:
+    """First and last day, as ordinals, where both are known to the day and belong to the interval: most that
+    charts tell of. None of any other interval."""
+    low, high = interval.low, interval.high
+    if low.__class__ is not Date or high.__class__ is not Date:
+        return None
+    known = low.low == low.high and high.low == high.high
+    return (low.low, high.low) if known and interval.low_closed and interval.high_closed else None
 
 
 def _extreme(table: Any, like: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from server.elm.errors import EvaluationError
 from server.elm.operators.arithmetic import add
-from server.elm.operators.bounds import end, start
+from server.elm.operators.bounds import end, start, whole_days
 from server.elm.operators.calendar import add_duration
 from server.elm.operators.comparison import order, precedes, precedes_or_same
 from server.elm.operators.interval import meets_before, overlaps
@@ -39,7 +39,11 @@ def collapse(
     """
     if intervals is None:
         return None
-    known = [each for each in intervals if each is not None and _bounded(each)]
+    known = [each for each in intervals if each is not None]
+    gap, days = _days(per), [whole_days(each) for each in known]
+    if gap is not None and None not in days:
+        return _collapsed_days(known, [each for each in days if each is not None], gap)
+    known = [each for each in known if _bounded(each)]
     known.sort(key=cmp_to_key(lambda a, b: order(start(a), start(b)) or 0))
     joined: list[Interval] = []
     for each in known:
@@ -49,6 +53,29 @@ def collapse(
             joined.append(Interval(former.low, longer.high, former.low_closed, longer.high_closed))
         else:
             joined.append(each)
+    return joined
+
+
+def _days(per: Quantity | None) -> int | None:
+    """A `per` of so many days; None of any other."""
+    if per is None:
+        return 0
+    whole = DURATION_WORD.get(per.unit) == "day" and per.value == per.value.to_integral_value()
+    return max(0, int(per.value)) if whole else None
+
+
+def _collapsed_days(known: list[Interval], days: list[tuple[int, int]], gap: int) -> list[Interval]:
+    """As `collapse`, of intervals of whole days, by the numbers of their days."""
+    joined: list[Interval] = []
+    last = 0
+    for place in sorted(range(len(known)), key=lambda place: days[place][0]):
+        each, (first, end_of_it) = known[place], days[place]
+        if not joined or first > last + max(gap, 1):
+            joined.append(each)
+            last = end_of_it
+        elif end_of_it > last:
+            joined[-1] = Interval(joined[-1].low, each.high)
+            last = end_of_it
     return joined
 
 

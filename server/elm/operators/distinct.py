@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from server.elm.operators.bounds import end, start
+from server.elm.operators.bounds import end, start, whole_days
 from server.elm.operators.comparison import equal
 from server.elm.values import Code, Date, DateTime, Interval, Time
 
@@ -56,6 +56,10 @@ def _mark(item: Any) -> Any:
     if isinstance(item, DateTime | Date | Time):
         return (kind.__name__, item.low, item.high)
     if isinstance(item, Interval):
+        days = whole_days(item)
+        if days is not None:
+            first, last = days
+            return ("interval", ("Date", first, first), ("Date", last, last))
         return ("interval", _mark(start(item)), _mark(end(item)))
     if isinstance(item, Code):
         return (item.system, item.code)

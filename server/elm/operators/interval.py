@@ -13,7 +13,7 @@ from typing import Any
 
 from server.elm.errors import EvaluationError
 from server.elm.operators.arithmetic import subtract
-from server.elm.operators.bounds import end, start
+from server.elm.operators.bounds import end, start, whole_days
 from server.elm.operators.comparison import (
     order,
     precedes,
@@ -129,6 +129,8 @@ def meets_before(a: Interval, b: Interval, *, precision: str | None = None) -> b
 def overlaps(a: Interval, b: Interval, *, precision: str | None = None) -> bool | None:
     """They have a point in common."""
     level = level_of(precision)
+    if level is None and (one := whole_days(a)) is not None and (other := whole_days(b)) is not None:
+        return one[0] <= other[1] and other[0] <= one[1]
     return and_(precedes_or_same(start(a), end(b), level), precedes_or_same(start(b), end(a), level))
 
 
