@@ -21,7 +21,7 @@ def in_form(resources: Iterable[Resource], policy: Policy, catalog: Catalog) -> 
     """The resources, responses to an adaptive form of ours among them as responses to the policy's."""
     return [
         {**resource, "questionnaire": policy.questionnaire}
-        if _is_about(resource, policy, catalog)
+        if "questionnaire" in resource and _is_about(resource, policy, catalog)
         else resource
         for resource in resources
     ]
@@ -29,7 +29,7 @@ def in_form(resources: Iterable[Resource], policy: Policy, catalog: Catalog) -> 
 
 def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
     """Every interview asks for the immediate indications of its region, which no other region does."""
-    named = resource.get("questionnaire")
+    named = resource["questionnaire"]
     if resource.get("resourceType") != "QuestionnaireResponse" or not str(named).startswith("#"):
         return False
     form = next((each for each in elements(resource, "contained") if named == f"#{each.get('id')}"), {})

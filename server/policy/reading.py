@@ -8,7 +8,7 @@ what is this member's is handed in. A form that was answered for the left knee s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from server.fhir.extensions import values
 from server.fhir.references import type_and_id
@@ -19,7 +19,7 @@ PAYER_ONLY = frozenset({"Claim", "ExplanationOfBenefit", "ClaimResponse"})
 ENROLMENT = frozenset({"Patient", "Coverage", "Group"})
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 QR_CONTEXT = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
-ORDER = "ServiceRequest"
+ORDER, FORM = "ServiceRequest", "QuestionnaireResponse"
 _SUBJECTS = ("subject", "patient", "individual")
 
 
@@ -33,7 +33,7 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
         for resource in chart.resources
         if _is_clients(resource)
         and _is_of(resource, patient)
-        and not _is_of_other_side(resource, order, orders)
+        and not (resource.get("resourceType") == FORM and _is_of_other_side(resource, order, orders))
     ]
     proven = [record for record in member.records if record.get("resourceType") not in ENROLMENT]
     return [*_one_patient(own), *proven]
@@ -62,12 +62,10 @@ def _is_of(resource: Resource, patient: str) -> bool:
     return True
 
 
-def _is_of_other_side(resource: Resource, order: Resource, orders: Mapping[str, Resource]) -> bool:
+def _is_of_other_side(form: Resource, order: Resource, orders: Mapping[str, Resource]) -> bool:
     """Whether a form was answered for orders that are at hand, all of the side that is not ordered now. An
     order may have got another id since, so one that is not at hand tells nothing."""
-    if resource.get("resourceType") != "QuestionnaireResponse":
-        return False
-    told = (each for each in values(resource, QR_CONTEXT) if isinstance(each, dict))
+    told = (each for each in values(form, QR_CONTEXT) if isinstance(each, dict))
     contexts = (type_and_id(reference) for reference in told)
     named = {context[1] for context in contexts if context and context[0] == ORDER}
     if not named or order.get("id") in named or not named <= orders.keys():
@@ -76,14 +74,11 @@ def _is_of_other_side(resource: Resource, order: Resource, orders: Mapping[str, 
     return all({ordered, side(orders[each])} == {"RT", "LT"} for each in named)
 
 
-def _one_patient(resources: list[Resource]) -> Iterator[Resource]:
+def _one_patient(resources: list[Resource]) -> list[Resource]:
     """Where the order does not say whose it is and several people are there, nobody's age and sex count."""
     people = [resource for resource in resources if resource.get("resourceType") == "Patient"]
+    if len(people) < 2:
+        return resources
     alike = all(person == people[0] for person in people)
-    seen = False
-    for resource in resources:
-        if resource.get("resourceType") != "Patient":
-            yield resource
-        elif alike and not seen:
-            seen = True
-            yield resource
+    others = [resource for resource in resources if resource.get("resourceType") != "Patient"]
+    return [*people[:1], *others] if alike else others
