@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from server import inside
 from server.cli import app as command_line
+from server.demo.commands import time_of
 from server.demo.ehr import Ehr
 from server.demo.stories import Played, Story, laid_out, play, stories
 from server.pas.cases import Told
@@ -170,6 +171,14 @@ def test_the_demo_tells_all_of_it(version: str, monkeypatch: pytest.MonkeyPatch)
         "Change to 72148",
     ):
         assert told in shown.output
+
+
+def test_the_demo_goes_by_the_time_of_the_server(clinic: Clinic) -> None:
+    async def ask() -> dt.datetime:
+        async with inside.client(clinic.app) as http:
+            return await time_of(http)
+
+    assert asyncio.run(ask()) == clinic.app.state.services.clock()
 
 
 def test_the_demo_says_which_stories_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

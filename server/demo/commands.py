@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import io
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from server import inside, logs
 from server.app import the_catalog
+from server.clock import wall
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, laid_out, play, stories
 from server.demo.tell import tell
@@ -61,8 +63,9 @@ def demo(
 
 async def _played(chosen: list[Story], version: str, token: str, settings: Settings) -> None:
     out = Console(width=None if sys.stdout.isatty() else 140)
-    run, now, payer = uuid4().hex[:8], settings.clock()(), the_catalog().payer
+    run, payer = uuid4().hex[:8], the_catalog().payer
     async with _server(settings, token) as http:
+        now = await time_of(http)
         where = (
             http.base_url if str(http.base_url) != inside.BASE else "a server inside, nothing of it is kept"
         )
@@ -71,6 +74,12 @@ async def _played(chosen: list[Story], version: str, token: str, settings: Setti
             out.rule(f"[bold]{number}. {story.title}", align="left")
             played = await play(story, laid_out(story, now.date(), payer, run), Ehr(http, version))
             tell(played, await _why(http, played.decided), out)
+
+
+async def time_of(http: httpx.AsyncClient) -> dt.datetime:
+    """The server's, which a tester may have set and moved on."""
+    answered = await http.get("/clock")
+    return dt.datetime.fromisoformat(answered.json()["now"]) if answered.is_success else wall()
 
 
 async def _why(http: httpx.AsyncClient, decided: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ import typer
 from server.fhir import json
 from server.store import Store, questionnaire_errors
 from server.store.tables import QuestionnaireError
+from server.terminal import on_one_line
 
 app = typer.Typer(name="dtr", help="Forms, and what apps report about them.", no_args_is_help=True)
 
@@ -45,7 +46,7 @@ def show_errors(
                     typer.echo(json.encode(_record(error)).decode())
                 return
             for line in (line for error in found for line in _lines(error)):
-                typer.echo(line)
+                typer.echo(on_one_line(line))
             typer.echo(f"{len(found)} reports")
     finally:
         store.close()

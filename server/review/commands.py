@@ -26,6 +26,7 @@ from server.pas.verdict import Review
 from server.review.appeals import Appeals
 from server.review.desk import PARTS, Desk, Waiting, finding, history, papers
 from server.review.terms import Terms
+from server.terminal import plain
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
@@ -62,7 +63,7 @@ def list_waiting() -> None:
             _moment(waiting.item.due),
             "yes" if told["expedited"] else "",
             told["recommendation"],
-            _as_text(told["reason"]),
+            plain(told["reason"]),
         )
     _console().print(table)
     typer.echo(f"{len(queue)} waiting")
@@ -78,12 +79,12 @@ def show(item: ItemId) -> None:
             documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
     out = _console()
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
-        out.print(_as_text(f"{name}: {content}"))
+        out.print(plain(f"{name}: {content}"))
     out.print(_criteria(waiting.line.determination))
     for document in documents:
-        out.print(_as_text(f"document: {document.get('text') or local_reference(document)}"))
+        out.print(plain(f"document: {document.get('text') or local_reference(document)}"))
     for event in events:
-        out.print(_as_text(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}"))
+        out.print(plain(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}"))
 
 
 @app.command()
@@ -246,10 +247,8 @@ def _criteria(said: dict[str, Any]) -> Table:
             f"{criterion['id']} {criterion['title']}",
             criterion["value"],
             "yes" if criterion["in_the_way"] else "",
-            _as_text(criterion["sentence"]),
-            _as_text(
-                "\n".join(f"{piece['reference']} {piece['summary']}" for piece in criterion["evidence"])
-            ),
+            plain(criterion["sentence"]),
+            plain("\n".join(f"{piece['reference']} {piece['summary']}" for piece in criterion["evidence"])),
         )
     return table
 
@@ -271,8 +270,3 @@ def _console() -> Console:
     of what is shown was written by whoever asks."""
     width = None if sys.stdout.isatty() else 200
     return Console(width=width, markup=False, emoji=False, highlight=False)
-
-
-def _as_text(content: str) -> str:
-    """Without what would steer the terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else " " for each in content)

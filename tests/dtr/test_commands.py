@@ -50,11 +50,14 @@ class Errors:
 
 
 def test_a_report_is_shown_with_form_base_and_words(dtr: Dtr, errors: Errors) -> None:
-    report(dtr, SHOULDER, "CC-OUT: no such define, seen with Patient/anna")
+    """An app's words steer no terminal, and no line of theirs passes for one of ours."""
+    report(dtr, SHOULDER, "CC-OUT: no such define, seen with Patient/anna\x1b[2J\nr2.2 another form")
     shown = errors("--limit", "1").output
     for owed in ("mri-shoulder", f"r{dtr.version}", "error", "MSG_BAD_SYNTAX", "no such define", "1 reports"):
         assert owed in shown
     assert "anna" not in shown
+    assert "\x1b" not in shown
+    assert "\nr2.2 another" not in shown
 
 
 def test_reports_about_one_form_are_picked_out(dtr: Dtr, errors: Errors) -> None:
