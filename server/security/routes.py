@@ -166,7 +166,7 @@ def _refused(error: OAuthError) -> JsonResponse:
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form. A field that comes twice is refused, as OAuth has it."""
     if (
-        request.headers.get("content-type", "").partition(";")[0].strip()
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
         != "application/x-www-form-urlencoded"
     ):
         raise OAuthError("invalid_request", "Send the fields as application/x-www-form-urlencoded.")

@@ -43,6 +43,15 @@ IDS, WHOLE = "id-only", "full-resource"
 CONTENTS: Mapping[str, frozenset[str]] = {"2.0": frozenset({IDS, WHOLE}), "2.2": frozenset({WHOLE})}
 """Payload contents a version allows."""
 
+PROFILES: Mapping[str, tuple[str, ...]] = {
+    "2.0": (f"{BACKPORT}/backport-subscription",),
+    "2.2": (
+        "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/profile-subscription",
+        f"{BACKPORT}/backport-subscription",
+    ),
+}
+"""What a Subscription is held to; 2.2.1 has a profile of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:

@@ -28,7 +28,7 @@ from server.store import tables as stored
 from server.subscriptions import topic
 from server.subscriptions.delivery import FocusOf, standing_of
 from server.subscriptions.notification import Event, notification, status_bundle
-from server.subscriptions.resource import BACKPORT, FILTER, TOPIC, Wish, wish
+from server.subscriptions.resource import BACKPORT, FILTER, PROFILES, TOPIC, Wish, wish
 
 Resource = dict[str, Any]
 
@@ -55,7 +55,7 @@ def capability(version: Version) -> Contribution:
                     }
                 ],
                 "type": "Subscription",
-                "supportedProfile": [f"{BACKPORT}/backport-subscription"],
+                "supportedProfile": list(PROFILES[version]),
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")
                 ],

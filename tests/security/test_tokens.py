@@ -237,7 +237,8 @@ def test_operators_see_whose_a_token_is_and_nobody_else_does(town: Town) -> None
 
     assert told["active"] is True
     assert (told["client_id"], told["scope"]) == ("harbour", "system/Claim.cruds")
-    unknown = town.http.post("/auth/introspect", data={"token": "guess"}, headers=town.as_(OPERATOR))
+    form = {**town.as_(OPERATOR), "Content-Type": "Application/X-WWW-Form-URLencoded; charset=UTF-8"}
+    unknown = town.http.post("/auth/introspect", content=b"token=guess", headers=form)
     assert unknown.json() == {"active": False}
     assert town.http.post("/auth/introspect", data={"token": token}).status_code == 401
     assert (
