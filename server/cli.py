@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 import typer
 import uvicorn
+from alembic.util import CommandError
 from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
@@ -45,6 +46,8 @@ class Door(TyperGroup):
             if type(error) not in (DatabaseError, OperationalError):
                 raise
             typer.echo(f"DATABASE_URL: {str(error.orig).partition(chr(10))[0]}", err=True)
+        except CommandError as error:
+            typer.echo(f"DATABASE_URL: {error}: a newer version of this server migrated it.", err=True)
         except OSError as error:
             if error.filename is None:
                 raise

@@ -3,8 +3,9 @@
     stage = Stage()
     answered = stage.post(case, "/r2.0/fhir/Claim/$submit", body, headers)
 
-Cases of one day share an application. Before each request its store is emptied, and the payer's own records
-of the case are put into it. What the application logs is not wanted here.
+Cases of one day share an application, which knows nothing of how a server beside it is set. Before each
+request its store is emptied, and the payer's own records of the case are put into it. What the application
+logs is not wanted here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from server.fhir.references import Resolver
 from server.policy.cases import Case
 from server.policy.rulings import orderer_of
 from server.services import GUIDES, Version
-from server.settings import Settings
+from server.settings import Given
 from server.store import Store, records
 from server.store.tables import Table
 
@@ -57,12 +58,7 @@ class Stage:
     def _app(self, now: dt.datetime) -> FastAPI:
         if now not in self._apps:
             database = Path(self._folder.name) / f"cases-{len(self._apps)}.db"
-            settings = Settings(
-                _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
-                database_url=f"sqlite:///{database}",
-                test_clock=now,
-            )
-            self._apps[now] = create_app(settings)
+            self._apps[now] = create_app(Given(database_url=f"sqlite:///{database}", test_clock=now))
         return self._apps[now]
 
 

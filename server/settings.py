@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from server import tracing
 from server.clock import SetClock, wall
@@ -236,6 +236,24 @@ class Settings(BaseSettings):
     def clock(self) -> Callable[[], datetime]:
         """The only clock of the server: gives aware datetimes in UTC."""
         return wall if self.test_clock is None else SetClock(self.test_clock)
+
+
+class Given(Settings):
+    """Only what is given, and the defaults: for an application whose answers must be the same whatever the
+    environment and `.env` say."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 def _only_for_tests(extra: object) -> bool:

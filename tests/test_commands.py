@@ -1,5 +1,7 @@
 """What stops a command is said in a line that a person can act on, and the exit code tells a script."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ PRODUCTION = {
     [
         ("review list", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to open"),
         ("dtr errors", {"DATABASE_URL": "sqlite:///broken.json"}, 1, "DATABASE_URL: file is not a database"),
+        ("pas use PA1", {"DATABASE_URL": "sqlite:///newer.db"}, 1, "a newer version of this server migrated"),
         ("report cms --year 2026", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
         ("pas use PA1", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
@@ -48,6 +51,10 @@ def test_what_stops_a_command_is_said(
     (tmp_path / "clients.json").write_text("[]")
     (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
     (tmp_path / "broken.json").write_text('{"not a database, and cut off')
+    with closing(sqlite3.connect("newer.db")) as newer:
+        newer.executescript(
+            "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES (1)"
+        )
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     stopped = CliRunner().invoke(app, command.split())

@@ -30,7 +30,9 @@ def load(
         for file in files:
             with running(store, clock, f"load {file.name}"):
                 loaded = loading.load_file(store, file, clock())
-            typer.echo(f"{file.name}: " + ", ".join(f"{many} {kind}" for kind, many in loaded.items()))
+            typer.echo(
+                f"{file.name}: " + (", ".join(f"{many} {kind}" for kind, many in loaded.items()) or "nothing")
+            )
     except FhirError as error:
         for issue in error.issues:
             typer.echo(f"{file.name}: {issue.line}", err=True)

@@ -26,7 +26,7 @@ from server.dtr.request import read_package_request
 from server.dtr.response import information_origin
 from server.dtr.v2_0 import V2_0
 from server.inferno.preset import Input, Preset
-from server.settings import Settings
+from server.settings import Given
 
 Resource = dict[str, Any]
 
@@ -175,12 +175,8 @@ def interview(request: Resource, base: str, day: dt.date) -> list[Resource]:
     requests: list[Resource] = []
     now = dt.datetime.combine(day, dt.time(12), dt.UTC)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its mypy plugin not
-            database_url=f"sqlite:///{Path(folder) / 'interview.db'}",
-            public_base_url=base,
-        )
-        services = create_app(settings).state.services
+        database = f"sqlite:///{Path(folder) / 'interview.db'}"
+        services = create_app(Given(database_url=database, public_base_url=base)).state.services
         artefacts = artefacts_of(services.catalog, V2_0, services.fhir_base("2.0"), without_version=True)
         packager = Packager(V2_0, artefacts, services.adjudicator)
         interviewer = Interviewer(V2_0, artefacts, services.adjudicator)

@@ -24,7 +24,11 @@ def test_case(vignette: Vignette, door: CrdDoor) -> None:
     assert list(door.differences(case, vignette.expected)) == [], vignette.why
 
 
-def test_a_case_that_expects_something_else_is_told(door: CrdDoor, tmp_path: Path) -> None:
+def test_a_case_that_expects_something_else_is_told(
+    door: CrdDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a server beside it is set."""
+    monkeypatch.setenv("MEMBERSHIP", "registry")
     wrong = tmp_path / "wrong.json"
     wrong.write_text(
         """{"vignettes": [{"id": "X-1", "region": "SH", "cpt": "73221", "modifiers": ["RT"],
