@@ -11,8 +11,9 @@ block has ended: with `synchronous=FULL` it is on disk then. Which member and wh
 the policy knows; not the store.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Lock
 from typing import Any
 
@@ -53,6 +54,7 @@ class Store:
         getting in."""
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
+            _keep_from_others(str(engine.url.database))
             _speak_sqlite(engine)
         upgrade(engine)
         return cls(engine)
@@ -79,6 +81,13 @@ _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"sqlite_begin": "BEGIN"},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
+
+
+def _keep_from_others(path: str) -> None:
+    """A new file is its owner's alone, as are those that SQLite puts beside it; one that is there stays as it
+    is, and where none can be made SQLite says why."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _speak_sqlite(engine: Engine) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -132,6 +133,17 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
             if "duplicates_constraint" not in index
         }
         assert indexes == {index.name: index.columns.keys() for index in table.indexes}, table.name
+
+
+def test_a_new_file_is_read_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.store.upgrade", lambda engine: None)
+    new = Store.open(f"sqlite:///{tmp_path}/payer.db")
+    with new.transaction() as tx:
+        tx.execute(text("CREATE TABLE patient (name TEXT)"))
+        modes = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()}
+    new.close()
+
+    assert modes == dict.fromkeys(("payer.db", "payer.db-wal", "payer.db-shm"), 0)
 
 
 def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
