@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
-from server.policy.case_draft import Fact
+from server.policy.case_draft import SIDES, SNOMED, Fact, concept
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
@@ -200,3 +200,21 @@ def test_a_form_names_the_limitations_that_the_chart_names(catalog: Catalog, reg
     assert policy is not None
     run = evaluated(policy, given.order, given.member, given.chart, plan, given.now)
     assert [each.code for each in run.beside(policy.prefill)["FUN"].value] == ["work-limited"]
+
+
+def test_a_form_of_the_other_side_fills_none_in_the_record_either(catalog: Catalog) -> None:
+    """There it is CQL alone that reads what was answered before."""
+    url = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
+    context = [{"url": url, "valueReference": {"reference": "ServiceRequest/left"}}]
+    answered = Fact("QuestionnaireResponse", "CC-DUR.start", "linkId", 40, "D-200", {"extension": context})
+    given = case(catalog, "KN", [answered], None)
+    policy = catalog.policy_for(given.order, DAY_ZERO)
+    assert policy is not None
+    left = {**given.order, "id": "left", "status": "completed", "bodySite": [concept(SNOMED, SIDES["LT"])]}
+
+    def filled(*orders: Any) -> Any:
+        data = [*given.resources, *orders]
+        return catalog.engine.evaluate(policy.prefill, data=data, now=given.now)["CC-DUR.start"].value
+
+    assert filled() is not None
+    assert filled(left) is None
