@@ -26,6 +26,7 @@ CHART: Mapping[str, str] = {
     "AllergyIntolerance": "allergies",
     "CarePlan": "care plans",
     "Condition": "problems and diagnoses",
+    "Device": "implants",
     "DeviceRequest": "splints and other devices",
     "DiagnosticReport": "imaging and other reports",
     "DocumentReference": "documents",

@@ -22,6 +22,14 @@ def problem(code: str, recorded: int | None = None, **patch: Any) -> Fact:
     return Fact("Condition", code, "icd10", recorded, patch=patch or None)
 
 
+def device(code: str, **patch: Any) -> Fact:
+    """Laid over a problem, which names the patient otherwise."""
+    kind = {"coding": [{"system": SNOMED, "code": code}]}
+    other = dict.fromkeys(("code", "category", "clinicalStatus", "verificationStatus", "subject"))
+    made = {"resourceType": "Device", "type": kind, "patient": {"reference": "Patient/patient"}, **patch}
+    return Fact("Condition", "Z95.0", "icd10", None, None, {**other, **made})
+
+
 def filtration(day: int, rate: int) -> Fact:
     return Fact("Observation", "98979-8", "loinc", day, rate)
 
@@ -57,6 +65,10 @@ def told(cpt: str, *facts: Fact, region: str = "BR", diagnosis: str = "G35.A") -
     ("cpt", "facts", "notes"),
     [
         (PLAIN, [problem("Z95.0")], {"ADV-DEVICE"}),
+        (PLAIN, [device("14106009")], {"ADV-DEVICE"}),
+        (PLAIN, [device("72506001", status="active")], {"ADV-DEVICE"}),
+        (PLAIN, [device("14106009", status="inactive")], set()),
+        (PLAIN, [device("14106009", patient={"reference": "Patient/another"})], set()),
         (PLAIN, [problem("Z96.21")], {"ADV-IMPLANT"}),
         (PLAIN, [problem("F40.240")], {"ADV-CLAUSTROPHOBIA"}),
         (PLAIN, [problem("N18.5")], set()),
