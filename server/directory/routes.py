@@ -28,10 +28,10 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 PAYER_NPI = "1234567893"
 
 SUNSET = {
-    "2.0": "CRD, DTR and PAS 2.0.1 are spoken here until 2027-12-31; certified systems use the releases at "
-    "/r2.2 from 2028-01-01.",
+    "2.0": "CRD, DTR and PAS 2.0.1 are what certified systems speak today. By the rule proposed in 2026 "
+    "(CMS-0062-P) they expire on 2028-01-01, and the releases at /r2.2 take their place.",
 }
-"""What the documentation of a base says about its end (45 CFR 170.215 as amended by HTI-4)."""
+"""What the documentation of a base says about its end (91 FR 19890: a proposal, not yet law)."""
 
 
 def capability(version: Version) -> Contribution:

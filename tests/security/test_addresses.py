@@ -55,9 +55,9 @@ def test_dtr_e_the_addresses_are_endpoints(town: Town, version: Version) -> None
 def test_the_older_base_says_when_it_ends(town: Town) -> None:
     """To programs in the CapabilityStatement of the base, to people in the description of the interface."""
     said = {version: town.get(f"/r{version}/fhir/metadata").json()["rest"][0] for version in GUIDES}
-    assert "2027-12-31" in said["2.0"]["documentation"]
+    assert "2028-01-01" in said["2.0"]["documentation"]
     assert "documentation" not in said["2.2"]
-    assert "2027-12-31" in town.get("/openapi.json").json()["info"]["description"]
+    assert "2028-01-01" in town.get("/openapi.json").json()["info"]["description"]
 
 
 def test_dtr_e_metadata_says_where_tokens_are(town: Town) -> None:
