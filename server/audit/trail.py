@@ -2,9 +2,9 @@
 
 `Audited` is a middleware: it sees who was admitted, which route answered with which status, and what the
 store was asked for meanwhile (`store.touched`). Refused accesses are on record as well, but for those that
-come too often: nobody may empty the trail, so no stranger may fill it. Without a record
-there is no answer: where the trail cannot be written the caller gets 503. Requests that end together share
-one transaction, so the trail costs little.
+come too often or ask for what is not there: nobody may empty the trail, so no stranger may fill it. Without
+a record there is no answer: where the trail cannot be written the caller gets 503. Requests that end together
+share one transaction, so the trail costs little.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.fhir.errors import TooManyRequests, Unavailable
+from server.fhir.errors import TooManyRequests, Unauthorized, Unavailable
 from server.fhir.responses import error_response
 from server.logs import route_of
 from server.store import Store, ledger
@@ -107,7 +107,7 @@ class Audited:
                 nonlocal recorded, failed
                 if message["type"] == "http.response.start" and not recorded:
                     recorded = True
-                    if message["status"] != TooManyRequests.status:
+                    if _is_access(scope, message["status"], touched):
                         failed = not await self._recorded(scope, message["status"], touched)
                     if failed:
                         await error_response(_NO_RECORD)(scope, receive, send)
@@ -138,6 +138,13 @@ class Audited:
             structlog.get_logger().error("audit trail not written", exc_info=error)
             return False
         return True
+
+
+def _is_access(scope: Scope, status: int, touched: Touched) -> bool:
+    """Whether the door-keeper let the request in or turned it away. What comes too often, and what nothing is
+    there to answer, is none."""
+    admitted = "client" in scope.get("state", {})
+    return status != TooManyRequests.status and (admitted or bool(touched) or status == Unauthorized.status)
 
 
 _NO_RECORD = Unavailable(

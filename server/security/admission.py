@@ -93,6 +93,7 @@ class Admission:
 
         Where it is off, the JWT of a client that nobody registered says nothing and is passed over; one of a
         registered client must hold."""
+        self._admit(request, NOBODY)  # until a token says who it is
         if request.method == "GET":
             return
         token = bearer(request)

@@ -250,7 +250,9 @@ def test_guessing_tokens_is_slow(found_town: Build) -> None:
     assert statuses[-1] == 429
     assert town.get("/r2.0/appropriateness/criteria/guess").status_code == 429
     assert town.get("/health").status_code == 200
-    # Nobody empties the trail, and so no stranger fills it.
+    # Nobody empties the trail, and so no stranger fills it, nor by asking for what is not there.
+    for method, path in (("GET", "/r2.0/fhir/Nothing/1"), ("DELETE", "/r2.2/fhir/Claim/1"), ("GET", SUBMIT)):
+        assert town.http.request(method, path).status_code in (404, 405)
     assert town.get("/r2.0/fhir/AuditEvent?outcome=4", AUDITOR).json()["total"] == statuses.count(401)
 
 
