@@ -20,10 +20,10 @@ LIFETIME = timedelta(days=365)
 
 
 def self_made(folder: Path, hosts: Sequence[str], now: datetime) -> tuple[Path, Path]:
-    """Paths of certificate and key in `folder`; new ones are made when there are none, they have run out, or
-    they do not name all of `hosts` (names or IP addresses)."""
+    """Paths of certificate and key in `folder`; new ones are made when there are none, they have run out,
+    they do not fit each other, or they do not name all of `hosts` (names or IP addresses)."""
     certificate, key, names = folder / CERTIFICATE, folder / KEY, _names(hosts)
-    if not (certificate.exists() and key.exists() and _good_for(certificate, names, now)):
+    if not (certificate.exists() and key.exists() and _good_for(certificate, key, names, now)):
         _make(certificate, key, names, now)
     return certificate, key
 
@@ -36,8 +36,13 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def _good_for(certificate: Path, names: Sequence[x509.GeneralName], now: datetime) -> bool:
-    held = x509.load_pem_x509_certificate(certificate.read_bytes())
+def _good_for(certificate: Path, key: Path, names: Sequence[x509.GeneralName], now: datetime) -> bool:
+    """Not where they do not belong together, as when the power fails between the two files."""
+    try:
+        server_context(certificate, key)
+        held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (ssl.SSLError, ValueError):
+        return False
     named = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return held.not_valid_after_utc > now and set(names) <= set(named)
 

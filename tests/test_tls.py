@@ -29,6 +29,8 @@ def test_it_lasts_until_it_runs_out_or_the_server_takes_a_new_name(tmp_path: Pat
     renamed = made(tmp_path, ["payer.test"])
     assert renamed != first
     assert made(tmp_path, ["payer.test"], NOW + dt.timedelta(days=366)) != renamed
+    (tmp_path / tls.KEY).write_bytes(b"")
+    assert greeted(tmp_path, ["payer.test"], "payer.test")
 
 
 def made(folder: Path, hosts: Sequence[str], now: dt.datetime = NOW) -> bytes:
