@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import false, or_
 
-from server.fhir.dates import instant, moment
+from server.fhir.dates import first_day, instant, last_day, moment
 from server.fhir.errors import InvalidRequest, Issue
 from server.store import ledger
 
@@ -160,12 +160,24 @@ _USAGE = f"Search by {', '.join(PARAMETERS)}; dates as ge2026-01-31 or lt2026-02
 _COMPARED: Mapping[str, str] = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
+def _span(text: str) -> tuple[dt.datetime, dt.datetime]:
+    """From when until when a second, a day, a month or a year lasts (UTC). Raises ValueError for what is
+    none, OverflowError where nothing comes after it."""
+    second, first, last = moment(text), first_day(text), last_day(text)
+    if second is not None:
+        return second, second + dt.timedelta(seconds=1)
+    if first is None or last is None or "T" in text:
+        raise ValueError(text)
+    start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (first, last))
+    return start, end + dt.timedelta(days=1)
+
+
 def _dated(text: str) -> Any:
     prefix, day = (text[:2], text[2:]) if text[:2] in _COMPARED or text[:2] == "eq" else ("eq", text)
-    start = moment(day) if "T" in day else moment(f"{day}T00:00:00Z")
-    if start is None:
-        raise InvalidRequest(Issue("invalid", "http.query.date", _USAGE))
-    end = start + (dt.timedelta(seconds=1) if "T" in day else dt.timedelta(days=1))
+    try:
+        start, end = _span(day)
+    except (OverflowError, ValueError):
+        raise InvalidRequest(Issue("invalid", "http.query.date", _USAGE)) from None
     at = ledger.Access.at
     return {
         "ge": at >= start,

@@ -103,25 +103,25 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Which decisions count. `needing` are the services that need authorization, each with the plan that asks
-    for it; `granted` says to which request a number was granted."""
+    for it; `told` says which request was told of a number first."""
 
     needing: frozenset[tuple[str, str]]
-    granted: Mapping[str, str]
+    told: Mapping[str, str]
 
     @classmethod
     def of(cls, tx: Transaction, catalog: Catalog) -> Counted:
         needing = ((plan, each.code) for each, plans in catalog.needing_authorization() for plan in plans)
-        return cls(frozenset(needing), authorizations.requests(tx))
+        return cls(frozenset(needing), authorizations.first_told(tx))
 
     def has(self, chain: str, item: stored.PaItem, event: stored.PaEvent) -> bool:
         """Whether this tells of an authorization or a denial: not of a service that needs none, or is
-        cancelled, or has its number from another request, unless it asked to have that extended."""
+        cancelled, or has the number of another request, unless it asked to have that extended."""
         if event.kind != events.DECIDED:
             return False
         action, number = event.detail["action"], event.detail["number"]
         if action in DENIED:
             return (item.determination["plan"], item.cpt) in self.needing
-        again = self.granted.get(number, chain) != chain and not extends(item.requested)
+        again = self.told.get(number, chain) != chain and not extends(item.requested)
         return action in APPROVED and bool(number) and not again
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import defer
 
 from server.store import Transaction
 from server.store.rows import insert
-from server.store.tables import Authorization, PaCase
+from server.store.tables import Authorization, PaCase, PaItem
 
 Status = Literal["active", "cancelled"]
 
@@ -66,11 +66,16 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
 
 
-def requests(tx: Transaction) -> dict[str, str]:
-    """The chain of the request to which each number was granted; those that no request asked for are left
-    out."""
-    asked = select(Authorization.number, PaCase.chain_id).join(PaCase, PaCase.id == Authorization.case_id)
-    return {row.number: row.chain_id for row in tx.execute(asked)}
+def first_told(tx: Transaction) -> dict[str, str]:
+    """The chain of the request that was told of each number first: the one it was granted to, or where none
+    asked for it, the first that did later."""
+    told = (
+        select(PaItem.authorization_number, PaCase.chain_id)
+        .join(PaCase, PaCase.id == PaItem.case_id)
+        .where(PaItem.authorization_number.is_not(None))
+        .order_by(PaCase.created.desc(), PaCase.id)
+    )
+    return {str(row.authorization_number): row.chain_id for row in tx.execute(told)}
 
 
 def cancel(tx: Transaction, number: str) -> None:

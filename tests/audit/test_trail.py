@@ -89,10 +89,12 @@ def test_the_trail_is_searched_by_patient_agent_date_and_outcome(town: Town) -> 
 
     assert told(town, f"?patient=M-ANNA&agent=harbour&date={day}&action=E&outcome=0")
     assert told(town, f"?date=ge{day}&date=lt{following}")
+    assert told(town, f"?date={day[:7]}&date=ge{day[:4]}")
     assert not told(town, "?patient=M-BERT")
     assert not told(town, "?agent=hillside")
     assert not told(town, f"?date=gt{day}")
-    assert town.get("/r2.0/fhir/AuditEvent?date=yesterday", AUDITOR).status_code == 400
+    for none in ("yesterday", "2026-02-30", "9999-12-31", "2026-11-25T10"):
+        assert town.get(f"/r2.0/fhir/AuditEvent?date={none}", AUDITOR).status_code == 400
     assert town.get("/r2.0/fhir/AuditEvent?name=Roth", AUDITOR).status_code == 400
     assert town.get("/r2.0/fhir/AuditEvent?_count=²", AUDITOR).status_code == 400
     assert town.get("/r2.0/fhir/AuditEvent/²", AUDITOR).status_code == 404
