@@ -64,20 +64,21 @@ def notification(standing: Standing, kind: str, events: Sequence[Event], now: dt
 
 def status_bundle(standings: Sequence[Standing], now: dt.datetime) -> Resource:
     """The answer of `$status`."""
+    entries = [
+        {
+            "fullUrl": f"urn:uuid:{uuid4()}",
+            "resource": status_parameters(standing, "query-status", ()),
+            "search": {"mode": "match"},
+        }
+        for standing in standings
+    ]
     return {
         "resourceType": "Bundle",
         "id": str(uuid4()),
         "type": "searchset",
         "timestamp": instant(now),
         "total": len(standings),
-        "entry": [
-            {
-                "fullUrl": f"urn:uuid:{uuid4()}",
-                "resource": status_parameters(standing, "query-status", ()),
-                "search": {"mode": "match"},
-            }
-            for standing in standings
-        ],
+        **({"entry": entries} if entries else {}),
     }
 
 

@@ -59,6 +59,7 @@ def capability(version: Version) -> Contribution:
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")
                 ],
+                "searchParam": [{"name": name, "type": "token"} for name in ("_id", "status")],
                 "operation": [
                     {"name": name, "definition": f"{OPERATIONS}/backport-subscription-{name}"}
                     for name in ("status", "events")
@@ -121,8 +122,18 @@ def router(services: Services, version: Version) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
-    def search(request: Request, status: Texts = None) -> FhirResponse:
-        found = _listed(request, None, status)
+    def search(
+        request: Request, ids: Annotated[Texts, Query(alias="_id")] = None, status: Texts = None
+    ) -> FhirResponse:
+        found = _listed(request, ids, status)
+        entries = [
+            {
+                "fullUrl": f"{base}/Subscription/{row.id}",
+                "resource": rendered(row),
+                "search": {"mode": "match"},
+            }
+            for row in found
+        ]
         return FhirResponse(
             {
                 "resourceType": "Bundle",
@@ -130,14 +141,7 @@ def router(services: Services, version: Version) -> APIRouter:
                 "type": "searchset",
                 "timestamp": instant(services.clock()),
                 "total": len(found),
-                "entry": [
-                    {
-                        "fullUrl": f"{base}/Subscription/{row.id}",
-                        "resource": rendered(row),
-                        "search": {"mode": "match"},
-                    }
-                    for row in found
-                ],
+                **({"entry": entries} if entries else {}),
             }
         )
 

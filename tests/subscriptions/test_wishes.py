@@ -163,12 +163,17 @@ def test_header_lines_keep_their_case_and_colons(payer: Payer) -> None:
     assert headers(body) == [("X-Route", "night: 2"), ("Empty", "")]
 
 
-def test_subscriptions_are_listed_by_status(payer: Payer) -> None:
-    ask(payer, subscription(payer.version, INBOX))
+def test_subscriptions_are_listed_by_status_and_id(payer: Payer) -> None:
+    one = ask(payer, subscription(payer.version, INBOX)).json()["id"]
     ask(payer, subscription(payer.version, INBOX, status="off"))
     found = payer.http.get(f"{payer.base}/Subscription?status=off").json()
     every = payer.http.get(f"{payer.base}/Subscription").json()
+    named = payer.http.get(f"{payer.base}/Subscription?_id={one}").json()
+    # FHIR has no empty lists.
+    assert "entry" not in payer.http.get(f"{payer.base}/Subscription?_id={one}&status=off").json()
+    assert "entry" not in payer.http.get(f"{payer.base}/Subscription/$status?id={one}x").json()
 
+    assert [entry["resource"]["id"] for entry in named["entry"]] == [one]
     assert [entry["resource"]["status"] for entry in found["entry"]] == ["off"]
     assert every["total"] == 2
 
@@ -181,7 +186,7 @@ def test_how_some_of_them_stand_can_be_asked(payer: Payer) -> None:
 
     def standing(query: str) -> set[str]:
         bundle = payer.http.get(f"{payer.base}/Subscription/$status?{query}").json()
-        found = (entry["resource"]["parameter"][0] for entry in bundle["entry"])
+        found = (entry["resource"]["parameter"][0] for entry in bundle.get("entry", ()))
         return {each["valueReference"]["reference"].rpartition("/")[2] for each in found}
 
     assert standing("") == {one, other, off}
