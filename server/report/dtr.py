@@ -9,7 +9,10 @@ report.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from server.fhir.dates import instant
@@ -36,8 +39,10 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
             if start <= report.received < end
         ]
         payer = services.catalog.payer["identifier"][0]
-        for session in sessions(calls):
-            yield dtr_metric_data(session, reports, payer)
+        told = sessions(calls)
+        about = reported(told, reports)
+        for place, session in enumerate(told):
+            yield dtr_metric_data(session, about[place], payer)
 
 
 def sessions(calls: Sequence[Exchange]) -> list[Session]:
@@ -53,6 +58,23 @@ def sessions(calls: Sequence[Exchange]) -> list[Session]:
     return found
 
 
+def reported(
+    told: Sequence[Session], reports: Iterable[QuestionnaireError]
+) -> dict[int, list[QuestionnaireError]]:
+    """The reports by session, each with the last one in which its client had been sent that form."""
+    sent: dict[tuple[str, str, str], list[tuple[dt.datetime, int]]] = defaultdict(list)
+    for place, session in enumerate(told):
+        for canonical in _forms(session):
+            for name in {canonical, canonical.partition("|")[0]}:
+                sent[session[0].version, session[0].client, name].append((session[0].started, place))
+    found: dict[int, list[QuestionnaireError]] = defaultdict(list)
+    for report in reports:
+        begun = sent[report.version, report.client, report.questionnaire]
+        if last := bisect_right(begun, report.received, key=itemgetter(0)):
+            found[begun[last - 1][1]].append(report)
+    return found
+
+
 def dtr_metric_data(session: Session, reports: Sequence[QuestionnaireError], payer: Record) -> Record:
     """DTRMetricData, DTR 2.0.1 and 2.2.0. 2.0.1 wants provider and group; where no practitioner was sent, the
     client stands for both."""
@@ -63,7 +85,7 @@ def dtr_metric_data(session: Session, reports: Sequence[QuestionnaireError], pay
     purposes = dict.fromkeys(purpose for each in told for purpose in each.get("purposes", []))
     launch = next((each["launch"] for each in told if each.get("launch")), "")
     orders = [order for each in told for order in each.get("orders", [])]
-    forms = {form["reference"]: form for each in reversed(told) for form in each.get("forms", [])}
+    forms = _forms(session)
     coverage = [each["coverage"] for each in told if each.get("coverage")]
     return {
         "source": "payer-src",
@@ -94,15 +116,19 @@ def action(call: Exchange) -> Record:
     }
 
 
+def _forms(session: Session) -> dict[str, Record]:
+    """What was sent of each form, by its canonical, as it was sent first."""
+    told = reversed([call.summary for call in session])
+    return {form["reference"]: form for each in told for form in each.get("forms", [])}
+
+
 def _form(form: Record, session: Session, reports: Sequence[QuestionnaireError]) -> Record:
     """DTRMetricData.questionnaire. The payer sees time pass only between its answers and the next call."""
     seconds = int((session[-1].started - _answered(session[0])).total_seconds())
     failures = [
         issue.get("code", "processing")
         for report in reports
-        if report.questionnaire == form["reference"]
-        and report.client == session[0].client
-        and report.received >= session[0].started
+        if report.questionnaire in (form["reference"], form["reference"].partition("|")[0])
         for issue in report.content.get("issue", [])
     ]
     return {

@@ -87,6 +87,8 @@ def test_a_refused_call_is_counted_with_its_issues(dtr: Dtr) -> None:
 
 
 def test_errors_that_apps_reported_count_against_their_form(dtr: Dtr) -> None:
+    """That of the session they were met in, not those of sessions before."""
+    dtr.package(shoulder())
     found: Package = dtr.package(shoulder())
     issue = {"severity": "error", "code": "processing", "diagnostics": "SH-IMM: no such define"}
     report = {
@@ -97,8 +99,9 @@ def test_errors_that_apps_reported_count_against_their_form(dtr: Dtr) -> None:
         ],
     }
     assert dtr.post("Questionnaire/$log-questionnaire-errors", report).status_code == 204
-    (form,) = newest(dtr)[0]["questionnaire"]
-    assert [code["coding"][0]["code"] for code in form["failure"]] == ["processing"]
+    told, before = newest(dtr)[:2]
+    assert [code["coding"][0]["code"] for code in told["questionnaire"][0]["failure"]] == ["processing"]
+    assert "failure" not in before["questionnaire"][0]
 
 
 def test_nothing_of_the_patient_is_in_a_record(dtr: Dtr) -> None:
