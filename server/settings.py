@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     )
     membership: Literal["open", "registry"] = Field(
         "open",
-        description="`open`: any active Coverage is a member. `registry`: only members that were loaded.",
+        description="`open`: any active Coverage is a member. `registry`: only members that were "
+        "loaded, by number and, where both sides know it, day of birth.",
     )
     members_file: Path | None = Field(
         None, description="FHIR Bundle or ndjson with the payer's own records, loaded at start."

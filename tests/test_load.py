@@ -196,6 +196,10 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
     stranger = payer.ask(ehr.shoulder(), ehr.coverage("M-2"), membership="registry")
     assert stranger["covered"] == "not-covered"
+    # Somebody else's number: what is known of its owner is not told, and decides nothing.
+    payer.load({**MEMBER, "birthDate": "1951-11-01"}, EARLIER)
+    mistaken = payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")
+    assert (mistaken["covered"], mistaken.get("satisfied-pa-id")) == ("not-covered", None)
 
 
 def test_members_come_by_setting_too(payer: Payer) -> None:

@@ -10,7 +10,7 @@ from server.adjudication import table
 from server.adjudication.authorizations import day_of_service, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
-from server.adjudication.members import member_key, payors
+from server.adjudication.members import born_another_day, member_key, payors
 from server.adjudication.orders import day_zero, order_key, service_code, side, with_diagnoses
 from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
@@ -61,7 +61,7 @@ class Adjudicator:
         asking = orderers(order, seen.resources)
         ruled = self._ruled(tx, order, asking, seen, plan, now)
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
-        member = self._member(tx, key, coverage, _order_key(told, key, order), ruled)
+        member = self._member(tx, key, coverage, patient, _order_key(told, key, order), ruled)
         if self.governs(order):
             said = determine(order, member, seen, plan, now, hints=hints)
         else:
@@ -117,7 +117,7 @@ class Adjudicator:
 
     def knows(self, tx: Transaction, coverage: Resource, patient: Resource | None) -> bool:
         """Whether whose coverage it is, is a member of this payer."""
-        return self._known(records.of_member(tx, member_key(coverage, patient)))
+        return self._known(records.of_member(tx, member_key(coverage, patient)), patient)
 
     def governs(self, order: Resource) -> bool:
         """Whether some policy speaks about the ordered code, in whatever region; the table has the rest."""
@@ -151,24 +151,34 @@ class Adjudicator:
         return ruled(tx, asking, since, on) if rules else []
 
     def _member(
-        self, tx: Transaction, key: str, coverage: Resource, order: str, ruled: Sequence[Ruling]
+        self,
+        tx: Transaction,
+        key: str,
+        coverage: Resource,
+        patient: Resource | None,
+        order: str,
+        ruled: Sequence[Ruling],
     ) -> Member:
         own = records.of_member(tx, key)
         return Member(
             key=key,
             coverage=self._coverage_of_record(own, coverage),
-            known=self._known(own),
+            known=self._known(own, patient),
             records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
             rulings=ruled,
             order_key=order,
         )
 
-    def _known(self, own: Sequence[Resource]) -> bool:
-        """Whether the payer's records are those of a member; where membership is open, everybody is one."""
-        return self.settings.membership == "open" or any(
-            record.get("resourceType") in ("Patient", "Coverage") for record in own
-        )
+    def _known(self, own: Sequence[Resource], patient: Resource | None) -> bool:
+        """Whether the payer's records are those of a member, and of the one who comes with the number; where
+        membership is open, everybody is one."""
+        if self.settings.membership == "open":
+            return True
+        people = [record for record in own if record.get("resourceType") == "Patient"]
+        if people and all(born_another_day(person, patient or {}) for person in people):
+            return False
+        return any(record.get("resourceType") in ("Patient", "Coverage") for record in own)
 
     def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:
         """Where membership is by registry, the payer's own Coverage says whether it is active, not the

@@ -45,6 +45,12 @@ def is_of_another(key: str, coverage: Resource) -> bool:
     return number != subscriber and not number.startswith(f"{subscriber}-")
 
 
+def born_another_day(one: Resource, other: Resource) -> bool:
+    """Whether two patients are surely two: both days of birth are known, and differ."""
+    days = _text(one.get("birthDate")), _text(other.get("birthDate"))
+    return min(map(len, days)) == len("YYYY-MM-DD") and days[0] != days[1]
+
+
 def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:
     """The payor Organizations that can be had: contained in the Coverage or among the resources. Looked for
     as they are asked for: a Coverage mostly names its plan itself."""
