@@ -54,10 +54,14 @@ class Compiled:
     """
 
     def __init__(
-        self, libraries: Iterable[Node], value_sets: Iterable[Mapping[str, Any]], model: Model
+        self,
+        libraries: Iterable[Node],
+        value_sets: Iterable[Mapping[str, Any]],
+        model: Model,
+        other_names: Mapping[str, str],
     ) -> None:
         self.program = Program(libraries)
-        self.terminology = Terminology(value_sets)
+        self.terminology = Terminology(value_sets, other_names)
         self._check_value_sets()
         self.plain = self._manner(model)
         self.traced = self._manner(model, tracing=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import server.elm.forms
@@ -38,14 +39,20 @@ DEFAULT_SECONDS: Final = 30.0
 class Engine:
     """Compiled libraries with their value sets. Immutable; share it.
 
-    `libraries` are ELM documents as parsed JSON, `value_sets` FHIR ValueSets. Raises LoadError for anything
+    `libraries` are ELM documents as parsed JSON, `value_sets` FHIR ValueSets; where data name the system of a
+    code by its other name in `other_names`, it is the same code to a value set. Raises LoadError for anything
     that is not ELM, not supported, or not there.
     """
 
-    def __init__(self, libraries: Iterable[Node], value_sets: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        libraries: Iterable[Node],
+        value_sets: Iterable[Mapping[str, Any]] = (),
+        other_names: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._model = fhir()
         try:
-            self.compiled = Compiled(libraries, value_sets, self._model)
+            self.compiled = Compiled(libraries, value_sets, self._model, other_names)
         except ElmError:
             raise
         except Exception as error:

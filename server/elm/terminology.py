@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from server.elm.errors import LoadError
@@ -30,9 +32,13 @@ class Expansion:
 
 
 class Terminology:
-    """The value sets an engine knows, by url and version. Immutable once made."""
+    """The value sets an engine knows, by url and version. Immutable once made. `other_names` has code systems
+    that data may name otherwise, such as by their OID."""
 
-    def __init__(self, value_sets: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, value_sets: Iterable[Mapping[str, Any]], other_names: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._other_names = other_names
         self._sources: dict[str, dict[str | None, Mapping[str, Any]]] = {}
         for value_set in value_sets:
             url = value_set.get("url")
@@ -82,9 +88,15 @@ class Terminology:
             version=source.get("version"),
             name=source.get("title") or source.get("name") or url,
             codes=tuple(codes.values()),
-            keys=frozenset(codes),
+            keys=self._known_as(codes),
             words=frozenset(word for _, word in codes),
         )
+
+    def _known_as(self, codes: Iterable[Key]) -> frozenset[Key]:
+        """The keys of these codes, and those that they have where their system goes by its other name."""
+        names = self._other_names
+        again = ((names[system], word) for system, word in codes if system is not None and system in names)
+        return frozenset(chain(codes, again))
 
     def _compose(self, source: Mapping[str, Any], within: tuple[str, ...]) -> dict[Key, Code]:
         compose = source.get("compose")

@@ -1,5 +1,7 @@
 """Systems that several packages read: services, diagnoses, places, who is who; under one name each."""
 
+from typing import Any
+
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -16,8 +18,24 @@ HCPCS_ALIASES = frozenset(
 )
 """HCPCS as clients are seen to name it."""
 
-BILLED = HCPCS_ALIASES | {CPT}
+OIDS = {
+    CPT: "urn:oid:2.16.840.1.113883.6.12",
+    ICD: "urn:oid:2.16.840.1.113883.6.90",
+    "http://snomed.info/sct": "urn:oid:2.16.840.1.113883.6.96",
+    "http://loinc.org": "urn:oid:2.16.840.1.113883.6.1",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "urn:oid:2.16.840.1.113883.6.88",
+}
+"""How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""
+
+_BY_OID = {oid: system for system, oid in OIDS.items()}
+
+BILLED = HCPCS_ALIASES | {CPT, OIDS[CPT]}
 """Systems of the codes that a service is billed by."""
+
+
+def canonical(system: Any) -> Any:
+    """A system by the name that FHIR gives it."""
+    return _BY_OID.get(system, system) if isinstance(system, str) else system
 
 
 def billed_by(code: str) -> str:

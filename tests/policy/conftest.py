@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,11 +18,13 @@ def _a_translation_is_compiled_once() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         compiled: list[tuple[Sequence[Any], Sequence[Any], Engine]] = []
 
-        def engine(libraries: Sequence[Any], value_sets: Sequence[Any]) -> Engine:
+        def engine(
+            libraries: Sequence[Any], value_sets: Sequence[Any], other_names: Mapping[str, str]
+        ) -> Engine:
             for known, sets, made in compiled:
                 if known == libraries and sets == value_sets:
                     return made
-            compiled.append((libraries, value_sets, Engine(libraries, value_sets)))
+            compiled.append((libraries, value_sets, Engine(libraries, value_sets, other_names)))
             return compiled[-1][-1]
 
         patch.setattr(catalog, "Engine", engine)
