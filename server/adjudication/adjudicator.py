@@ -10,7 +10,7 @@ from server.adjudication import table
 from server.adjudication.authorizations import day_of_service, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
-from server.adjudication.members import born_another_day, member_key, payors
+from server.adjudication.members import member_key, of_somebody_else, payors
 from server.adjudication.orders import day_zero, order_key, service_code, side, with_diagnoses
 from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
@@ -175,10 +175,8 @@ class Adjudicator:
         membership is open, everybody is one."""
         if self.settings.membership == "open":
             return True
-        people = [record for record in own if record.get("resourceType") == "Patient"]
-        if people and all(born_another_day(person, patient or {}) for person in people):
-            return False
-        return any(record.get("resourceType") in ("Patient", "Coverage") for record in own)
+        enrolled = any(record.get("resourceType") in ("Patient", "Coverage") for record in own)
+        return enrolled and not of_somebody_else(own, patient or {})
 
     def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:
         """Where membership is by registry, the payer's own Coverage says whether it is active, not the

@@ -45,10 +45,18 @@ def is_of_another(key: str, coverage: Resource) -> bool:
     return number != subscriber and not number.startswith(f"{subscriber}-")
 
 
-def born_another_day(one: Resource, other: Resource) -> bool:
-    """Whether two patients are surely two: both days of birth are known, and differ."""
-    days = _text(one.get("birthDate")), _text(other.get("birthDate"))
-    return min(map(len, days)) == len("YYYY-MM-DD") and days[0] != days[1]
+def of_somebody_else(records: Iterable[Resource], patient: Resource) -> bool:
+    """Whether the payer's records under a member's number are surely not of this patient: all whom they name
+    were born on another day."""
+    days = [_day_of_birth(record) for record in records if record.get("resourceType") == "Patient"]
+    day = _day_of_birth(patient)
+    return bool(day and days and all(days)) and day not in days
+
+
+def _day_of_birth(patient: Resource) -> str:
+    """Empty where it is not known to the day."""
+    born = _text(patient.get("birthDate"))
+    return born if len(born) == len("YYYY-MM-DD") else ""
 
 
 def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from server.adjudication.authorizations import on_file
-from server.adjudication.members import member_key, payors
+from server.adjudication.members import member_key, of_somebody_else, payors
 from server.fhir.errors import Issue, operation_outcome
 from server.fhir.systems import billed_by
 from server.pas import casebook
@@ -84,11 +84,15 @@ class Inquire:
                     yield case
 
     def _honoured(self, tx: Transaction, member: str, read: Submission) -> Iterator[Authorization]:
-        """What is on file, a previous payer's for as long as the plan honours it."""
+        """What is on file, a previous payer's for as long as the plan honours it; nothing where it is of
+        somebody else, whose number was mistaken or guessed."""
         chart = local_chart(read.resolver)
+        kept = records.of_member(tx, member)
+        if of_somebody_else(kept, chart.of(read.patient) or {}):
+            return
         coverage = chart.of(read.coverage)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
-        for held in on_file(tx, member, records.of_member(tx, member)):
+        for held in on_file(tx, member, kept):
             good = honoured(held, coverage, plan)
             if good is not None:
                 yield good

@@ -235,3 +235,9 @@ def test_a_previous_payers_authorization_is_told_for_as_long_as_it_is_honoured(
     told = [found.items[0] for found in payer.inquire(asked)]
     dates = [value(extension(each, extension_url("itemPreAuthPeriod"))) for each in told]
     assert [(each["start"], each["end"]) for each in dates] == spans
+
+    # Whoever comes with somebody else's number is told nothing of it.
+    with services.store.transaction() as tx:
+        owner = {"resourceType": "Patient", "id": "owner", "birthDate": "1951-11-01"}
+        records.put(tx, owner, "member:M-ANNA", services.clock())
+    assert payer.inquire(asked) == []
