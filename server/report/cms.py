@@ -5,7 +5,8 @@ which begins and ends in UTC; lines that need none, that were cancelled, that st
 again of what another request was granted are in no figure. A line counts once, by its first decision in any
 version of its request, approved with changes as approved; what an appeal changed is a figure of its own, of
 the appeals decided in the year about requests that were not urgent when they were decided first. Times run
-from receipt at the server to that first decision. The program has no drugs.
+from receipt at the server, of what became urgent from when it did, to that first decision. The program has no
+drugs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import mean, median
 from typing import Any
 
@@ -172,18 +174,20 @@ def _in_time(line: Decided) -> bool:
 def _decided(
     tx: Transaction, counted: Counted, start: dt.datetime, end: dt.datetime, plan: str
 ) -> Iterator[Decided]:
-    for line in _lines(tx, (events.DECIDED, PROLONGED), start, end, plan):
+    for line in _lines(tx, (events.DECIDED, events.PENDED, PROLONGED), start, end, plan):
         first = line.first(counted)
         if first is None:
             continue
         item, decision = line.told[first]
         if decision.at >= start:
+            # An earlier decision, such as a cancellation, ended the clock of what was asked before.
+            waited = list(takewhile(lambda each: each[1].kind != events.DECIDED, reversed(line.told[:first])))
+            urgent = [event.at for before, event in waited if before.expedited]
             yield Decided(
                 approved=decision.detail["action"] in APPROVED,
                 expedited=item.expedited,
-                # An earlier decision, such as a cancellation, ended the clock that was extended.
-                prolonged=first > 0 and line.told[first - 1][1].kind == PROLONGED,
-                took=decision.at - item.received,
+                prolonged=any(event.kind == PROLONGED for _, event in waited),
+                took=decision.at - (min(urgent) if item.expedited and urgent else item.received),
             )
 
 

@@ -17,12 +17,11 @@ from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 from tests.pas.test_decision_clock import WEEK, clock
-from tests.report.test_cms import member
+from tests.report.test_cms import PRIORITY, member
 from tests.review.test_desk import ONE_BASE, decide, waiting
 
 Resource = dict[str, Any]
 
-PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 NOW_ENOUGH = charts.meets_every_criterion()
 NOTHING_NEW = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
 

@@ -28,6 +28,7 @@ from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
 
+PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 NOW = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)
 
 
@@ -158,6 +159,25 @@ def test_a_line_that_waits_is_timed_from_its_receipt_whatever_changes_meanwhile(
     assert rows["Standard requests: mean time to decision"]["value"] == 2.5
     assert rows["Standard requests: median time to decision"]["value"] == 2.5
     assert (prolonged["numerator"], prolonged["denominator"]) == (1, 1)
+
+
+@ONE_BASE
+def test_what_becomes_urgent_is_timed_from_then(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the third day; it is decided on the fifth."""
+    services, reviewed = payer.app.state.services, {"coverage": a.coverage("reviewed")}
+    short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    urgent = a.claim(related=[prior("PA-1")], id="pa-2", priority=a.concept(PRIORITY, "stat"))
+    payer.submit(a.request(*short, **reviewed))
+    monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=3))
+    payer.submit(a.request(*short, claim=urgent, **reviewed))
+    monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=5))
+    (waiting,) = Desk(services).queue()
+    Desk(services).approve(waiting.item.id, waiting.item.revision, Review("Dr Kim"))
+    with services.store.reading() as tx:
+        rows = {each.title: each.row for each in figures(tx, services.catalog, 2026)}
+
+    assert rows["Expedited requests: mean time to decision"]["value"] == 2
+    assert rows["Expedited requests decided within 72 hours"]["value"] == 100
 
 
 def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
