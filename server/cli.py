@@ -87,6 +87,12 @@ def open_app(settings: Settings) -> FastAPI:
     raise typer.Exit(2)
 
 
+def beside_the_server() -> Settings:
+    """Settings for a command on the server's store. What MEMBERS_FILE names is loaded when that starts; a
+    command would bring it back over what was loaded later."""
+    return load_settings(members_file=None)
+
+
 @app.command()
 def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""

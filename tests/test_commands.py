@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from server import logs
 from server.cli import app
 
 CASES = str(Path(__file__).parent / "vignettes" / "shoulder.json")
@@ -26,8 +27,8 @@ PRODUCTION = {
         ("review list", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to open"),
         ("dtr errors", {"DATABASE_URL": "sqlite:///broken.json"}, 1, "DATABASE_URL: file is not a database"),
         ("pas use PA1", {"DATABASE_URL": "sqlite:///newer.db"}, 1, "a newer version of this server migrated"),
-        ("report cms --year 2026", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
-        ("pas use PA1", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
+        ("serve", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
+        ("serve", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
         ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
         ("report cms --year 9999", {}, 2, "9998"),
@@ -58,6 +59,7 @@ def test_what_stops_a_command_is_said(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     stopped = CliRunner().invoke(app, command.split())
+    logs.configure()  # commands have set where it goes
 
     assert isinstance(stopped.exception, SystemExit)
     assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output

@@ -202,11 +202,16 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     assert (mistaken["covered"], mistaken.get("satisfied-pa-id")) == ("not-covered", None)
 
 
-def test_members_come_by_setting_too(payer: Payer) -> None:
+def test_members_come_by_setting_too(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server starts: a command beside it does not bring back what was replaced since."""
     file = payer.folder / "members.ndjson"
     file.write_bytes(b"\n".join(map(json.encode, [MEMBER, ENROLLED])))
     settings = {"membership": "registry", "members_file": file}
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), **settings)["covered"] == "covered"
+    payer.load(MEMBER, {**ENROLLED, "status": "cancelled"})
+    monkeypatch.setenv("MEMBERS_FILE", str(file))
+    assert CliRunner().invoke(app, ["review", "list"]).exit_code == 0
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), **settings)["covered"] == "not-covered"
 
 
 @pytest.mark.parametrize(

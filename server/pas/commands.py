@@ -31,14 +31,14 @@ def try_request(
 ) -> None:
     """Say what would be decided about the request in FILE, and why; store nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings, open_app
+    from server.cli import beside_the_server, open_app
 
     if version not in GUIDES:
         typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
         raise typer.Exit(2)
     logs.configure(io.StringIO())
     answer = inside.post(
-        open_app(inside.within(load_settings())),
+        open_app(inside.within(beside_the_server())),
         f"/r{version}/fhir/Claim/$submit",
         file.read_bytes(),
         {"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
@@ -57,9 +57,9 @@ def use_authorization(
     on: Annotated[str, typer.Option(help="The day of service; today where left out.")] = "",
 ) -> None:
     """Record that the service was done: what is used up satisfies no further order."""
-    from server.cli import load_settings, open_app
+    from server.cli import beside_the_server, open_app
 
-    services = open_app(load_settings()).state.services
+    services = open_app(beside_the_server()).state.services
     now = services.clock()
     try:
         day = dt.date.fromisoformat(on) if on else now.date()

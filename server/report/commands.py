@@ -116,9 +116,9 @@ FORMS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
 def the_services() -> Services:
     """The server's own, over the database that the settings name."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings, open_app
+    from server.cli import beside_the_server, open_app
 
-    services: Services = open_app(load_settings()).state.services
+    services: Services = open_app(beside_the_server()).state.services
     return services
 
 

@@ -222,9 +222,9 @@ def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int],
 def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
     """The desk, for that command; `shows` says that it decides nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings, open_app
+    from server.cli import beside_the_server, open_app
 
-    services = open_app(load_settings()).state.services
+    services = open_app(beside_the_server()).state.services
     with _refusals(), running(services.store, services.clock, f"review {command}", shows=shows):
         yield Desk(services)
 
