@@ -193,7 +193,7 @@ def test_an_attested_indication_leads_where_one_of_the_chart_does(catalog: Catal
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_form_names_the_limitations_that_the_chart_names(catalog: Catalog, region: str) -> None:
-    """And none that a score alone lets one guess."""
+    """Not what a score beside them lets one guess."""
     score = Fact("Observation", REGIONS[region]["score"], "score", 6, 34)
     given = case(catalog, region, [score, Fact("Observation", "work-limited", "score", 6, True)], None)
     policy, plan = catalog.policy_for(given.order, DAY_ZERO), catalog.plan(given.plan)
