@@ -17,7 +17,7 @@ from server.crd.cards import Drawn, criteria_app, face
 from server.crd.suggestions import short
 from server.crd.version import Element
 from server.fhir.references import Resolver
-from server.fhir.systems import canonical
+from server.fhir.systems import coding_key
 from server.policy.catalog import ICD, Catalog, Policy
 
 _TOLD = frozenset({"guideline", "safety", "instructions"})
@@ -70,8 +70,9 @@ def _complaints(visit: Mapping[str, Any]) -> Iterator[str]:
     """ICD-10-CM codes that the visit is for, its own words before its problem list's."""
     for concept in visit.get("reasonCode", []):
         for coding in concept.get("coding", []):
-            if canonical(coding.get("system")) == ICD and isinstance(coding.get("code"), str):
-                yield coding["code"]
+            system, code = coding_key(coding)
+            if system == ICD and code:
+                yield code
 
 
 def _plain_study(

@@ -14,7 +14,7 @@ from uuid import uuid4
 from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, service_coding
 from server.crd.version import Element
-from server.fhir.systems import canonical
+from server.fhir.systems import coding_key
 from server.policy.catalog import ICD, Policy
 from server.policy.line import SIDE_BY_SITE, SIDE_CODES, SIDE_NAMES, STRUCTURES
 
@@ -126,7 +126,7 @@ def _with_modifiers(code: str, concept: Element, *, keep_sides: bool) -> Iterato
 
 def _lies_in(site: Element, home: Policy) -> bool:
     """Whether a body site is of the policy's part; a side alone goes with any part that has sides."""
-    codes = {(canonical(coding.get("system")), coding.get("code")) for coding in site.get("coding", [])}
+    codes = {coding_key(coding) for coding in site.get("coding", [])}
     return bool(codes & home.sites) or (home.joint and _is_side(site))
 
 
@@ -187,8 +187,8 @@ def _with_diagnosis(order: Element, better: str) -> Element:
 
 
 def _is_kin(reason: Element, better: str) -> bool:
-    listed = (each for each in reason.get("coding", []) if canonical(each.get("system")) == ICD)
-    codes = [coding.get("code", "") for coding in listed]
+    keys = (coding_key(coding) for coding in reason.get("coding", []))
+    codes = [code for system, code in keys if system == ICD]
     return better[:-1] in {code[:-1] for code in codes}
 
 

@@ -13,7 +13,7 @@ from server.elm.explain import observe
 from server.elm.library import Definition, Library, Node, Program
 from server.elm.linking import dependents, reached
 from server.elm.model import Model
-from server.elm.terminology import Terminology
+from server.elm.terminology import Spellings, Terminology
 
 
 class Manner:
@@ -58,10 +58,10 @@ class Compiled:
         libraries: Iterable[Node],
         value_sets: Iterable[Mapping[str, Any]],
         model: Model,
-        other_names: Mapping[str, str],
+        spellings: Spellings,
     ) -> None:
         self.program = Program(libraries)
-        self.terminology = Terminology(value_sets, other_names)
+        self.terminology = Terminology(value_sets, spellings)
         self._check_value_sets()
         self.plain = self._manner(model)
         self.traced = self._manner(model, tracing=True)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 import server.elm.forms
@@ -29,6 +28,7 @@ from server.elm.linking import with_included
 from server.elm.model import fhir
 from server.elm.references import parameter_type
 from server.elm.run import Run, to_cql
+from server.elm.terminology import Spellings
 from server.elm.types import Type
 from server.elm.values import DateTime
 
@@ -39,20 +39,20 @@ DEFAULT_SECONDS: Final = 30.0
 class Engine:
     """Compiled libraries with their value sets. Immutable; share it.
 
-    `libraries` are ELM documents as parsed JSON, `value_sets` FHIR ValueSets; where data name the system of a
-    code by its other name in `other_names`, it is the same code to a value set. Raises LoadError for anything
-    that is not ELM, not supported, or not there.
+    `libraries` are ELM documents as parsed JSON, `value_sets` FHIR ValueSets; `spellings` gives other keys,
+    (system, code), that data may have for the codes of one. Raises LoadError for anything that is not ELM,
+    not supported, or not there.
     """
 
     def __init__(
         self,
         libraries: Iterable[Node],
         value_sets: Iterable[Mapping[str, Any]] = (),
-        other_names: Mapping[str, str] = MappingProxyType({}),
+        spellings: Spellings = lambda codes: (),
     ) -> None:
         self._model = fhir()
         try:
-            self.compiled = Compiled(libraries, value_sets, self._model, other_names)
+            self.compiled = Compiled(libraries, value_sets, self._model, spellings)
         except ElmError:
             raise
         except Exception as error:

@@ -7,16 +7,15 @@ need a terminology server: that is a LoadError, as is a value set a library name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from types import MappingProxyType
 from typing import Any
 
 from server.elm.errors import LoadError
 from server.elm.values import Code
 
 Key = tuple[str | None, str | None]
+Spellings = Callable[[Collection[Key]], Iterable[Key]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +31,13 @@ class Expansion:
 
 
 class Terminology:
-    """The value sets an engine knows, by url and version. Immutable once made. `other_names` has code systems
-    that data may name otherwise, such as by their OID."""
+    """The value sets an engine knows, by url and version. Immutable once made. `spellings` gives other
+    keys that data may have for these codes."""
 
     def __init__(
-        self, value_sets: Iterable[Mapping[str, Any]], other_names: Mapping[str, str] = MappingProxyType({})
+        self, value_sets: Iterable[Mapping[str, Any]], spellings: Spellings = lambda codes: ()
     ) -> None:
-        self._other_names = other_names
+        self._spellings = spellings
         self._sources: dict[str, dict[str | None, Mapping[str, Any]]] = {}
         for value_set in value_sets:
             url = value_set.get("url")
@@ -88,15 +87,9 @@ class Terminology:
             version=source.get("version"),
             name=source.get("title") or source.get("name") or url,
             codes=tuple(codes.values()),
-            keys=self._known_as(codes),
+            keys=frozenset(codes).union(self._spellings(codes.keys())),
             words=frozenset(word for _, word in codes),
         )
-
-    def _known_as(self, codes: Iterable[Key]) -> frozenset[Key]:
-        """The keys of these codes, and those that they have where their system goes by its other name."""
-        names = self._other_names
-        again = ((names[system], word) for system, word in codes if system is not None and system in names)
-        return frozenset(chain(codes, again))
 
     def _compose(self, source: Mapping[str, Any], within: tuple[str, ...]) -> dict[Key, Code]:
         compose = source.get("compose")

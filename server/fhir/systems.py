@@ -1,5 +1,6 @@
 """Systems that several packages read: services, diagnoses, places, who is who; under one name each."""
 
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 CPT = "http://www.ama-assn.org/go/cpt"
@@ -28,14 +29,28 @@ OIDS = {
 """How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""
 
 _BY_OID = {oid: system for system, oid in OIDS.items()}
+_NAMED_BY_OID = OIDS.keys() - {ICD}
 
 BILLED = HCPCS_ALIASES | {CPT, OIDS[CPT]}
 """Systems of the codes that a service is billed by."""
 
 
-def canonical(system: Any) -> Any:
-    """A system by the name that FHIR gives it."""
-    return _BY_OID.get(system, system) if isinstance(system, str) else system
+def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
+    """Other ways in which charts and claims give these codes: the system by its OID, and a diagnosis without
+    its point, as X12 and CMS write it."""
+    pointed = [code for system, code in codes if system == ICD and code]
+    bare = [code.replace(".", "") for code in pointed]
+    yield from ((ICD, code) for code in bare)
+    yield from ((OIDS[ICD], code) for code in (*pointed, *bare))
+    yield from ((OIDS[system], code) for system, code in codes if system in _NAMED_BY_OID and code)
+
+
+def coding_key(coding: Mapping[str, Any]) -> tuple[str, str]:
+    """System and code of a coding, as FHIR spells them; "" for what is no text."""
+    system, code = (text if isinstance(text := coding.get(name), str) else "" for name in ("system", "code"))
+    named = _BY_OID.get(system, system)
+    bare = named == ICD and len(code) > 3 and "." not in code
+    return named, f"{code[:3]}.{code[3:]}" if bare else code
 
 
 def billed_by(code: str) -> str:

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from server.fhir.extensions import extension, value
+from server.fhir.systems import BILLED
 from server.pas.chart import LocalChart
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
     COVERAGE_INFORMATION,
-    CPT,
-    HCPCS,
     LEVEL_OF_SERVICE,
     PROCESS_PRIORITY,
     extension_url,
@@ -122,7 +121,7 @@ def _code(item: Resource, requested: Resource) -> Resource:
     code (data absent) takes the order's."""
     service = item["productOrService"]
     codings = [coding for coding in service.get("coding") or [] if coding.get("code")]
-    billed = next((coding for coding in codings if coding.get("system") in (CPT, HCPCS)), None)
+    billed = next((coding for coding in codings if coding.get("system") in BILLED), None)
     if billed is None:
         return dict(requested.get("code") or service)
     modifiers = [

@@ -19,7 +19,7 @@ import msgspec
 from server.elm import Engine
 from server.fhir import json
 from server.fhir.elements import elements
-from server.fhir.systems import CPT, ICD, OIDS, canonical
+from server.fhir.systems import CPT, ICD, coding_key, spellings
 from server.policy.libraries import BASE, Libraries
 from server.policy.line import codings
 from server.policy.manifest import (
@@ -100,7 +100,7 @@ class Catalog:
         self.engine = Engine(
             libraries=list(self._libraries.elm.values()),
             value_sets=self._declared_value_sets(),
-            other_names=OIDS,
+            spellings=spellings,
         )
         self.services: Mapping[str, Service] = services_of(data / "services.yaml")
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
@@ -354,13 +354,11 @@ def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 def _code(order: Resource) -> str:
     for coding in (order.get("code") or {}).get("coding") or []:
-        if canonical(coding.get("system")) == CPT:
-            return str(coding.get("code", "")).partition("-")[0]
+        system, code = coding_key(coding)
+        if system == CPT:
+            return code.partition("-")[0]
     return ""
 
 
 def _codings(concepts: Iterable[Any]) -> list[tuple[str, str]]:
-    return [
-        (str(canonical(coding.get("system", ""))), str(coding.get("code", "")))
-        for coding in codings(concepts)
-    ]
+    return [coding_key(coding) for coding in codings(concepts)]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import first_day
-from server.fhir.systems import BILLED
+from server.fhir.systems import BILLED, coding_key
 from server.policy.determination import Line
 from server.policy.request import Resource
 
@@ -43,7 +43,7 @@ def line_of(order: Resource) -> Line:
         code=codes[0][0] if codes else "",
         side=side(order),
         diagnoses=tuple(
-            str(c["code"])
+            coding_key(c)[1]
             for r in order.get("reasonCode") or []
             for c in r.get("coding") or []
             if "code" in c

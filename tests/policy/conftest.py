@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from server.elm import Engine
+from server.elm.terminology import Spellings
 from server.policy import catalog
 
 
@@ -18,13 +19,11 @@ def _a_translation_is_compiled_once() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         compiled: list[tuple[Sequence[Any], Sequence[Any], Engine]] = []
 
-        def engine(
-            libraries: Sequence[Any], value_sets: Sequence[Any], other_names: Mapping[str, str]
-        ) -> Engine:
+        def engine(libraries: Sequence[Any], value_sets: Sequence[Any], spellings: Spellings) -> Engine:
             for known, sets, made in compiled:
                 if known == libraries and sets == value_sets:
                     return made
-            compiled.append((libraries, value_sets, Engine(libraries, value_sets, other_names)))
+            compiled.append((libraries, value_sets, Engine(libraries, value_sets, spellings)))
             return compiled[-1][-1]
 
         patch.setattr(catalog, "Engine", engine)
