@@ -86,6 +86,7 @@ def test_each_figure_says_what_it_is_a_share_of(year: Payer, monkeypatch: pytest
     assert {"code": "73221", "title": "MRI of the upper limb"} in told["services"]
 
 
+@ONE_BASE
 def test_another_year_and_another_plan_have_figures_of_their_own(
     year: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_what_is_no_decision_on_an_authorization_is_in_no_figure(payer: Payer) -
     assert shares["Requests whose review was extended and that were approved"]["numerator"] == 0
 
 
+@ONE_BASE
 def test_the_same_figures_as_a_table_and_as_csv(year: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
     table = report(year, monkeypatch, "cms", "--year", "2026")
     rows = list(
@@ -137,6 +139,7 @@ def test_the_same_figures_as_a_table_and_as_csv(year: Payer, monkeypatch: pytest
     assert (rows[0]["numerator"], rows[0]["denominator"]) == ("1", "3")
 
 
+@ONE_BASE
 def test_a_line_that_waits_is_timed_from_its_receipt_whatever_changes_meanwhile(
     payer: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
