@@ -21,7 +21,7 @@ from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
-from server.store import Store, Transaction, cases, events
+from server.store import Store, Transaction, cases, events, work_items
 from server.store import tables as stored
 from server.work import apart
 
@@ -63,6 +63,8 @@ class Clock:
         reached = self._outcome(line, waited, contested)
         settled = line.now(reached, now)
         self.settle(tx, row, settled, CLOCK, now)
+        if (asked := work_items.of_line(tx, row.id, sequence)) is not None:
+            work_items.withdraw(tx, asked, "what was asked for did not come", now)
         if isinstance(reached, InReview):
             self.assign(tx, casebook.open_work_item(tx, row.id, settled, reached, now))
 

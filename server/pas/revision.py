@@ -78,8 +78,7 @@ class Revision:
         if refused is not None or before is None:
             return self._told(tx, row, [], [], (refused or rejection.unknown_claim(),), case_id, now)
         for waiting in work_items.of_case(tx, before.id):
-            if waiting.status == "open":
-                work_items.close(tx, waiting, "withdrawn", {"why": "the request was changed"}, now)
+            work_items.withdraw(tx, waiting, "the request was changed", now)
         informed = replace(
             self,
             docket=self._informed(tx, before.chain_id, known),

@@ -107,7 +107,8 @@ class Ask(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
     """Pended until more is known: what is asked, one entry a criterion, by which forms, under which tracking
-    number, by when it is due, and the reason code (886)."""
+    number, by when it is due, and the reason code (886). Where a reviewer asks, `recommended` is what the
+    rules proposed to that person."""
 
     asks: tuple[Ask, ...]
     questionnaires: tuple[str, ...]
@@ -115,6 +116,7 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     due: dt.datetime
     code: str
     review: Review | None = None
+    recommended: Denial | None = None
 
     def __post_init__(self) -> None:
         if not self.asks:

@@ -55,6 +55,7 @@ def list_waiting() -> None:
     table = Table("Work item", "Revision", "Service", "Plan", "Due", "Expedited", "Rules recommend", "Why")
     for waiting in queue:
         told = waiting.summary
+        asked = "The provider was asked. " if told["status"] == "asked" else ""
         table.add_row(
             told["id"],
             str(told["revision"]),
@@ -63,7 +64,7 @@ def list_waiting() -> None:
             _moment(waiting.item.due),
             "yes" if told["expedited"] else "",
             told["recommendation"],
-            plain(told["reason"]),
+            plain(f"{asked}{told['reason']}"),
         )
     _console().print(table)
     typer.echo(f"{len(queue)} waiting")

@@ -163,7 +163,8 @@ class Desk:
         self, item_id: str, revision: int, review: Review, text: str, documents: Sequence[str] = ()
     ) -> Waiting:
         """Asks the provider for documents (LOINC) or an answer in words, while there is time to answer: the
-        clock runs on. Raises NotFound, Conflict, InvalidRequest."""
+        clock runs on, and whoever learns the answer otherwise, by telephone say, may decide before it comes.
+        Raises NotFound, Conflict, InvalidRequest."""
         owed(text, "text")
         check_documents(documents)
 
@@ -173,7 +174,8 @@ class Desk:
                 "REVIEW", "Asked by the reviewer", text, "Send it with an update.", (), tuple(documents)
             )
             number = tracking(waiting.case.id, waiting.line.item.sequence)
-            return Asked((ask,), (), number, waiting.line.due, MORE_INFORMATION, review)
+            due, recommended = waiting.line.due, _recommended(waiting.line)
+            return Asked((ask,), (), number, due, MORE_INFORMATION, review, recommended)
 
         return self._decide(item_id, revision, review, reached)
 
@@ -205,7 +207,7 @@ class Desk:
             return Waiting(item, case, line)
 
     def _taken(self, tx: Transaction, item_id: str, revision: int) -> tuple[stored.PaCase, stored.WorkItem]:
-        """The case of an open work item as somebody read it, for this transaction alone."""
+        """The case of an undecided work item as somebody read it, for this transaction alone."""
         case = cases.hold(tx, self._found(tx, item_id).case_id)
         item = work_items.take(tx, item_id, revision) if case.replaced_by is None else None
         if item is None:
@@ -226,7 +228,8 @@ class Desk:
             check_review(review, casebook.read_again(tx, waiting.case).read)
             appealing.heard_by_another(tx, waiting.case, item.sequence, review.actor)
             line = waiting.line.now(reached(tx, waiting, now), now)
-            work_items.close(tx, item, "decided", verdict.to_json(line.item.verdict), now)
+            status: work_items.Status = "asked" if verdict.pended(line.item.verdict) else "decided"
+            work_items.close(tx, item, status, verdict.to_json(line.item.verdict), now)
             appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
             settle(self.services, tx, waiting.case, line, review.actor, now)
             return replace(waiting, line=line)
@@ -279,8 +282,14 @@ def _in_time(line: Standing, now: dt.datetime) -> None:
         raise Conflict("The clock of this line has run out: decide it.")
 
 
+def _recommended(line: Standing) -> Denial | None:
+    """The denial that the rules propose, before and after a question."""
+    waits = line.item.verdict
+    return waits.recommended if isinstance(waits, InReview | Asked) else None
+
+
 def _denial(line: Standing, findings: Sequence[Finding], code: str) -> Denial:
-    recommended = line.item.verdict.recommended if isinstance(line.item.verdict, InReview) else None
+    recommended = _recommended(line)
     if not findings and recommended is not None:
         return replace(recommended, code=code or recommended.code)
     try:

@@ -84,7 +84,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("", summary="What waits for a reviewer")
     def queue() -> JsonResponse:
-        """Open work items, the one due first at the top."""
+        """Work items to be decided, the one due first at the top; `asked` are those of which the provider
+        was asked something."""
         return JsonResponse({"items": [waiting.summary for waiting in desk.queue()]})
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
@@ -110,7 +111,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/{item_id}/ask", summary="Ask the provider")
     def ask(item_id: str, body: Question) -> JsonResponse:
-        """The line stays pended; the answer comes as an update of the request."""
+        """The line stays pended, and can be decided without the answer, which comes as an attachment or an
+        update of the request."""
         return _decided(desk.ask(item_id, body.revision, body.review, body.text, body.documents))
 
     return routes

@@ -12,7 +12,10 @@ from server.store import Transaction
 from server.store.rows import insert
 from server.store.tables import PaCase, PaItem, WorkItem
 
-Status = Literal["open", "decided", "withdrawn"]
+Status = Literal["open", "asked", "decided", "withdrawn"]
+"""`asked` waits for the provider, and can be decided all the same."""
+
+UNDECIDED = ("open", "asked")
 
 _OF_LINE = select(WorkItem).where(
     WorkItem.case_id == bindparam("case_id"), WorkItem.sequence == bindparam("sequence")
@@ -44,30 +47,36 @@ def reopen(tx: Transaction, item: WorkItem, **told: Any) -> WorkItem:
     return item
 
 
+def withdraw(tx: Transaction, item: WorkItem, why: str, now: datetime) -> None:
+    """Nobody need decide it any more; of one that was decided nothing changes."""
+    if item.status in UNDECIDED:
+        close(tx, item, "withdrawn", {"why": why}, now)
+
+
 def of_case(tx: Transaction, case_id: str) -> Sequence[WorkItem]:
     return tx.scalars(select(WorkItem).where(WorkItem.case_id == case_id).order_by(WorkItem.sequence)).all()
 
 
 def waiting(tx: Transaction) -> list[tuple[WorkItem, PaCase, PaItem]]:
-    """Every open item with its case and line, the one due first at the top. What was sent, attachments and
-    all, and what was answered wait until somebody looks at them."""
+    """Every undecided item with its case and line, the one due first at the top. What was sent, attachments
+    and all, and what was answered wait until somebody looks at them."""
     asked = (
         select(WorkItem, PaCase, PaItem)
         .join(PaCase, PaCase.id == WorkItem.case_id)
         .join(PaItem, and_(PaItem.case_id == WorkItem.case_id, PaItem.sequence == WorkItem.sequence))
         .options(defer(PaCase.request), defer(PaCase.response))
-        .where(WorkItem.status == "open")
+        .where(WorkItem.status.in_(UNDECIDED))
         .order_by(WorkItem.due, WorkItem.id)
     )
     return [(item, case, line) for item, case, line in tx.execute(asked)]
 
 
 def take(tx: Transaction, item_id: str, revision: int) -> WorkItem | None:
-    """The open item, for whoever saw this revision of it; None where another was quicker. From here to the
-    end of the transaction nobody else gets it."""
+    """The undecided item, for whoever saw this revision of it; None where another was quicker. From here to
+    the end of the transaction nobody else gets it."""
     taken = tx.execute(
         update(WorkItem)
-        .where(WorkItem.id == item_id, WorkItem.status == "open", WorkItem.revision == revision)
+        .where(WorkItem.id == item_id, WorkItem.status.in_(UNDECIDED), WorkItem.revision == revision)
         .values(revision=revision + 1)
         .returning(WorkItem.id)
     )
@@ -79,6 +88,6 @@ def take(tx: Transaction, item_id: str, revision: int) -> WorkItem | None:
 
 
 def close(tx: Transaction, item: WorkItem, status: Status, verdict: dict[str, Any], now: datetime) -> None:
-    """Records what a person decided, or that nobody needs to any more."""
+    """Records what a person decided or asked, or that nobody needs to decide any more."""
     item.status, item.verdict, item.decided = status, verdict, now
     tx.flush()

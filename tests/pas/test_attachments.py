@@ -214,6 +214,17 @@ def test_what_a_reviewer_asked_for_goes_back_to_the_reviewers(payer: Payer) -> N
     assert "reviewer asked for has come" in again["reason"]
 
 
+@ONE_BASE
+def test_what_a_reviewer_asked_for_in_vain_is_off_the_queue_once_the_clock_has_decided(payer: Payer) -> None:
+    asked = payer.submit(a.request())
+    send(payer, parameters(tracking(asked), scan()))
+    decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
+    clock(payer, WEEK).sweep()
+
+    assert after(payer).action == "A3"
+    assert payer.http.get("/review").json()["items"] == []
+
+
 def test_a_reviewer_reads_what_came_with_the_request_and_for_any_version_of_it(payer: Payer) -> None:
     note = {**scan(), "id": "note"}
     sent = [

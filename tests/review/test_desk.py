@@ -275,6 +275,20 @@ def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None
         assert value(extension(task["input"][1], extension_url("contentModifier"))) == until_service
 
 
+@ONE_BASE
+def test_an_answer_by_telephone_is_decided_on_without_waiting_for_papers(payer: Payer) -> None:
+    """The reviewer goes on where the question left off, with what the rules recommended at first."""
+    pended(payer)
+    decide(payer, "ask", waiting(payer), text="Was there a surgical consultation?")
+    asked = waiting(payer)
+    decided = decide(payer, "deny", asked)
+
+    assert asked["status"] == "asked"
+    assert decided.status_code == 200, decided.text
+    assert "CC-DUR" in after(payer).words
+    assert payer.http.get("/review").json()["items"] == []
+
+
 def test_of_two_reviewers_one_decides(payer: Payer) -> None:
     pended(payer)
     item = waiting(payer)
