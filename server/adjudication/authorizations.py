@@ -10,19 +10,26 @@ from typing import Any
 from server.adjudication.orders import planned_day
 from server.policy.request import Authorization
 from server.policy.rulings import authorizations_of, numbers_claimed
-from server.store import Transaction, authorizations
+from server.store import Transaction, authorizations, records
 from server.store import tables as stored
 
 Resource = Mapping[str, Any]
 
 
-def on_file(tx: Transaction, member_key: str, records: Sequence[Resource]) -> list[Authorization]:
+def on_file(tx: Transaction, member_key: str, kept: Sequence[Resource]) -> list[Authorization]:
     """Every authorization of the member that may still be good, newest first, those of old last. A bill among
     the payer's records that quotes a number spends it."""
-    spent = set(numbers_claimed(records))
+    spent = set(numbers_claimed(kept))
     rows = authorizations.of_member(tx, member_key)
     issued = [as_issued(row, row.number in spent) for row in rows if row.status == "active"]
-    return [*issued, *authorizations_of(records)]
+    return [*issued, *authorizations_of(kept)]
+
+
+def done_on(tx: Transaction, member_key: str, number: str) -> bool:
+    """Whether something was done on an authorization of the member: it is on record as used, or a bill among
+    the payer's records quotes it. From here to the end of the transaction it is not used meanwhile."""
+    row = authorizations.hold(tx, number)
+    return (row is not None and row.used > 0) or number in numbers_claimed(records.of_member(tx, member_key))
 
 
 def as_issued(row: stored.Authorization, spent: bool = False) -> Authorization:

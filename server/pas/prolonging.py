@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from server.adjudication.authorizations import on_file
+from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import verdict
@@ -37,6 +37,11 @@ REMEDY = "Ask for a renewal (certification type R) with the findings as they are
 
 def extends(item: Resource) -> bool:
     return certification(item) == EXTENSION
+
+
+def prolongs(item: Resource, number: str) -> bool:
+    """Whether an item asks for an extension or a renewal of this authorization."""
+    return certification(item) in (EXTENSION, RENEWAL) and quoted_number(item) == number
 
 
 def refused(item: Resource, reached: Verdict) -> str:
@@ -104,8 +109,13 @@ class Extension:
             return
         if (held.code, held.side) != (service_code(self.judged.order), side(self.judged.order)):
             yield "it is for another service or side"
-        if held.used:
+        if done_on(tx, self.judged.member.key, self.number):
             yield "the service was done on it"
+        asked = self.judged.determination.line
+        if held.units is not None and asked.units > held.units:
+            yield f"{asked.units} are asked for, and it is for {held.units}"
+        if held.place and asked.place_of_service not in (None, held.place):
+            yield f"it is for place of service {held.place}"
         if held.end < now.date():
             yield f"it ended on {held.end.isoformat()}"
         told = events.of_member(tx, self.judged.member.key, EXTENDED)

@@ -98,6 +98,17 @@ def not_extended(index: int, against: str) -> Rejection:
     )
 
 
+def done(index: int | None, number: str) -> Rejection:
+    return Rejection(
+        code="33",
+        follow_up="N",
+        element="2000F-UM" if index is not None else "2000E-UM",
+        path=f"Claim.item[{index}]" if index is not None else "Claim",
+        text=f"The service was done on authorization {number}, which stands as it is: it is neither changed "
+        "nor cancelled any more. Ask for a further service with a new request.",
+    )
+
+
 def stale() -> Rejection:
     return Rejection(
         code="33",

@@ -19,6 +19,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from server.adjudication.authorizations import done_on
 from server.adjudication.orders import service_code, side
 from server.pas import appealing, casebook, decision, evidence, prolonging, rejection, verdict
 from server.pas.case import Case
@@ -149,14 +150,17 @@ class Revision:
         client: str,
         now: dt.datetime,
     ) -> tuple[list[Standing], list[int], tuple[Rejection, ...]]:
-        """Every line of the chain as it stands after this change, which were decided just now, and which
-        extensions were not granted."""
+        """Every line of the chain as it stands after this change, which were decided just now, and what was
+        refused: extensions, and changes of what was done already."""
         standing, fresh = dict(known), []
         to_judge, refusals = [], []
-        for item in self.docket.read.items:
+        for place, item in enumerate(self.docket.read.items):
             sequence = item["sequence"]
             line = known.get(sequence)
-            if self.change.everything or cancelled(item):
+            if line is not None and (number := self._done(tx, item, line)):
+                standing[sequence] = line.under(item)
+                refusals.append(rejection.done(place, number))
+            elif self.change.everything or cancelled(item):
                 if line is not None and not isinstance(line.item.verdict, Cancelled):
                     standing[sequence] = self._cancelled(tx, line, item, standing, now)
                     fresh.append(sequence)
@@ -167,8 +171,13 @@ class Revision:
             else:
                 standing[sequence] = line.under(item)
         if self.change.everything:
+            listed = {item["sequence"] for item in self.docket.read.items}
             for sequence, line in known.items():
-                if sequence not in fresh and not isinstance(line.item.verdict, Cancelled):
+                if sequence in listed or isinstance(line.item.verdict, Cancelled):
+                    continue
+                if number := self._done(tx, line.item.requested, line):
+                    refusals.append(rejection.done(None, number))
+                else:
                     standing[sequence] = self._cancelled(tx, line, line.item.requested, standing, now)
                     fresh.append(sequence)
         for item in to_judge:
@@ -230,13 +239,25 @@ class Revision:
         return decision.read_by_a_person(reached, decision.UNREAD) if self.unread else reached
 
     def _touched(self, item: Resource, line: Standing) -> bool:
-        """Whether the line must be judged again: it was pended, the client says it changed, or what is
-        ordered is not what it was. A denied line stands unless it is appealed."""
+        """Whether the line must be judged again: it was pended, the client says it changed, asks for its
+        extension now, or what is ordered is not what it was. A denied line stands unless it is appealed."""
         if isinstance(line.item.verdict, Denied):
             return appeal(self.docket.read.claim, item) is not None
-        if verdict.pended(line.item.verdict) or changed(item):
+        extended = prolonging.extends(item) and not prolonging.extends(line.item.requested)
+        if verdict.pended(line.item.verdict) or changed(item) or extended:
             return True
         return _essence(self.docket.orders[item["sequence"]]) != _essence(line.order)
+
+    def _done(self, tx: Transaction, item: Resource, line: Standing) -> str | None:
+        """The number on which the service was done already, where the line would lose it by this change; it
+        may be renewed."""
+        number = verdict.valid_number(line.item.verdict)
+        withdrawn = self.change.everything or cancelled(item)
+        if number is None or not (withdrawn or self._touched(item, line)):
+            return None
+        if not withdrawn and prolonging.prolongs(item, number):
+            return None
+        return number if done_on(tx, self.docket.member_key, number) else None
 
     def _cancelled(
         self,
@@ -250,8 +271,8 @@ class Revision:
         return line.now(Cancelled(verdict.number_of(line.item.verdict)), now, item)
 
     def _give_up(self, tx: Transaction, line: Standing | None, standing: Mapping[int, Standing]) -> None:
-        """The line's number, unless another that stands has it, in this request or in another: an extension
-        neither keeps it nor gives it up."""
+        """The line's number, unless another that stands has it, in this request or in another, or something
+        was done on it, which is renewed: an extension neither keeps it nor gives it up."""
         number = verdict.number_of(line.item.verdict) if line else None
         if line is None or not number or prolonging.borrows(tx, line.item.requested, number, self.chain_id):
             return
@@ -264,8 +285,9 @@ class Revision:
                 tx, row.requested, number, tx.get_one(stored.PaCase, row.case_id).chain_id
             )
         ]
-        if number not in map(verdict.valid_number, (*beside, *elsewhere)):
-            authorizations.cancel(tx, number)
+        if number in map(verdict.valid_number, (*beside, *elsewhere)) or done_on(tx, member, number):
+            return
+        authorizations.cancel(tx, number)
 
     def _end_extensions(self, tx: Transaction, line: Standing, now: dt.datetime) -> None:
         """What other requests have of an authorization that was given up, extensions, ends with it."""

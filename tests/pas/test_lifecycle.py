@@ -8,26 +8,30 @@ import pytest
 from typer.testing import CliRunner
 
 from server.cli import app
-from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.terms import CERTIFICATION, PLACE_OF_SERVICE, concept, extension_url
 from server.pas.usage import use
 from server.store import authorizations, events, records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, called, cancelled, error_code, marked, prior, update
+from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
+
+
+def certified(certification: str) -> Resource:
+    return {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, certification),
+    }
 
 
 def quoting(number: str, certification: str, **changes: Any) -> Resource:
     """An item about an authorization that there is already."""
     trace, kind, _, service = a.item()["extension"]
-    certified = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, certification),
-    }
     quoted = {"url": extension_url("authorizationNumber"), "valueString": number}
-    return a.item(**{"extension": [trace, kind, certified, service, quoted], **changes})
+    return a.item(**{"extension": [trace, kind, certified(certification), service, quoted], **changes})
 
 
 def granted(payer: Payer) -> Answer:
@@ -74,8 +78,9 @@ def test_an_extension_is_granted_once(payer: Payer) -> None:
 
 
 def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
+    """Whether the item is marked as changed or says what it is by its certification type alone."""
     first = granted(payer)
-    payer.submit(update(marked(quoting(first.number, "4"), "changed")))
+    payer.submit(update(quoting(first.number, "4")))
     again = marked(quoting(first.number, "4"), "changed")
     refused = payer.submit(update(again, marked(FILM, "added"), id="pa-3"))
     (found,) = payer.inquire(a.inquiry())
@@ -115,11 +120,57 @@ def test_what_was_used_is_not_extended(payer: Payer) -> None:
     assert "was done on it" in denied.words
 
 
-def test_another_side_is_no_extension(payer: Payer) -> None:
-    first = granted(payer)
-    left = quoting(first.number, "4", modifier=[concept(a.CPT, "LT")])
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("asked", "against"),
+    [
+        ({"modifier": [concept(a.CPT, "LT")]}, "another service or side"),
+        ({"quantity": {"value": 2, "unit": "unit"}}, "2 are asked for, and it is for 1"),
+        ({"locationCodeableConcept": concept(PLACE_OF_SERVICE, "22")}, "for place of service 11"),
+    ],
+    ids=["side", "units", "place"],
+)
+def test_another_or_more_than_was_authorized_is_no_extension(
+    payer: Payer, asked: Resource, against: str
+) -> None:
+    two_at_hospital = a.item(
+        quantity={"value": 2, "unit": "unit"}, locationCodeableConcept=concept(PLACE_OF_SERVICE, "22")
+    )
+    pended(payer, claim=a.claim(two_at_hospital))
+    decide(payer, "modify", waiting(payer), units=1, place="11", why="This answers the question.")
+    (first,) = payer.inquire(a.inquiry())
+    answer = later(payer, quoting(first.number, "4", **asked))
 
-    assert "another service or side" in later(payer, left).words
+    assert answer.action == "A3"
+    assert against in answer.words
+
+
+MOVED = marked(a.item(1, servicedDate="2026-12-15"), "changed")
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    "change",
+    [
+        update(MOVED, FILM),
+        update(cancelled(a.item(1)), FILM),
+        update(FILM, extension=[certified("3")]),
+    ],
+    ids=["moved", "cancelled", "everything-cancelled"],
+)
+def test_what_was_done_is_neither_changed_nor_cancelled_any_more(payer: Payer, change: Resource) -> None:
+    """Or it would be authorized a second time, and the bill for it come to nothing."""
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(1), FILM)))
+    with payer.app.state.services.store.transaction() as tx:
+        use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
+    refused = payer.submit(change)
+    (found,) = payer.inquire(a.inquiry())
+    with payer.app.state.services.store.reading() as tx:
+        (held,) = authorizations.of_member(tx, "member:M-ANNA")
+
+    assert error_code(refused) == "33"
+    assert "neither changed nor cancelled" in refused.words
+    assert (found.actions[0], held.status, held.used) == ("A1", "active", 1)
 
 
 @pytest.mark.parametrize("certification", ["4", "R"])
