@@ -23,12 +23,14 @@ from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Certified, InReview, Span, Verdict
+from server.pas.verdict import Certified, InReview, Modified, Span, Verdict
 from server.policy.request import Chart
 from server.policy.residence import state_of
 from server.store import Transaction, authorizations
 
 Resource = dict[str, Any]
+
+ON_FILE = "An authorization for this service is on file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +226,16 @@ def _held(line: Line, number: str, now: dt.datetime) -> InReview:
     return InReview("A tester asked for a pend.", number, now + dt.timedelta(hours=line.hours))
 
 
-def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified:
-    """With the span of the authorization itself: an older one keeps its own."""
+def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified | Modified:
+    """With the span of the authorization itself: an older one keeps its own; and its place, where the request
+    leaves that open."""
     units = decision.units_of(judged.determination)
     row = authorizations.by_number(tx, number)
     if row is not None:
-        return Certified(number, row.created.date(), Span(row.span_start, row.span_end), units)
+        issued, span = row.created.date(), Span(row.span_start, row.span_end)
+        if row.place and judged.determination.line.place_of_service is None:
+            return Modified(number, issued, span, row.cpt, units, ON_FILE, place=row.place)
+        return Certified(number, issued, span, units)
     held = next((one for one in judged.member.authorizations if one.number == number), None)
     span = Span(held.start, held.end) if held else decision.span_of(judged.determination)
     return Certified(number, span.start if held else now.date(), span, units)

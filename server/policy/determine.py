@@ -167,7 +167,8 @@ def _told(
         unmet=unmet,
         unknown=unknown,
         theme=theme,
-        reason=_taken_over(held) or reason_of(said, gate, criteria, policy, reserved, chart),
+        reason=(_taken_over(held) or reason_of(said, gate, criteria, policy, reserved, chart))
+        + _where(held, line),
         matters=tuple(sorted(unknown, key=lambda i: policy.criteria[i].rank)),
         ways=_ways(outcome, policy) if hints and said is Decision.MORE_INFO else (),
         questionnaires=(policy.questionnaire,) if said is Decision.MORE_INFO else (),
@@ -290,6 +291,13 @@ def _taken_over(held: Authorization | None) -> str:
         "The member's previous payer had authorized this service; that is honoured until "
         f"{held.end.isoformat()} (continuity of care)."
     )
+
+
+def _where(held: Authorization | None, line: Line) -> str:
+    """A sentence that follows, on an order that names no place and is authorized for one alone."""
+    if held is None or not held.place or line.place_of_service is not None:
+        return ""
+    return f" It is authorized at place of service {held.place} only."
 
 
 def _authorization(member: Member, line: Line, on: dt.date, plan: Plan) -> Authorization | None:

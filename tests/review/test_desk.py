@@ -145,6 +145,15 @@ def test_another_site_than_was_asked_is_a_modification(payer: Payer) -> None:
         (line,) = found.response["addItem"]
         assert line["locationCodeableConcept"] == concept(PLACE_OF_SERVICE, "11")
 
+    nowhere = a.item()
+    del nowhere["locationCodeableConcept"]
+    again = pended(payer, claim=a.claim(nowhere, **SECOND))
+    why = payer.http.get(f"/why/{again.response['id']}-1").json()
+
+    assert (again.actions, again.number) == (["A6"], found.number)
+    assert "Authorized at place of service 11." in again.words
+    assert "at place of service 11 only" in why["reason"]
+
 
 FIRST = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
 """What a change of the first request says it changes."""
