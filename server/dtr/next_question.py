@@ -226,11 +226,11 @@ class Interviewer:
         told = visible(assertions.by_id(tx, context))
         if told is not None:
             return Known(told.order, told.coverage, told.id, pended=False)
-        for line in cases.by_tracking_number(tx, context):
-            if visible(cases.by_id(tx, line.case_id)) is None:
-                return None
-            return Known(line.order, coverage_of(line.determination.get("plan", "")), None, pended=True)
-        return None
+        pended = cases.line_called(tx, context)
+        if pended is None or visible(pended[0]) is None:
+            return None
+        line = pended[1]
+        return Known(line.order, coverage_of(line.determination.get("plan", "")), None, pended=True)
 
     def _interview(self, own: Form, policy: Policy | None) -> Interview:
         """By the form of the order's region, or while that is not known of one that the code may be of: those

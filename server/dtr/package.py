@@ -192,10 +192,10 @@ class Packager:
         assertion = visible(assertions.by_id(tx, asked.context))
         if assertion is not None and _is_of_one(assertion.member_key, asked.coverages):
             return [assertion.order]
-        lines = cases.by_tracking_number(tx, asked.context)
-        case = visible(cases.by_id(tx, lines[0].case_id)) if lines else None
-        if case is not None and _is_of_one(case.member_key, asked.coverages):
-            return [line.order for line in lines]
+        pended = cases.line_called(tx, asked.context)
+        case = visible(pended[0]) if pended else None
+        if pended and case is not None and _is_of_one(case.member_key, asked.coverages):
+            return [pended[1].order]
         unknown = (
             "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
             "number, with the Coverage it was given for."
@@ -317,7 +317,7 @@ def _launch(tx: Transaction, asked: PackageRequest) -> str:
         return "relaunch"
     if asked.context and assertions.by_id(tx, asked.context) is not None:
         return "crdlaunch"
-    if asked.context and cases.by_tracking_number(tx, asked.context):
+    if asked.context and cases.line_called(tx, asked.context):
         return "cdexlaunch"
     return "salaunch"
 

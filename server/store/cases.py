@@ -109,14 +109,6 @@ def called(tx: Transaction, system: str | None, value: str) -> Sequence[str]:
     return tx.scalars(asked.distinct()).all()
 
 
-def by_tracking_number(tx: Transaction, number: str) -> Sequence[PaItem]:
-    """The lines of the case about which we asked for information under this number; none if it is not
-    ours."""
-    asked = select(PaIdentifier).where(PaIdentifier.kind == "tracking", PaIdentifier.value == number)
-    named = tx.scalars(asked.limit(1)).first()
-    return items(tx, named.case_id) if named is not None else ()
-
-
 def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None:
     """The line that our reference number names (`{case id}-{sequence}`) and its case, in the version that
     holds now; None if the number is not ours."""

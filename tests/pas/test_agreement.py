@@ -14,10 +14,10 @@ from tests.crd.builders import collection, searchset
 from tests.crd.shape import Information, coverage_informations
 from tests.pas import builders as a
 from tests.pas import charts
-from tests.pas.conftest import Answer, Payer
+from tests.pas.conftest import FHIR, Answer, Payer
 from tests.pas.test_attachments import parameters, send, tracking
-from tests.pas.test_changes import cancelled, update
-from tests.review.test_desk import DR_KIM, pended, waiting
+from tests.pas.test_changes import cancelled, marked, update
+from tests.review.test_desk import DR_KIM, ONE_BASE, pended, waiting
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.conftest import clinic as clinic
 from tests.subscriptions.conftest import office as office
@@ -192,3 +192,30 @@ def test_after_it_was_used(payer: Payer) -> None:
     assert row is not None
     assert (row.used, row.units) == (1, 1)
     assert agreed(payer, answer) == (["A1"], answer.number)
+
+
+def forms(payer: Payer, number: str) -> list[str]:
+    """What DTR has filled for one line, by the number under which it is pended."""
+    named = [{"name": "context", "valueString": number}, {"name": "coverage", "resource": a.coverage()}]
+    body = json.encode({"resourceType": "Parameters", "parameter": named})
+    answered = payer.http.post(
+        f"{payer.base}/Questionnaire/$questionnaire-package", content=body, headers=FHIR
+    )
+    bundles = [part["resource"] for part in answered.json()["parameter"]]
+    return [bundle["entry"][0]["resource"]["id"] for bundle in bundles if bundle["resourceType"] == "Bundle"]
+
+
+@ONE_BASE
+def test_each_line_is_documented_under_its_own_number_as_it_stands_now(payer: Payer) -> None:
+    back = a.item(2, "72148", diagnosisSequence=[2], modifier=[], extension=a.item(2)["extension"][:3])
+    two = {"diagnosis": [a.diagnosis(), a.diagnosis("M54.16", 2)]}
+    asked = payer.submit(a.request(claim=a.claim(a.item(1), back, **two)))
+    shoulder, spine = (f"{asked.response['id']}-{line}" for line in (1, 2))
+    before = [forms(payer, number) for number in (shoulder, spine)]
+    moved = marked(a.item(1, servicedDate="2027-03-01"), "changed")
+    payer.submit(update(moved, back, chart=[], **two))
+    send(payer, parameters(shoulder, *charts.meets_every_criterion()))
+
+    assert asked.actions == ["A4", "A4"]
+    assert before == [["mri-shoulder"], ["mri-lumbar-spine"]]
+    assert [forms(payer, number) for number in (shoulder, spine)] == [[], ["mri-lumbar-spine"]]
