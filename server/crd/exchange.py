@@ -18,6 +18,7 @@ from server.crd.version import Element, Version
 from server.fhir import json
 from server.fhir.errors import FhirError
 from server.fhir.references import Resolver, reference_text
+from server.fhir.systems import NPIS
 from server.store import exchanges
 from server.store import tables as stored
 
@@ -101,7 +102,7 @@ def npi(resource: Mapping[str, Any]) -> str:
     """The National Provider Identifier of a practitioner or organization; empty where it has none."""
     listed = resource.get("identifier")
     for identifier in listed if isinstance(listed, list) else []:
-        if isinstance(identifier, dict) and identifier.get("system") == US_NPI:
+        if isinstance(identifier, dict) and identifier.get("system") in NPIS:
             return str(identifier.get("value", ""))
     return ""
 

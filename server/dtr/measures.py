@@ -11,10 +11,10 @@ from typing import Any
 
 from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.fhir.references import Resolver
+from server.fhir.systems import NPIS
 
 Resource = dict[str, Any]
 
-NPI = "http://hl7.org/fhir/sid/us-npi"
 COVERAGE = {
     "covered": "covered",
     "pa-needed": "paNeeded",
@@ -45,7 +45,7 @@ def provider(orders: Iterable[Resource], referenced: Iterable[Resource]) -> str:
     for order in orders:
         requester = resolver.resolve(order.get("requester")) or {}
         for identifier in requester.get("identifier") or []:
-            if identifier.get("system") == NPI:
+            if identifier.get("system") in NPIS:
                 return str(identifier.get("value", ""))
     return ""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.fhir.dates import first_day, last_day
 from server.fhir.references import type_and_id
-from server.fhir.systems import NPI
+from server.fhir.systems import NPIS
 from server.policy.manifest import GoldCardRule
 from server.policy.request import Authorization, Resource, Ruling
 from server.policy.residence import state_of
@@ -72,7 +72,7 @@ def orderers(order: Resource, resources: Iterable[Resource]) -> list[str]:
     person = _meant(found.get("practitioner") or {}, listed) if "practitioner" in found else found
     own = person.get("identifier") or [] if person.get("resourceType") == "Practitioner" else []
     identifiers = [requester.get("identifier"), *own]
-    named = (each for each in identifiers if isinstance(each, dict) and each.get("system") == NPI)
+    named = (each for each in identifiers if isinstance(each, dict) and each.get("system") in NPIS)
     return [str(each["value"]) for each in named if each.get("value")]
 
 
@@ -94,7 +94,7 @@ def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
 
 def _npi(member: Resource) -> str:
     identifier = (member.get("entity") or {}).get("identifier") or {}
-    return str(identifier.get("value") or "") if identifier.get("system") == NPI else ""
+    return str(identifier.get("value") or "") if identifier.get("system") in NPIS else ""
 
 
 def _holds(member: Resource, on: dt.date) -> bool:

@@ -22,6 +22,11 @@ def problem(code: str, recorded: int | None = None, **patch: Any) -> Fact:
     return Fact("Condition", code, "icd10", recorded, patch=patch or None)
 
 
+def in_snomed(code: str) -> Fact:
+    coded = {"code": {"coding": [{"system": SNOMED, "code": code}]}}
+    return Fact("Condition", "Z00.00", "icd10", 30, patch=coded)
+
+
 def device(code: str, **patch: Any) -> Fact:
     """Laid over a problem, which names the patient otherwise."""
     kind = {"coding": [{"system": SNOMED, "code": code}]}
@@ -30,8 +35,8 @@ def device(code: str, **patch: Any) -> Fact:
     return Fact("Condition", "Z95.0", "icd10", None, None, {**other, **made})
 
 
-def filtration(day: int, rate: int) -> Fact:
-    return Fact("Observation", "98979-8", "loinc", day, rate)
+def filtration(day: int, rate: int, formula: str = "98979-8") -> Fact:
+    return Fact("Observation", formula, "loinc", day, rate)
 
 
 def pregnancy(day: int, status: str) -> Fact:
@@ -67,6 +72,7 @@ def told(cpt: str, *facts: Fact, region: str = "BR", diagnosis: str = "G35.A") -
         (PLAIN, [problem("Z95.0")], {"ADV-DEVICE"}),
         (PLAIN, [device("14106009")], {"ADV-DEVICE"}),
         (PLAIN, [device("72506001", status="active")], {"ADV-DEVICE"}),
+        (PLAIN, [device("706004007")], {"ADV-DEVICE"}),
         (PLAIN, [device("14106009", status="inactive")], set()),
         (PLAIN, [device("14106009", patient={"reference": "Patient/another"})], set()),
         (PLAIN, [problem("Z96.21")], {"ADV-IMPLANT"}),
@@ -76,6 +82,9 @@ def told(cpt: str, *facts: Fact, region: str = "BR", diagnosis: str = "G35.A") -
         (CONTRAST, [problem("N18.5"), filtration(90, 40)], {"ADV-KIDNEY"}),
         (CONTRAST, [problem("N18.5"), filtration(91, 40)], {"ADV-KIDNEY", "ADV-EGFR"}),
         (CONTRAST, [filtration(10, 29)], {"ADV-KIDNEY"}),
+        (CONTRAST, [filtration(10, 29, "88294-4")], {"ADV-KIDNEY"}),
+        (CONTRAST, [in_snomed("431857002")], {"ADV-KIDNEY", "ADV-EGFR"}),
+        (PLAIN, [in_snomed("72892002")], {"ADV-PREGNANCY"}),
         (CONTRAST, [filtration(10, 30)], set()),
         (CONTRAST, [filtration(60, 22), filtration(2, 85)], set()),
         (CONTRAST, [filtration(60, 85), filtration(2, 22)], {"ADV-KIDNEY"}),
