@@ -23,9 +23,14 @@ STRUCTURES = (
     ("6757004", "82169009"),
     ("6685009", "51636004"),
     ("7769000", "22335008"),
+    ("368209003", "368208006"),
+    ("64262003", "66480008"),
+    ("11207009", "61396006"),
+    ("719443008", "719442003"),
+    ("32696007", "48979004"),
 )
-"""Right and left shoulder, elbow, wrist, hand, hip, knee, ankle and foot in SNOMED CT, as the value sets
-`side-right` and `side-left` have them."""
+"""Right and left shoulder, elbow, wrist, hand, hip, knee, ankle, foot, upper arm, forearm, thigh, knee joint
+and lower leg in SNOMED CT, as the value sets `side-right` and `side-left` have them."""
 SIDE_BY_SITE = {
     **SIDE_CODES,
     **{right: "RT" for right, _ in STRUCTURES},
