@@ -208,9 +208,13 @@ def test_a_change_is_an_exchange_of_the_same_record(payer: Payer, monkeypatch: p
     role = {
         "resourceType": "PractitionerRole",
         "id": "role",
+        "meta": {"profile": [a.profile("practitionerrole")]},
         "practitioner": {"reference": "Practitioner/kim"},
+        "organization": {"reference": "Organization/clinic"},
+        "telecom": [{"system": "phone", "value": "555 0100"}],
     }
-    asking = [role, {"resourceType": "Practitioner", "id": "kim", **named}]
+    kim = {"meta": {"profile": [a.profile("practitioner")]}, **named}
+    asking = [role, {"resourceType": "Practitioner", "id": "kim", **kim}]
     versions = [([], a.item()), (whole, a.item()), (whole, a.item(service="73222"))]
     for passed, (chart, item) in zip((0, 2, 5), versions, strict=True):
         monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=passed))
