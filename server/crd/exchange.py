@@ -24,7 +24,6 @@ from server.store import tables as stored
 
 DOOR = "crd"
 SECRET = "fhirAuthorization"
-US_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 @dataclass(frozen=True, slots=True)

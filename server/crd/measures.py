@@ -13,10 +13,10 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from server.crd.exchange import US_NPI
 from server.crd.version import Element, Version
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value, values
+from server.fhir.systems import NPI
 from server.store import Transaction, cards
 from server.store import tables as stored
 
@@ -95,7 +95,7 @@ def _coverage_info(information: Element) -> Element:
 
 def _identifier(number: str, client: str) -> Element:
     if number:
-        return {"system": US_NPI, "value": number}
+        return {"system": NPI, "value": number}
     return {"value": client or "unknown"}
 
 

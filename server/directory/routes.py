@@ -17,6 +17,7 @@ from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse
+from server.fhir.systems import NPI
 from server.services import GUIDES, Services, Version
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
@@ -24,7 +25,6 @@ VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 DISCOVERY = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-endpoint-discovery"
 PAYLOAD = "http://terminology.hl7.org/CodeSystem/endpoint-payload-type"
-NPI = "http://hl7.org/fhir/sid/us-npi"
 PAYER_NPI = "1234567893"
 
 SUNSET = {

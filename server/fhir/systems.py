@@ -6,11 +6,14 @@ from typing import Any
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+LOINC = "http://loinc.org"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 NPIS = frozenset({NPI, "urn:oid:2.16.840.1.113883.4.6"})
 """NPIs as clients are seen to name them."""
 
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+SNOMED = "http://snomed.info/sct"
 
 HCPCS_ALIASES = frozenset(
     {
@@ -25,9 +28,9 @@ HCPCS_ALIASES = frozenset(
 OIDS = {
     CPT: "urn:oid:2.16.840.1.113883.6.12",
     ICD: "urn:oid:2.16.840.1.113883.6.90",
-    "http://snomed.info/sct": "urn:oid:2.16.840.1.113883.6.96",
-    "http://loinc.org": "urn:oid:2.16.840.1.113883.6.1",
-    "http://www.nlm.nih.gov/research/umls/rxnorm": "urn:oid:2.16.840.1.113883.6.88",
+    SNOMED: "urn:oid:2.16.840.1.113883.6.96",
+    LOINC: "urn:oid:2.16.840.1.113883.6.1",
+    RXNORM: "urn:oid:2.16.840.1.113883.6.88",
     "http://nucc.org/provider-taxonomy": "urn:oid:2.16.840.1.113883.6.101",
 }
 """How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""

@@ -7,13 +7,14 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from server.fhir.systems import NPI as NPI
+from server.fhir.systems import SNOMED as SNOMED
+
 Resource = dict[str, Any]
 
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 CPT = "http://www.ama-assn.org/go/cpt"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-SNOMED = "http://snomed.info/sct"
-NPI = "http://hl7.org/fhir/sid/us-npi"
 POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 
 BACK_PAIN, TORN_CUFF, CLAUSTROPHOBIA = "M54.16", "S43.421A", "F40.240"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.systems import SNOMED as SNOMED
 from server.inferno.pas_parties import (
     HOST,
     NUCC,
@@ -39,7 +40,6 @@ from server.pas.terms import (
 Resource = dict[str, Any]
 
 PLACE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
-SNOMED = "http://snomed.info/sct"
 FORMS = "https://payer.example/Questionnaire"
 ANSWERS = "https://payer.example/CodeSystem/mri-answer"
 

@@ -7,6 +7,8 @@ and their meanings are not vouched for by the list itself.
 from server.fhir.systems import CPT as CPT
 from server.fhir.systems import HCPCS as HCPCS
 from server.fhir.systems import ICD as ICD
+from server.fhir.systems import LOINC as LOINC
+from server.fhir.systems import NPI as NPI
 from server.fhir.systems import PLACE_OF_SERVICE as PLACE_OF_SERVICE
 
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
@@ -25,8 +27,6 @@ ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 PROCESS_PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
-NPI = "http://hl7.org/fhir/sid/us-npi"
-LOINC = "http://loinc.org"
 LOINC_QUESTIONNAIRE = "102089-0"
 LOINC_PROGRESS_NOTE = "11506-3"
 LOINC_UNTIL_SERVICE = "18790-6"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from server.fhir.systems import CPT, HCPCS, ICD
+from server.fhir.systems import CPT, HCPCS, ICD, LOINC, RXNORM
 from server.policy.case_draft import (
     NUCC,
     PAYER,
@@ -24,8 +24,6 @@ from server.policy.case_draft import (
     ref,
 )
 
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-LOINC = "http://loinc.org"
 FINDING = f"{PAYER}/CodeSystem/mri-exam-finding"
 SCORE = f"{PAYER}/CodeSystem/mri-score"
 ANSWER = f"{PAYER}/CodeSystem/mri-answer"

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from server.fhir.systems import CPT, ICD, NPI
+from server.fhir.systems import SNOMED as SNOMED
 from server.policy.request import Resource
 
 Json = dict[str, Any]
 
 PAYER = "https://payer.example"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 NUCC = "http://nucc.org/provider-taxonomy"
 POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"

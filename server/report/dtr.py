@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.systems import NPI
 from server.services import Services
 from server.store import exchanges, questionnaire_errors
 from server.store.tables import Exchange, QuestionnaireError
@@ -24,7 +25,6 @@ Record = dict[str, Any]
 Session = list[Exchange]
 
 ACTIONS = {"$questionnaire-package": "qpackage", "$next-question": "nextq"}
-NPI = "http://hl7.org/fhir/sid/us-npi"
 CLIENTS = "https://payer.example/client"
 NO_ORDER = {"text": "No order was sent."}
 MOST_REPORTS = 10_000
