@@ -195,29 +195,39 @@ class Unfolded:
             return self._leaves_of(log)
 
     def _leaves_of(self, log: list[Any]) -> Leaves:
-        """Leaves of one key are alike, so a later one may take the place of an earlier."""
+        """Leaves of one key are alike, so a later one may take the place of an earlier.
+
+        Most logs say what one other says, and little more: then they have its leaves, not a copy.
+        """
         known = self._leaves
-        if id(log) in known:
-            return known[id(log)]
-        leaves: Leaves = {}
-        met: set[int] = set()
+        found = known.get(id(log))
+        if found is not None:
+            return found
+        leaves: Leaves | None = None
+        own = False
         for entry in log:
             kind = entry.__class__
+            if kind is list or kind is Only:
+                inner = self._leaves_of(entry) if kind is list else _absent(self._leaves_of(entry.entries))
+                if leaves is None:
+                    leaves = inner
+                elif own:
+                    leaves.update(inner)
+                elif inner is not leaves:
+                    joined = leaves | inner
+                    if len(joined) > len(leaves):
+                        leaves, own = joined, True
+                continue
+            if leaves is None or not own:
+                leaves, own = {} if leaves is None else leaves.copy(), True
             if kind is tuple:
                 leaves[id(entry[0]), entry[1], entry[2]] = entry
-            elif kind is list:
-                place = id(entry)
-                if place not in met:
-                    met.add(place)
-                    leaves.update(known[place] if place in known else self._leaves_of(entry))
-            elif kind is Only:
-                leaves.update(_absent(self._leaves_of(entry.entries)))
             elif kind is Found:
                 for item in entry.items:
                     leaves[id(item), "", True] = (item, "", True)
             else:
                 leaves[(id(entry),)] = entry
-        known[id(log)] = leaves
+        known[id(log)] = leaves = {} if leaves is None else leaves
         return leaves
 
 
