@@ -23,8 +23,11 @@ def append(tx: Transaction, *rows: Table) -> None:
 
 
 def insert(tx: Transaction, row: Table) -> None:
-    """Writes a row that the session knows from then on, as if it had read it."""
+    """Writes a row that the session knows from then on, as if it had read it: its defaults too, which the
+    session would ask the database for."""
     append(tx, row)
+    for name in _insert_into(type(row))[1]:
+        setattr(row, name, getattr(row, name))
     make_transient_to_detached(row)
     tx.add(row)
 
