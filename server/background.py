@@ -15,7 +15,7 @@ from socket import gethostname
 from server.pas import notices
 from server.pas.behaviours import LATE_NOTICE, tell_late
 from server.pas.clock import Clock
-from server.pas.handover import DEMO, assign_of
+from server.pas.handover import DEMO
 from server.pas.settling import settle
 from server.review import demo
 from server.security.outbound import Outbound
@@ -42,7 +42,6 @@ def clock(services: Services) -> Clock:
         services.catalog,
         partial(settle, services),
         services.clock,
-        assign_of(services),
     )
 
 

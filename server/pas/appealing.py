@@ -13,11 +13,11 @@ from typing import Any
 
 from server.fhir.errors import Conflict
 from server.pas import rejection
+from server.pas.decision import proposed
 from server.pas.marks import appeal, cancelled
 from server.pas.rejection import Rejection
 from server.pas.verdict import ACTION, DISPOSITION, Cancelled, Denied, InReview, Verdict, pended
-from server.policy.denial import Denial, denial_of
-from server.policy.determination import Decision, Determination
+from server.policy.determination import Determination
 from server.store import Transaction, events
 from server.store import tables as stored
 
@@ -100,10 +100,7 @@ def conclude(
 def to_be_heard(said: Determination, before: Verdict | None, tracking: str, now: dt.datetime) -> InReview:
     """The verdict on a line under appeal, due by its clock. The reviewer is recommended to deny unless the
     rules would approve by now: for what they say, else for what the line was denied for `before`."""
-    recommended: Denial | None = None
-    if Decision.DENY in (said.decision, said.recommended):
-        recommended = denial_of(said)
-    elif said.decision is not Decision.APPROVE:
-        recommended = before.denial if isinstance(before, Denied) else getattr(before, "recommended", None)
+    against = before.denial if isinstance(before, Denied) else getattr(before, "recommended", None)
     due = now + dt.timedelta(hours=said.due_hours)
-    return InReview("The appeal was received. A reviewer decides it.", tracking, due, recommended)
+    words = "The appeal was received. A reviewer decides it."
+    return InReview(words, tracking, due, proposed(said, against))

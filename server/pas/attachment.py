@@ -27,14 +27,12 @@ from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
 from server.pas import casebook, evidence, verdict
 from server.pas.casebook import Standing
-from server.pas.decision import UNREAD, read_by_a_person
-from server.pas.handover import Assign
+from server.pas.decision import UNREAD, proposed, read_by_a_person
 from server.pas.judging import Docket, Judge, Line
-from server.pas.notices import Tell
+from server.pas.settling import Settle
 from server.pas.verdict import Asked, InReview, Verdict
 from server.pas.versions import VERSIONS
-from server.pas.wording import answer_of
-from server.store import Store, Transaction, cases
+from server.store import Store, Transaction, cases, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -62,9 +60,7 @@ class SubmitAttachment:
 
     store: Store
     adjudicator: Adjudicator
-    assign: Assign
-    tell: Tell
-    base: Any
+    settle: Settle
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """An OperationOutcome that says what has become of the lines. Raises InvalidJson, InvalidRequest, and
@@ -73,6 +69,8 @@ class SubmitAttachment:
         with self.store.transaction() as tx:
             row = self._case(tx, sent)
             evidence.keep(tx, row.id, _line_of(sent.tracking), client, sent.contents, now)
+            for with_a_reviewer in work_items.of_case(tx, row.id):
+                work_items.outdate(tx, with_a_reviewer)
             standing = casebook.standing_of(tx, row.id)
             waiting = [line for line in standing if _waits(line)]
             reviewed = any(isinstance(line.item.verdict, InReview) for line in standing)
@@ -121,13 +119,8 @@ class SubmitAttachment:
         for judged in judge.lines(tx, docket, items, now):
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
-            line = Standing.judged(judged, reached, now, since=before)
-            casebook.settle(tx, row, line, answer_of(row, self.base, now), now)
-            casebook.tell(tx, row.id, line, casebook.RULES, now)
-            if isinstance(reached, InReview):
-                self.assign(tx, casebook.open_work_item(tx, row.id, line, reached, now))
-            settled.append(line)
-        self.tell(tx, row, read_again, now)
+            settled.append(Standing.judged(judged, reached, now, since=before))
+        self.settle(tx, row, settled, casebook.RULES, now)
         return settled
 
     def _reached(
@@ -144,11 +137,9 @@ class SubmitAttachment:
         assert isinstance(asked, Asked), "only lines that wait for information are judged again"
         answered = sent.final and before.item.sequence in sent.lines
         if asked.review is not None:
-            return (
-                InReview("What the reviewer asked for has come.", asked.tracking, before.due)
-                if answered
-                else asked
-            )
+            recommended = proposed(judged.judged.determination, asked.recommended)
+            came = InReview("What the reviewer asked for has come.", asked.tracking, before.due, recommended)
+            return came if answered else asked
         reached = judge.verdict(tx, judged, row.id, row.client, now)
         if isinstance(reached, Asked) and evidence.unread(sent.contents) and answered:
             return read_by_a_person(reached, UNREAD)

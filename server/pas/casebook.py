@@ -238,14 +238,15 @@ def standing_of(tx: Transaction, case_id: str) -> list[Standing]:
 
 
 def settle(
-    tx: Transaction, row: stored.PaCase, line: Standing, answer: Callable[[Case], Resource], now: dt.datetime
+    tx: Transaction,
+    row: stored.PaCase,
+    lines: Sequence[Standing],
+    answer: Callable[[Case], Resource],
+    now: dt.datetime,
 ) -> None:
-    """Another verdict on one line of a case that is kept: stored with what it is answered as from now on."""
-    item = tx.get_one(stored.PaItem, (row.id, line.item.sequence))
-    reached = line.item.verdict
-    item.verdict, item.outcome, item.decided = verdict.to_json(reached), verdict.action(reached), line.decided
-    item.authorization_number = _issued_here(tx, reached)
-    item.order, item.determination = line.order, line.determination
+    """These lines of a case that is kept as they stand from now on, stored with what it is answered as."""
+    for line in lines:
+        tx.merge(_row(tx, row.id, line))
     row.updated = now
     tx.flush()
     case = read_again(tx, row)
@@ -365,7 +366,7 @@ def open_work_item(
     recommended = review.recommended
     told: dict[str, Any] = {
         "recommendation": "deny" if recommended else "review",
-        "reason": recommended.text if recommended else review.why,
+        "reason": f"{review.why} {recommended.text}" if recommended else review.why,
         "due": line.due,
         "status": "open",
     }

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.pas import appealing, casebook, verdict
+from server.pas import appealing, verdict
 from server.pas.casebook import Standing
-from server.pas.handover import Assign
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
-from server.store import Store, Transaction, cases, events, work_items
+from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
 from server.work import apart
 
@@ -38,7 +37,6 @@ class Clock:
     catalog: Catalog
     settle: Settle
     now: Callable[[], dt.datetime]
-    assign: Assign
 
     def sweep(self) -> None:
         """Decides every pended line that is due."""
@@ -60,13 +58,7 @@ class Clock:
             return
         assert isinstance(waited, Asked), "a pended line waits for information or for a person"
         contested = line.item.sequence in appealing.contested(tx, row.chain_id)
-        reached = self._outcome(line, waited, contested)
-        settled = line.now(reached, now)
-        self.settle(tx, row, settled, CLOCK, now)
-        if (asked := work_items.of_line(tx, row.id, sequence)) is not None:
-            work_items.withdraw(tx, asked, "what was asked for did not come", now)
-        if isinstance(reached, InReview):
-            self.assign(tx, casebook.open_work_item(tx, row.id, settled, reached, now))
+        self.settle(tx, row, [line.now(self._outcome(line, waited, contested), now)], CLOCK, now)
 
     def _outcome(self, line: Standing, waited: Asked, contested: bool) -> Verdict:
         denial = _for_want_of(line, waited)

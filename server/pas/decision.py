@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from server.pas.verdict import Ask, Asked, Denied, InReview, NotRequired, Span, Verdict
-from server.policy.denial import denial_of
+from server.policy.denial import Denial, denial_of
 from server.policy.determination import Criterion, Decision, Determination
 
 SPAN = dt.timedelta(days=60)
@@ -51,6 +51,14 @@ def verdict_without_number(determination: Determination, tracking: str, now: dt.
                 due=due,
                 recommended=denial_of(determination) if denies else None,
             )
+
+
+def proposed(said: Determination, before: Denial | None) -> Denial | None:
+    """The denial that is recommended to a person: for what the rules deny by now; else, unless they would
+    approve, what was recommended before."""
+    if Decision.DENY in (said.decision, said.recommended):
+        return denial_of(said)
+    return None if said.decision is Decision.APPROVE else before
 
 
 def read_by_a_person(missing: Asked, why: str) -> InReview:

@@ -19,9 +19,6 @@ from server.subscriptions.notification import Focus
 from server.subscriptions.topic import result_available
 from server.work import Work
 
-Tell = Callable[[Transaction, stored.PaCase, Submission, dt.datetime], None]
-"""As `tell`, by whatever work and habits."""
-
 SENDERS = ("interchangeSenderID", "applicationSenderCode")
 
 

@@ -299,7 +299,7 @@ class Revision:
             extended = Standing.kept(row)
             if verdict.valid_number(extended.item.verdict) == held.number:
                 other = tx.get_one(stored.PaCase, row.case_id)
-                self.settle(tx, other, extended.now(Cancelled(held.number), now), casebook.RULES, now)
+                self.settle(tx, other, [extended.now(Cancelled(held.number), now)], casebook.RULES, now)
 
     def _told(
         self,

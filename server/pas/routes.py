@@ -70,13 +70,7 @@ def router(services: Services, version: Version) -> APIRouter:
     submit = Submit(spoken, base, services.store, services.adjudicator, assign, settled)
     held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
     inquire = Inquire(spoken, base, services.store, services.catalog)
-    attach = SubmitAttachment(
-        services.store,
-        services.adjudicator,
-        assign,
-        partial(behaviours.tell, services),
-        services.fhir_base,
-    )
+    attach = SubmitAttachment(services.store, services.adjudicator, settled)
     search = Search(spoken, base, services.store)
     routes = APIRouter(tags=[f"PAS {version}"], dependencies=[Depends(wants_json)])
 

@@ -1,26 +1,39 @@
-"""Another verdict on a line of a case that is kept, whoever reached it: stored with the answer that tells of
-it, on record, and owed to the subscribers of who asked."""
+"""Another verdict on lines of a case that is kept, whoever reached it: stored with the answer that tells of
+it, on record, handed over where it waits for a person, and owed to the subscribers of who asked."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from server.pas import behaviours, casebook
 from server.pas.casebook import Standing
+from server.pas.handover import assign_of
+from server.pas.verdict import InReview, pended
 from server.pas.wording import answer_of
 from server.services import Services
-from server.store import Transaction
+from server.store import Transaction, work_items
 from server.store import tables as stored
 
-Settle = Callable[[Transaction, stored.PaCase, Standing, str, dt.datetime], None]
+Settle = Callable[[Transaction, stored.PaCase, Sequence[Standing], str, dt.datetime], None]
 """As `settle`, by the services of one server."""
 
 
 def settle(
-    services: Services, tx: Transaction, row: stored.PaCase, line: Standing, actor: str, now: dt.datetime
+    services: Services,
+    tx: Transaction,
+    row: stored.PaCase,
+    lines: Sequence[Standing],
+    actor: str,
+    now: dt.datetime,
 ) -> None:
-    """The line as it stands from now on, by this actor; in the words of the version it came by."""
-    casebook.settle(tx, row, line, answer_of(row, services.fhir_base, now), now)
-    casebook.tell(tx, row.id, line, actor, now)
+    """The lines as they stand from now on, by this actor; in the words of the version they came by."""
+    casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
+    for line in lines:
+        casebook.tell(tx, row.id, line, actor, now)
+        reached, waited = line.item.verdict, work_items.of_line(tx, row.id, line.item.sequence)
+        if isinstance(reached, InReview):
+            assign_of(services)(tx, casebook.open_work_item(tx, row.id, line, reached, now))
+        elif waited is not None and not pended(reached):
+            work_items.withdraw(tx, waited, f"decided by {actor}", now)
     behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)

@@ -57,7 +57,7 @@ class Appeals:
             appealing.conclude(tx, row, sequence, line.item.verdict, review.actor, now, why)
             if not overturned:
                 return line
-            settle(self.services, tx, row, line, review.actor, now)
+            settle(self.services, tx, row, [line], review.actor, now)
             return line
 
     def _denied(self, tx: Transaction, case_id: str, sequence: int) -> tuple[stored.PaCase, Standing]:

@@ -199,8 +199,8 @@ class Desk:
             if any(event.sequence == item.sequence and event.at >= line.received for event in told):
                 raise Conflict("The clock of this line was extended before.")
             line = replace(line, due=due).now(verdict.due_by(line.item.verdict, due), now)
-            tx.get_one(stored.PaItem, (case.id, item.sequence)).due = item.due = due
-            casebook.settle(tx, case, line, answer_of(case, self.services.fhir_base, now), now)
+            item.due = due
+            casebook.settle(tx, case, [line], answer_of(case, self.services.fhir_base, now), now)
             events.record(
                 tx, case.id, item.sequence, PROLONGED, review.actor, now, until=due.isoformat(), why=why
             )
@@ -231,7 +231,7 @@ class Desk:
             status: work_items.Status = "asked" if verdict.pended(line.item.verdict) else "decided"
             work_items.close(tx, item, status, verdict.to_json(line.item.verdict), now)
             appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
-            settle(self.services, tx, waiting.case, line, review.actor, now)
+            settle(self.services, tx, waiting.case, [line], review.actor, now)
             return replace(waiting, line=line)
 
     def _found(self, tx: Transaction, item_id: str) -> stored.WorkItem:

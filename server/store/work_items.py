@@ -47,6 +47,14 @@ def reopen(tx: Transaction, item: WorkItem, **told: Any) -> WorkItem:
     return item
 
 
+def outdate(tx: Transaction, item: WorkItem) -> None:
+    """Something came for it, so that nobody decides it by what was read before; of one that was decided
+    nothing changes."""
+    if item.status in UNDECIDED:
+        item.revision += 1
+        tx.flush()
+
+
 def withdraw(tx: Transaction, item: WorkItem, why: str, now: datetime) -> None:
     """Nobody need decide it any more; of one that was decided nothing changes."""
     if item.status in UNDECIDED:

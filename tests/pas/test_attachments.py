@@ -6,13 +6,13 @@ import pytest
 
 from server.fhir import json
 from server.pas.terms import LOINC, PAS_CODES, concept
-from server.store import cases
+from server.store import authorizations, cases
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
 from tests.pas.test_changes import cancelled, update
 from tests.pas.test_decision_clock import WEEK, clock
-from tests.review.test_desk import ONE_BASE, decide, waiting
+from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
 
@@ -212,6 +212,32 @@ def test_what_a_reviewer_asked_for_goes_back_to_the_reviewers(payer: Payer) -> N
 
     assert again["id"] == item["id"]
     assert "reviewer asked for has come" in again["reason"]
+    assert (again["recommendation"], "CC-DUR" in again["reason"]) == ("deny", True)
+
+
+@ONE_BASE
+def test_whoever_read_the_case_before_a_paper_came_reads_it_again(payer: Payer) -> None:
+    asked = pended(payer)
+    read = waiting(payer)
+    send(payer, parameters(f"{asked.response['id']}-1", scan()))
+
+    assert decide(payer, "deny", read).status_code == 409
+    assert decide(payer, "deny", waiting(payer)).status_code == 200
+
+
+@ONE_BASE
+def test_what_a_reviewer_grants_is_for_the_side_that_was_told_later(payer: Payer) -> None:
+    sideless = a.item()
+    del sideless["modifier"]
+    either = a.claim(sideless, diagnosis=[a.diagnosis("M75.110")])
+    asked = payer.submit(a.request(claim=either, order=a.order(bodySite=[concept(a.SNOMED, a.SHOULDER)])))
+    send(payer, parameters(tracking(asked), a.order(), scan()))
+    decide(payer, "approve", waiting(payer))
+    with payer.app.state.services.store.reading() as tx:
+        (granted,) = authorizations.of_member(tx, "member:M-ANNA")
+
+    assert "COD-LAT" in asked.words
+    assert granted.side == "RT"
 
 
 @ONE_BASE
