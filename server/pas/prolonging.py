@@ -19,8 +19,9 @@ import msgspec
 from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
-from server.pas import verdict
+from server.pas import rejection, verdict
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
+from server.pas.rejection import Rejection
 from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
@@ -44,9 +45,19 @@ def prolongs(item: Resource, number: str) -> bool:
     return certification(item) in (EXTENSION, RENEWAL) and quoted_number(item) == number
 
 
-def refused(item: Resource, reached: Verdict) -> str:
-    """What speaks against an extension that was not granted; "" where it was, or none was asked for."""
-    return reached.denial.findings[0].found if extends(item) and isinstance(reached, Denied) else ""
+def renews(item: Resource) -> bool:
+    return certification(item) == RENEWAL
+
+
+def refused(item: Resource, reached: Verdict, place: int) -> Rejection | None:
+    """Why an extension or a renewal, at that place in the Claim, was not granted; None where it was, or none
+    was asked for."""
+    if not isinstance(reached, Denied):
+        return None
+    if extends(item):
+        return rejection.not_extended(place, reached.denial.findings[0].found)
+    against = " ".join(finding.text for finding in reached.denial.findings)
+    return rejection.not_renewed(place, against) if renews(item) else None
 
 
 def borrows(tx: Transaction, item: Resource, number: str, chain_id: str) -> bool:

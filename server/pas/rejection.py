@@ -98,6 +98,18 @@ def not_extended(index: int, against: str) -> Rejection:
     )
 
 
+def not_renewed(index: int, against: str) -> Rejection:
+    """`against` are the sentences that say what speaks against it."""
+    return Rejection(
+        code="33",
+        follow_up="N",
+        element="2000F-UM",
+        path=_certification(index),
+        text=f"The renewal is not authorized. {against} What was authorized stands as it was. Asked for by a "
+        "request of its own, a renewal is denied so that it can be appealed.",
+    )
+
+
 def done(index: int | None, number: str) -> Rejection:
     return Rejection(
         code="33",

@@ -6,7 +6,8 @@ the new version's evidence; a denial that it appeals goes to a person, and what 
 can read, is not turned into a question to the provider again. The number of an authorization that is
 changed is given up before the new judgement, so that it cannot vouch for itself, unless the change only lacks
 evidence for what it authorizes; the client may quote it as the previous one. A number that answers another
-line or request as well stays good for that. An extension that is not granted leaves the line what it has.
+line or request as well stays good for that. An extension that is not granted leaves the line what it has; so
+does a renewal, of what is valid and unused, and while it is pended the number is good.
 
 Only one version can follow another: of two that cross, or where the version named was replaced already, the
 later one is told so and changes nothing.
@@ -27,14 +28,14 @@ from server.pas.casebook import Standing
 from server.pas.change import Change, withdrawn_evidence
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
-from server.pas.marks import appeal, cancelled, changed
+from server.pas.marks import appeal, cancelled, changed, quoted_number
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
-from server.store import Transaction, authorizations, cases, work_items
+from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -194,11 +195,11 @@ class Revision:
             heard = before.item.verdict if before and sequence in contested else None
             reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
             reached = self._read_on(reached, judged, before)
-            against = prolonging.refused(judged.requested, reached)
-            if against and before and verdict.valid_number(before.item.verdict):
+            place = self.docket.read.items.index(judged.requested)
+            against = prolonging.refused(judged.requested, reached, place)
+            if before and self._keeps(tx, before, judged.requested, reached, now) and against:
                 standing[sequence] = before.under(judged.requested)
-                place = self.docket.read.items.index(judged.requested)
-                refusals.append(rejection.not_extended(place, against))
+                refusals.append(against)
             else:
                 standing[sequence] = Standing.judged(judged, reached, now, since=before)
                 fresh.append(sequence)
@@ -210,7 +211,7 @@ class Revision:
         """The line as judged; where evidence is missing of which none was withdrawn, or a person authorized
         what the rules do not, by the authorization it had, if that is good for what is asked now: a study
         moved within its days is no other study."""
-        number = verdict.valid_number(before.item.verdict) if before else None
+        number = self._number(tx, before) if before else None
         given_up = authorizations.by_number(tx, number) if number else None
         said = line.judged.determination.decision
         if given_up is None or given_up.status == "active" or said is Decision.APPROVE:
@@ -273,7 +274,7 @@ class Revision:
     def _give_up(self, tx: Transaction, line: Standing | None, standing: Mapping[int, Standing]) -> None:
         """The line's number, unless another that stands has it, in this request or in another, or something
         was done on it, which is renewed: an extension neither keeps it nor gives it up."""
-        number = verdict.number_of(line.item.verdict) if line else None
+        number = self._number(tx, line) if line else None
         if line is None or not number or prolonging.borrows(tx, line.item.requested, number, self.chain_id):
             return
         member = self.docket.member_key
@@ -289,9 +290,36 @@ class Revision:
             return
         authorizations.cancel(tx, number)
 
+    def _number(self, tx: Transaction, line: Standing) -> str | None:
+        """The line's authorization; while its renewal is pended, the one that this quotes, if the line had
+        it."""
+        reached, requested = line.item.verdict, line.item.requested
+        if not (verdict.pended(reached) and prolonging.renews(requested)):
+            return verdict.valid_number(reached)
+        told = events.of_chain(tx, self.chain_id, events.DECIDED)
+        had = {event.detail["number"] for event in told if event.sequence == line.item.sequence}
+        return next((number for number in had if number == quoted_number(requested)), None)
+
+    def _keeps(
+        self, tx: Transaction, line: Standing, item: Resource, reached: Verdict, now: dt.datetime
+    ) -> bool:
+        """Whether the line keeps the authorization that it has, if this verdict is a denial: what was to be
+        extended, or to be renewed, valid and unused. That is good again, also where the verdict is a pend."""
+        number = self._number(tx, line)
+        if number is None or verdict.valid_number(reached):
+            return False
+        if not prolonging.extends(item):
+            row = authorizations.by_number(tx, number)
+            valid = row is not None and now.date() <= row.span_end
+            renewed = valid and prolonging.prolongs(item, number)
+            if not renewed or done_on(tx, self.docket.member_key, number):
+                return False
+            authorizations.reinstate(tx, number)
+        return verdict.valid_number(line.item.verdict) is not None
+
     def _end_extensions(self, tx: Transaction, line: Standing, now: dt.datetime) -> None:
         """What other requests have of an authorization that was given up, extensions, ends with it."""
-        number = verdict.valid_number(line.item.verdict)
+        number = self._number(tx, line)
         held = authorizations.by_number(tx, number) if number else None
         if held is None or held.status != "cancelled":
             return

@@ -93,6 +93,42 @@ def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(
         assert error_code(told) == "33"
 
 
+def held(payer: Payer) -> dict[str, str]:
+    """Anna's authorizations: how each stands, by number."""
+    with payer.app.state.services.store.reading() as tx:
+        return {row.number: row.status for row in authorizations.of_member(tx, "member:M-ANNA")}
+
+
+def test_a_renewal_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
+    first = granted(payer)
+    too_short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    asked = quoting(first.number, "R", servicedDate="2027-02-20")
+    refused = payer.submit(update(asked, marked(FILM, "added"), chart=too_short))
+    (found,) = payer.inquire(a.inquiry())
+
+    for told in (refused, found):
+        assert told.actions == ["A1", "A1"]
+        assert told.number == first.number
+        assert "CC-DUR" in told.words
+        assert "stands as it was" in told.words
+        assert error_code(told) == "33"
+    assert held(payer) == {first.number: "active"}
+
+
+@ONE_BASE
+def test_while_a_renewal_is_pended_the_number_is_good_until_the_line_is_cancelled(payer: Payer) -> None:
+    first = granted(payer)
+    asked = quoting(first.number, "R", servicedDate="2027-02-20")
+    pending = payer.submit(update(asked, chart=[]))
+    meanwhile = [(told.action, told.response.get("preAuthRef")) for told in payer.inquire(a.inquiry())]
+    good = held(payer)
+    payer.submit(update(cancelled(asked), id="pa-3", chart=[]))
+
+    assert pending.action == "A4"
+    assert meanwhile == [("A4", None), ("A1", first.number)]
+    assert (good, held(payer)) == ({first.number: "active"}, {first.number: "cancelled"})
+
+
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
@@ -100,11 +136,8 @@ def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     first = granted(payer)
     extended = later(payer, quoting(first.number, "4"))
     payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior(withdrawn)]))
-    with payer.app.state.services.store.reading() as tx:
-        held = authorizations.by_number(tx, first.number)
 
-    assert held is not None
-    assert held.status == standing
+    assert held(payer) == {first.number: standing}
     read = Answer({"entry": [{"resource": payer.read(extended.url)}]})
     assert read.action == "C"
     assert payer.read(first.url).get("preAuthRef") == (first.number if standing == "active" else None)
@@ -166,11 +199,11 @@ def test_what_was_done_is_neither_changed_nor_cancelled_any_more(payer: Payer, c
     refused = payer.submit(change)
     (found,) = payer.inquire(a.inquiry())
     with payer.app.state.services.store.reading() as tx:
-        (held,) = authorizations.of_member(tx, "member:M-ANNA")
+        (row,) = authorizations.of_member(tx, "member:M-ANNA")
 
     assert error_code(refused) == "33"
     assert "neither changed nor cancelled" in refused.words
-    assert (found.actions[0], held.status, held.used) == ("A1", "active", 1)
+    assert (found.actions[0], row.status, row.used) == ("A1", "active", 1)
 
 
 @pytest.mark.parametrize("certification", ["4", "R"])
