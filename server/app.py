@@ -23,6 +23,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi_offline import FastAPIOffline
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.middleware.cors import CORSMiddleware
@@ -93,13 +94,15 @@ def create_app(settings: Settings) -> FastAPI:
         admission=Admission(settings, store, wall),
         clock=clock,
     )
-    app = FastAPI(
+    # The page of the API with its script and style from here: a payer's network reaches no others.
+    app = FastAPIOffline(
         title="Da Vinci payer",
         summary="Coverage requirements, documentation and prior authorization for MRI.",
         description=" ".join(directory.SUNSET.values()),
         version=metadata.version("davinci-payer"),
         docs_url="/docs",
         redoc_url=None,
+        static_url="/static/docs",
         redirect_slashes=False,
         default_response_class=JsonResponse,
         lifespan=_lifespan(services),
