@@ -29,8 +29,9 @@ from server import background, logs, process, tls, tracing
 from server.app import create_app
 from server.fhir.errors import FhirError
 from server.security.heads import BoundedHead
-from server.services import GUIDES
+from server.services import GUIDES, Services
 from server.settings import Settings
+from server.store import is_there
 from server.validation import guides
 
 
@@ -91,6 +92,22 @@ def beside_the_server() -> Settings:
     """Settings for a command on the server's store. What MEMBERS_FILE names is loaded when that starts; a
     command would bring it back over what was loaded later."""
     return load_settings(members_file=None)
+
+
+def of_the_server() -> Settings:
+    """The same for a command about what the server has kept. Where it has kept nothing the program ends: in
+    the wrong folder it would make an empty database and tell of that."""
+    settings = beside_the_server()
+    if not is_there(settings.database_url):
+        typer.echo(f"DATABASE_URL: no server has kept anything in {settings.database_url}.", err=True)
+        raise typer.Exit(1)
+    return settings
+
+
+def the_services() -> Services:
+    """The server's own, over the database it keeps."""
+    services: Services = open_app(of_the_server()).state.services
+    return services
 
 
 @app.command()

@@ -24,7 +24,10 @@ PRODUCTION = {
 @pytest.mark.parametrize(
     ("command", "settings", "code", "words"),
     [
-        ("review list", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to open"),
+        ("load patient.json", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to"),
+        ("review list", {}, 1, "no server has kept anything in sqlite:///payer.db"),
+        ("report cms --year 2026", {}, 1, "no server has kept anything"),
+        ("dtr errors", {}, 1, "no server has kept anything"),
         ("dtr errors", {"DATABASE_URL": "sqlite:///broken.json"}, 1, "DATABASE_URL: file is not a database"),
         ("pas use PA1", {"DATABASE_URL": "sqlite:///newer.db"}, 1, "a newer version of this server migrated"),
         ("serve", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),

@@ -35,9 +35,9 @@ def show_errors(
 ) -> None:
     """Errors that apps met in our forms, the newest first."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
+    from server.cli import of_the_server
 
-    store = Store.open(load_settings().database_url)
+    store = Store.open(of_the_server().database_url)
     try:
         with store.reading() as tx:
             found = questionnaire_errors.newest(tx, limit, questionnaire)

@@ -57,9 +57,9 @@ def use_authorization(
     on: Annotated[str, typer.Option(help="The day of service; today where left out.")] = "",
 ) -> None:
     """Record that the service was done: what is used up satisfies no further order."""
-    from server.cli import beside_the_server, open_app
+    from server.cli import the_services
 
-    services = open_app(beside_the_server()).state.services
+    services = the_services()
     now = services.clock()
     try:
         day = dt.date.fromisoformat(on) if on else now.date()

@@ -45,6 +45,9 @@ def metrics(
         typer.echo(f"there are no metric records for {guide}: ask for {', '.join(known)}", err=True)
         raise typer.Exit(2)
     first, last = moment(start or "2000-01-01"), moment(end) if end else None
+    # The command line imports this module, so it cannot be imported before it is whole.
+    from server.cli import the_services
+
     services = the_services()
     until = (last or services.clock()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
@@ -62,6 +65,8 @@ def cms(
     if form not in FORMS:
         typer.echo(f"--format {form}: expected one of {', '.join(FORMS)}", err=True)
         raise typer.Exit(2)
+    from server.cli import the_services
+
     services = the_services()
     if plan and plan not in services.catalog.plans:
         typer.echo(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}", err=True)
@@ -111,15 +116,6 @@ def _as_json(year: int, level: str, rows: list[dict[str, Any]], needing: list[di
 
 
 FORMS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
-
-
-def the_services() -> Services:
-    """The server's own, over the database that the settings name."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import beside_the_server, open_app
-
-    services: Services = open_app(beside_the_server()).state.services
-    return services
 
 
 def moment(text: str) -> dt.datetime:

@@ -223,9 +223,9 @@ def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int],
 def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
     """The desk, for that command; `shows` says that it decides nothing."""
     # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import beside_the_server, open_app
+    from server.cli import the_services
 
-    services = open_app(beside_the_server()).state.services
+    services = the_services()
     with _refusals(), running(services.store, services.clock, f"review {command}", shows=shows):
         yield Desk(services)
 

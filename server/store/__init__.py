@@ -14,10 +14,11 @@ the policy knows; not the store.
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from server.store.migrations import upgrade
@@ -75,6 +76,12 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def is_there(url: str) -> bool:
+    """Whether there is a database to open; one that is not a file is taken to be."""
+    named = make_url(url)
+    return named.get_backend_name() != "sqlite" or Path(str(named.database)).exists()
 
 
 _READING: dict[str, dict[str, Any]] = {
