@@ -3,7 +3,8 @@
 Information that never came: the request is denied for want of it, saying criterion by criterion what was
 missing; where the plan leaves denials to people, or the line is under appeal, it goes to the reviewers with
 that recommendation. A line that waits for a reviewer is never decided by the clock: it is overdue, once on
-record and once in the log.
+record and once in the log. What was authorized meanwhile, the same study, is answered so whether or not it is
+due.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.pas import appealing, verdict
+from server.pas import appealing, casebook, verdict
 from server.pas.casebook import Standing
+from server.pas.meanwhile import authorized_meanwhile
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
@@ -39,19 +41,25 @@ class Clock:
     now: Callable[[], dt.datetime]
 
     def sweep(self) -> None:
-        """Decides every pended line that is due."""
+        """Decides every pended line that is due, or was authorized meanwhile."""
         now = self.now()
         with self.store.reading() as tx:
-            due = [(each.case_id, each.sequence) for each in cases.due(tx, now) if not _waits_on(tx, each)]
-        for case_id, sequence in due:
+            due = {(each.case_id, each.sequence) for each in cases.due(tx, now) if not _waits_on(tx, each)}
+            granted = cases.granted_meanwhile(tx)
+        for case_id, sequence in sorted(due | granted):
             with apart("decision clock", case=case_id), self.store.transaction() as tx:
-                self._expire(tx, case_id, sequence, now)
+                self._decide(tx, case_id, sequence, now)
 
-    def _expire(self, tx: Transaction, case_id: str, sequence: int, now: dt.datetime) -> None:
+    def _decide(self, tx: Transaction, case_id: str, sequence: int, now: dt.datetime) -> None:
         row = cases.hold(tx, case_id)
         line = Standing.kept(tx.get_one(stored.PaItem, (case_id, sequence)))
         waited = line.item.verdict
-        if row.replaced_by is not None or not verdict.pended(waited) or line.due > now:
+        if row.replaced_by is not None or not verdict.pended(waited):
+            return
+        if (granted := authorized_meanwhile(tx, row, line)) is not None:
+            self.settle(tx, row, [line.now(granted, now)], casebook.RULES, now)
+            return
+        if line.due > now:
             return
         if isinstance(waited, InReview):
             self._overdue(tx, row, line, now)

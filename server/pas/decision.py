@@ -6,9 +6,22 @@ import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 
-from server.pas.verdict import Ask, Asked, Denied, InReview, NotRequired, Span, Verdict
+from server.pas.verdict import (
+    Ask,
+    Asked,
+    Certified,
+    Denied,
+    InReview,
+    Modified,
+    NotRequired,
+    Span,
+    Verdict,
+)
 from server.policy.denial import Denial, denial_of
-from server.policy.determination import Criterion, Decision, Determination
+from server.policy.determination import Criterion, Decision, Determination, Line
+from server.store import tables as stored
+
+ON_FILE = "An authorization for this service is on file."
 
 SPAN = dt.timedelta(days=60)
 """How long an authorization lasts where the determination does not say (policy source, section 10)."""
@@ -74,6 +87,15 @@ def span_of(determination: Determination) -> Span:
 
 def units_of(determination: Determination) -> Decimal:
     return Decimal(determination.units)
+
+
+def authorized(row: stored.Authorization, line: Line) -> Certified | Modified:
+    """By an authorization that was issued here: with its own span, and its place where the line leaves that
+    open."""
+    issued, span, units = row.created.date(), Span(row.span_start, row.span_end), Decimal(line.units)
+    if row.place and line.place_of_service is None:
+        return Modified(row.number, issued, span, row.cpt, units, ON_FILE, place=row.place)
+    return Certified(row.number, issued, span, units)
 
 
 def open_criteria(determination: Determination) -> Iterator[Criterion]:

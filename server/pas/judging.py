@@ -30,8 +30,6 @@ from server.store import Transaction, authorizations
 
 Resource = dict[str, Any]
 
-ON_FILE = "An authorization for this service is on file."
-
 
 @dataclass(frozen=True, slots=True)
 class Docket:
@@ -227,15 +225,11 @@ def _held(line: Line, number: str, now: dt.datetime) -> InReview:
 
 
 def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified | Modified:
-    """With the span of the authorization itself: an older one keeps its own; and its place, where the request
-    leaves that open."""
+    """With the span of the authorization itself: an older one keeps its own."""
     units = decision.units_of(judged.determination)
     row = authorizations.by_number(tx, number)
     if row is not None:
-        issued, span = row.created.date(), Span(row.span_start, row.span_end)
-        if row.place and judged.determination.line.place_of_service is None:
-            return Modified(number, issued, span, row.cpt, units, ON_FILE, place=row.place)
-        return Certified(number, issued, span, units)
+        return decision.authorized(row, judged.determination.line)
     held = next((one for one in judged.member.authorizations if one.number == number), None)
     span = Span(held.start, held.end) if held else decision.span_of(judged.determination)
     return Certified(number, span.start if held else now.date(), span, units)

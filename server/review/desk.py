@@ -18,6 +18,7 @@ from server.pas import appealing, casebook, evidence, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
+from server.pas.meanwhile import authorized_meanwhile
 from server.pas.settling import settle
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
@@ -207,11 +208,17 @@ class Desk:
             return Waiting(item, case, line)
 
     def _taken(self, tx: Transaction, item_id: str, revision: int) -> tuple[stored.PaCase, stored.WorkItem]:
-        """The case of an undecided work item as somebody read it, for this transaction alone."""
+        """The case of an undecided work item as somebody read it, for this transaction alone. Raises Conflict
+        where that is not to be had, or its study was authorized meanwhile."""
         case = cases.hold(tx, self._found(tx, item_id).case_id)
         item = work_items.take(tx, item_id, revision) if case.replaced_by is None else None
         if item is None:
             raise Conflict("This work item was decided or changed since you read it. Read it again.")
+        granted = authorized_meanwhile(tx, case, self._waiting(tx, item).line)
+        if granted is not None:
+            raise Conflict(
+                f"This study was authorized meanwhile, under {granted.number}; nobody need decide it."
+            )
         return case, item
 
     def _decide(

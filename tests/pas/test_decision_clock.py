@@ -11,13 +11,13 @@ import pytest
 from server import background
 from server.clock import SetClock
 from server.pas.clock import CLOCK, Clock
-from server.store import events, subscriptions
+from server.store import authorizations, events, subscriptions
 from server.store import tables as stored
 from tests.conftest import NewDatabase, started
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
-from tests.review.test_desk import ONE_BASE, waiting
+from tests.review.test_desk import ONE_BASE, SECOND, decide, pended, waiting
 from tests.subscriptions.builders import NOBODY, subscription
 
 Resource = dict[str, Any]
@@ -155,12 +155,31 @@ def test_one_case_that_cannot_be_decided_keeps_no_other_from_its_turn(payer: Pay
     assert undecided == [broken.response["id"]]
 
 
+def test_what_was_authorized_meanwhile_is_denied_by_nobody_and_answered_so(payer: Payer) -> None:
+    """A fuller chart was sent with a request of its own, while one waited for a person and one for a form."""
+    waits_for_a_form = payer.submit(a.request())
+    pended(payer, claim=a.claim(**SECOND))
+    names = {"id": "pa-3", "identifier": [{"system": "https://ehr.example/pa", "value": "PA-3"}]}
+    granted = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(**names)))
+    refused = decide(payer, "deny", waiting(payer))
+    clock(payer, WEEK).sweep()
+    with payer.app.state.services.store.reading() as tx:
+        (only,) = authorizations.of_member(tx, "member:M-ANNA")
+
+    assert refused.status_code == 409
+    assert granted.number in refused.text
+    assert {told.number for told in payer.inquire(a.inquiry())} == {granted.number} == {only.number}
+    assert payer.http.get("/review").json()["items"] == []
+    why = payer.http.get(f"/why/{waits_for_a_form.response['id']}-1").json()
+    assert (why["answered"]["action"], why["answered"]["by"]) == ("A1", "rules")
+
+
 def test_two_processes_that_sweep_at_once_decide_once(payer: Payer) -> None:
     pended = payer.submit(a.request())
     due = clock(payer, WEEK)
     due.sweep()
     with due.store.transaction() as tx:
-        due._expire(tx, pended.response["id"], 1, due.now())
+        due._decide(tx, pended.response["id"], 1, due.now())
 
     assert [kind for kind, _, _ in history(payer, pended)] == ["pended", "decided"]
 
