@@ -33,7 +33,7 @@ test: .venv/tester  ## Every test, on every core
 check: .venv/developer  ## Format, lint, types, arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy server
+	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_arrows.py
 
 conformance: .venv/tester  ## What the tests make the server emit, held to the official validator

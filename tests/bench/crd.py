@@ -5,7 +5,7 @@ echoing the same body), and what the time of a call goes into."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastapi import FastAPI
 
@@ -19,13 +19,14 @@ from server.fhir.responses import JsonResponse
 from server.store import Store
 from tests.bench import Line, below
 from tests.bench.asking import application, arriving, asked, taken_apart
+from tests.bench.stopwatch import Place
 from tests.crd import builders as ehr
 from tests.ehr import Ehr
 from tests.elm.charts import Drawer, value_sets
 
 CALLS = 200
 PATH, KIND = "/r2.0/cds-services/order-sign", "application/json"
-PARTS = {
+PARTS: dict[str, Sequence[Place]] = {
     "JSON": [(json, "decode_object"), (JsonResponse, "render")],
     "reading the call and what was prefetched": [
         (routes, "read_call"),

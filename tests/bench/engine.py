@@ -7,7 +7,7 @@ import gc
 import os
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from server.elm import Engine
 from server.policy.cases import case_of, read
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine, evaluated
-from server.policy.request import Chart, Member
+from server.policy.request import Chart, Member, Resource
 from tests.bench import Line, Times, below, milliseconds, times
 from tests.crd import builders as ehr
 from tests.elm.charts import DAY_ZERO, NOW, Drawer, libraries, value_sets
@@ -70,9 +70,9 @@ def _subject_of(resource: dict[str, Any]) -> str:
 def _criteria_times(
     catalog: Catalog,
     plan: Plan,
-    asked: dict[str, Any],
+    asked: Resource,
     member: Member,
-    resources: list[dict[str, Any]],
+    resources: Sequence[Resource],
     repeat: int,
 ) -> Times:
     policy = catalog.policy_for(asked, DAY_ZERO)

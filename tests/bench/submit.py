@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from server.pas.judging import Docket, Judge
 from server.store import Store
 from tests.bench import Line, Times, below, milliseconds
 from tests.bench.asking import FHIR, application, arriving, asked, taken_apart, together
+from tests.bench.stopwatch import Place
 from tests.crd.builders import DAY
 
 PATH, KIND = "/r2.2/fhir/Claim/$submit", FHIR["Content-Type"]
@@ -35,7 +36,7 @@ REQUESTS, CLIENTS = 300, 8
 RATE, P99 = 200.0, 0.050
 MEMBERS = count(1)
 
-PARTS = {
+PARTS: dict[str, Sequence[Place]] = {
     "JSON": [(json, "decode_object"), (FhirResponse, "render")],
     "FHIR structure of Claim and Coverage": [(intake, "faults")],
     "envelope, references, local names": [(submit, "read_request"), (Docket, "of")],
