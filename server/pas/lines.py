@@ -22,6 +22,7 @@ from server.pas.terms import (
     PROCESS_PRIORITY,
     extension_url,
 )
+from server.policy.determine import URGENT
 from server.policy.request import INJURY
 
 Resource = dict[str, Any]
@@ -74,7 +75,7 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str |
             locationCode=_location(item, requested),
             quantityQuantity=item.get("quantity"),
             authoredOn=requested.get("authoredOn") or claim["created"],
-            priority=_priority(claim, requested),
+            priority=_priority(claim, item, requested),
             requester=_requester(claim, item, requested),
             encounter=requested.get("encounter") or value(extension(claim, CLAIM_ENCOUNTER)),
             extension=[
@@ -172,14 +173,15 @@ def _occurrence(item: Resource, requested: Resource) -> Resource:
     return {name: content for name, content in requested.items() if name.startswith("occurrence")}
 
 
-def _priority(claim: Resource, requested: Resource) -> str | None:
-    """A Claim marked `stat` is; else the order's own word; else level of service U, urgent."""
+def _priority(claim: Resource, item: Resource, requested: Resource) -> str | None:
+    """A Claim marked `stat` is; else the order's own word, but that what is asked for at level of service U,
+    on the item or the Claim, is urgent at least."""
     if (PROCESS_PRIORITY, "stat") in _codes(claim["priority"]):
         return "stat"
-    if requested.get("priority"):
-        return str(requested["priority"])
-    level = value(extension(claim, extension_url("levelOfServiceCode"))) or {}
-    return "urgent" if (LEVEL_OF_SERVICE, "U") in _codes(level) else None
+    levels = (value(extension(each, extension_url("levelOfServiceCode"))) or {} for each in (item, claim))
+    urgent = any((LEVEL_OF_SERVICE, "U") in _codes(level) for level in levels)
+    own = requested.get("priority")
+    return "urgent" if urgent and own not in URGENT else own
 
 
 def _requester(claim: Resource, item: Resource, requested: Resource) -> Resource:

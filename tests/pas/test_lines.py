@@ -7,6 +7,7 @@ import pytest
 
 from server.pas import intake, lines, v2_0
 from server.pas.chart import local_chart
+from server.pas.terms import LEVEL_OF_SERVICE
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
@@ -94,6 +95,13 @@ def test_urgency_is_the_claims_then_the_orders() -> None:
         == "stat"
     )
     assert order_of(a.request(order=a.order(priority="urgent")))["priority"] == "urgent"
+    level = {
+        "url": a.extension_url("levelOfServiceCode"),
+        "valueCodeableConcept": a.concept(LEVEL_OF_SERVICE, "U"),
+    }
+    for own, is_then in (("routine", "urgent"), ("asap", "asap")):
+        urgent = a.request(claim=a.claim(extension=[level]), order=a.order(priority=own))
+        assert order_of(urgent)["priority"] == is_then
     assert "priority" not in order_of(a.request())
 
 
