@@ -3,8 +3,8 @@
 Judging a first request reads the store and writes nothing, so it runs before the writing transaction opens;
 that one holds the decision, the numbers and the case together, and the answer leaves only after it is on
 disk. A change of an earlier request takes back before it judges, so it is whole in one transaction
-(`Revision`). The same bytes from the same client get the same answer for `REPEAT`. A dry run does all of that
-but this, and takes it back.
+(`Revision`). The same bytes from the same client get the same answer for `REPEAT`, unless it decided nothing:
+what they were refused for may have been mended. A dry run does all of that but this, and takes it back.
 """
 
 from __future__ import annotations
@@ -88,12 +88,13 @@ class Submit:
         self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime
     ) -> Resource | None:
         """The answer that these bytes had already; None, and `case_id` answers them, where they had none, or
-        what they asked was changed since: whoever asks again after a cancellation asks anew."""
+        one that decided no line, or what they asked was changed since: whoever asks again after a
+        cancellation asks anew."""
         digest = hashlib.sha256(raw).hexdigest()
         name = self.version.name
         answering = repeats.claim(tx, caller.client, name, digest, case_id, now, since=now - REPEAT)
         known = cases.by_id(tx, answering) if answering != case_id else None
-        if known is None or known.replaced_by is None:
+        if known is None or (known.replaced_by is None and cases.told(tx, known.id)):
             return known.response if known else None
         repeats.answered_by(tx, caller.client, name, digest, case_id)
         return None

@@ -221,6 +221,16 @@ def test_an_update_of_a_claim_that_was_never_seen_changes_nothing(payer: Payer) 
     assert payer.inquire(a.inquiry()) == []
 
 
+def test_a_change_that_came_before_its_claim_is_done_when_it_is_sent_again(payer: Payer) -> None:
+    """The same bytes, within minutes: a clearinghouse's queue had turned the two round."""
+    early = a.raw(update(a.item(1), marked(FILM, "added")))
+    refused = payer.submit(early)
+    first_request(payer, a.item(1))
+
+    assert error_code(refused) == "AA"
+    assert payer.submit(early).actions == ["A1", "A1"]
+
+
 def test_a_cancellation_of_a_claim_that_was_never_seen_is_an_error_too(payer: Payer) -> None:
     assert error_code(payer.submit(update(cancelled(a.item(1))))) == "AA"
 
