@@ -79,8 +79,7 @@ def pas_communication_request(version: Version, case: Case, item: Item, asked: A
         "medium": [concept(f"{X12}/756", "EL")],
         "payload": [{"extension": about, "contentString": text} for text in version.information(asked)],
         "requester": _reference(case.read, case.read.insurer),
-        "recipient": [_reference(case.read, _organization(case.read))],
-        "sender": _reference(case.read, _organization(case.read)),
+        **_answering(case.read),
     }
 
 
@@ -148,7 +147,7 @@ def _task(
         "code": concept(PAS_CODES, code),
         "for": _reference(read, read.patient),
         "requester": {"identifier": _identifier(read, read.insurer)},
-        "owner": {"identifier": _identifier(read, _organization(read))},
+        "owner": {"identifier": _identifier(read, _asked(read))},
         "reasonCode": concept(PAS_CODES, "priorAuthorization"),
         "reasonReference": {"reference": read.claim_url},
         "restriction": {"period": {"end": instant(min(verdict.due for _, verdict in asked))}},
@@ -172,12 +171,22 @@ def _tracking(asked: Asked) -> Resource:
     return {"system": TRACKING_SYSTEM, "value": asked.tracking}
 
 
-def _organization(read: Submission) -> Resource:
-    """The provider as an organization: of a role, the one it is held at."""
+def _asked(read: Submission) -> Resource:
+    """Who is asked: the provider; of a role the organization it is held at, else the person who holds it."""
     provider = read.provider
-    if provider.get("resourceType") == "PractitionerRole":
-        return read.resolve(provider.get("organization"), provider) or provider
-    return provider
+    behind = (read.resolve(provider.get(name), provider) for name in ("organization", "practitioner"))
+    return next((each for each in behind if each is not None), provider)
+
+
+def _answering(read: Submission) -> Resource:
+    """CommunicationRequest.recipient, an organization or a person, and sender, an organization (the profile
+    allows no other)."""
+    asked = _asked(read)
+    kind, named = asked["resourceType"], _reference(read, asked)
+    return {
+        **({"recipient": [named]} if kind in ("Organization", "Practitioner") else {}),
+        **({"sender": named} if kind == "Organization" else {}),
+    }
 
 
 def _reference(read: Submission, resource: Resource) -> Resource:

@@ -198,6 +198,16 @@ def test_a_requester_in_a_role_comes_with_the_person_and_the_place(spoken: Versi
     assert {"PractitionerRole/role", "Practitioner/doctor", "Organization/clinic"} <= names
     assert response(answered)["requestor"] == {"reference": f"{a.HOST}/PractitionerRole/role"}
 
+    del role["organization"]
+    request, task = (
+        entry["resource"]
+        for entry in answer(spoken, verdict_on(said.needs_more()), bundle=asked)["entry"]
+        if entry["resource"]["resourceType"] in ("CommunicationRequest", "Task")
+    )
+    assert request["recipient"] == [{"reference": f"{a.HOST}/Practitioner/doctor"}]
+    assert "sender" not in request
+    assert task["owner"] == {"identifier": doctor["identifier"][0]}
+
 
 def test_a_denial_gives_its_reason_by_code_and_in_words(spoken: Version) -> None:
     answered = response(answer(spoken, verdict_on(said.denied())))
