@@ -36,10 +36,21 @@ ACTIONS = {
     ledger.SENT: "R",
     ledger.SHOWN: "R",
     ledger.RUN: "E",
+    ledger.SEARCHED: "E",
+    ledger.CREATED: "C",
 }
-"""Whatever is done otherwise is executed."""
+"""Whatever is done otherwise is executed, as a search is (FHIR R4, audit-event-action)."""
 
-INTERACTIONS = {"E": "operation", "R": "read", "U": "update", "D": "delete"}
+INTERACTIONS = {
+    "GET": "read",
+    "HEAD": "read",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+    ledger.SEARCHED: "search-type",
+    ledger.CREATED: "create",
+}
+"""By method; whatever is done otherwise is an operation."""
 
 PARAMETERS = {
     "_id": "token",
@@ -65,14 +76,13 @@ ENDED = {"0": "done", "4": "refused", "8": "failed"}
 def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Resource:
     """AuditEvent of one access, by a request or a command, or of something sent to a subscriber."""
     sent, by_command = access.method == ledger.SENT, access.method in (ledger.RUN, ledger.SHOWN)
-    action = ACTIONS.get(access.method, "E")
     who = {"identifier": {"value": access.client}} if access.client else {"display": "nobody in particular"}
     network = {"network": {"address": access.address, "type": "2"}} if access.address else {}
     return {
         "resourceType": "AuditEvent",
         "id": str(access.id),
-        **_kind(sent, by_command, action),
-        "action": action,
+        **_kind(sent, by_command, access.method),
+        "action": ACTIONS.get(access.method, "E"),
         "recorded": instant(access.at),
         "outcome": outcome(access.status),
         "outcomeDesc": ENDED[outcome(access.status)] if by_command else _answer(access.status),
@@ -93,10 +103,10 @@ def audit_event(access: ledger.Access, subjects: Iterable[ledger.Subject]) -> Re
     }
 
 
-def _kind(sent: bool, by_command: bool, action: str) -> Resource:
+def _kind(sent: bool, by_command: bool, method: str) -> Resource:
     if sent or by_command:
         return {"type": EXPORT if sent else RECORD}
-    restful = {"system": RESTFUL, "code": INTERACTIONS[action]}
+    restful = {"system": RESTFUL, "code": INTERACTIONS.get(method, "operation")}
     return {"type": {"system": TYPES, "code": "rest"}, "subtype": [restful]}
 
 
@@ -144,7 +154,7 @@ def _conditions(name: str, text: str) -> Iterator[Any]:
             for kind in kinds:
                 condition |= ledger.touching(kind, value)
             yield condition
-        case "action" if text in INTERACTIONS:
+        case "action" if text in ACTIONS.values():
             methods = [method for method, action in ACTIONS.items() if action == text]
             otherwise = access.method.not_in(ACTIONS) if text == "E" else false()
             yield access.method.in_(methods) | otherwise

@@ -127,7 +127,7 @@ class Audited:
             at=self.clock(),
             client=str(state.get("client", "")),
             address=str(peer[0]) if peer else "",
-            method=scope["method"],
+            method=_method(scope["method"], route_of(scope)),
             route=route_of(scope),
             status=status,
             request_id=str(state.get("request_id", "")),
@@ -138,6 +138,13 @@ class Audited:
             structlog.get_logger().error("audit trail not written", exc_info=error)
             return False
         return True
+
+
+def _method(method: str, route: str) -> str:
+    """What the ledger calls it: of a resource type as a whole, what a GET or a POST means there."""
+    below = route.partition("/fhir/")[2]
+    whole_type = bool(below) and not set(below) & set("/$")
+    return {"GET": ledger.SEARCHED, "POST": ledger.CREATED}.get(method, method) if whole_type else method
 
 
 def _is_access(scope: Scope, status: int, touched: Touched) -> bool:

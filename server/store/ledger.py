@@ -33,6 +33,10 @@ RUN, SHOWN = "", "SHOW"
 only shows. `client` is the account that ran it, `route` the command, `status` what a request would have."""
 
 
+SEARCHED, CREATED = "SEARCH", "CREATE"
+"""The `method` of an access by a request to a resource type as a whole."""
+
+
 class Access(Ledger):
     """One access to what is known of patients: who, what, when, outcome. `status` is 0 where the other side
     gave none."""

@@ -114,6 +114,26 @@ def test_pages_lead_through_the_whole_trail(town: Town) -> None:
     assert seen == sorted(seen, key=int, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "action", "interaction"),
+    [
+        ("GET", "ClaimResponse?identifier=none", "E", "search-type"),
+        ("POST", "ClaimResponse/_search?identifier=none", "E", "search-type"),
+        ("GET", "ClaimResponse/none", "R", "read"),
+        ("POST", "Subscription", "C", "create"),
+        ("POST", "Claim/$inquire", "E", "operation"),
+    ],
+)
+def test_what_was_done_is_called_by_its_name(
+    town: Town, method: str, path: str, action: str, interaction: str
+) -> None:
+    headers = {**town.as_(town.token("harbour")), "X-Request-ID": f"{method}-{interaction}"}
+    town.http.request(method, f"/r2.0/fhir/{path}", headers=headers)
+    (entry,) = told(town, f"?entity={method}-{interaction}&action={action}")
+
+    assert entry["subtype"] == [{"system": "http://hl7.org/fhir/restful-interaction", "code": interaction}]
+
+
 def test_only_who_audits_reads_the_trail(town: Town) -> None:
     """And who tries to is on record by name."""
     for token in (town.token("harbour"), REVIEWER):
