@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
@@ -127,6 +128,7 @@ def request_of(case: Case) -> Resource:
 
 
 def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
+    reasons = with_diagnoses(case.order, case.clinical).get("reasonCode") or []
     accident = {"accident": {"date": case.injured.isoformat()}} if case.injured else {}
     urgent = case.order.get("priority") in ("stat", "asap", "urgent")
     return {
@@ -144,14 +146,7 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
         "priority": concept(
             "http://terminology.hl7.org/CodeSystem/processpriority", "stat" if urgent else "normal"
         ),
-        "diagnosis": [
-            {
-                "sequence": number,
-                "diagnosisCodeableConcept": reason,
-                "type": [concept(PAS_CODES, "principal")],
-            }
-            for number, reason in enumerate(case.order["reasonCode"], start=1)
-        ],
+        **({"diagnosis": [_diagnosis(*each) for each in enumerate(reasons, start=1)]} if reasons else {}),
         "insurance": [{"sequence": 1, "focal": True, "coverage": _reference(case.coverage)}],
         **accident,
         "item": [
@@ -159,6 +154,11 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
             for number, order in enumerate(orders, start=1)
         ],
     }
+
+
+def _diagnosis(sequence: int, reason: Any) -> Resource:
+    kind = [concept(PAS_CODES, "principal")]
+    return {"sequence": sequence, "diagnosisCodeableConcept": reason, "type": kind}
 
 
 def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
