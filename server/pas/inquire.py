@@ -79,7 +79,7 @@ class Inquire:
                 row.number for row in authorizations.of_member(tx, member) if not calling().sees(row.client)
             }
             for held in self._honoured(tx, member, asked.read):
-                case = _case_on_file(held, asked.read, now)
+                case = _case_on_file(tx, held, asked.read, now)
                 if held.number not in answered | foreign and asked.matches(case):
                     yield case
 
@@ -104,7 +104,7 @@ def _member(read: Submission) -> str:
     return member_key(chart.of(read.coverage), chart.of(read.patient), sender.base if sender else None)
 
 
-def _case_on_file(held: Authorization, read: Submission, now: dt.datetime) -> Case:
+def _case_on_file(tx: Transaction, held: Authorization, read: Submission, now: dt.datetime) -> Case:
     """An authorization that no Claim asked for, told under the names of the inquiry. Who asked for it is not
     on file; whoever knows the member's number may ask."""
     system = billed_by(held.code)
@@ -114,7 +114,9 @@ def _case_on_file(held: Authorization, read: Submission, now: dt.datetime) -> Ca
         "productOrService": {"coding": [{"system": system, "code": held.code}]},
         **({"modifier": modifier} if modifier else {}),
     }
-    verdict = OnFile(held.number, Span(held.start, held.end), Decimal(1))
+    issued = authorizations.by_number(tx, held.number)
+    units = issued.units if issued is not None else held.units or 1
+    verdict = OnFile(held.number, Span(held.start, held.end), Decimal(units))
     return Case(str(uuid5(NAMESPACE_URL, held.number)), read, (Item(requested, verdict),), now)
 
 

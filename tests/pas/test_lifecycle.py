@@ -117,16 +117,20 @@ def test_a_renewal_that_a_change_asks_for_in_vain_leaves_what_was_authorized(pay
 
 @ONE_BASE
 def test_while_a_renewal_is_pended_the_number_is_good_until_the_line_is_cancelled(payer: Payer) -> None:
-    first = granted(payer)
-    asked = quoting(first.number, "R", servicedDate="2027-02-20")
+    two = {"quantity": {"value": 2, "unit": "unit"}}
+    pended(payer, claim=a.claim(a.item(**two)))
+    number = decide(payer, "approve", waiting(payer)).json()["number"]
+    asked = quoting(number, "R", servicedDate="2027-02-20", **two)
     pending = payer.submit(update(asked, chart=[]))
-    meanwhile = [(told.action, told.response.get("preAuthRef")) for told in payer.inquire(a.inquiry())]
+    told = payer.inquire(a.inquiry())
+    meanwhile = [(each.action, each.response.get("preAuthRef")) for each in told]
     good = held(payer)
     payer.submit(update(cancelled(asked), id="pa-3", chart=[]))
 
     assert pending.action == "A4"
-    assert meanwhile == [("A4", None), ("A1", first.number)]
-    assert (good, held(payer)) == ({first.number: "active"}, {first.number: "cancelled"})
+    assert meanwhile == [("A4", None), ("A1", number)]
+    assert told[1].response["addItem"][0]["quantity"]["value"] == 2
+    assert (good, held(payer)) == ({number: "active"}, {number: "cancelled"})
 
 
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
