@@ -77,7 +77,7 @@ def show(item: ItemId) -> None:
     with _desk("show", shows=True) as desk:
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
-            documents, events = papers(tx, waiting.case), history(tx, waiting.case.id)
+            documents, events = papers(tx, waiting.case), history(tx, waiting.case)
     out = _console()
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(plain(f"{name}: {content}"))

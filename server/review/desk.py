@@ -269,8 +269,8 @@ def papers(tx: Transaction, case: stored.PaCase) -> list[Resource]:
     return evidence.handed_in(casebook.read_again(tx, case).read, evidence.of_chain(tx, case.chain_id))
 
 
-def history(tx: Transaction, case_id: str) -> list[Resource]:
-    """What happened to a case, oldest first."""
+def history(tx: Transaction, case: stored.PaCase) -> list[Resource]:
+    """What happened to a request in any of its versions, oldest first."""
     return [
         {
             "at": event.at.isoformat(),
@@ -279,7 +279,7 @@ def history(tx: Transaction, case_id: str) -> list[Resource]:
             "by": event.actor,
             **event.detail,
         }
-        for event in events.of_case(tx, case_id)
+        for event in events.of_chain(tx, case.chain_id)
     ]
 
 

@@ -93,7 +93,7 @@ def router(services: Services) -> APIRouter:
         """What the rules found, criterion by criterion, the documents that came, and what happened so far."""
         waiting = desk.show(item_id)
         with services.store.reading() as tx:
-            told = {"documents": papers(tx, waiting.case), "history": history(tx, waiting.case.id)}
+            told = {"documents": papers(tx, waiting.case), "history": history(tx, waiting.case)}
         return JsonResponse({**waiting.details, **told})
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")

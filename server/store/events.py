@@ -16,9 +16,10 @@ DECIDED, PENDED = "decided", "pended"
 _OF_CHAIN = (
     select(PaEvent)
     .join(PaCase, PaCase.id == PaEvent.case_id)
-    .where(PaCase.chain_id == bindparam("chain_id"), PaEvent.kind.in_(bindparam("kinds", expanding=True)))
+    .where(PaCase.chain_id == bindparam("chain_id"))
     .order_by(PaEvent.id)
 )
+_OF_KINDS = _OF_CHAIN.where(PaEvent.kind.in_(bindparam("kinds", expanding=True)))
 
 
 def record(
@@ -35,8 +36,10 @@ def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:
 
 
 def of_chain(tx: Transaction, chain_id: str, *kinds: str) -> Sequence[PaEvent]:
-    """Events of these kinds in any version of a request, oldest first."""
-    return tx.scalars(_OF_CHAIN, {"chain_id": chain_id, "kinds": kinds}).all()
+    """Events of these kinds, of all where none is named, in any version of a request, oldest first."""
+    if not kinds:
+        return tx.scalars(_OF_CHAIN, {"chain_id": chain_id}).all()
+    return tx.scalars(_OF_KINDS, {"chain_id": chain_id, "kinds": kinds}).all()
 
 
 def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:

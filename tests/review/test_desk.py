@@ -407,7 +407,9 @@ def test_a_clock_is_extended_once_with_a_reason_that_is_on_record(payer: Payer) 
 
     pended(payer, claim=a.claim(id="pa-2", related=FIRST))
     changed = waiting(payer)
+    shown = payer.http.get(f"/review/{changed['id']}").json()
     assert changed["due"].startswith("2026-12-10")
+    assert [event["what"] for event in shown["history"]] == ["pended", "clock-extended", "pended"]
     with pytest.raises(Conflict, match="extended before"):
         desk.extend(changed["id"], changed["revision"], Review("Dr Kim"), day.replace(day=14), "Again.")
 
