@@ -45,7 +45,7 @@ from server.elm.operators.conversion import (
     to_string,
 )
 from server.elm.operators.equivalence import equivalent
-from server.elm.operators.lists import descendents, distinct, flatten, index_of, slice_
+from server.elm.operators.lists import descendents, distinct, flatten, index_of, slice_, times
 from server.elm.operators.logical import and_, implies, not_, or_, xor
 from server.elm.operators.membership import (
     contains,
@@ -243,6 +243,17 @@ def test_pieces_of_lists() -> None:
 
 
 # Aggregates
+
+
+def test_every_pair_of_tuples_is_one() -> None:
+    sides, levels = [{"side": "left"}, {"side": "right"}], [{"level": 4}, {"level": 5}]
+    assert times(sides, levels) == [
+        {"side": "left", "level": 4},
+        {"side": "left", "level": 5},
+        {"side": "right", "level": 4},
+        {"side": "right", "level": 5},
+    ]
+    assert times(sides, []) == []
 
 
 def test_aggregates_leave_nulls_out() -> None:

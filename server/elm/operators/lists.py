@@ -141,6 +141,15 @@ def slice_(items: Sequence[Any] | None, first: int | None, stop: int | None) -> 
     return list(items[first or 0 : stop])
 
 
+# 20.28 Times
+
+
+@operator("Times", nulls="propagate")
+def times(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+    """Each tuple of a with each of b, as one tuple that has the elements of both."""
+    return [{**first, **second} for first in a for second in b]
+
+
 # 20.x Children, Descendents
 
 
