@@ -43,6 +43,12 @@ NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
 PARTIES = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRole"})
 
 
+CANCELLED = "C"
+"""The outcome (X12 306) of a line that its provider cancelled."""
+
+WITHDRAWN = "What this number was given for was cancelled: no form is needed."
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What the payer says of an order, as the client knows it, under a coverage."""
@@ -195,7 +201,10 @@ class Packager:
         pended = cases.line_called(tx, asked.context)
         case = visible(pended[0]) if pended else None
         if pended and case is not None and _is_of_one(case.member_key, asked.coverages):
-            return [pended[1].order]
+            if pended[1].outcome != CANCELLED:
+                return [pended[1].order]
+            issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
+            return []
         unknown = (
             "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
             "number, with the Coverage it was given for."

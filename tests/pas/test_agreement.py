@@ -219,3 +219,6 @@ def test_each_line_is_documented_under_its_own_number_as_it_stands_now(payer: Pa
     assert asked.actions == ["A4", "A4"]
     assert before == [["mri-shoulder"], ["mri-lumbar-spine"]]
     assert [forms(payer, number) for number in (shoulder, spine)] == [[], ["mri-lumbar-spine"]]
+
+    payer.submit(update(moved, cancelled(back), id="pa-3", chart=[], **two))
+    assert forms(payer, spine) == []
