@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
 from server.pas import rejection, verdict
+from server.pas.decision import authorized
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
 from server.pas.rejection import Rejection
 from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
@@ -97,7 +97,7 @@ class Extension:
     def number(self) -> str:
         return quoted_number(self.requested) or ""
 
-    def verdict(self, tx: Transaction, case_id: str, now: dt.datetime) -> Certified | Denied:
+    def verdict(self, tx: Transaction, case_id: str, now: dt.datetime) -> Certified | Modified | Denied:
         """Prolongs the authorization in `tx`, or says why not."""
         authorizations.alone(tx, self.judged.member.key)
         row = authorizations.hold(tx, self.number)
@@ -105,12 +105,11 @@ class Extension:
         if row is None or against is not None:
             return self._denied(against or "it was not issued here")
         row.span_end = row.span_end + LONGER
-        span = Span(row.span_start, row.span_end)
-        _tell_its_cases(tx, row, span)
+        _tell_its_cases(tx, row, Span(row.span_start, row.span_end))
         events.record(
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )
-        return Certified(row.number, row.created.date(), span, Decimal(row.units))
+        return authorized(row, self.judged.determination.line)
 
     def _against(self, tx: Transaction, now: dt.datetime) -> Iterator[str]:
         """What speaks against it, the plainest first."""

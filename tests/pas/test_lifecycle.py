@@ -182,6 +182,18 @@ def test_another_or_more_than_was_authorized_is_no_extension(
     assert against in answer.words
 
 
+@ONE_BASE
+def test_an_extension_tells_where_alone_the_study_is_authorized(payer: Payer) -> None:
+    pended(payer, claim=a.claim(a.item(locationCodeableConcept=concept(PLACE_OF_SERVICE, "22"))))
+    number = decide(payer, "modify", waiting(payer), place="11", why="A centre is near.").json()["number"]
+    anywhere = quoting(number, "4")
+    del anywhere["locationCodeableConcept"]
+    extended = later(payer, anywhere)
+
+    assert (extended.action, period_end(extended)) == ("A6", "2027-03-01")
+    assert "Authorized at place of service 11." in extended.words
+
+
 MOVED = marked(a.item(1, servicedDate="2026-12-15"), "changed")
 
 
