@@ -312,6 +312,15 @@ def test_what_cannot_be_attached_is_refused(payer: Payer, changed: Resource, sta
     assert words in told
 
 
+@ONE_BASE
+def test_who_is_not_known_by_a_number_is_not_taken_for_another(payer: Payer) -> None:
+    card, anna = a.coverage(), a.anna(identifier=[{"system": "https://ehr.example/mrn", "value": "7"}])
+    del card["subscriberId"]
+    asked = payer.submit(a.request(coverage=card, patient=anna))
+
+    assert "now A1" in send(payer, parameters(tracking(asked), *charts.meets_every_criterion()))
+
+
 def test_an_attachment_must_have_content(payer: Payer) -> None:
     pended = payer.submit(a.request())
     empty = parameters(tracking(pended))
