@@ -212,8 +212,8 @@ def _text(parameter: Resource) -> str:
 
 
 def _is_of(row: stored.PaCase, member: str) -> bool:
-    """By the member's own number, or by the subscriber's of the family; who is not known by a number cannot be
-    told apart by one."""
+    """By the member's own number, or by the subscriber's of the family; who is known by none cannot be told
+    apart by one."""
     scheme, _, number = row.member_key.partition(":")
     return scheme != "member" or number == member or number.startswith(f"{member}-")
 
