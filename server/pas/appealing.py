@@ -16,7 +16,7 @@ from server.pas import rejection
 from server.pas.decision import proposed
 from server.pas.marks import appeal, cancelled
 from server.pas.rejection import Rejection
-from server.pas.verdict import ACTION, DISPOSITION, Cancelled, Denied, InReview, Verdict, pended
+from server.pas.verdict import ACTION, DISPOSITION, Cancelled, Denied, InReview, Review, Verdict, pended
 from server.policy.determination import Determination
 from server.store import Transaction, events
 from server.store import tables as stored
@@ -66,16 +66,23 @@ def receive(tx: Transaction, case_id: str, sequence: int, by: str, now: dt.datet
     events.record(tx, case_id, sequence, APPEALED, by, now)
 
 
-def heard_by_another(tx: Transaction, row: stored.PaCase, sequence: int, actor: str) -> None:
+def heard_by_another(tx: Transaction, row: stored.PaCase, sequence: int, review: Review) -> None:
     """Raises Conflict where whoever had a part in the denial would hear the appeal (42 CFR 422.590,
     438.406(b)(2))."""
     if sequence not in contested(tx, row.chain_id):
         return
     told = events.of_chain(tx, row.chain_id, events.DECIDED, APPEAL_DECIDED)
     adverse = (ACTION[Denied], UPHELD)
-    against = {each.actor for each in told if each.sequence == sequence and _outcome(each) in adverse}
-    if actor in against:
+    against = [each for each in told if each.sequence == sequence and _outcome(each) in adverse]
+    if any(_is_of(each, review) for each in against):
         raise Conflict("Who denied this does not hear the appeal: somebody else decides it.")
+
+
+def _is_of(event: stored.PaEvent, review: Review) -> bool:
+    """Whether it is this reviewer who decided: by the NPI where both times one was given, else by name."""
+    name = event.detail.get("name")
+    by_npi = event.actor != Review(name or "").actor
+    return event.actor == review.actor or (name == review.name and not (by_npi and review.npi))
 
 
 def _outcome(event: stored.PaEvent) -> str:
@@ -87,14 +94,15 @@ def conclude(
     row: stored.PaCase,
     sequence: int,
     reached: Verdict,
-    actor: str,
+    review: Review,
     now: dt.datetime,
     why: str = "",
 ) -> None:
     """What a person decided of a line, where it was under appeal."""
     if not pended(reached) and sequence in contested(tx, row.chain_id):
         outcome = UPHELD if isinstance(reached, Denied) else OVERTURNED
-        events.record(tx, row.id, sequence, APPEAL_DECIDED, actor, now, outcome=outcome, why=why)
+        told = {"outcome": outcome, "why": why, "name": review.name}
+        events.record(tx, row.id, sequence, APPEAL_DECIDED, review.actor, now, **told)
 
 
 def to_be_heard(said: Determination, before: Verdict | None, tracking: str, now: dt.datetime) -> InReview:

@@ -162,8 +162,9 @@ def status_of(verdicts: Sequence[Verdict]) -> str:
 
 
 def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.datetime) -> None:
-    """An event for the verdict just reached; with it, what was asked of the provider."""
-    reached = line.item.verdict
+    """An event for the verdict just reached; with it, what was asked of the provider, and which person took
+    part."""
+    reached, review = line.item.verdict, verdict.review_of(line.item.verdict)
     kind = events.PENDED if verdict.pended(reached) else events.DECIDED
     events.record(
         tx,
@@ -175,6 +176,7 @@ def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.date
         action=verdict.action(reached),
         number=verdict.number_of(reached),
         **({"asked": asked_for(reached)} if isinstance(reached, Asked) else {}),
+        **({"name": review.name} if review else {}),
     )
 
 

@@ -48,13 +48,13 @@ class Appeals:
             check_review(review, casebook.read_again(tx, row).read)
             if sequence not in appealing.contested(tx, row.chain_id):
                 raise Conflict("No appeal of this line is open. Record that it was received first.")
-            appealing.heard_by_another(tx, row, sequence, review.actor)
+            appealing.heard_by_another(tx, row, sequence, review)
             if overturned:
                 span, units = span_of(line, Terms(), now.date()), int(line.determination["units"])
                 granted = casebook.grant(tx, row, line, line.cpt, span, units, now)
                 issued = granted.created.date()
                 line = line.now(Certified(granted.number, issued, span, Decimal(units), review), now)
-            appealing.conclude(tx, row, sequence, line.item.verdict, review.actor, now, why)
+            appealing.conclude(tx, row, sequence, line.item.verdict, review, now, why)
             if not overturned:
                 return line
             settle(self.services, tx, row, [line], review.actor, now)

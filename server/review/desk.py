@@ -233,11 +233,11 @@ class Desk:
             _, item = self._taken(tx, item_id, revision)
             waiting = self._waiting(tx, item)
             check_review(review, casebook.read_again(tx, waiting.case).read)
-            appealing.heard_by_another(tx, waiting.case, item.sequence, review.actor)
+            appealing.heard_by_another(tx, waiting.case, item.sequence, review)
             line = waiting.line.now(reached(tx, waiting, now), now)
             status: work_items.Status = "asked" if verdict.pended(line.item.verdict) else "decided"
             work_items.close(tx, item, status, verdict.to_json(line.item.verdict), now)
-            appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review.actor, now)
+            appealing.conclude(tx, waiting.case, item.sequence, line.item.verdict, review, now)
             settle(self.services, tx, waiting.case, [line], review.actor, now)
             return replace(waiting, line=line)
 

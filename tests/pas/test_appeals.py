@@ -18,7 +18,7 @@ from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.report.test_cms import PRIORITY, member
-from tests.review.test_desk import ONE_BASE, decide, waiting
+from tests.review.test_desk import DR_KIM, ONE_BASE, decide, waiting
 
 Resource = dict[str, Any]
 
@@ -148,9 +148,10 @@ def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another
         ]
     assert decided.detail["outcome"] == "upheld"
     assert again.action == "A4"
-    # Who denied it has no part in the next one.
-    assert decide(payer, "approve", waiting(payer)).status_code == 409
-    other = {"name": "Dr Lee", "npi": "1555555556"}
+    # Who denied it has no part in the next one, nor where the number is left out.
+    for same in (DR_KIM, {"name": "Dr Kim"}):
+        assert decide(payer, "approve", waiting(payer), reviewer=same).status_code == 409
+    other = {"name": "Dr Kim", "npi": "1555555556"}
     assert decide(payer, "approve", waiting(payer), reviewer=other).status_code == 200
 
 
