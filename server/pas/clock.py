@@ -95,16 +95,19 @@ def _is_overdue(tx: Transaction, case_id: str, sequence: int) -> bool:
 
 
 def _for_want_of(line: Standing, waited: Asked) -> Denial:
+    """What a reviewer asked for is no criterion, and can come with an update no more: a denial takes none."""
     criteria = {criterion["id"]: criterion for criterion in line.determination["criteria"]}
     findings = [
         Finding(
             criterion=ask.criterion,
             title=ask.title,
             found=f"{ask.missing.rstrip('.')}. It was asked for and had not come by {line.due.date()}.",
-            guideline=criteria.get(ask.criterion, {}).get("guideline") or "The reviewer's request",
+            guideline=criterion.get("guideline") or "The reviewer's request",
             looked_at=NOTHING_FOUND,
-            remedy=ask.remedy or "The information asked for, with a new request.",
+            remedy=(ask.remedy if criterion else "")
+            or "What was asked for, with an appeal or a new request.",
         )
         for ask in waited.asks
+        for criterion in [criteria.get(ask.criterion, {})]
     ]
     return Denial(NOT_RECEIVED, tuple(findings), line.determination["appeal"])

@@ -246,8 +246,10 @@ def test_what_a_reviewer_asked_for_in_vain_is_off_the_queue_once_the_clock_has_d
     send(payer, parameters(tracking(asked), scan()))
     decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
     clock(payer, WEEK).sweep()
+    denied = after(payer)
 
-    assert after(payer).action == "A3"
+    assert denied.action == "A3"
+    assert "What would change this: What was asked for, with an appeal or a new request." in denied.words
     assert payer.http.get("/review").json()["items"] == []
 
 
