@@ -8,14 +8,16 @@ only the record does. The figures for regulators are counted from the record.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 
 from server.fhir.errors import Conflict, NotFound
 from server.pas import appealing, casebook, verdict
 from server.pas.casebook import Standing
+from server.pas.meanwhile import authorized_since
 from server.pas.settling import settle
-from server.pas.verdict import Certified, Denied, Review
+from server.pas.verdict import Certified, Denied, Review, Verdict
 from server.review.terms import Terms, check_review, owed, span_of
 from server.services import Services
 from server.store import Transaction, cases
@@ -50,15 +52,23 @@ class Appeals:
                 raise Conflict("No appeal of this line is open. Record that it was received first.")
             appealing.heard_by_another(tx, row, sequence, review)
             if overturned:
-                span, units = span_of(line, Terms(), now.date()), int(line.determination["units"])
-                granted = casebook.grant(tx, row, line, line.cpt, span, units, now)
-                issued = granted.created.date()
-                line = line.now(Certified(granted.number, issued, span, Decimal(units), review), now)
+                line = line.now(self._authorized(tx, row, line, review, now), now)
             appealing.conclude(tx, row, sequence, line.item.verdict, review, now, why)
             if not overturned:
                 return line
             settle(self.services, tx, row, [line], review.actor, now)
             return line
+
+    def _authorized(
+        self, tx: Transaction, row: stored.PaCase, line: Standing, review: Review, now: dt.datetime
+    ) -> Verdict:
+        """By what was authorized meanwhile, to a request with better evidence say, else anew."""
+        held = authorized_since(tx, row, line, review)
+        if held is not None:
+            return held
+        span, units = span_of(line, Terms(), now.date()), int(line.determination["units"])
+        granted = casebook.grant(tx, row, line, line.cpt, span, units, now)
+        return Certified(granted.number, granted.created.date(), span, Decimal(units), review)
 
     def _denied(self, tx: Transaction, case_id: str, sequence: int) -> tuple[stored.PaCase, Standing]:
         if cases.by_id(tx, case_id) is None:

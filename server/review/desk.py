@@ -18,7 +18,7 @@ from server.pas import appealing, casebook, evidence, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
-from server.pas.meanwhile import authorized_meanwhile
+from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
@@ -108,9 +108,13 @@ class Desk:
         start: dt.date | None = None,
         end: dt.date | None = None,
     ) -> Waiting:
-        """Authorizes as asked, for those days. Raises NotFound, Conflict, InvalidRequest."""
+        """Authorizes as asked, for those days; of an appeal, where none are named, by what was authorized
+        meanwhile. Raises NotFound, Conflict, InvalidRequest."""
 
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
+            held = authorized_since(tx, waiting.case, waiting.line, review)
+            if held is not None and (start, end) == (None, None):
+                return held
             grant = self._grant(waiting.line, Terms(start, end), now)
             if not grant.as_asked:
                 words = "The day that was asked for is not among these: modify the request, and say why."

@@ -1,21 +1,26 @@
 """A denial that is contested by a request (certification type 1 or 2): a person hears it, whatever the rules
 would say."""
 
+import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from server.clock import SetClock
 from server.fhir.errors import Conflict
 from server.fhir.extensions import extension, value
 from server.pas.appealing import APPEAL_DECIDED
 from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.verdict import Review
 from server.report.cms import figures
 from server.review.appeals import Appeals
+from server.review.desk import Desk
 from server.store import events
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
-from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
+from tests.pas.test_changes import FILM, called, cancelled, error_code, marked, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.report.test_cms import PRIORITY, member
 from tests.review.test_desk import DR_KIM, ONE_BASE, decide, waiting
@@ -202,6 +207,25 @@ def test_our_own_number_of_a_pend_that_ended_in_denial_names_it_too(payer: Payer
 
     assert payer.submit(a.request(claim=claim)).action == "A4"
     assert len(payer.inquire(a.inquiry())) == 1
+
+
+@ONE_BASE
+@pytest.mark.parametrize("way", ["as a request", "by telephone"])
+def test_an_appeal_is_won_by_the_number_that_another_request_got_meanwhile(payer: Payer, way: str) -> None:
+    """However much later, when a new number would be good for other days."""
+    services = payer.app.state.services
+    case = denied(payer).response["id"]
+    (appeal(payer) if way == "as a request" else Appeals(services).receive(case, 1, "member"))
+    better = a.claim(id="better", identifier=[called("BETTER")])
+    granted = payer.submit(a.request(*NOW_ENOUGH, claim=better))
+    later = replace(services, clock=SetClock(services.clock() + dt.timedelta(days=20)))
+    if way == "as a request":
+        item = waiting(payer)
+        Desk(later).approve(item["id"], item["revision"], Review("Dr Lee"))
+    else:
+        Appeals(later).decide(case, 1, Review("Dr Lee"), overturned=True, why="It was authorized.")
+
+    assert {told.number for told in payer.inquire(a.inquiry())} == {granted.number}
 
 
 @ONE_BASE
