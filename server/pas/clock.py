@@ -45,7 +45,11 @@ class Clock:
         now = self.now()
         with self.store.reading() as tx:
             due = {(each.case_id, each.sequence) for each in cases.due(tx, now) if not _waits_on(tx, each)}
-            granted = cases.granted_meanwhile(tx)
+            granted = {
+                (row.id, item.sequence)
+                for row, item in cases.granted_meanwhile(tx)
+                if authorized_meanwhile(tx, row, Standing.kept(item)) is not None
+            }
         for case_id, sequence in sorted(due | granted):
             with apart("decision clock", case=case_id), self.store.transaction() as tx:
                 self._decide(tx, case_id, sequence, now)

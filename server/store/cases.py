@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, bindparam, exists, or_, select, update
 from sqlalchemy.orm import defer
 
 from server.store import Transaction
@@ -214,23 +214,24 @@ def decided_for(tx: Transaction, orderers: Sequence[str], start: datetime, end: 
     return tx.scalars(asked.order_by(PaItem.decided, PaItem.case_id, PaItem.sequence)).all()
 
 
-def granted_meanwhile(tx: Transaction) -> set[tuple[str, int]]:
-    """The undecided lines, by case and sequence, of cases that hold whose member was granted an authorization
-    of the same order, or of the same service and side, since they were received."""
+def granted_meanwhile(tx: Transaction) -> list[tuple[PaCase, PaItem]]:
+    """The undecided lines, each with its case, of cases that hold whose member was granted an authorization
+    of the same order, or of the same service and side, since they were received. What was sent, attachments
+    and all, and what was answered wait until somebody looks at them."""
     same_service = and_(Authorization.cpt == PaItem.cpt, Authorization.side == PaItem.side)
-    asked = (
-        select(PaItem.case_id, PaItem.sequence)
-        .join(PaCase, PaCase.id == PaItem.case_id)
-        .join(Authorization, Authorization.member_key == PaCase.member_key)
-        .where(
-            PaItem.decided.is_(None),
-            PaCase.replaced_by.is_(None),
-            Authorization.status == "active",
-            Authorization.created >= PaItem.received,
-            or_(Authorization.order_key == PaItem.order_key, same_service),
-        )
+    granted = exists().where(
+        Authorization.member_key == PaCase.member_key,
+        Authorization.status == "active",
+        Authorization.created >= PaItem.received,
+        or_(Authorization.order_key == PaItem.order_key, same_service),
     )
-    return {(case_id, sequence) for case_id, sequence in tx.execute(asked)}
+    asked = (
+        select(PaCase, PaItem)
+        .join(PaItem, PaItem.case_id == PaCase.id)
+        .options(defer(PaCase.request), defer(PaCase.response))
+        .where(PaItem.decided.is_(None), PaCase.replaced_by.is_(None), granted)
+    )
+    return [(case, line) for case, line in tx.execute(asked)]
 
 
 def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
