@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ from server.policy.request import Resource
 
 SIDE_CODES = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
 SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
+SIDE_WORDS = {"right": "RT", "left": "LT", "bilateral": "50"}
+WORD_OF_SIDE = re.compile(rf"\b({'|'.join(SIDE_WORDS)})\b", re.IGNORECASE)
 STRUCTURES = (
     ("91774008", "91775009"),
     ("368149001", "368148009"),
@@ -60,15 +63,25 @@ def line_of(order: Resource) -> Line:
 
 
 def side(order: Resource) -> str | None:
-    """The modifier of the side (both: "50"), or what the body site says; None where no side is stated. Right
-    and left together are both."""
+    """The modifier of the side (both: "50"), or what the body site says, or the words for site and service;
+    None where no side is stated. Right and left together are both, in words neither."""
     modifiers = (part for code in _billed(order) for part in code.split("-")[1:])
     sites = order.get("bodySite")
     named = (str(c.get("code")) for c in codings(sites if isinstance(sites, list) else [sites]))
     by_modifier = {part for part in modifiers if part in SIDE_NAMES}
     by_site = {SIDE_BY_SITE[site] for site in named if site in SIDE_BY_SITE}
     sides = by_modifier or by_site
-    return "50" if len(sides) > 1 else next(iter(sides), None)
+    return "50" if len(sides) > 1 else next(iter(sides), None) or _side_in_words(order)
+
+
+def _side_in_words(order: Resource) -> str | None:
+    """As the rules read it: `cql/MRIOrder`, "Side in words"."""
+    sites = order.get("bodySite")
+    concepts = [order.get("code"), *(sites if isinstance(sites, list) else [sites])]
+    told = [each.get("text") for each in concepts if isinstance(each, dict)]
+    told += [each.get("display") for each in codings(concepts)]
+    sides = {SIDE_WORDS[word.lower()] for text in told if text for word in WORD_OF_SIDE.findall(str(text))}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def codings(concepts: Iterable[Any]) -> Iterator[Mapping[str, Any]]:

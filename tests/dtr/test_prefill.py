@@ -92,6 +92,10 @@ def charts(region: str) -> dict[str, list[Json]]:
     return {
         "the order alone": [dict(told[0].patient), order],
         "a coding without a code": [dict(told[0].patient), {**order, "code": {"coding": coding}}],
+        "a side in words": [
+            dict(told[0].patient),
+            {**order, "bodySite": [], "code": {**order["code"], "text": "MRI, LEFT"}},
+        ],
         **{
             case.id: [
                 dict(each) for each in case.resources if each["resourceType"] != "QuestionnaireResponse"
