@@ -63,6 +63,13 @@ FACTS: dict[str, list[dict[str, Any]]] = {
     "an earlier MRI": [procedure("73221", 60), procedure("72148", 60)],
     "occupational therapy": occupational_therapy(50, 1),
 }
+GOAL_MISSED = {
+    "resourceType": "Goal",
+    "id": "less-pain",
+    "lifecycleStatus": "active",
+    "achievementStatus": {"coding": [{"code": "worsening"}]},
+    "statusDate": str(DAY - dt.timedelta(days=5)),
+}
 RESPONSE = "QuestionnaireResponse"
 PLANS = ("evicore", "carelon", "nia")
 """One of each benefit manager."""
@@ -159,6 +166,21 @@ def test_a_mix_of_which_the_answers_name_but_a_part_is_not_told_in_part(catalog:
     assert said(catalog, "nia", shoulder(), chart).criterion("CC-MOD").value is Met.YES
     assert "CC-DUR.start" in filling.answers
     assert not {"CC-DUR.modalities"} & {*filling.answers, *filling.asked}
+
+
+@pytest.mark.parametrize(
+    ("before", "told"), [(pain(7, 56), "no-change"), (pain(8, 56), None), (GOAL_MISSED, "worse")]
+)
+def test_pain_that_eased_is_not_told_as_no_change(
+    catalog: Catalog, before: dict[str, Any], told: str | None
+) -> None:
+    """Strong as it still is, whether the care failed is for a person to say."""
+    filling = filled(catalog, "evicore", shoulder(), [*therapy(56, 0), before, pain(6, 5)])
+
+    assert [each["valueCoding"]["code"] for each in filling.answers.get("CC-OUT", [])] == (
+        [told] if told else []
+    )
+    assert ("CC-OUT" in filling.asked) is (told is None)
 
 
 @pytest.mark.parametrize(("plan", "first"), [("evicore", False), ("carelon", True), ("nia", False)])
