@@ -23,6 +23,7 @@ from server.fhir.systems import OIDS
 from server.policy.cases import Vignette, case_of, differences, read
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
+from tests.cases import named
 
 OWN = Path(__file__).parents[1] / "vignettes"
 DAY_ZERO = dt.date(2026, 6, 15)
@@ -68,6 +69,12 @@ def test_codes_as_older_ehrs_and_claims_spell_them_are_the_same_codes(catalog: C
         for one, other in zip(said.advice, as_ever.advice, strict=True):
             assert (one.id, one.summary, one.better) == (other.id, other.summary, other.better), vignette.id
         assert said.line.diagnoses == as_ever.line.diagnoses, vignette.id
+
+
+def test_a_side_in_words_is_that_of_the_line_too(catalog: Catalog) -> None:
+    told = {"SH-P11": "LT", "SH-P12": "RT", "SH-P13": None, "SH-P14": None, "SH-P15": "LT", "SH-P17": "50"}
+    cases = [case_of(vignette, DAY_ZERO, catalog.payer) for vignette in named(*told)]
+    assert {case.id: judged(case, catalog, hints=False).line.side for case in cases} == told
 
 
 def test_the_example_cases_are_there() -> None:
