@@ -45,12 +45,14 @@ def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
 
 def handed_in(read: Submission, attached: Sequence[Resource]) -> list[Resource]:
     """What the provider wants read: what the Claim's supporting information points to or says in words, if
-    not withdrawn, then what was attached later. Resources; words as `{"text": …}`."""
+    not withdrawn, then what was attached later; the same once, however often it came. Resources; words as
+    `{"text": …}`."""
     standing = [piece for piece in read.claim.get("supportingInfo") or [] if not cancelled(piece)]
     sent = (
         read.resolve(piece.get("valueReference")) or {"text": piece.get("valueString")} for piece in standing
     )
-    return [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
+    found = [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
+    return [piece for place, piece in enumerate(found) if piece not in found[:place]]
 
 
 def unread(handed: Iterable[Resource]) -> list[Resource]:

@@ -271,6 +271,7 @@ def test_a_reviewer_reads_what_came_with_the_request_and_for_any_version_of_it(p
     insured = a.coverage("reviewed")
     asked = payer.submit(a.request(*chart, claim=a.claim(supportingInfo=sent), coverage=insured))
     told = send(payer, parameters(f"{asked.response['id']}-1", scan()))
+    send(payer, parameters(f"{asked.response['id']}-1", scan()))
     changed = update(a.item(servicedDate="2026-12-02"), chart=chart, supportingInfo=sent)
     changed["entry"] = [
         {**entry, "resource": insured} if entry["resource"]["resourceType"] == "Coverage" else entry
