@@ -364,11 +364,13 @@ def _names(case: Case) -> list[stored.PaIdentifier]:
 def open_work_item(
     tx: Transaction, case_id: str, line: Standing, review: InReview, now: dt.datetime
 ) -> stored.WorkItem:
-    """The line waits for a person: once more under its old work item where it has one."""
+    """The line waits for a person: once more under its old work item where it has one. Why it does is said
+    beside the recommendation where that does not say it already."""
     recommended = review.recommended
+    why = [] if recommended and review.why == line.determination["reason"] else [review.why]
     told: dict[str, Any] = {
         "recommendation": "deny" if recommended else "review",
-        "reason": f"{review.why} {recommended.text}" if recommended else review.why,
+        "reason": " ".join([*why, *([recommended.text] if recommended else [])]),
         "due": line.due,
         "status": "open",
     }

@@ -167,9 +167,9 @@ class Desk:
     def ask(
         self, item_id: str, revision: int, review: Review, text: str, documents: Sequence[str] = ()
     ) -> Waiting:
-        """Asks the provider for documents (LOINC) or an answer in words, while there is time to answer: the
-        clock runs on, and whoever learns the answer otherwise, by telephone say, may decide before it comes.
-        Raises NotFound, Conflict, InvalidRequest."""
+        """Asks the provider for documents (LOINC) or an answer in words, beside what was asked and has not
+        come, while there is time to answer: the clock runs on, and whoever learns the answer otherwise, by
+        telephone say, may decide before it comes. Raises NotFound, Conflict, InvalidRequest."""
         owed(text, "text")
         check_documents(documents)
 
@@ -180,7 +180,9 @@ class Desk:
             )
             number = tracking(waiting.case.id, waiting.line.item.sequence)
             due, recommended = waiting.line.due, _recommended(waiting.line)
-            return Asked((ask,), (), number, due, MORE_INFORMATION, review, recommended)
+            waits = waiting.line.item.verdict
+            before = waits.asks if isinstance(waits, Asked) else ()
+            return Asked((*before, ask), (), number, due, MORE_INFORMATION, review, recommended)
 
         return self._decide(item_id, revision, review, reached)
 

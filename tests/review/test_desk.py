@@ -272,12 +272,17 @@ def test_other_days_than_were_asked_for_are_a_modification(payer: Payer) -> None
 
 def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:
     pended(payer)
-    decide(payer, "ask", waiting(payer), text="The surgical consultation.", documents=["11488-4"])
+    first = waiting(payer)
+    decide(payer, "ask", first, text="The surgical consultation.", documents=["11488-4"])
+    decide(payer, "ask", waiting(payer), text="The operation note.", documents=["11504-8"])
     found = after(payer)
     (task,) = found.of_type("Task")
 
+    assert first["reason"].startswith("Not authorized. CC-DUR")
     assert found.actions == ["A4"]
     assert "The surgical consultation." in found.words
+    assert "The operation note." in found.words
+    assert len(task["input"]) == 3
     assert task["input"][1]["valueCodeableConcept"]["coding"][0]["code"] == "11488-4"
     if payer.version == "2.2":
         until_service = concept(LOINC, LOINC_UNTIL_SERVICE)
