@@ -12,7 +12,7 @@ from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
-from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, mri, shoulder
+from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, mri, shoulder
 
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 CHILD = {**PATIENT, "birthDate": f"{DAY.year - 11}-01-01"}
@@ -46,6 +46,17 @@ def test_a_child_insured_by_a_parent_is_as_old_as_the_child(
     """A minor needs no reason for the hospital, the parent would."""
     assert "SOS-SITE" not in said(catalog, *people).unknown
     assert "SOS-SITE" in said(catalog, PARENT).unknown
+
+
+def test_where_a_study_is_done_rests_on_the_order_and_not_on_what_was_found(catalog: Catalog) -> None:
+    """An immediate indication excuses the hospital and the rationale; where none is needed, none is told of."""
+    member, normal = Member(key="m", coverage=coverage()), film("73030", 20)
+    order = shoulder(place="11")
+    found = determine(order, member, Chart([PATIENT, PHYSICIAN, normal]), catalog.plan("evicore"), NOW)
+    rests_on = {each.id: {one.reference for one in each.evidence} for each in found.criteria}
+    assert rests_on["SOS-SITE"] == {f"ServiceRequest/{order['id']}"}
+    assert f"DiagnosticReport/{normal['id']}" in rests_on["IMG-XR"]
+    assert f"DiagnosticReport/{normal['id']}" not in rests_on["RAT-OT"]
 
 
 @pytest.mark.parametrize(
