@@ -49,7 +49,7 @@ def test_a_child_insured_by_a_parent_is_as_old_as_the_child(
 
 
 def test_where_a_study_is_done_rests_on_the_order_and_not_on_what_was_found(catalog: Catalog) -> None:
-    """An immediate indication excuses the hospital and the rationale; where none is needed, none is told of."""
+    """An immediate indication excuses both site and rationale; where neither needs one, none is told of."""
     member, normal = Member(key="m", coverage=coverage()), film("73030", 20)
     order = shoulder(place="11")
     found = determine(order, member, Chart([PATIENT, PHYSICIAN, normal]), catalog.plan("evicore"), NOW)
