@@ -15,6 +15,7 @@ from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
+from server.fhir.systems import is_billed
 from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
@@ -32,7 +33,7 @@ def service_code(order: Mapping[str, Any]) -> str:
 def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
     """The billed code with its system, as a Coding without modifiers and display."""
     for coding in codings([order.get("code")]):
-        if coding.get("system") in BILLED and isinstance(coding.get("code"), str):
+        if is_billed(coding):
             return {"system": coding["system"], "code": coding["code"].partition("-")[0].strip()}
     return None
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
+from server.adjudication.order_lines import plainly_coded
 from server.adjudication.orders import BILLED, CPT, service_coding
 from server.crd.version import Element
 from server.fhir.systems import coding_key
@@ -103,7 +104,7 @@ def _recoded(order: Element, code: str, title: str, home: Policy) -> Element:
     has sides; words and codes of others stay while the body part is the same."""
     old = service_coding(order)
     same_part = old is not None and old["code"] in home.codes
-    concept = order.get("code", {})
+    concept = plainly_coded(order).get("code", {})
     new = _with_modifiers(code, concept, keep_sides=home.joint)
     kept = [each for each in concept.get("coding", []) if each.get("system") not in BILLED]
     changed: Element = {**order, "code": {"coding": [*new, *(kept if same_part else ())], "text": title}}
@@ -141,7 +142,7 @@ def _on_side(order: Element, side: str) -> Element:
         site if codings == site["coding"] else {"coding": codings} for site, codings in turned if codings
     ]
     changed = {**order, "bodySite": [*sites, SITES[side]]}
-    concept = order.get("code", {})
+    concept = plainly_coded(order).get("code", {})
     billed: list[Element] = []
     for coding in concept.get("coding", []):
         bare = _without_side(coding)

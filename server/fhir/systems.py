@@ -1,5 +1,6 @@
 """Systems that several packages read: services, diagnoses, places, who is who; under one name each."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -40,6 +41,16 @@ _NAMED_BY_OID = OIDS.keys() - {ICD}
 
 BILLED = HCPCS_ALIASES | {CPT, OIDS[CPT]}
 """Systems of the codes that a service is billed by."""
+
+
+_BILLED_CODE = re.compile(r"\s*([0-9]{4}[0-9A-Za-z]|[A-Za-z][0-9]{4})(?![0-9A-Za-z])")
+
+
+def is_billed(coding: Mapping[str, Any]) -> bool:
+    """Whether it is what a service is billed by: a code of CPT or HCPCS, with its modifiers or without. A
+    clinic's own name of a service is none, under whatever system it comes."""
+    code = coding.get("code")
+    return coding.get("system") in BILLED and isinstance(code, str) and bool(_BILLED_CODE.match(code))
 
 
 def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ import msgspec
 from server.elm import Engine
 from server.fhir import json
 from server.fhir.elements import elements
-from server.fhir.systems import CPT, ICD, coding_key, spellings
+from server.fhir.systems import CPT, ICD, coding_key, is_billed, spellings
 from server.policy.libraries import BASE, Libraries
 from server.policy.line import codings
 from server.policy.manifest import (
@@ -370,7 +370,7 @@ def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
 def _code(order: Resource) -> str:
     for coding in (order.get("code") or {}).get("coding") or []:
         system, code = coding_key(coding)
-        if system == CPT:
+        if system == CPT and is_billed(coding):
             return code.partition("-")[0]
     return ""
 

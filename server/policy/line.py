@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import first_day
-from server.fhir.systems import BILLED, coding_key
+from server.fhir.systems import coding_key, is_billed
 from server.policy.determination import Line
 from server.policy.request import Resource
 
@@ -94,7 +94,7 @@ def codings(concepts: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
 def _billed(order: Resource) -> list[str]:
     """The codes that the service is billed by; all that it has, where none of them is one."""
     listed = [each for each in codings([order.get("code")]) if "code" in each]
-    coded = [each for each in listed if each.get("system") in BILLED] or listed
+    coded = [each for each in listed if is_billed(each)] or listed
     return [str(each["code"]) for each in coded]
 
 

@@ -110,3 +110,33 @@ def test_what_is_settled_at_the_gate_is_settled_before_the_part_is_known(crd: Cr
     assert expected.items() <= answer.information.items()
     assert "joint" not in reasons(answer.information)
     assert "doc-needed" not in answer.information
+
+
+@pytest.mark.parametrize(
+    "spelled", [["73221:RT"], ["73221:26,RT"], ["73221 rt"], ["73221", "RT"], ["73221-RT-26"]]
+)
+def test_a_side_is_read_however_its_modifier_is_written(crd: Crd, spelled: list[str]) -> None:
+    """HL7's expression was taken for a code that nobody knows: covered without authorization."""
+    order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(ehr.CPT, *spelled)}
+    (information,) = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).informations
+    assert information["pa-needed"] == "satisfied"
+    assert information["billingCode"] == [{"system": ehr.CPT, "code": "73221"}]
+
+
+def test_a_wrong_side_is_proposed_away_however_it_is_written(crd: Crd) -> None:
+    order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(ehr.CPT, "73221:LT", "LT")}
+    (changed,) = [
+        action["resource"]
+        for card in crd(ehr.sign(order, sent=ehr.prefetch())).cards
+        for suggestion in card.get("suggestions", [])
+        for action in suggestion["actions"]
+        if suggestion["label"] == "Change the side to right"
+    ]
+    assert changed["code"] == ehr.concept(ehr.CPT, "73221")
+
+
+def test_a_clinics_own_name_under_the_system_of_cpt_is_no_billing_code(crd: Crd) -> None:
+    order = ehr.shoulder() | {"code": ehr.concept(ehr.CPT, "MRI-SHOULDER")}
+    information = crd(ehr.sign(order, sent=ehr.prefetch())).information
+    assert (information["covered"], information["pa-needed"]) == ("conditional", "conditional")
+    assert "billingCode" not in information
