@@ -369,6 +369,7 @@ class Desk:
 
 
 def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:
+    """Of the client's own Coverages: one inside an order is none that could be updated by itself."""
     for answer in answers:
-        if answer.judged is not None:
+        if answer.judged is not None and not answer.coverage_reference.startswith("#"):
             yield answer.focus.reference, answer.coverage, answer.judged

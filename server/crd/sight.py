@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.fhir.dates import last_day
+from server.fhir.dates import first_day, last_day
 from server.fhir.references import Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
@@ -149,19 +149,29 @@ def _patient(resources: list[Resource], patient_id: str) -> Resource | None:
 
 
 def _coverages(resources: list[Resource], patient_id: str, day: dt.date) -> list[Resource]:
-    """The patient's Coverages: those in force, or, where all have ended, those. Many a record leaves one that
-    has ended `active`. One that names another beneficiary (a parent's, say) counts only where no other is
-    there."""
+    """The patient's Coverages in force, else those to come, else those that have ended. Many a record leaves
+    one that has ended `active`, and has next year's before the year begins. One that names another
+    beneficiary (a parent's, say) counts only where no other is there."""
     sent = [resource for resource in resources if resource["resourceType"] == "Coverage"]
     own = [coverage for coverage in sent if _beneficiary(coverage) in ("", patient_id)] or sent
     active = [coverage for coverage in own if coverage.get("status", "active") == "active"]
-    return [coverage for coverage in active if not _ended(coverage, day)] or active or own
+    running = [coverage for coverage in active if not _ended(coverage, day)]
+    return [coverage for coverage in running if _begun(coverage, day)] or running or active or own
+
+
+def _begun(coverage: Resource, day: dt.date) -> bool:
+    start = first_day(_period(coverage).get("start"))
+    return start is None or start <= day
 
 
 def _ended(coverage: Resource, day: dt.date) -> bool:
-    period = coverage.get("period")
-    end = last_day(period.get("end")) if isinstance(period, dict) else None
+    end = last_day(_period(coverage).get("end"))
     return end is not None and end < day
+
+
+def _period(coverage: Resource) -> Resource:
+    period = coverage.get("period")
+    return period if isinstance(period, dict) else {}
 
 
 def _beneficiary(coverage: Resource) -> str:

@@ -22,6 +22,9 @@ PLACE = "prefetch.coverage"
 def named_unread(version: Version, call: Call, order: dict[str, Any], sight: Sight) -> Iterator[str]:
     """The reference to the Coverage that the order names, if it has one that could not be read. Raises
     InvalidRequest, PreconditionFailed."""
+    if sight.coverages:
+        words = "The Coverage has no id, by which the answer names it. Send it as your server has it."
+        raise InvalidRequest(Issue("required", f"{PLACE}.id", words))
     named = [reference_text(reference) for reference in order.get("insurance", [])]
     failed, searched = COVERAGE in sight.failed, COVERAGE in sight.held
     if version.one_coverage and not (failed and any(named)):

@@ -207,6 +207,15 @@ def test_a_coverage_without_plan_comes_back_with_the_plan_it_is_judged_under(crd
     assert all(action["resource"]["resourceType"] != "Coverage" for action in again.body["systemActions"])
 
 
+def test_a_coverage_inside_an_order_is_none_to_be_updated_by_itself(crd: Crd) -> None:
+    """The client's server has no Coverage of that id."""
+    insurance = {name: part for name, part in ehr.coverage().items() if name != "class"}
+    order = ehr.shoulder(contained=[insurance], insurance=[{"reference": "#cov-1"}])
+    answer = crd(ehr.sign(order, sent={**ehr.prefetch(), "coverage": None}))
+    assert answer.information["coverage"] == {"reference": "#cov-1"}
+    assert [action["resource"]["id"] for action in answer.body["systemActions"]] == [order["id"]]
+
+
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
 def test_at_a_visit_the_insurance_record_is_mended_by_a_card(crd: Crd, hook: str) -> None:
     insurance = ehr.coverage()

@@ -67,6 +67,13 @@ def test_f1_a_record_without_insurance_is_said_to_the_clinician(crd_2_0: Crd) ->
     assert card["source"]["topic"]["code"] == "insurance"
 
 
+def test_f1_insurance_without_an_id_is_not_said_to_be_missing(crd: Crd) -> None:
+    """The answer names it by its id; to the clinician nothing is wrong."""
+    insurance = {name: part for name, part in ehr.coverage().items() if name != "id"}
+    _, issues = crd.refused(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], insurance)))
+    assert list(issues) == ["prefetch.coverage.id"]
+
+
 @pytest.mark.parametrize("fault", [401, 403, 503, "garbage"])
 def test_f1_insurance_that_the_ehr_does_not_give_is_not_said_to_be_missing(
     crd_2_0: Crd, fault: int | str

@@ -65,9 +65,12 @@ def test_of_an_order_that_came_twice_the_contexts_copy_counts() -> None:
     assert sight.patient == PATIENT
 
 
-@pytest.mark.parametrize("ended", [{"status": "cancelled"}, {"period": {"end": "2026-06-30"}}])
-def test_only_coverages_in_force_are_answered_while_there_are_any(ended: dict[str, Any]) -> None:
-    old, new = coverage("old") | ended, coverage("new")
+@pytest.mark.parametrize(
+    "other", [{"status": "cancelled"}, {"period": {"end": "2026-06-30"}}, {"period": {"start": "2027-01-01"}}]
+)
+def test_only_coverages_in_force_are_answered_while_there_are_any(other: dict[str, Any]) -> None:
+    """In December many a record has next year's insurance beside this year's."""
+    old, new = coverage("old") | other, coverage("new")
     assert look("p1", [], read_prefetch({"c": searchset(old, new)}), DAY).coverages == (new,)
     assert look("p1", [], read_prefetch({"c": searchset(old)}), DAY).coverages == (old,)
 
