@@ -8,6 +8,7 @@ Which resources those are depends on the hook; each becomes one order line (`foc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,13 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     foci = _sent(version, call, in_context, sight) if sent else _dispatched(version, call, sight)
     if not version.repeats:
         return list(foci)
-    return [replace(focus, line=line) for focus in foci for line in by_code(focus.line)]
+    return [replace(focus, line=line) for focus in _told_apart(list(foci)) for line in by_code(focus.line)]
+
+
+def _told_apart(foci: list[Focus]) -> Iterator[Focus]:
+    """What is said of an order for one appointment need not hold for another: each answer names its own."""
+    times = Counter(id(focus.resource) for focus in foci)
+    yield from (focus if times[id(focus.resource)] > 1 else replace(focus, booked="") for focus in foci)
 
 
 def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:
@@ -86,7 +93,9 @@ def _booked(version: Version, call: Call, appointment: Resource, place: str, sig
     for order in asked_about(entries, REQUESTS, call.patient_id):
         inside = any(order is each for each in appointment.get("contained", []))
         line = appointment_line(appointment, order)
-        yield Focus(appointment if on_appointment or inside else order, line, order)
+        answered = appointment if on_appointment or inside else order
+        booked = local_reference(appointment) if version.repeats and answered is order else ""
+        yield Focus(answered, line, order, booked=booked)
     if not named or len(orders) < len(named):
         whose = {"subject": {"reference": f"Patient/{call.patient_id}"}}
         line = {**whose, **appointment_line(appointment, None)}

@@ -359,7 +359,13 @@ class Desk:
         contact = self._contact(answer.judged)
         today = self.services.clock().date()
         return coverage_information(
-            self.version, answer.saying, answer.coverage_reference, answer.assertion_id, today, contact
+            self.version,
+            answer.saying,
+            answer.coverage_reference,
+            answer.assertion_id,
+            today,
+            contact,
+            answer.focus.booked,
         )
 
     def _contact(self, judged: Judged | None) -> Element | None:

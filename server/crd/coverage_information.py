@@ -28,11 +28,13 @@ def coverage_information(
     assertion_id: str,
     today: dt.date,
     contact: Element | None,
+    dependency: str = "",
 ) -> Element:
-    """ext-coverage-information: one Coverage's answer about one order."""
+    """ext-coverage-information: one Coverage's answer about one order; `dependency` is what it holds for
+    alone."""
     return {
         "url": COVERAGE_INFORMATION,
-        "extension": list(_parts(version, saying, coverage, assertion_id, today, contact)),
+        "extension": list(_parts(version, saying, coverage, assertion_id, today, contact, dependency)),
     }
 
 
@@ -43,6 +45,7 @@ def _parts(
     assertion_id: str,
     today: dt.date,
     contact: Element | None,
+    dependency: str,
 ) -> Iterator[Element]:
     yield {"url": "coverage", "valueReference": {"reference": coverage}}
     yield _code("covered", version.covered[saying.covered])
@@ -57,6 +60,8 @@ def _parts(
     for reason in saying.reasons:
         yield {"url": "reason", "valueCodeableConcept": _reason(version, reason)}
     yield from _details(version, saying)
+    if dependency:
+        yield {"url": "dependency", "valueReference": {"reference": dependency}}
     for canonical in saying.questionnaires:
         yield {"url": "questionnaire", "valueCanonical": canonical}
     yield {"url": "date", "valueDate": today.isoformat()}

@@ -25,12 +25,13 @@ NOT_TO_BE_DONE = frozenset({"revoked", "cancelled", "entered-in-error", "complet
 class Focus:
     """A resource the call asks about. `resource` is the client's, `line` what is judged in its stead; of an
     appointment `order` is what it was made for. `blank` says that it is for an order which could not be read,
-    and names no service itself."""
+    and names no service itself; `booked` is the appointment, where several of the call are for one order."""
 
     resource: Resource
     line: Resource
     order: Resource | None = None
     blank: bool = False
+    booked: str = ""
 
     @property
     def reference(self) -> str:
@@ -52,13 +53,18 @@ def refuse_untyped(entries: Iterable[Entry]) -> None:
 
 
 def asked_about(entries: Iterable[Entry], types: tuple[str, ...], patient_id: str) -> list[Resource]:
-    """The resources of these types that are meant to happen. Raises InvalidRequest where one of them is
-    no valid FHIR, has no id by which the answer could name it, or is for another patient."""
+    """The resources of these types that are meant to happen, each once. Raises InvalidRequest where one is
+    no valid FHIR, has no id of its own by which the answer could name it, or is for another patient."""
     found = [entry for entry in entries if entry.resource.get("resourceType") in types]
     faults = [fault for entry in found for fault in (*_faults(entry), *_foreign(entry, patient_id))]
     if faults:
         raise InvalidRequest(*faults)
-    return [entry.resource for entry in found if _to_be_done(entry.resource)]
+    once: dict[str, Entry] = {}
+    for entry in found:
+        if once.setdefault(local_reference(entry.resource), entry).resource != entry.resource:
+            words = "Another one of the call has this id, by which the answer names it. Send each once."
+            raise InvalidRequest(Issue("duplicate", f"{entry.path}.id", words))
+    return [entry.resource for entry in once.values() if _to_be_done(entry.resource)]
 
 
 def selected(resources: Iterable[Resource], selections: list[str], drafts: Resolver) -> list[Resource]:

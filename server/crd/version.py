@@ -43,7 +43,8 @@ class Version:
     on_appointment: bool
     one_coverage: bool
     repeats: bool
-    """Whether an order's answer repeats by billing code; else it says which code it is about."""
+    """Whether an order's answer repeats by billing code and by appointment; else it says which code it is
+    about."""
     form_inputs: tuple[Element, ...]
     """What the Task that asks for a form says beside the form's canonical."""
     measured: Callable[[list[Element]], Element]

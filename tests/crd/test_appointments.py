@@ -137,3 +137,19 @@ def _is_open(information: Information, version: str) -> None:
     word = {"2.0": "conditional", "2.2": "indeterminate"}[version]
     assert (information["covered"], information["pa-needed"]) == (word, word)
     assert "could not be read" in reasons(information)
+
+
+def test_of_an_order_that_is_booked_twice_each_answer_says_which_appointment_it_is_about(
+    crd_2_2: Crd,
+) -> None:
+    """The second is after the coverage has ended: covered and not covered, side by side, tell nothing."""
+    order = ehr.shoulder()
+    sooner, later = ehr.appointment("", order), ehr.appointment("", order, start="2028-01-15T09:00:00Z")
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
+    told = crd_2_2(ehr.book(sooner, later, sent=sent)).informations
+    assert [(each["covered"], each["dependency"]) for each in told] == [
+        ("covered", [ehr.ref(sooner)]),
+        ("not-covered", [ehr.ref(later)]),
+    ]
+    (alone,) = crd_2_2(ehr.book(sooner, sent=sent)).informations
+    assert "dependency" not in alone

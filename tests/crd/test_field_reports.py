@@ -150,6 +150,17 @@ def test_f3_three_orders_get_three_independent_answers_in_any_order(crd: Crd) ->
     assert all(state == states[0] for state in states)
 
 
+def test_f3_an_order_that_came_twice_is_answered_once_and_not_as_two(crd: Crd) -> None:
+    """The update of the one would undo that of the other."""
+    order, sent = ehr.shoulder(), ehr.prefetch()
+    assert len(crd(ehr.sign(order, {**order}, sent=sent)).body["systemActions"]) == 1
+    status, issues = crd.refused(ehr.sign(order, {**order, "priority": "urgent"}, sent=sent))
+    assert (status, list(issues)) == (
+        {"2.0": 422, "2.2": 400}[crd.version],
+        ["context.draftOrders.entry[1].resource.id"],
+    )
+
+
 # ---- F4, F5, F6, F8
 
 
