@@ -200,6 +200,7 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     payer.load({**MEMBER, "birthDate": "1951-11-01"}, EARLIER)
     mistaken = payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")
     assert (mistaken["covered"], mistaken.get("satisfied-pa-id")) == ("not-covered", None)
+    assert "satisfied-pa-id" not in payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="open")
 
 
 def test_members_come_by_setting_too(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ class Adjudicator:
         *,
         fhir_server: str | None = None,
         assertion_id: str | None = None,
+        member: str = "",
         hints: bool = True,
     ) -> Judged:
         """Decides one order line; reads the store and writes nothing.
@@ -51,23 +52,24 @@ class Adjudicator:
         `order` follows the conventions of `server.policy.request`; `patient` is the beneficiary where it
         could be had; `chart` holds what was sent, prefetched or queried, sibling lines included.
         `fhir_server` names whose `Patient/1` this is where nothing better does; `assertion_id` is the
-        coverage-assertion-id the client quotes for this order. Without `hints` there are no ways and no
+        coverage-assertion-id the client quotes for this order; `member` is the key of whom the order is for,
+        where that is known already. Without `hints` there are no ways and no
         advice in it (`server.policy.determine`).
         """
         order = with_diagnoses(order, chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
-        key = member_key(coverage, patient, fhir_server)
+        key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)
         asking = orderers(order, seen.resources)
         ruled = self._ruled(tx, order, asking, seen, plan, now)
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
-        member = self._member(tx, key, coverage, patient, _order_key(told, key, order), ruled)
+        whose = self._member(tx, key, coverage, patient, _order_key(told, key, order), ruled)
         if self.governs(order):
-            said = determine(order, member, seen, plan, now, hints=hints)
+            said = determine(order, whose, seen, plan, now, hints=hints)
         else:
-            said = table.determine(order, member, seen, plan, now)
+            said = table.determine(order, whose, seen, plan, now)
         orderer, quoted = next(iter(asking), ""), told.id if told else None
-        return Judged(said, member, plan, order, member.order_key, orderer, quoted)
+        return Judged(said, whose, plan, order, whose.order_key, orderer, quoted)
 
     def authorize(
         self,
@@ -115,9 +117,9 @@ class Adjudicator:
         authorizations.issue(tx, granted)
         return granted.number
 
-    def knows(self, tx: Transaction, coverage: Resource, patient: Resource | None) -> bool:
-        """Whether whose coverage it is, is a member of this payer."""
-        return self._known(records.of_member(tx, member_key(coverage, patient)), patient)
+    def knows(self, tx: Transaction, coverage: Resource, patient: Resource | None, member: str = "") -> bool:
+        """Whether whose coverage it is, is a member of this payer; `member` as with `judge`."""
+        return self._known(self._records(tx, member or member_key(coverage, patient), patient))
 
     def governs(self, order: Resource) -> bool:
         """Whether some policy speaks about the ordered code, in whatever region; the table has the rest."""
@@ -159,24 +161,26 @@ class Adjudicator:
         order: str,
         ruled: Sequence[Ruling],
     ) -> Member:
-        own = records.of_member(tx, key)
+        own = self._records(tx, key, patient)
         return Member(
             key=key,
             coverage=self._coverage_of_record(own, coverage),
-            known=self._known(own, patient),
+            known=self._known(own),
             records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
             rulings=ruled,
             order_key=order,
         )
 
-    def _known(self, own: Sequence[Resource], patient: Resource | None) -> bool:
-        """Whether the payer's records are those of a member, and of the one who comes with the number; where
-        membership is open, everybody is one."""
-        if self.settings.membership == "open":
-            return True
+    def _records(self, tx: Transaction, key: str, patient: Resource | None) -> list[dict[str, Any]]:
+        """The payer's own records of a member; none where another came with the number than they are of."""
+        own = records.of_member(tx, key)
+        return [] if of_somebody_else(own, patient or {}) else own
+
+    def _known(self, own: Sequence[Resource]) -> bool:
+        """Whether the payer's records are those of a member; where membership is open, everybody is one."""
         enrolled = any(record.get("resourceType") in ("Patient", "Coverage") for record in own)
-        return enrolled and not of_somebody_else(own, patient or {})
+        return enrolled or self.settings.membership == "open"
 
     def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:
         """Where membership is by registry, the payer's own Coverage says whether it is active, not the

@@ -54,13 +54,14 @@ CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the context says: the order and its coverage. `pended`: a request for it waits for answers, so
-    the authorization comes by that way."""
+    """What the context says: the order and its coverage, by an assertion for which member as well. `pended`:
+    a request for it waits for answers, so the authorization comes by that way."""
 
     order: Resource
     coverage: Resource
     assertion: str | None
     pended: bool
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ class Interviewer:
             return None
         told = visible(assertions.by_id(tx, context))
         if told is not None:
-            return Known(told.order, told.coverage, told.id, pended=False)
+            return Known(told.order, told.coverage, told.id, pended=False, member=told.member_key)
         pended = cases.line_called(tx, context)
         if pended is None or visible(pended[0]) is None:
             return None
@@ -255,14 +256,16 @@ class Interviewer:
         if known is not None and known.assertion is not None:
             beneficiary = (known.coverage.get("beneficiary") or {}).get("reference", "")
             patient = patient_of(answers, now.date(), beneficiary)
+            # Of an age answered no day of birth is known, by which the payer would tell the patient.
             return self._adjudicator.judge(
                 tx,
                 known.order,
                 known.coverage,
-                patient,
+                None,
                 Chart([patient, answered]),
                 now,
                 assertion_id=known.assertion,
+                member=known.member,
                 hints=hints,
             )
         default = self._catalog.plan("").name

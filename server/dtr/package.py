@@ -33,7 +33,7 @@ from server.fhir.errors import Issue, NotFound
 from server.fhir.references import Resolver, local_reference, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
-from server.security.caller import visible
+from server.security.caller import calling, visible
 from server.store import Transaction, assertions, cases
 
 Resource = dict[str, Any]
@@ -60,6 +60,15 @@ class Need:
     @property
     def forms(self) -> tuple[str, ...]:
         return self.judged.determination.questionnaires
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a context was given for: an order; an assertion also for a member, and under which Coverage."""
+
+    order: Resource
+    member: str = ""
+    coverage: Resource = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,13 +100,13 @@ class Packager:
     def answer(self, tx: Transaction, asked: PackageRequest, now: dt.datetime) -> Answer:
         """Raises NotFound for a member or context this payer does not know."""
         issues: list[Issue] = []
-        told = self._orders_of_context(tx, asked, issues) if asked.context else []
-        if not told:
+        told = self._context(tx, asked, issues) if asked.context else None
+        if told is None:
             asked = replace(asked, context="")
         orders = self._orders(asked, told)
-        self._refuse_strangers(tx, asked)
+        self._refuse_strangers(tx, asked, told)
         needs = [
-            Need(coverage, order, self._judge(tx, asked, line, coverage, now))
+            Need(coverage, order, self._judge(tx, asked, line, coverage, now, told))
             for coverage in asked.coverages
             for order in orders
             for line in self._lines(order, asked)
@@ -177,11 +186,11 @@ class Packager:
                 choice.judged.append(need.judged)
         return list(found.values())
 
-    def _orders(self, asked: PackageRequest, told: Sequence[Resource]) -> Sequence[Resource]:
-        """The orders sent; without any that names a service, those the context was about: one that came
+    def _orders(self, asked: PackageRequest, told: Context | None) -> Sequence[Resource]:
+        """The orders sent; without any that names a service, the one the context was about: one that came
         along is the newer word for it."""
         lines = (line for order in asked.orders for line in self._lines(order, asked))
-        return asked.orders if any(map(service_code, lines)) else told or asked.orders
+        return [told.order] if told and not any(map(service_code, lines)) else asked.orders
 
     def _lines(self, order: Resource, asked: PackageRequest) -> list[Resource]:
         """The order as it is judged: an appointment as the orders it is made for, where they came along."""
@@ -191,20 +200,22 @@ class Packager:
         lines = [appointment_line(order, each) for each in found] or [order_line(order)]
         return [each for line in lines for each in by_code(line)] if self._version.by_code else lines
 
-    def _orders_of_context(
-        self, tx: Transaction, asked: PackageRequest, issues: list[Issue]
-    ) -> Sequence[Resource]:
-        """What the context was given for; empty where we never gave it, or gave it for another member."""
+    def _context(self, tx: Transaction, asked: PackageRequest, issues: list[Issue]) -> Context | None:
+        """What the context was given for; None where we never gave it, or gave it for another member."""
         assertion = visible(assertions.by_id(tx, asked.context))
-        if assertion is not None and _is_of_one(assertion.member_key, asked.coverages):
-            return [assertion.order]
+        if assertion is not None:
+            given = Context(assertion.order, assertion.member_key, assertion.coverage)
+            if any(_is_of(given, coverage) for coverage in asked.coverages):
+                return given
         pended = cases.line_called(tx, asked.context)
         case = visible(pended[0]) if pended else None
-        if pended and case is not None and _is_of_one(case.member_key, asked.coverages):
-            if pended[1].outcome != CANCELLED:
-                return [pended[1].order]
-            issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
-            return []
+        if pended and case is not None:
+            given = Context(pended[1].order, case.member_key)
+            if any(_is_of(given, coverage) for coverage in asked.coverages):
+                if pended[1].outcome != CANCELLED:
+                    return replace(given, member="")
+                issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
+                return None
         unknown = (
             "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
             "number, with the Coverage it was given for."
@@ -212,16 +223,23 @@ class Packager:
         if self._version.refuses_foreign or not (asked.orders or asked.questionnaires):
             raise NotFound(Issue("not-found", asked.context_path, unknown))
         issues.append(Issue("not-found", asked.context_path, unknown, "warning"))
-        return []
+        return None
 
-    def _refuse_strangers(self, tx: Transaction, asked: PackageRequest) -> None:
+    def _refuse_strangers(self, tx: Transaction, asked: PackageRequest, told: Context | None) -> None:
         for coverage in asked.coverages:
-            if not self._adjudicator.knows(tx, coverage, _patient(asked, coverage, *asked.orders)):
+            patient = _patient(asked, coverage, *asked.orders)
+            if not self._adjudicator.knows(tx, coverage, patient, _member(told, coverage)):
                 text = "This payer has no member with that Coverage. Check its member id."
                 raise NotFound(Issue("not-found", "Parameters.parameter", text))
 
     def _judge(
-        self, tx: Transaction, asked: PackageRequest, order: Resource, coverage: Resource, now: dt.datetime
+        self,
+        tx: Transaction,
+        asked: PackageRequest,
+        order: Resource,
+        coverage: Resource,
+        now: dt.datetime,
+        told: Context | None,
     ) -> Judged:
         return self._adjudicator.judge(
             tx,
@@ -230,7 +248,9 @@ class Packager:
             _patient(asked, coverage, order),
             Chart(resources=asked.referenced),
             now,
+            fhir_server=f"client:{calling().client}",
             assertion_id=asked.context or None,
+            member=_member(told, coverage),
             hints=False,
         )
 
@@ -301,9 +321,16 @@ class Packager:
         return populate(choice.package.form, {}, engine, chart, now, origin, order).answers
 
 
-def _is_of_one(key: str, coverages: Sequence[Resource]) -> bool:
-    """Whether the member may be the beneficiary of one of the Coverages."""
-    return not all(is_of_another(key, coverage) for coverage in coverages)
+def _member(told: Context | None, coverage: Resource) -> str:
+    """The key of whose Coverage it is, where the context tells."""
+    return told.member if told is not None and _is_of(told, coverage) else ""
+
+
+def _is_of(told: Context, coverage: Resource) -> bool:
+    """Whether the Coverage may be of the member that the context is about. The members of a family share a
+    number, not the reference that their client has for each."""
+    known, named = (type_and_id(each.get("beneficiary")) for each in (told.coverage, coverage))
+    return not is_of_another(told.member, coverage) and (known == named or None in (known, named))
 
 
 def _is_for_another(order: Mapping[str, Any], coverages: Sequence[Resource]) -> bool:

@@ -157,7 +157,7 @@ class Dtr:
             headers={"Content-Type": "application/json"},
         ).json()
         return {
-            part["url"]: next(content for name, content in part.items() if name.startswith("value"))
+            part["url"]: next((content for name, content in part.items() if name.startswith("value")), None)
             for action in told["systemActions"]
             for extension in action["resource"]["extension"]
             if extension["url"].endswith("ext-coverage-information")
@@ -219,6 +219,12 @@ def elm_of(library: Resource) -> Resource:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     with at_noon(tmp_path_factory.mktemp("dtr")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    with at_noon(tmp_path_factory.mktemp("registry"), membership="registry") as made:
         yield made
 
 

@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from server.app import the_catalog
 from server.dtr.coverage_information import COVERAGE_INFORMATION
@@ -13,11 +15,11 @@ from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
 from server.dtr.response import information_origin
 from server.fhir import json
 from server.fhir.extensions import extension, values
-from server.store import exchanges
-from tests.crd.builders import coverage, lumbar, shoulder
+from server.store import exchanges, records
+from tests.crd.builders import PATIENT, coverage, lumbar, mri, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
 from tests.dtr.test_package import purpose
-from tests.dtr.test_package_requests import rows
+from tests.dtr.test_package_requests import CHILD, rows
 from tests.emitted import record
 
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
@@ -203,6 +205,35 @@ def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_
     # The order's own door knows the number as well.
     again = dtr.http.get(f"/why/{said(done)['satisfied-pa-id']}")
     assert again.status_code == 200
+
+
+def test_d_whom_crd_knew_is_known_by_the_context_alone(dtr: Dtr, registry: FastAPI) -> None:
+    """A child without a number of its own is told by the day it was born on; an app need not send that again,
+    and an adaptive form knows an age at most."""
+    own = Dtr(TestClient(registry), dtr.version, registry)
+    child = coverage("M-parent", relationship=CHILD)
+    with registry.state.services.store.transaction() as tx:
+        records.put(tx, PATIENT, f"member:M-parent-{PATIENT['birthDate']}", registry.state.services.clock())
+    told = {"name": "context", "valueString": own.asserted(shoulder(), child)}
+    assert len(own.packages(resource("coverage", child), told)) == 1
+    (package,) = own.packages(resource("coverage", child), named(ADAPTIVE), told)
+    _, done = interview(own, package.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    assert said(done)["covered"] == "covered"
+
+
+@pytest.mark.parametrize("card", ["child", "without a number"])
+def test_d_the_number_is_the_patients_whom_crd_was_asked_about(dtr: Dtr, card: str) -> None:
+    """An age tells nobody apart, nor does an id that every server gives out: the number was lost, and was
+    told of the next patient of that id."""
+    insured = coverage(f"M-lost-{dtr.version}", relationship=CHILD)
+    if card == "without a number":
+        insured = {name: part for name, part in insured.items() if name != "subscriberId"}
+    order = mri("73221", "M25.511", side="RT", occurrenceDateTime=f"2026-12-1{dtr.version[-1]}")
+    told = {"name": "context", "valueString": dtr.asserted(order, insured)}
+    (found,) = dtr.packages(resource("coverage", insured), named(ADAPTIVE), told)
+    _, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": True})
+    assert said(done)["satisfied-pa-id"] == dtr.informed(order, insured)["satisfied-pa-id"]
+    assert len(dtr.packages(resource("coverage", insured), resource("order", order))) == 1
 
 
 def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:

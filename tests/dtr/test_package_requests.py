@@ -1,6 +1,5 @@
 """What `$questionnaire-package` takes, what it makes of half a request, and what it refuses."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +11,11 @@ from server.dtr.package import ADAPTIVE
 from server.fhir.extensions import values
 from server.store import Store, records
 from server.store.tables import Table
-from tests.conftest import at_noon
 from tests.crd.builders import CPT, PATIENT, PAYOR, appointment, concept, coverage, ref, shoulder
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_package import DTR, LUMBAR, SHOULDER, context, named
 
+CHILD = concept("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child")
 OTHER_ORDERS = [
     "Appointment",
     "CommunicationRequest",
@@ -63,10 +62,15 @@ def test_a_a_context_of_another_member_is_nobodys(dtr: Dtr) -> None:
             assert "identifier" not in package.draft
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    with at_noon(tmp_path_factory.mktemp("registry"), membership="registry") as made:
-        yield made
+def test_a_a_context_of_a_brother_is_nobodys(dtr: Dtr) -> None:
+    """They have a number in common; the form came tied to the one's order and the other's Coverage."""
+    anna, ben = (
+        coverage("M-family", relationship=CHILD, beneficiary={"reference": f"Patient/{name}"})
+        for name in ("anna", "ben")
+    )
+    hers = context(dtr.asserted(shoulder(), anna))
+    assert len(dtr.packages(resource("coverage", anna), hers)) == 1
+    assert dtr.refused(dtr.ask(resource("coverage", ben), hers))[0] == 404
 
 
 @pytest.mark.parametrize("by", [resource("order", shoulder()), named(SHOULDER)])
