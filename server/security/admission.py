@@ -59,7 +59,7 @@ class Admission:
         self.settings = settings
         self.store = store
         self.clock = clock
-        self.registry = Registry(settings.clients_file)
+        self.registry = Registry(settings.clients_file, lenient=settings.development)
         self.keys = KeyRing(Outbound.of(settings))
         self.rates = Rates()
 

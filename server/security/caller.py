@@ -2,8 +2,8 @@
 
 A registered client is bound to organizations. It sees what it sent itself, what clients of the same
 organizations sent, and cases in which one of its organizations is a provider; the payer's reviewers see
-everything. On a laptop nobody has to say
-who they are: whoever does not is its owner and sees everything.
+everything. On a laptop nobody has to say who they are: whoever does not is its owner and sees everything, and
+what nobody in particular sent is seen by all. In production it is nobody's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.security.scopes import REVIEW, Scopes
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`client` is empty for nobody in particular. `organizations` are identifiers, `system|value`; `kin` are
-    the clients that share one with this one, itself among them."""
+    the clients whose things are this one's too: itself and those that share an organization with it."""
 
     client: str = ""
     organizations: frozenset[str] = frozenset()
@@ -31,7 +31,7 @@ class Caller:
 
     def sees(self, owner: str, parties: Iterable[str] = ()) -> bool:
         """Whether something that `owner` sent, and that concerns `parties`, may be told to this caller."""
-        if not self.client or not owner or owner in self.kin or REVIEW in self.scopes.words:
+        if not self.client or owner in self.kin or REVIEW in self.scopes.words:
             return True
         return not self.organizations.isdisjoint(parties)
 

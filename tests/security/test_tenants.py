@@ -70,6 +70,22 @@ def test_a_clinic_that_is_a_provider_of_the_case_sees_it_whoever_sent_it(two: To
     assert inquired(two, two.token("harbour")) == [response["id"]]
 
 
+def test_what_was_tried_out_before_production_is_no_clinics_there(found_town: Build) -> None:
+    """Nobody had to say who they are then: in production that would be told to every client, and to whatever
+    address was named."""
+    trial = found_town(environment="development", cds_jwt="off", trusted_proxies="")
+    response = submitted(trial, "")["resource"]
+    town = found_town(database_url=trial.app.state.services.settings.database_url)
+
+    assert inquired(trial, trial.token("hillside")) == [response["id"]]
+    assert inquired(town, town.token("hillside")) == []
+    assert inquired(town, town.token("harbour")) == [response["id"]], "it is a provider of the case"
+    told = [
+        each.app.state.services.admission.registry.reaches("", "https://x.example/") for each in (trial, town)
+    ]
+    assert told == [True, False]
+
+
 def test_a_decision_is_read_again_by_its_client_alone(two: Town) -> None:
     url = submitted(two, two.token("harbour"))["fullUrl"].removeprefix(BASE)
 
