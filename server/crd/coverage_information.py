@@ -13,6 +13,7 @@ from typing import Any
 from server.crd.saying import Reason, Saying
 from server.crd.version import Element, Version
 from server.fhir.extensions import extension, extensions, value
+from server.fhir.references import type_and_id
 
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 UCUM = "http://unitsofmeasure.org"
@@ -97,10 +98,11 @@ def _code(url: str, code: str) -> Element:
 def updated(resource: Mapping[str, Any], answers: list[Element]) -> Element | None:
     """The resource with these answers in place of earlier ones about the same Coverages; None where they
     say nothing new. Other payers' answers and all else stay as they are."""
-    earlier = list(extensions(resource, COVERAGE_INFORMATION))
-    if all(any(_says_the_same(old, new) for old in earlier) for new in answers):
-        return None
     told = {_coverage(answer) for answer in answers}
+    earlier = [each for each in extensions(resource, COVERAGE_INFORMATION) if _coverage(each) in told]
+    known = all(any(_says_the_same(old, new) for old in earlier) for new in answers)
+    if known and len(earlier) == len(answers):
+        return None
     kept = [
         entry
         for entry in resource.get("extension", [])
@@ -115,7 +117,7 @@ def updated(resource: Mapping[str, Any], answers: list[Element]) -> Element | No
 def earlier_assertion(resource: Mapping[str, Any], coverage: str) -> str | None:
     """The assertion id that the resource carries for this Coverage."""
     for answer in extensions(resource, COVERAGE_INFORMATION):
-        if _coverage(answer) == coverage:
+        if _coverage(answer) == _named(coverage):
             told = value(extension(answer, "coverage-assertion-id"))
             return told if isinstance(told, str) else None
     return None
@@ -134,10 +136,16 @@ def _says_the_same(old: Element, new: Element) -> bool:
     return _content(old) == _content(new)
 
 
-def _content(answer: Element) -> list[Element]:
-    return [part for part in answer.get("extension", []) if part.get("url") not in _RENEWED]
+def _content(answer: Element) -> tuple[str, list[Element]]:
+    parts = answer.get("extension", [])
+    return _coverage(answer), [part for part in parts if part.get("url") not in {"coverage", *_RENEWED}]
 
 
 def _coverage(answer: Element) -> str:
     reference = value(extension(answer, "coverage"))
-    return str(reference.get("reference", "")) if isinstance(reference, dict) else ""
+    return _named(str(reference.get("reference", "")) if isinstance(reference, dict) else "")
+
+
+def _named(coverage: str) -> str:
+    """The reference without address and version: with them and without it is the same Coverage."""
+    return "/".join(type_and_id(coverage) or (coverage,))

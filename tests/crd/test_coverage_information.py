@@ -9,7 +9,7 @@ import pytest
 from server.adjudication.judged import Judged
 from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration, configuration
-from server.crd.coverage_information import coverage_information, updated
+from server.crd.coverage_information import coverage_information, earlier_assertion, updated
 from server.crd.hooks import HOOKS
 from server.crd.saying import Authorization, Covered, Document, Information, Saying, not_read, say
 from server.crd.v2_0 import V2_0
@@ -304,8 +304,17 @@ def test_other_extensions_and_other_payers_answers_stay_in_their_place() -> None
     assert changed["extension"] == [other, foreign, new]
 
 
-def test_nothing_is_sent_when_nothing_is_new() -> None:
+@pytest.mark.parametrize("sent", ["Coverage/c1", "https://ehr.example/fhir/Coverage/c1/_history/2"])
+def test_nothing_is_sent_when_nothing_is_new(sent: str) -> None:
+    """An EHR may name the Coverage by its address where it was told by its id."""
     saying = say(judged(missing_film()), SIGN, Configuration(), ())
-    told = coverage_information(V2_0, saying, "Coverage/c1", "first", DAY, None)
+    told = coverage_information(V2_0, saying, sent, "first", DAY, None)
     again = coverage_information(V2_0, saying, "Coverage/c1", "second", DAY + dt.timedelta(days=1), None)
-    assert updated({**ORDER, "extension": [told]}, [again]) is None
+    order = {**ORDER, "extension": [told]}
+    assert updated(order, [again]) is None
+    assert earlier_assertion(order, "Coverage/c1") == "first"
+    # What was said of a code that the order has no more goes.
+    more = coverage_information(V2_0, not_read("?"), sent, "third", DAY, None)
+    changed = updated({**ORDER, "extension": [told, more]}, [again])
+    assert changed is not None
+    assert changed["extension"] == [again]
