@@ -28,7 +28,7 @@ from server.dtr.form import Answers, Form, answer_value
 from server.dtr.interview import ISSUE, Interview, Node
 from server.dtr.measures import coverage_measure, form_measure, ordered
 from server.dtr.response import DTR, answers_of
-from server.dtr.validation import faults, misshapen
+from server.dtr.validation import COMPLETE, faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import first_day, instant
@@ -48,6 +48,7 @@ Resource = dict[str, Any]
 CONTEXT = "https://payer.example/dtr-context"
 """System of the identifier by which a response remembers its context."""
 
+STOPPED = frozenset({"stopped", "entered-in-error"})
 INPUTS = frozenset({"questionnaire-response", "questionnaire-response-in"})
 CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 
@@ -124,8 +125,11 @@ class Interviewer:
         if broken:
             raise InvalidRequest(*broken)
         own = self._definition(sent)
-        if response.get("status") == "completed":
+        if response.get("status") in COMPLETE:
             return Outcome(response)
+        if response.get("status") in STOPPED:
+            text = "A form that was given up is asked nothing more. Begin anew with its package."
+            raise InvalidRequest(Issue("business-rule", "QuestionnaireResponse.status", text))
         known = self._known(tx, response)
         answers = answers_of(response)
         order = known.order if known else order_of(answers)

@@ -249,6 +249,12 @@ def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
     assert step(dtr, done) == done
 
 
+@pytest.mark.parametrize("status", ["stopped", "entered-in-error"])
+def test_d_a_form_that_was_given_up_is_not_decided(dtr: Dtr, draft: dict[str, Any], status: str) -> None:
+    refused, (issue,) = dtr.refused(dtr.post(NEXT, {**draft, "status": status}))
+    assert (refused, issue["expression"]) == (400, ["QuestionnaireResponse.status"])
+
+
 def test_the_lumbar_spine_is_asked_its_own_questions(dtr: Dtr) -> None:
     facts = {"ORDER.cpt": "72148", "ORDER.dx": "M54.16", "ORDER.pos": "11", "PATIENT.age": 52}
     response = step(dtr, answered(step(dtr, package(dtr, order=lumbar()).draft), facts))
