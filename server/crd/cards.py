@@ -86,13 +86,18 @@ def face(advice: Advice, source: Element) -> Element:
 
 
 def criteria_app(
-    said: Determination, about: tuple[str, ...], assertion_id: str, source: Element, base: str
+    said: Determination,
+    about: tuple[str, ...],
+    assertion_id: str,
+    source: Element,
+    base: str,
+    what: str = "this order",
 ) -> Drawn:
-    """Launch SMART application: the criteria of this order beside what was found for each."""
+    """Launch SMART application: the criteria of what is ordered, or may be, beside what was found."""
     named = [criterion.title for criterion in said.in_the_way]
     stand = "criterion stands" if len(named) == 1 else "criteria stand"
     content = {
-        "summary": short(f"{len(named)} {stand} between this order and approval."),
+        "summary": short(f"{len(named)} {stand} between {what} and approval."),
         "detail": "\n".join(f"- {title}" for title in named),
         "indicator": "info",
         "source": source,

@@ -53,17 +53,17 @@ def drawn(judged: Judged, about: str, assertion_id: str, source: Element, base: 
     if wanted:
         count = f"{len(wanted)} things" if len(wanted) > 1 else "one thing"
         content = {
-            "summary": short(f"Before an {_named(judged)}, the plan looks for {count}."),
+            "summary": short(f"Before {_named(judged)}, the plan looks for {count}."),
             "detail": "\n".join(["Worth recording at this visit where it applies:", *wanted]),
             "indicator": "info",
             "source": source,
         }
         yield Drawn("clinical-reminder", content, (about,), assertion_id)
-        yield criteria_app(said, (about,), assertion_id, source, base)
+        yield criteria_app(said, (about,), assertion_id, source, base, _named(judged))
 
 
 def _named(judged: Judged) -> str:
-    return judged.determination.title or "MRI"
+    return f"an {judged.determination.title or 'MRI'}"
 
 
 def _complaints(visit: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 from server.store import records
 from tests.crd import builders as ehr
 from tests.crd.conftest import Answered, Crd
+from tests.crd.shape import texts
 
 Card = dict[str, Any]
 INJURED = "S43.421A"
@@ -302,6 +303,7 @@ def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(
 ) -> None:
     answer = crd(ehr.encounter_call(hook, {**ehr.visit(0), **complaint}))
     assert "Examined" in card_of(answer, "clinical-reminder")["detail"]
+    assert "this order" not in texts(answer.body), "nothing is ordered yet"
     assert card_of(answer, "guideline")["links"]
     (link,) = card_of(answer, "appropriate-use")["links"]
     assert link["type"] == "smart"
