@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
-from server.adjudication.members import is_of_another
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts, Package
+from server.dtr.context import Context, given_for, member_of
 from server.dtr.form import Answers
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
@@ -33,7 +33,7 @@ from server.fhir.errors import Issue, NotFound
 from server.fhir.references import Resolver, local_reference, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
-from server.security.caller import calling, visible
+from server.security.caller import calling
 from server.store import Transaction, assertions, cases
 
 Resource = dict[str, Any]
@@ -41,12 +41,6 @@ Resource = dict[str, Any]
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NOT_CLINICAL = frozenset({"Coverage", "Location", "Patient", "ClaimResponse"})
 PARTIES = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRole"})
-
-
-CANCELLED = "C"
-"""The outcome (X12 306) of a line that its provider cancelled."""
-
-WITHDRAWN = "What this number was given for was cancelled: no form is needed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +54,6 @@ class Need:
     @property
     def forms(self) -> tuple[str, ...]:
         return self.judged.determination.questionnaires
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a context was given for: an order; an assertion also for a member, and under which Coverage."""
-
-    order: Resource
-    member: str = ""
-    coverage: Resource = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -100,7 +85,7 @@ class Packager:
     def answer(self, tx: Transaction, asked: PackageRequest, now: dt.datetime) -> Answer:
         """Raises NotFound for a member or context this payer does not know."""
         issues: list[Issue] = []
-        told = self._context(tx, asked, issues) if asked.context else None
+        told = given_for(tx, asked, issues, refuses=self._version.refuses_foreign) if asked.context else None
         if told is None:
             asked = replace(asked, context="")
         orders = self._orders(asked, told)
@@ -200,35 +185,10 @@ class Packager:
         lines = [appointment_line(order, each) for each in found] or [order_line(order)]
         return [each for line in lines for each in by_code(line)] if self._version.by_code else lines
 
-    def _context(self, tx: Transaction, asked: PackageRequest, issues: list[Issue]) -> Context | None:
-        """What the context was given for; None where we never gave it, or gave it for another member."""
-        assertion = visible(assertions.by_id(tx, asked.context))
-        if assertion is not None:
-            given = Context(assertion.order, assertion.member_key, assertion.coverage)
-            if any(_is_of(given, coverage) for coverage in asked.coverages):
-                return given
-        pended = cases.line_called(tx, asked.context)
-        case = visible(pended[0]) if pended else None
-        if pended and case is not None:
-            given = Context(pended[1].order, case.member_key)
-            if any(_is_of(given, coverage) for coverage in asked.coverages):
-                if pended[1].outcome != CANCELLED:
-                    return replace(given, member="")
-                issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
-                return None
-        unknown = (
-            "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
-            "number, with the Coverage it was given for."
-        )
-        if self._version.refuses_foreign or not (asked.orders or asked.questionnaires):
-            raise NotFound(Issue("not-found", asked.context_path, unknown))
-        issues.append(Issue("not-found", asked.context_path, unknown, "warning"))
-        return None
-
     def _refuse_strangers(self, tx: Transaction, asked: PackageRequest, told: Context | None) -> None:
         for coverage in asked.coverages:
             patient = _patient(asked, coverage, *asked.orders)
-            if not self._adjudicator.knows(tx, coverage, patient, _member(told, coverage)):
+            if not self._adjudicator.knows(tx, coverage, patient, member_of(told, coverage)):
                 text = "This payer has no member with that Coverage. Check its member id."
                 raise NotFound(Issue("not-found", "Parameters.parameter", text))
 
@@ -250,7 +210,7 @@ class Packager:
             now,
             fhir_server=f"client:{calling().client}",
             assertion_id=asked.context or None,
-            member=_member(told, coverage),
+            member=member_of(told, coverage),
             hints=False,
         )
 
@@ -319,18 +279,6 @@ class Packager:
         chart = [*choice.coverages, *records, *parties, order]
         engine, origin = self._adjudicator.catalog.engine, self._version.from_server
         return populate(choice.package.form, {}, engine, chart, now, origin, order).answers
-
-
-def _member(told: Context | None, coverage: Resource) -> str:
-    """The key of whose Coverage it is, where the context tells."""
-    return told.member if told is not None and _is_of(told, coverage) else ""
-
-
-def _is_of(told: Context, coverage: Resource) -> bool:
-    """Whether the Coverage may be of the member that the context is about. The members of a family share a
-    number, not the reference that their client has for each."""
-    known, named = (type_and_id(each.get("beneficiary")) for each in (told.coverage, coverage))
-    return not is_of_another(told.member, coverage) and (known == named or None in (known, named))
 
 
 def _is_for_another(order: Mapping[str, Any], coverages: Sequence[Resource]) -> bool:
