@@ -11,7 +11,14 @@ from server.adjudication.authorizations import day_of_service, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, of_somebody_else, payors
-from server.adjudication.orders import day_zero, order_key, service_code, side, with_diagnoses
+from server.adjudication.orders import (
+    day_zero,
+    order_key,
+    plainly_coded,
+    service_code,
+    side,
+    with_diagnoses,
+)
 from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
@@ -56,7 +63,7 @@ class Adjudicator:
         where that is known already. Without `hints` there are no ways and no
         advice in it (`server.policy.determine`).
         """
-        order = with_diagnoses(order, chart.resources)
+        order = plainly_coded(with_diagnoses(order, chart.resources))
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)

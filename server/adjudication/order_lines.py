@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from server.adjudication.orders import BILLED, service_code
+from server.adjudication.orders import plainly_coded, service_code
 from server.fhir.extensions import extension, value
 from server.fhir.references import reference_text
 from server.fhir.systems import is_billed
@@ -15,16 +14,13 @@ from server.policy.line import codings
 Resource = dict[str, Any]
 
 ALTERNATE_REFERENCE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
-MODIFIER = 2
-"""Places of a billing modifier; the codes that it modifies have five."""
-_SEPARATED = re.compile(r"[\s:,-]+")
 
 
 def order_line(resource: Resource) -> Resource:
     """The order as a ServiceRequest, of an appointment the service that it names itself; a ServiceRequest is
-    its own line, its modifiers spelled as everywhere here."""
+    its own line."""
     line = _LINES.get(resource["resourceType"])
-    return plainly_coded(line(resource) if line else resource)
+    return line(resource) if line else resource
 
 
 def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
@@ -34,26 +30,10 @@ def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
     return {**line, "occurrenceDateTime": appointment["start"]} if "start" in appointment else line
 
 
-def plainly_coded(line: Resource) -> Resource:
-    """The line with every modifier behind its code and a hyphen, a coding each ("73221-RT"). HL7 writes the
-    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters."""
-    listed = [dict(coding) for coding in codings([line.get("code")])]
-    plain, base = list[Resource](), ""
-    for coding in listed:
-        first, *modifiers = _SEPARATED.split(str(coding.get("code")).strip().upper())
-        if coding.get("system") in BILLED and len(first) == MODIFIER and base:
-            first, modifiers = base, [first]
-        if not is_billed({**coding, "code": first}):
-            plain.append(coding)
-            continue
-        base = first
-        plain += [{**coding, "code": code} for code in [f"{base}-{each}" for each in modifiers] or [base]]
-    return {**line, "code": {**line["code"], "coding": plain}} if plain != listed else line
-
-
 def by_code(line: Resource) -> list[Resource]:
     """One line a billing code, where the order leaves open which of several will be billed."""
-    listed = [dict(coding) for coding in codings([line.get("code")])]
+    plain = plainly_coded(line)
+    listed = [dict(coding) for coding in codings([plain.get("code")])]
     billed = [coding for coding in listed if is_billed(coding)]
     bases = list(dict.fromkeys(str(coding["code"]).partition("-")[0] for coding in billed))
     if len(bases) < 2:

@@ -6,6 +6,7 @@ They follow the conventions of `server.policy.request`. Everything clinical is r
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,11 @@ from server.fhir.systems import is_billed
 from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
+
+MODIFIER = 2
+"""Places of a billing modifier; the codes that it modifies have five."""
+
+_SEPARATED = re.compile(r"[\s:,-]+")
 
 VOID = frozenset({"refuted", "entered-in-error"})
 """What a Condition's verification status says where nobody has it."""
@@ -34,8 +40,30 @@ def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
     """The billed code with its system, as a Coding without modifiers and display."""
     for coding in codings([order.get("code")]):
         if is_billed(coding):
-            return {"system": coding["system"], "code": coding["code"].partition("-")[0].strip()}
+            return {"system": coding["system"], "code": _parts(coding)[0]}
     return None
+
+
+def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The order with every modifier behind its code and a hyphen, a coding each ("73221-RT"). HL7 writes the
+    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters."""
+    listed = [dict(coding) for coding in codings([order.get("code")])]
+    plain, base = list[dict[str, Any]](), ""
+    for coding in listed:
+        first, *modifiers = _parts(coding)
+        if coding.get("system") in BILLED and len(first) == MODIFIER and base:
+            first, modifiers = base, [first]
+        if not is_billed({**coding, "code": first}):
+            plain.append(coding)
+            continue
+        base = first
+        plain += [{**coding, "code": code} for code in [f"{base}-{each}" for each in modifiers] or [base]]
+    return {**order, "code": {**order["code"], "coding": plain}} if plain != listed else order
+
+
+def _parts(coding: Mapping[str, Any]) -> list[str]:
+    """The code and its modifiers."""
+    return _SEPARATED.split(str(coding.get("code")).strip().upper())
 
 
 def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:

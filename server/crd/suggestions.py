@@ -12,8 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
-from server.adjudication.order_lines import plainly_coded
-from server.adjudication.orders import BILLED, CPT, service_coding
+from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
 from server.crd.version import Element
 from server.fhir.systems import coding_key
 from server.policy.catalog import ICD, Policy

@@ -100,12 +100,14 @@ def _billed(order: Resource) -> list[str]:
 
 def planned_day(order: Resource) -> dt.date | None:
     """The day the service is planned for: `occurrence[x]` (a Period by its start, a Timing by its first
-    event)."""
+    event, else by the start of its bounds)."""
     period, timing = order.get("occurrencePeriod"), order.get("occurrenceTiming")
-    events = timing.get("event") if isinstance(timing, dict) else None
+    events, repeat = (timing.get("event"), timing.get("repeat")) if isinstance(timing, dict) else (None, None)
+    bounds = repeat.get("boundsPeriod") if isinstance(repeat, dict) else None
     candidates = (
         order.get("occurrenceDateTime"),
         period.get("start") if isinstance(period, dict) else None,
         events[0] if isinstance(events, list) and events else None,
+        bounds.get("start") if isinstance(bounds, dict) else None,
     )
     return next((day for text in candidates if (day := first_day(text)) is not None), None)

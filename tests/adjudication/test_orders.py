@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.adjudication.orders import day_zero, order_key, planned_day, service_code, side
+from server.adjudication.orders import day_zero, order_key, plainly_coded, planned_day, service_code, side
 
 CPT = "http://www.ama-assn.org/go/cpt"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -33,6 +33,9 @@ def order(*codes: str, sites: tuple[str, ...] = (), **elements: Any) -> dict[str
         (order("73221", sites=("51440002",)), "73221", "50"),
         (order("73221", sites=("91774008",)), "73221", "RT"),
         (order("73721", sites=("6757004", "82169009")), "73721", "50"),
+        (plainly_coded(order("73221:26,RT")), "73221", "RT"),
+        (plainly_coded(order("73221", "lt")), "73221", "LT"),
+        (order("MRI-SHOULDER"), "", None),
         ({"code": {"text": "MRI of the shoulder"}}, "", None),
         ({"code": {"coding": [{"system": "http://loinc.org", "code": "24899-7"}]}}, "", None),
         ({"code": {"coding": "?"}, "bodySite": "?"}, "", None),
@@ -48,6 +51,7 @@ def test_code_and_side(asked: dict[str, Any], code: str, stated: str | None) -> 
         ({"occurrenceDateTime": "2026-12-01T09:00:00-05:00"}, dt.date(2026, 12, 1)),
         ({"occurrencePeriod": {"start": "2026-12-02"}}, dt.date(2026, 12, 2)),
         ({"occurrenceTiming": {"event": ["2026-12-03"]}}, dt.date(2026, 12, 3)),
+        ({"occurrenceTiming": {"repeat": {"boundsPeriod": {"start": "2026-12-04"}}}}, dt.date(2026, 12, 4)),
         ({"occurrencePeriod": {"end": "2026-12-02"}}, None),
         ({}, None),
     ],
