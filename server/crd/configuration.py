@@ -55,8 +55,8 @@ class Configuration:
 
     @property
     def what_if(self) -> bool:
-        """A call that explores: nothing is granted by it."""
-        return not self.wants("unsolicited-determ")
+        """A call that explores, or would not be told of a number: nothing is granted by it."""
+        return not (self.wants("unsolicited-determ") and self.wants("coverage-info"))
 
 
 def options(hook: Hook) -> list[dict[str, Any]]:

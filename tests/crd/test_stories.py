@@ -192,13 +192,13 @@ def test_a_diagnosis_without_side_is_replaced_and_the_others_stay(crd: Crd) -> N
         assert reasons_given[1]["coding"][0]["code"] == "M25.511"
 
 
-@pytest.mark.parametrize("what_if", [True, False])
-def test_only_a_signed_order_is_granted(crd: Crd, what_if: bool) -> None:
+@pytest.mark.parametrize("off", ["", "unsolicited-determ", "coverage-info"])
+def test_only_a_signed_order_is_granted_and_none_whose_client_would_not_be_told(crd: Crd, off: str) -> None:
     order = ehr.shoulder()
     sent = ehr.prefetch(ehr.six_weeks_of_care(order))
     body = ehr.select(order, chosen=[order], sent=sent)
-    if what_if:
-        choices = {"davinci-crd.configuration": {"unsolicited-determ": False}}
+    if off:
+        choices = {"davinci-crd.configuration": {off: False}}
         body = ehr.sign(order, sent=sent, extension=choices)
     for information in crd(body).informations:
         assert information["pa-needed"] == "auth-needed"
