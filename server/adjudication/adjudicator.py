@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.adjudication import table
-from server.adjudication.authorizations import day_of_service, on_file
+from server.adjudication.authorizations import on_file
 from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, of_somebody_else, payors
@@ -23,6 +23,7 @@ from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
+from server.policy.line import day_of_service
 from server.policy.request import Chart, Member, Ruling
 from server.policy.rulings import SPAN
 from server.settings import Settings
@@ -136,7 +137,7 @@ class Adjudicator:
     def _number_on_file(self, tx: Transaction, judged: Judged, now: dt.datetime) -> str | None:
         if judged.determination.authorization:
             return judged.determination.authorization
-        on = day_of_service(judged.order, day_zero(judged.order, now))
+        on = day_of_service(judged.order, now.date())
         member = judged.member
         listed = on_file(tx, member.key, member.records)
         honours = (honoured(held, member.coverage, judged.plan) for held in listed)

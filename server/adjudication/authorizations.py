@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.adjudication.orders import planned_day
 from server.policy.request import Authorization
 from server.policy.rulings import authorizations_of, numbers_claimed
 from server.store import Transaction, authorizations, records
@@ -45,8 +43,3 @@ def as_issued(row: stored.Authorization, spent: bool = False) -> Authorization:
         units=row.units - row.used,
         place=row.place,
     )
-
-
-def day_of_service(order: Resource, day_zero: dt.date) -> dt.date:
-    """The day an authorization must hold on: the planned day, else day zero."""
-    return planned_day(order) or day_zero

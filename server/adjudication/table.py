@@ -10,7 +10,6 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from server.adjudication.authorizations import day_of_service
 from server.adjudication.orders import day_zero, planned_day, service_code, side
 from server.fhir.dates import first_day, last_day
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
@@ -31,7 +30,7 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
     too: who or what is exempt from authorization of imaging, and what is authorized already."""
     service = plan.catalog.service(plan, service_code(order))
     line, day = _line(order), day_zero(order, now)
-    gate, covered, decision, reason = _ruling(service, member, plan, day, day_of_service(order, day))
+    gate, covered, decision, reason = _ruling(service, member, plan, day, planned_day(order) or day)
     reserved = not gate
     if reserved and (said := gated(order, member, chart, plan, now, service.title)) is not None:
         return said

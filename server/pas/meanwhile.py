@@ -5,8 +5,6 @@ Nobody need decide it any more, and nobody may deny it: every door says by then 
 
 from __future__ import annotations
 
-import datetime as dt
-
 import msgspec
 
 from server.adjudication.authorizations import on_file
@@ -15,6 +13,7 @@ from server.pas.casebook import Standing
 from server.pas.decision import authorized
 from server.pas.verdict import Certified, Modified, Review
 from server.policy.determination import Line
+from server.policy.line import day_of_service
 from server.store import Transaction, authorizations, records
 from server.store import tables as stored
 
@@ -31,13 +30,15 @@ def authorized_since(
 ) -> Certified | Modified | None:
     """The verdict by an authorization that was granted since the line was received and is good for it, None
     where there is none; `review` is whoever overturns a denial by it."""
-    said = line.determination
-    asked = msgspec.convert(said["line"], Line)
-    on = dt.date.fromisoformat(said["planned"] or said["day_zero"])
+    asked = msgspec.convert(line.determination["line"], Line)
+    listed = on_file(tx, row.member_key, records.of_member(tx, row.member_key))
+    issued = ((held, authorizations.by_number(tx, held.number)) for held in listed)
     good = (
-        authorizations.by_number(tx, held.number)
-        for held in on_file(tx, row.member_key, records.of_member(tx, row.member_key))
-        if held.good_for(asked, line.order_key, on)
+        each
+        for held, each in issued
+        if each is not None
+        and line.received <= each.created
+        and held.good_for(asked, line.order_key, day_of_service(line.order, each.created.date()))
     )
-    granted = next((each for each in good if each is not None and line.received <= each.created), None)
+    granted = next(good, None)
     return msgspec.structs.replace(authorized(granted, asked), review=review) if granted is not None else None

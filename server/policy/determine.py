@@ -21,7 +21,7 @@ from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
-from server.policy.line import line_of, planned_day
+from server.policy.line import day_of_service, line_of, planned_day
 from server.policy.reading import readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import SPAN
@@ -49,14 +49,15 @@ def determine(
         return gated(order, member, chart, plan, now, LIMB) or _unlocated(
             line, day_zero, planned, plan, chart
         )
-    held = _authorization(member, line, planned or day_zero, plan)
+    on = day_of_service(order, now.date())
+    held = _authorization(member, line, on, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
     run = evaluated(policy, order, member, chart, plan, now, None if again else held)
     if again and run["Decision"].value != Decision.APPROVE:
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
         run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, line, order, day_zero, planned, held, chart, hints)
+    return _told(run, policy, plan, line, order, day_zero, planned, on, held, chart, hints)
 
 
 def gated(
@@ -69,12 +70,13 @@ def gated(
     telling = plan.catalog.any_policy(line.code, planned or day_zero)
     if telling is None:
         return None
-    held = _authorization(member, line, planned or day_zero, plan)
+    on = day_of_service(order, now.date())
+    held = _authorization(member, line, on, plan)
     codes = telling.codes if line.code in telling.codes else (line.code,)
     run = evaluated(telling, order, member, chart, plan, now, held, codes)
     if run["Gate"].value is None:
         return None
-    said = _told(run, telling, plan, line, order, day_zero, planned, held, chart, hints=False)
+    said = _told(run, telling, plan, line, order, day_zero, planned, on, held, chart, hints=False)
     criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
     return replace(said, policy="", region="", title=title, criteria=criteria)
 
@@ -128,6 +130,7 @@ def _told(
     order: Resource,
     day_zero: dt.date,
     planned: dt.date | None,
+    on: dt.date,
     held: Authorization | None,
     chart: Chart,
     hints: bool,
@@ -179,7 +182,7 @@ def _told(
         expedited=expedited(order),
         due_hours=due_hours(order),
         valid_from=start if said is Decision.APPROVE else None,
-        valid_until=(held.end if held else start + SPAN) if said is Decision.APPROVE else None,
+        valid_until=(held.end if held else on + SPAN) if said is Decision.APPROVE else None,
         units=line.units,
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,

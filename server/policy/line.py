@@ -111,3 +111,9 @@ def planned_day(order: Resource) -> dt.date | None:
         bounds.get("start") if isinstance(bounds, dict) else None,
     )
     return next((day for text in candidates if (day := first_day(text)) is not None), None)
+
+
+def day_of_service(order: Resource, today: dt.date) -> dt.date:
+    """The day an authorization must hold on: the planned day; where none is planned, not before the order was
+    written, nor before today."""
+    return planned_day(order) or max(first_day(order.get("authoredOn")) or today, today)

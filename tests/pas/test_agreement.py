@@ -5,6 +5,8 @@ import datetime as dt
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from server.fhir import json
 from server.pas.usage import use
 from server.report.pas import RESULTS, records
@@ -178,6 +180,24 @@ def test_after_its_last_day(payer: Payer) -> None:
     assert told_by_crd(payer, last.isoformat()) == answer.number
     assert told_by_crd(payer, (last + dt.timedelta(days=1)).isoformat()) is None
     assert agreed(payer, answer) == (["A1"], answer.number)
+
+
+@ONE_BASE
+def test_an_order_without_a_day_is_done_when_it_is_asked_for_at_the_earliest(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written some days before: that takes no day of the authorization, and vouches for none after."""
+    undated = a.item()
+    del undated["servicedDate"]
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(undated)))
+    twin = payer.submit(a.request(claim=a.claim(undated, id="pa-2")))
+    clock = payer.app.state.services.clock
+    monkeypatch.setattr(clock, "_now", clock() + dt.timedelta(days=61))
+    late = payer.submit(a.request(claim=a.claim(undated, id="pa-3")))
+
+    assert first.response["preAuthPeriod"] == {"start": "2026-11-20", "end": "2027-01-24"}
+    assert twin.number == first.number
+    assert late.action == "A4"
 
 
 def test_after_it_was_used(payer: Payer) -> None:
