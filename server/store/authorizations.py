@@ -75,7 +75,8 @@ def first_told(tx: Transaction) -> dict[str, str]:
         .where(PaItem.authorization_number.is_not(None))
         .order_by(PaCase.created.desc(), PaCase.id)
     )
-    return {str(row.authorization_number): row.chain_id for row in tx.execute(told)}
+    granted = select(Authorization.number, PaCase.chain_id).join(PaCase, PaCase.id == Authorization.case_id)
+    return {str(number): chain for number, chain in (*tx.execute(told), *tx.execute(granted))}
 
 
 def cancel(tx: Transaction, number: str) -> None:

@@ -165,6 +165,25 @@ def test_a_line_that_waits_is_timed_from_its_receipt_whatever_changes_meanwhile(
 
 
 @ONE_BASE
+def test_what_waited_is_not_counted_with_the_number_that_another_request_got(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later one was decided at once; the earlier one is told of it two days after it came."""
+    services = payer.app.state.services
+    payer.submit(a.request(coverage=a.coverage("reviewed")))
+    monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=2))
+    better = a.claim(id="pa-2", identifier=[called("PA-2")])
+    payer.submit(a.request(*charts.meets_every_criterion(), claim=better))
+    clock(payer, dt.timedelta(0)).sweep()
+    with services.store.reading() as tx:
+        rows = {each.title: each.row for each in figures(tx, services.catalog, 2026)}
+
+    assert {told.action for told in payer.inquire(a.inquiry())} == {"A1"}
+    assert rows["Standard requests approved"]["denominator"] == 1
+    assert rows["Standard requests: mean time to decision"]["value"] == 0
+
+
+@ONE_BASE
 def test_what_becomes_urgent_is_timed_from_then(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the third day; it is decided on the fifth."""
     services, reviewed = payer.app.state.services, {"coverage": a.coverage("reviewed")}
