@@ -7,6 +7,7 @@ the body part goes where the part is another one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
@@ -14,9 +15,16 @@ from uuid import uuid4
 from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
 from server.crd.version import Element
-from server.fhir.systems import coding_key
+from server.fhir.systems import coding_key, is_billed
 from server.policy.catalog import ICD, Policy
-from server.policy.line import SIDE_BY_SITE, SIDE_CODES, SIDE_NAMES, STRUCTURES
+from server.policy.line import (
+    SIDE_BY_SITE,
+    SIDE_CODES,
+    SIDE_NAMES,
+    SIDE_WORDS,
+    STRUCTURES,
+    WORD_OF_SIDE,
+)
 
 LABEL_LIMIT = 139
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
@@ -27,6 +35,7 @@ SITES: Mapping[str, Element] = {
 }
 _MIRRORED = {one: other for right, left in STRUCTURES for one, other in ((right, left), (left, right))}
 _SIDES = frozenset({"RT", "LT", "50"})
+_WORDS = {side: word for word, side in SIDE_WORDS.items()}
 
 
 def short(text: str) -> str:
@@ -135,19 +144,39 @@ def _lies_in(site: Element, home: Policy) -> bool:
 
 def _on_side(order: Element, side: str) -> Element:
     """Body sites stay, a structure of the other side becomes its counterpart, a coding that only says the
-    side goes, and so does a modifier that says one: the code is billed without it, once."""
-    turned = ((site, list(_turned(site.get("coding", []), side))) for site in order.get("bodySite", []))
-    sites = [
-        site if codings == site["coding"] else {"coding": codings} for site, codings in turned if codings
-    ]
+    side goes, and so does a modifier that says one: the code is billed without it, once. Words are turned; a
+    clinic's own code that says a side goes."""
+    sites = [turned for site in order.get("bodySite", []) if (turned := _site_on(site, side))]
     changed = {**order, "bodySite": [*sites, SITES[side]]}
     concept = plainly_coded(order).get("code", {})
     billed: list[Element] = []
     for coding in concept.get("coding", []):
         bare = _without_side(coding)
         if bare is coding or not any(_same_code(bare, each) for each in (*billed, *concept["coding"])):
-            billed.append(bare)
-    return {**changed, "code": {**concept, "coding": billed}} if billed else changed
+            worded = _worded(bare, side)
+            billed += [worded] if worded == bare or is_billed(bare) else []
+    return {**changed, "code": _worded({**concept, "coding": billed}, side)} if billed else changed
+
+
+def _site_on(site: Element, side: str) -> Element | None:
+    """A body site as it is on that side; None where it said a side and nothing else."""
+    codings = list(_turned(site.get("coding", []), side))
+    if codings == site.get("coding", []):
+        return _worded(site, side)
+    return {"coding": codings} if codings else None
+
+
+def _worded(element: Element, side: str) -> Element:
+    """A concept or coding whose words name that side where they named one."""
+
+    def turned(word: re.Match[str]) -> str:
+        small = word[0].islower()
+        return _WORDS[side] if small else _WORDS[side].upper() if word[0].isupper() else _WORDS[side].title()
+
+    return {
+        name: WORD_OF_SIDE.sub(turned, words) if name in ("text", "display") else words
+        for name, words in element.items()
+    }
 
 
 def _turned(codings: list[Element], side: str) -> Iterator[Element]:

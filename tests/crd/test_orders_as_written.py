@@ -36,6 +36,17 @@ def proposals(answer: Answered) -> list[str]:
     return [proposed["label"] for card in answer.cards for proposed in card.get("suggestions", [])]
 
 
+def changes(answer: Answered, label: str) -> list[dict[str, Any]]:
+    """The resources of the suggestion of that label."""
+    return [
+        action["resource"]
+        for card in answer.cards
+        for proposed in card.get("suggestions", [])
+        for action in proposed["actions"]
+        if proposed["label"] == label
+    ]
+
+
 def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) -> None:
     pain = condition("M25.511")
     order = told_by(pain)
@@ -64,13 +75,7 @@ def test_a_sided_diagnosis_is_proposed_beside_the_problem_list(crd: Crd) -> None
     pain = condition("M25.519")
     order = told_by(pain)
     answer = crd(ehr.sign(order, sent=ehr.prefetch([pain])))
-    (changed,) = [
-        action["resource"]
-        for card in answer.cards
-        for suggestion in card.get("suggestions", [])
-        for action in suggestion["actions"]
-        if suggestion["label"] == "Change the diagnosis to M25.511"
-    ]
+    (changed,) = changes(answer, "Change the diagnosis to M25.511")
     assert changed["reasonCode"] == [ehr.concept(ehr.ICD, "M25.511")]
     assert changed["reasonReference"] == order["reasonReference"]
 
@@ -125,14 +130,26 @@ def test_a_side_is_read_however_its_modifier_is_written(crd: Crd, spelled: list[
 
 def test_a_wrong_side_is_proposed_away_however_it_is_written(crd: Crd) -> None:
     order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(ehr.CPT, "73221:LT", "LT")}
-    (changed,) = [
-        action["resource"]
-        for card in crd(ehr.sign(order, sent=ehr.prefetch())).cards
-        for suggestion in card.get("suggestions", [])
-        for action in suggestion["actions"]
-        if suggestion["label"] == "Change the side to right"
-    ]
+    (changed,) = changes(crd(ehr.sign(order, sent=ehr.prefetch())), "Change the side to right")
     assert changed["code"] == ehr.concept(ehr.CPT, "73221")
+
+
+def test_a_side_in_words_is_proposed_away_as_well(crd: Crd) -> None:
+    """An order that is called left and marked right is imaged on whichever somebody reads first."""
+    sided = {"system": ehr.SNOMED, "code": "1", "display": "MRI of left shoulder"}
+    order = ehr.mri("73221", "M25.511") | {
+        "code": {
+            "coding": [sided, {"system": ehr.CPT, "code": "73221", "display": "MRI, LEFT arm, joint"}],
+            "text": "MRI of the left shoulder",
+        },
+        "bodySite": [{"text": "Left shoulder"}],
+    }
+    (changed,) = changes(crd(ehr.sign(order, sent=ehr.prefetch())), "Change the side to right")
+    assert changed["code"] == {
+        "coding": [{"system": ehr.CPT, "code": "73221", "display": "MRI, RIGHT arm, joint"}],
+        "text": "MRI of the right shoulder",
+    }
+    assert changed["bodySite"] == [{"text": "Right shoulder"}, {**RIGHT, "text": "right"}]
 
 
 def test_a_clinics_own_name_under_the_system_of_cpt_is_no_billing_code(crd: Crd) -> None:
