@@ -26,6 +26,8 @@ MODIFIER = 2
 
 _SEPARATED = re.compile(r"[\s:,-]+")
 
+MOST_UNITS = 999_999
+
 VOID = frozenset({"refuted", "entered-in-error"})
 """What a Condition's verification status says where nobody has it."""
 
@@ -68,10 +70,13 @@ def _parts(coding: Mapping[str, Any]) -> list[str]:
 
 def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
     """What is wrong with the amount that is asked for, a Quantity or None where nothing is said of it: of
-    nothing, or less, none could be given."""
+    nothing, or less, none could be given, and so many no number is for."""
     amount = quantity.get("value") if isinstance(quantity, dict) else None
-    if isinstance(amount, int | Decimal) and amount <= 0:
-        words = "A quantity is more than 0. Send how many are asked for, or leave it out where it is one."
+    if isinstance(amount, int | Decimal) and not 0 < amount <= MOST_UNITS:
+        words = (
+            f"A quantity is more than 0 and at most {MOST_UNITS}. Send how many are asked for, or leave it "
+            "out where it is one."
+        )
         yield Issue("value", f"{place}.value", words)
 
 
