@@ -25,8 +25,12 @@ Asked = Sequence[tuple[str, str]]
 KEYS = {"_id": "token", "identifier": "token", "patient.identifier": "token", "request": "reference"}
 """Parameters that lead to cases."""
 
-FILTERS = ("outcome", "status", "use")
-"""Parameters that only narrow."""
+FILTERS = {
+    "outcome": "http://hl7.org/fhir/remittance-outcome",
+    "status": "http://hl7.org/fhir/fm-status",
+    "use": "http://hl7.org/fhir/claim-use",
+}
+"""Parameters that only narrow, each with the system of its codes."""
 
 
 def search_parameters() -> list[Resource]:
@@ -94,4 +98,6 @@ def _case_ids(tx: Transaction, name: str, texts: Sequence[str]) -> Iterator[str]
 
 
 def _matches(response: Resource, filters: Asked) -> bool:
-    return all(response[name] in text.split(",") for name, text in filters)
+    """A code may come with its system."""
+    named = ((text, response[name], f"{FILTERS[name]}|{response[name]}") for name, text in filters)
+    return all(not {code, full}.isdisjoint(text.split(",")) for text, code, full in named)

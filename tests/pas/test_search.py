@@ -34,6 +34,7 @@ def found(payer: Payer, **asked: str) -> list[Resource]:
         {"patient_identifier": "https://payer.example/member|M-ANNA"},
         {"request": f"{a.HOST}/Claim/pa-1"},
         {"identifier": "other,PA-1", "outcome": "complete"},
+        {"identifier": "PA-1", "status": "draft,http://hl7.org/fhir/fm-status|active"},
     ],
     ids=lambda asked: " and ".join(asked),
 )
