@@ -21,7 +21,7 @@ from server.crd.intake import Call
 from server.crd.sight import Sight
 from server.crd.version import Version
 from server.fhir.errors import Issue, PreconditionFailed
-from server.fhir.references import Entry, Resolver, local_reference, reference_text
+from server.fhir.references import Entry, Resolver, local_reference, reference_text, type_and_id
 
 Resource = dict[str, Any]
 
@@ -30,12 +30,21 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
     """The orders, appointments or the encounter of a call that are meant to happen. Raises InvalidRequest,
     PreconditionFailed."""
     if call.hook.focal == ("Encounter",):
-        return list(_encounters(call, sight))
+        return [_of_patient(focus, call) for focus in _encounters(call, sight)]
     sent = call.hook.name != "order-dispatch"
-    foci = _sent(version, call, in_context, sight) if sent else _dispatched(version, call, sight)
+    found = _sent(version, call, in_context, sight) if sent else _dispatched(version, call, sight)
+    foci = [_of_patient(focus, call) for focus in found]
     if not version.repeats:
-        return list(foci)
-    return [replace(focus, line=line) for focus in _told_apart(list(foci)) for line in by_code(focus.line)]
+        return foci
+    return [replace(focus, line=line) for focus in _told_apart(foci) for line in by_code(focus.line)]
+
+
+def _of_patient(focus: Focus, call: Call) -> Focus:
+    """What says for whom it is in another way than by the patient's id, or not at all, is for the call's."""
+    named = type_and_id(focus.line.get("subject"))
+    if named and named[0] == "Patient":
+        return focus
+    return replace(focus, line={**focus.line, "subject": {"reference": f"Patient/{call.patient_id}"}})
 
 
 def _told_apart(foci: list[Focus]) -> Iterator[Focus]:
@@ -97,8 +106,7 @@ def _booked(version: Version, call: Call, appointment: Resource, place: str, sig
         booked = local_reference(appointment) if version.repeats and answered is order else ""
         yield Focus(answered, line, order, booked=booked)
     if not named or len(orders) < len(named):
-        whose = {"subject": {"reference": f"Patient/{call.patient_id}"}}
-        line = {**whose, **appointment_line(appointment, None)}
+        line = appointment_line(appointment, None)
         yield Focus(appointment, line, blank=bool(named) and not service_code(line))
 
 

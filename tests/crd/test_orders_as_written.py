@@ -70,6 +70,24 @@ def test_a_diagnosis_contained_in_the_order_tells_it_too(crd: Crd) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "whose",
+    [
+        {"reference": "urn:uuid:6c1b7a1e-5b0c-4f7e-9f3a-000000000001"},
+        {"type": "Patient", "identifier": ehr.PATIENT["identifier"][0]},
+        {"display": "Anna Berg"},
+    ],
+)
+def test_an_order_that_names_its_patient_otherwise_rests_on_nobody_elses_record(
+    crd: Crd, whose: dict[str, Any]
+) -> None:
+    order = ehr.shoulder(subject=whose)
+    own = ehr.six_weeks_of_care(order)
+    of_ben = [fact | {"subject": {"reference": "Patient/ben"}} for fact in own]
+    for chart, said in ((of_ben, "auth-needed"), (own, "satisfied")):
+        assert crd(ehr.sign(order, sent=ehr.prefetch(chart))).information["pa-needed"] == said
+
+
 def test_a_sided_diagnosis_is_proposed_beside_the_problem_list(crd: Crd) -> None:
     """The problem is not the order's to change; the better code stands in the order, before it."""
     pain = condition("M25.519")
