@@ -90,6 +90,7 @@ class Packager:
             asked = replace(asked, context="")
         orders = self._orders(asked, told)
         self._refuse_strangers(tx, asked, told)
+        issues += [_foreign(order) for order in orders if _is_for_another(order, asked.coverages)]
         needs = [
             Need(coverage, order, self._judge(tx, asked, line, coverage, now, told))
             for coverage in asked.coverages
@@ -306,10 +307,21 @@ def _launch(tx: Transaction, asked: PackageRequest) -> str:
     return "salaunch"
 
 
+def _foreign(order: Resource) -> Issue:
+    text = f"{_place(order)} is for another patient than the Coverage. Send the one of its patient."
+    return Issue("business-rule", (), text, "warning")
+
+
+def _place(order: Resource) -> str:
+    return local_reference(order) or "The order"
+
+
 def _no_form(need: Need) -> Issue:
     """Why an order has none: it needs none, or too little is said of it to tell."""
-    place, said = local_reference(need.order) or "The order", need.judged.determination
+    place, said = _place(need.order), need.judged.determination
     unclear = f"{place}: which form it needs is not known."
+    if not said.line.code and need.order["resourceType"] == "Appointment" and orders_of(need.order):
+        return Issue("required", (), f"{unclear} Send what it is made for as `referenced`.", "warning")
     if not said.line.code:
         text = f"{unclear} It names no service by a billing code (CPT, HCPCS)."
         return Issue("required", (), text, "warning")

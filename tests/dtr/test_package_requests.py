@@ -113,6 +113,17 @@ def test_a_an_appointment_needs_the_forms_of_what_is_booked(dtr: Dtr) -> None:
         assert ref(booked) in values(package.draft, f"{DTR}/qr-context")
 
 
+def test_a_what_does_not_go_together_is_remarked_on(dtr: Dtr) -> None:
+    """The form of one of a family under the Coverage of another, and a booking without its order."""
+    for order, words in (
+        (shoulder(subject={"reference": "Patient/ben"}), "another patient"),
+        (appointment("", shoulder()), "made for as `referenced`"),
+    ):
+        (issue,) = dtr.outcome(resource("coverage", coverage()), resource("order", order))
+        assert issue["severity"] == "warning"
+        assert words in issue["diagnostics"]
+
+
 def test_a_an_order_that_may_be_billed_by_several_codes_needs_the_forms_that_crd_asked_for(dtr: Dtr) -> None:
     """One that 2.0 answers for the first of them, and 2.2 for each."""
     order = {**shoulder(), "code": concept(CPT, "73221", "72148")}
