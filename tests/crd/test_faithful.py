@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from server.adjudication.orders import MOST_UNITS
 from server.app import create_app
 from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir import json
@@ -17,11 +18,16 @@ from tests.crd import builders as ehr
 from tests.crd.conftest import Crd
 
 NAMES = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
-DIGITS = st.builds(
-    lambda whole, fraction: Decimal(f"{whole}.{fraction}"),
-    st.integers(-(10**12), 10**12),
-    st.from_regex(r"[0-9]{1,12}", fullmatch=True),
-)
+
+
+def digits(least: int, most: int) -> st.SearchStrategy[Decimal]:
+    """Decimals with all their digits, from `least` to below `most`."""
+    fractions = st.from_regex(r"[0-9]{1,12}", fullmatch=True)
+    whole = st.integers(least, most - 1)
+    return st.builds(lambda whole, fraction: Decimal(f"{whole}.{fraction}"), whole, fractions)
+
+
+DIGITS = digits(-(10**12), 10**12)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=20)
 
 
@@ -45,7 +51,7 @@ def extensions() -> st.SearchStrategy[list[dict[str, Any]]]:
 @st.composite
 def orders(draw: st.DrawFn) -> dict[str, Any]:
     """MRI orders with odd but valid content, their members in any order."""
-    order = ehr.shoulder(quantityQuantity={"value": draw(DIGITS.filter(lambda digits: digits > 0))})
+    order = ehr.shoulder(quantityQuantity={"value": draw(digits(1, MOST_UNITS))})
     if draw(st.booleans()):
         order["extension"] = draw(extensions())
     if draw(st.booleans()):
