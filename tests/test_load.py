@@ -128,29 +128,40 @@ def test_an_authorization_of_old_satisfies_the_order(payer: Payer, lines: bool) 
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-2"))["pa-needed"] == "auth-needed"
 
 
-def test_a_bill_that_quotes_it_has_spent_it(payer: Payer) -> None:
+@pytest.mark.parametrize(
+    "change", [{"status": "cancelled"}, {"use": "claim"}], ids=["cancelled", "what was paid"]
+)
+def test_what_is_no_authorization_any_more_or_never_was_satisfies_nothing(
+    payer: Payer, change: Resource
+) -> None:
+    payer.load(MEMBER, ENROLLED, EARLIER)
+    assert payer.load({**EARLIER, **change}).exit_code == 0
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "auth-needed"
+
+
+@pytest.mark.parametrize(
+    ("change", "needed"),
+    [({}, "auth-needed"), ({"status": "cancelled"}, "satisfied"), ({"use": "preauthorization"}, "satisfied")],
+    ids=["a bill", "a bill that was cancelled", "the authorization told once more"],
+)
+def test_a_bill_that_quotes_it_has_spent_it(payer: Payer, change: Resource, needed: str) -> None:
     bill = {
-        "resourceType": "Claim",
+        "resourceType": "ExplanationOfBenefit",
         "id": "bill",
         "status": "active",
-        "type": ehr.concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+        "type": EARLIER["type"],
         "use": "claim",
         "patient": {"reference": "Patient/p-1"},
         "created": "2026-11-10",
+        "insurer": {"display": "Example Health Plan"},
         "provider": {"display": "Imaging centre"},
-        "priority": ehr.concept("http://terminology.hl7.org/CodeSystem/processpriority", "normal"),
-        "insurance": [
-            {
-                "sequence": 1,
-                "focal": True,
-                "coverage": {"reference": "Coverage/c-1"},
-                "preAuthRef": ["OLD-7"],
-            }
-        ],
+        "outcome": "complete",
+        "preAuthRef": ["OLD-7"],
+        "insurance": [{"focal": True, "coverage": {"reference": "Coverage/c-1"}}],
     }
     payer.load(MEMBER, ENROLLED, EARLIER)
-    assert payer.load(bill).exit_code == 0, "its Coverage was loaded earlier"
-    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "auth-needed"
+    assert payer.load({**bill, **change}).exit_code == 0, "its Coverage was loaded earlier"
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == needed
 
 
 def test_bills_prove_the_therapy_that_the_chart_leaves_out(payer: Payer) -> None:

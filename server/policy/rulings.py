@@ -1,4 +1,5 @@
 """What payers ruled before, read from ClaimResponses (`use` preauthorization) among the payer's own records.
+One that was cancelled or entered in error rules nothing, and a bill that was spends nothing.
 
 As an `Authorization`, of the member it is about: its number is `preAuthRef`; its service the
 `addItem.productOrService`, the authorized code of the item's detail extension, or that of the Claim it
@@ -60,12 +61,11 @@ def orderer_of(response: Resource, resolver: Resolver) -> str:
 
 
 def numbers_claimed(records: Iterable[Resource]) -> Iterator[str]:
-    """The authorization numbers that bills quote."""
+    """The authorization numbers that bills quote. What tells only of an authorization or an estimate is no
+    bill."""
     for record in records:
-        is_bill = record.get("resourceType") == "ExplanationOfBenefit" or (
-            record.get("resourceType") == "Claim" and record.get("use") == "claim"
-        )
-        if is_bill:
+        is_bill = record.get("resourceType") in ("Claim", "ExplanationOfBenefit")
+        if is_bill and record.get("use") == "claim" and record.get("status", "active") == "active":
             for insurance in elements(record, "insurance"):
                 yield from (str(number) for number in insurance.get("preAuthRef") or [])
             quoted = record.get("preAuthRef")
@@ -73,7 +73,10 @@ def numbers_claimed(records: Iterable[Resource]) -> Iterator[str]:
 
 
 def _responses(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    return (record for record in records if record.get("resourceType") == "ClaimResponse")
+    for record in records:
+        is_ruling = record.get("resourceType") == "ClaimResponse" and record.get("use") == "preauthorization"
+        if is_ruling and record.get("status", "active") == "active":
+            yield record
 
 
 def _authorization(response: dict[str, Any], resolver: Resolver, spent: set[str]) -> Authorization | None:
