@@ -207,6 +207,14 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
     stranger = payer.ask(ehr.shoulder(), ehr.coverage("M-2"), membership="registry")
     assert stranger["covered"] == "not-covered"
+    # The year before is on record as well.
+    ended = {**ENROLLED, "id": "c-0", "period": {"start": "2025-01-01", "end": "2025-12-31"}}
+    payer.load(
+        ended,
+        {**ENROLLED, "id": "c-2", "period": {"start": "2026-01-01"}},
+        {**ENROLLED, **ended, "id": "c-1"},
+    )
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
     # Somebody else's number: what is known of its owner is not told, and decides nothing.
     payer.load({**MEMBER, "birthDate": "1951-11-01"}, EARLIER)
     mistaken = payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")

@@ -71,7 +71,8 @@ class Adjudicator:
         asking = orderers(order, seen.resources)
         ruled = self._ruled(tx, order, asking, seen, plan, now)
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
-        whose = self._member(tx, key, coverage, patient, _order_key(told, key, order), ruled)
+        days = day_zero(order, now), day_of_service(order, now.date())
+        whose = self._member(tx, key, coverage, patient, days, _order_key(told, key, order), ruled)
         if self.governs(order):
             said = determine(order, whose, seen, plan, now, hints=hints)
         else:
@@ -166,13 +167,14 @@ class Adjudicator:
         key: str,
         coverage: Resource,
         patient: Resource | None,
+        days: Sequence[dt.date],
         order: str,
         ruled: Sequence[Ruling],
     ) -> Member:
         own = self._records(tx, key, patient)
         return Member(
             key=key,
-            coverage=self._coverage_of_record(own, coverage),
+            coverage=self._coverage_of_record(own, coverage, days),
             known=self._known(own),
             records=[*own, *records.of_kind(tx, *OF_ALL)],
             authorizations=on_file(tx, key, own),
@@ -190,12 +192,15 @@ class Adjudicator:
         enrolled = any(record.get("resourceType") in ("Patient", "Coverage") for record in own)
         return enrolled or self.settings.membership == "open"
 
-    def _coverage_of_record(self, own: list[dict[str, Any]], sent: Resource) -> Resource:
+    def _coverage_of_record(
+        self, own: Sequence[Resource], sent: Resource, days: Sequence[dt.date]
+    ) -> Resource:
         """Where membership is by registry, the payer's own Coverage says whether it is active, not the
-        client's copy of it."""
-        if self.settings.membership == "registry":
-            return next((record for record in own if record.get("resourceType") == "Coverage"), sent)
-        return sent
+        client's copy of it; of several, such as each year's, the one in force on most of the days."""
+        if self.settings.membership != "registry":
+            return sent
+        listed = [record for record in own if record.get("resourceType") == "Coverage"]
+        return max(listed, key=lambda each: sum(table.active(each, day) for day in days), default=sent)
 
 
 def _order_key(told: stored.Assertion | None, key: str, order: Resource) -> str:

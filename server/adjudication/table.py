@@ -90,7 +90,7 @@ def _ruling(
     named = service.title or "This service"
     if not member.known:
         return NOT_COVERED, False, Decision.DENY, f"{plan.title} has no member with this insurance card."
-    if not (_active(member.coverage, day) and _active(member.coverage, on)):
+    if not (active(member.coverage, day) and active(member.coverage, on)):
         return NOT_COVERED, False, Decision.DENY, f"The coverage is not active on {on.isoformat()}."
     if not service.ours:
         return ELSEWHERE, True, Decision.PEND, f"{named} is not decided here: ask {plan.title} by telephone."
@@ -102,7 +102,8 @@ def _ruling(
     return "G-SET", True, Decision.APPROVE, f"{named} is covered without prior authorization."
 
 
-def _active(coverage: Resource, day: dt.date) -> bool:
+def active(coverage: Resource, day: dt.date) -> bool:
+    """Whether a Coverage is in force on a day."""
     period: Any = coverage.get("period") or {}
     start, end = first_day(period.get("start")), last_day(period.get("end"))
     begun, not_ended = start is None or start <= day, end is None or day <= end
