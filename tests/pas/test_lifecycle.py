@@ -293,6 +293,7 @@ def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> Non
     bill = {
         "resourceType": "ExplanationOfBenefit",
         "id": "bill",
+        "use": "claim",
         "insurance": [{"focal": True, "preAuthRef": [first.number]}],
     }
     services = payer.app.state.services
