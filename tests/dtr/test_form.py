@@ -16,7 +16,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def closed(expression: Any) -> bool:
     """The chart is silent: it gives no reason to ask about the order, and settles nothing clinical."""
-    open_ones = ("SH-IMM", "LS-IMM", "CC", "CC-DUR.modalities", "EXM", "CON")
+    open_ones = ("SH-IMM", "LS-IMM", "CC", "CC-DUR.modalities", "CC-OUT", "EXM", "CON")
     return any(f'"Ask {define}"' in expression["expression"] for define in open_ones)
 
 

@@ -63,13 +63,6 @@ FACTS: dict[str, list[dict[str, Any]]] = {
     "an earlier MRI": [procedure("73221", 60), procedure("72148", 60)],
     "occupational therapy": occupational_therapy(50, 1),
 }
-GOAL_MISSED = {
-    "resourceType": "Goal",
-    "id": "less-pain",
-    "lifecycleStatus": "active",
-    "achievementStatus": {"coding": [{"code": "worsening"}]},
-    "statusDate": str(DAY - dt.timedelta(days=5)),
-}
 RESPONSE = "QuestionnaireResponse"
 PLANS = ("evicore", "carelon", "nia")
 """One of each benefit manager."""
@@ -168,19 +161,41 @@ def test_a_mix_of_which_the_answers_name_but_a_part_is_not_told_in_part(catalog:
     assert not {"CC-DUR.modalities"} & {*filling.answers, *filling.asked}
 
 
+def goal(achieved: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Goal",
+        "id": achieved,
+        "lifecycleStatus": "active",
+        "achievementStatus": {"coding": [{"code": achieved}]},
+        "statusDate": str(DAY - dt.timedelta(days=5)),
+    }
+
+
 @pytest.mark.parametrize(
-    ("before", "told"), [(pain(7, 56), "no-change"), (pain(8, 56), None), (GOAL_MISSED, "worse")]
+    ("chart", "told"),
+    [
+        ([pain(7, 56), pain(6, 5)], "no-change"),
+        ([pain(8, 56), pain(6, 5)], None),
+        ([pain(6, 5), goal("not-achieved")], "no-change"),
+        ([pain(6, 5), goal("worsening")], "worse"),
+        ([pain(6, 5), goal("achieved")], None),
+        ([goal("not-achieved"), goal("achieved")], None),
+        ([pain(1, 5), goal("not-achieved")], None),
+        ([pain(1, 15), goal("not-achieved")], "no-change"),
+    ],
 )
-def test_pain_that_eased_is_not_told_as_no_change(
-    catalog: Catalog, before: dict[str, Any], told: str | None
+def test_an_outcome_is_told_where_the_chart_tells_one_alone(
+    catalog: Catalog, chart: list[dict[str, Any]], told: str | None
 ) -> None:
-    """Strong as it still is, whether the care failed is for a person to say."""
-    filling = filled(catalog, "evicore", shoulder(), [*therapy(56, 0), before, pain(6, 5)])
+    """Told as "no change", pain that eased, or success beside failure, would contradict the chart. Where it
+    shows all the same that care failed, nothing is asked."""
+    impaired = score("quickdash", 41, 5)
+    filling = filled(catalog, "evicore", shoulder(), [*therapy(56, 0), impaired, *chart])
 
     assert [each["valueCoding"]["code"] for each in filling.answers.get("CC-OUT", [])] == (
         [told] if told else []
     )
-    assert ("CC-OUT" in filling.asked) is (told is None)
+    assert "CC-OUT" not in filling.asked
 
 
 @pytest.mark.parametrize(("plan", "first"), [("evicore", False), ("carelon", True), ("nia", False)])
@@ -216,6 +231,11 @@ def test_over_the_cases_what_is_left_to_ask_is_what_is_unknown_and_matters(catal
             found = asked(filling, matters)
             assert matters <= found, case.id
             assert at_fault or found <= matters | also, case.id
+        # Confirmed as it was filled, the form leaves the decision as it was.
+        response = filling.response("completed", case.now)
+        confirmed = {**response, "resourceType": RESPONSE, "questionnaire": policy.questionnaire}
+        then = determine(case.order, member, Chart([*chart, confirmed]), catalog.plan(case.plan), case.now)
+        assert (then.decision, then.unmet, then.unknown) == (told.decision, told.unmet, told.unknown), case.id
     assert seen[Decision.MORE_INFO] > 20
     assert seen[Decision.APPROVE] > 5
 
