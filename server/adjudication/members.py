@@ -125,9 +125,9 @@ def _payor(coverage: Resource) -> str:
 
 
 def _first_identifier(patient: Resource | None) -> str:
-    return next(
-        (named for identifier in elements(patient or {}, "identifier") if (named := _named(identifier))), ""
-    )
+    """The first that means the patient everywhere: a number without a system is another's elsewhere."""
+    listed = (each for each in elements(patient or {}, "identifier") if _text(each.get("system")))
+    return next((named for identifier in listed if (named := _named(identifier))), "")
 
 
 def _named(identifier: Resource) -> str:

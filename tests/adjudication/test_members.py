@@ -60,6 +60,13 @@ def test_two_servers_patient_1_are_two_people() -> None:
     assert here == member_key(coverage(), None, "https://a/")
 
 
+def test_a_number_of_no_system_is_told_apart_by_the_server_as_well() -> None:
+    """Each clinic has an Organization/1 for the payer and a patient 4711."""
+    insured = coverage(payor=[{"reference": "Organization/1"}])
+    known_as = {**PATIENT, "identifier": [{"value": "4711"}]}
+    assert member_key(insured, known_as, "https://a") != member_key(insured, known_as, "https://b")
+
+
 def test_the_payor_is_found_inside_the_coverage_or_beside_it() -> None:
     inside = {"resourceType": "Organization", "id": "o", "name": "In"}
     beside = {"resourceType": "Organization", "id": "p", "name": "Beside"}
