@@ -202,6 +202,38 @@ def test_a_file_loaded_again_replaces_what_it_brought(payer: Payer) -> None:
     assert trail.count("davinci-payer load records.json") == 2
 
 
+def test_a_number_that_is_corrected_takes_along_what_was_loaded_under_the_wrong_one(payer: Payer) -> None:
+    """M-1 is somebody else, who is told nothing of it; and both are on the trail of the load."""
+    payer.load(MEMBER, ENROLLED, EARLIER)
+    somebody = ehr.coverage("M-1", id="c-2", beneficiary={"reference": "Patient/p-2"})
+    corrected = {**ENROLLED, "subscriberId": "M-9"}
+    assert payer.load(corrected, {**MEMBER, "id": "p-2"}, somebody).exit_code == 0
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["pa-needed"] == "auth-needed"
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-9"))["satisfied-pa-id"] == "OLD-7"
+
+
+def test_the_trail_tells_whose_records_were_loaded_and_nobody_elses(payer: Payer) -> None:
+    def loads(member: str) -> int:
+        asked = {"patient": member, "action": "E"}
+        found = payer.http().get("/r2.2/fhir/AuditEvent", params=asked).json()
+        return sum("davinci-payer load" in str(entry) for entry in found.get("entry", []))
+
+    payer.load(MEMBER, ENROLLED)
+    assert loads("M-1") == 1
+    payer.load(
+        {**MEMBER, "id": "p-2"}, ehr.coverage("M-2", id="c-2", beneficiary={"reference": "Patient/p-2"})
+    )
+    assert (loads("M-1"), loads("M-2")) == (1, 1)
+
+
+def test_a_patient_of_two_numbers_is_known_by_the_one_in_force(payer: Payer) -> None:
+    ended = ehr.coverage(
+        "M-0", id="c-0", beneficiary={"reference": "Patient/p-1"}, period={"end": "2025-12-31"}
+    )
+    assert payer.load(MEMBER, ended, ENROLLED, EARLIER).exit_code == 0
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["satisfied-pa-id"] == "OLD-7"
+
+
 def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     payer.load(MEMBER, ENROLLED)
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
@@ -350,6 +382,14 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
         (b'{"resourceType":"Patient","id":"a"}\n{"resourceType":', "line 2"),
         (b'{"resourceType":"Patient","id":"a","name":"Berg"}', "Patient.name"),
         (b'{"resourceType":"Patient"}', "Patient.id"),
+        (
+            json.encode(gold_cards()) + b"\n" + json.encode(gold_cards(holder("1457362880"))),
+            "another Group/gold",
+        ),
+        (
+            b'{"resourceType":"Bundle","entry":[{"request":{"method":"DELETE","url":"Group/gold"}}]}',
+            "Nothing is deleted here",
+        ),
         (b"members", "not valid JSON"),
     ],
 )

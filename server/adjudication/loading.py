@@ -6,8 +6,9 @@ with their distance, gold cards.
 A file is a FHIR Bundle, or ndjson with a resource a line. It is loaded whole or not at all, and may be
 loaded again: a resource replaces the one of its type and id. Whom a record is about is found as it is for a
 client's request (`members.member_key`): by the Coverage that its own `insurance` names, else by the one
-whose beneficiary is its patient, in the file or loaded earlier. A `Location` and a `Group` are about nobody
-in particular.
+whose beneficiary is its patient, in the file or loaded earlier; of several by the one in force. Where a
+number is corrected, what was loaded under the wrong one goes with it. A `Location` and a `Group` are about
+nobody in particular. What is to count no more is loaded again with a status that says so.
 
     Patient, Coverage        a member (what MEMBERSHIP=registry asks for)
     Claim, ExplanationOfBenefit   bills: proof that a service was done; spends the authorization it quotes
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from server.adjudication.members import member_key
+from server.adjudication.table import active
 from server.fhir import json
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.references import Entry, Resolver
@@ -42,9 +44,9 @@ _ABOUT = ("beneficiary", "patient", "subject")
 
 def read(raw: bytes) -> list[Entry]:
     """The resources of a file, each with its place. Raises InvalidJson, and InvalidRequest naming every
-    resource that is no FHIR or has no id."""
+    resource that is no FHIR, has no id, or is not the first of its id and another than that."""
     entries = list(_entries(raw))
-    if found := [issue for entry in entries for issue in _faults(entry)]:
+    if found := [issue for entry in entries for issue in _faults(entry)] or list(_doubles(entries)):
         raise InvalidRequest(*found)
     return entries
 
@@ -52,14 +54,20 @@ def read(raw: bytes) -> list[Entry]:
 def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, int]:
     """Stores every resource under its member; gives how many of each type. Raises InvalidRequest naming
     each resource whose member cannot be told, and then nothing may be committed."""
-    holders = _Holders(tx, entries)
-    keys = {id(entry): holders.key(entry) for entry in entries if _type(entry) not in OF_ALL}
+    holders = _Holders(tx, entries, now.date())
+    keys = {id(entry): holders.key(entry.resource) for entry in entries if _type(entry) not in OF_ALL}
     strangers = [entry for entry in entries if id(entry) in keys and keys[id(entry)] is None]
     if strangers:
         raise InvalidRequest(*map(_unowned, strangers))
+    corrected = set()
     for entry in entries:
         asked_by = orderer_of(entry.resource, holders.resolver) if _type(entry) == "ClaimResponse" else ""
-        records.put(tx, entry.resource, keys.get(id(entry)), now, orderer=asked_by)
+        key = keys.get(id(entry))
+        former = records.put(tx, entry.resource, key, now, orderer=asked_by)
+        if former and former != key:
+            corrected.add(former)
+    for wrong in corrected:
+        records.move(tx, wrong, holders.key)
     return dict(sorted(Counter(map(_type, entries)).items()))
 
 
@@ -71,9 +79,9 @@ def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
 
 
 class _Holders:
-    """Coverages by the patient they cover, those of the file before those loaded earlier."""
+    """Patients and their Coverages, those of the file before those loaded earlier."""
 
-    def __init__(self, tx: Transaction, entries: list[Entry]) -> None:
+    def __init__(self, tx: Transaction, entries: list[Entry], day: dt.date) -> None:
         self.resolver = Resolver()
         names = {(_type(entry), entry.resource["id"]) for entry in entries}
         for entry in entries:
@@ -82,22 +90,26 @@ class _Holders:
             for known in records.of_kind(tx, kind):
                 if (kind, known["id"]) not in names:
                     self.resolver.add(Entry(known))
+        self._covering: dict[str, Resource] = {}
+        for coverage in self.resolver.of_type("Coverage"):
+            if (patient := self._patient(coverage)) is not None:
+                told = self._covering.setdefault(patient["id"], coverage)
+                if active(coverage, day) and not active(told, day):
+                    self._covering[patient["id"]] = coverage
 
-    def key(self, entry: Entry) -> str | None:
+    def key(self, resource: Resource) -> str | None:
         """The member key of whom a resource is about; None where nothing tells."""
-        resource = entry.resource
-        if _type(entry) == "Coverage":
+        if resource["resourceType"] == "Coverage":
             return self._key_of(resource)
         for insurance in resource.get("insurance") or []:
             coverage = self.resolver.resolve(insurance.get("coverage"), resource)
             if coverage is not None and coverage["resourceType"] == "Coverage":
                 return self._key_of(coverage)
-        patient = resource if _type(entry) == "Patient" else self._patient(resource)
+        patient = resource if resource["resourceType"] == "Patient" else self._patient(resource)
         if patient is None:
             return None
-        coverages = self.resolver.of_type("Coverage")
-        keys = (self._key_of(each) for each in coverages if self._patient(each) is patient)
-        return next(keys, None) or _of_number(patient)
+        covering = self._covering.get(patient["id"])
+        return self._key_of(covering) if covering is not None else _of_number(patient)
 
     def _key_of(self, coverage: Resource) -> str:
         return member_key(coverage, self._patient(coverage))
@@ -133,16 +145,33 @@ def _entries(raw: bytes) -> Iterator[Entry]:
 
 def _within(resource: Resource, place: str) -> list[Entry]:
     if resource.get("resourceType") == "Bundle":
-        resolver = Resolver()
-        resolver.add_bundle(resource, f"{place}Bundle")
+        resolver = Resolver.of_bundle(resource, f"{place}Bundle")
+        listed = resource.get("entry", [])
+        if not isinstance(listed, list) or len(resolver.entries) < len(listed):
+            raise InvalidRequest(Issue("required", f"{place}Bundle.entry", _NOTHING_TO_LOAD))
         return resolver.entries
     return [Entry(resource, path=f"{place}{resource.get('resourceType')}")]
+
+
+_NOTHING_TO_LOAD = (
+    "An entry holds no resource. Nothing is deleted here: load a record again with a status that says that "
+    "it counts no more."
+)
 
 
 def _faults(entry: Entry) -> Iterator[Issue]:
     yield from faults(entry.resource, entry.path)
     if not entry.resource.get("id"):
         yield Issue("required", f"{entry.path}.id", "A record needs an id, so that it can be loaded again.")
+
+
+def _doubles(entries: list[Entry]) -> Iterator[Issue]:
+    first: dict[tuple[str, str], Resource] = {}
+    for entry in entries:
+        name = _type(entry), entry.resource["id"]
+        if first.setdefault(name, entry.resource) != entry.resource:
+            words = f"The file has another {'/'.join(name)} before this one. Keep the one that holds."
+            yield Issue("duplicate", entry.path, words)
 
 
 def _unowned(entry: Entry) -> Issue:

@@ -1,6 +1,6 @@
 """The payer's own resources. They come by loading a file; what a client sends never gets here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,15 +24,18 @@ def put(
     now: datetime,
     kind: str | None = None,
     orderer: str = "",
-) -> None:
-    """Adds a resource, or replaces the one of the same kind and id, so that a file can be loaded again.
+) -> str | None:
+    """Adds a resource, or replaces the one of the same kind and id, so that a file can be loaded again; gives
+    the member key that one had.
 
     `kind` is the resource type unless the caller tells resources of one type apart; `orderer` the NPI by whom
     a ruling is found again.
     """
+    _note(member_key)
     kind = kind or resource["resourceType"]
     asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
     known = tx.scalars(asked).first()
+    former = known.member_key if known is not None else None
     if known is None:
         tx.add(
             PayerRecord(
@@ -48,6 +51,15 @@ def put(
         known.resource, known.member_key, known.loaded = resource, member_key, now
         known.orderer = orderer
     tx.flush()
+    return former
+
+
+def move(tx: Transaction, former: str, key: Callable[[dict[str, Any]], str | None]) -> None:
+    """Puts what a member has under the keys that its resources have now; what has none stays."""
+    for record in tx.scalars(select(PayerRecord).where(PayerRecord.member_key == former)):
+        record.member_key = key(record.resource) or former
+        _note(record.member_key)
+    _note(former)
 
 
 def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, Any]]:
@@ -57,8 +69,9 @@ def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, A
 
 
 def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
-    """Every resource of these kinds: network locations, gold cards, members."""
-    return _resources(tx, _OF_KINDS, kinds=kinds)
+    """Every resource of these kinds: network locations, gold cards, members. Looking among all for some is no
+    access to what each has."""
+    return [row.resource for row in tx.execute(_OF_KINDS, {"kinds": kinds})]
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
@@ -73,6 +86,11 @@ def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]
 
 def _resources(tx: Transaction, asked: Select[Any], **names: Any) -> list[dict[str, Any]]:
     rows = tx.execute(asked, names).all()
-    for member_key in {row.member_key for row in rows if row.member_key}:
-        touched.note("patient", member_key)
+    for member_key in {row.member_key for row in rows}:
+        _note(member_key)
     return [row.resource for row in rows]
+
+
+def _note(member_key: str | None) -> None:
+    if member_key:
+        touched.note("patient", member_key)
