@@ -6,7 +6,7 @@ number(dict(asked), "eventsSinceNumber")      2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -56,6 +56,16 @@ def number(asked: Mapping[str, str], name: str) -> int | None:
         words = f"{name} takes a whole number of {DIGITS} digits at most."
         raise InvalidRequest(Issue("value", f"http.{name}", words))
     return int(text)
+
+
+def unmodified(asked: Sequence[tuple[str, str]], names: Iterable[str]) -> None:
+    """No modifier of a search parameter is understood here, and what it would change must not be answered as
+    if it had not been sent (FHIR R4, search.html#modifiers). Raises InvalidRequest."""
+    for name, _ in asked:
+        parameter, modified, _ = name.partition(":")
+        if modified and parameter in names:
+            words = f"{parameter} takes no modifier here. Send it as {parameter}=…"
+            raise InvalidRequest(Issue("not-supported", f"http.{parameter}", words))
 
 
 async def posted(request: Request) -> Asked:

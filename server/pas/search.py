@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.parameters import unmodified
 from server.pas import casebook
 from server.pas.case import CASE_SYSTEM
+from server.pas.intake import Submission, stored
 from server.pas.response import claim_response_url, pas_response_bundle
 from server.pas.version import Version
 from server.store import Store, Transaction, cases
@@ -24,6 +27,9 @@ Asked = Sequence[tuple[str, str]]
 
 KEYS = {"_id": "token", "identifier": "token", "patient.identifier": "token", "request": "reference"}
 """Parameters that lead to cases."""
+
+SAME = {"patient:Patient.identifier": "patient.identifier"}
+"""A chain may name the type that it leads to."""
 
 FILTERS = {
     "outcome": "http://hl7.org/fhir/remittance-outcome",
@@ -49,7 +55,9 @@ class Search:
 
     def answer(self, asked: Asked, now: dt.datetime) -> Resource:
         """Bundle of type searchset; alternatives after commas, every parameter must match. Raises
-        InvalidRequest where no parameter says which cases."""
+        InvalidRequest where no parameter says which cases, and for modifiers."""
+        asked = [(SAME.get(name, name), text) for name, text in asked]
+        unmodified(asked, {*KEYS, *FILTERS})
         keys = [(name, text) for name, text in asked if name in KEYS and text]
         filters = [(name, text) for name, text in asked if name in FILTERS and text]
         if not keys:
@@ -72,7 +80,7 @@ class Search:
 
     def _entry(self, tx: Transaction, case_id: str, now: dt.datetime) -> Iterator[Resource]:
         case = casebook.by_resource_id(tx, case_id)
-        if case is not None:
+        if case is not None and case.id == case_id:
             answer = pas_response_bundle(self.version, case, self.base, now)
             yield {
                 "fullUrl": claim_response_url(case, self.base),
@@ -94,7 +102,15 @@ def _case_ids(tx: Transaction, name: str, texts: Sequence[str]) -> Iterator[str]
             case "request":
                 yield from cases.called(tx, "", text)
             case "patient.identifier":
-                yield from (row.id for row in cases.of_member(tx, f"member:{value}"))
+                rows = cases.of_member(tx, f"member:{value}")
+                yield from (row.id for row in rows if not bar or _may_be(stored(row.request), system, value))
+
+
+def _may_be(read: Submission, system: str, value: str) -> bool:
+    """Whether the patient's own identifiers say nothing against the number being of that system."""
+    listed = elements(read.patient, "identifier")
+    systems = {each.get("system", "") for each in listed if each.get("value") == value}
+    return not systems or system in systems
 
 
 def _matches(response: Resource, filters: Asked) -> bool:

@@ -17,7 +17,7 @@ from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.dates import instant
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
-from server.fhir.parameters import DIGITS, Posted, number
+from server.fhir.parameters import DIGITS, Posted, number, unmodified
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.security.caller import calling
@@ -36,6 +36,8 @@ VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 
 SINCE, UNTIL = "eventsSinceNumber", "eventsUntilNumber"
+
+SEARCHED = ("_id", "status")
 
 Texts = Annotated[list[str] | None, Query()]
 
@@ -59,7 +61,7 @@ def capability(version: Version) -> Contribution:
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")
                 ],
-                "searchParam": [{"name": name, "type": "token"} for name in ("_id", "status")],
+                "searchParam": [{"name": name, "type": "token"} for name in SEARCHED],
                 "operation": [
                     {"name": name, "definition": f"{OPERATIONS}/backport-subscription-{name}"}
                     for name in ("status", "events")
@@ -125,6 +127,7 @@ def router(services: Services, version: Version) -> APIRouter:
     def search(
         request: Request, ids: Annotated[Texts, Query(alias="_id")] = None, status: Texts = None
     ) -> FhirResponse:
+        unmodified(request.query_params.multi_items(), SEARCHED)
         found = _listed(request, ids, status)
         entries = [
             {

@@ -51,7 +51,7 @@ def test_a_decision_is_found_by_its_id_and_by_ours(payer: Payer, granted: Answer
     identifier = granted.response["identifier"][-1]
     by_name = found(payer, identifier=f"{identifier['system']}|{identifier['value']}")
 
-    assert by_name == found(payer, _id=granted.response["id"])
+    assert by_name == found(payer, _id=f"{granted.response['id']},{granted.response['id']}-1")
     assert len(by_name) == 1
 
 
@@ -60,6 +60,7 @@ def test_a_decision_is_found_by_its_id_and_by_ours(payer: Payer, granted: Answer
     [
         {"identifier": "https://ehr.example/other|PA-1"},
         {"patient_identifier": "M-OTHER"},
+        {"patient_identifier": "https://ehr.example/other|M-ANNA"},
         {"identifier": "PA-1", "outcome": "error"},
         {"identifier": "PA-1", "patient_identifier": "M-OTHER"},
     ],
@@ -88,6 +89,15 @@ def test_nobody_lists_everything(payer: Payer, granted: Answer, query: str) -> N
 
     assert refused.status_code == 400
     assert "search by one of" in refused.json()["issue"][0]["diagnostics"]
+
+
+def test_what_a_modifier_asks_is_not_answered_as_if_it_were_not_there(payer: Payer, granted: Answer) -> None:
+    refused = payer.http.get(f"{payer.base}/ClaimResponse?identifier=PA-1&outcome:not=complete")
+    listed = payer.http.get(f"{payer.base}/Subscription?status:not=off")
+
+    assert (refused.status_code, listed.status_code) == (400, 400)
+    assert "outcome takes no modifier" in refused.json()["issue"][0]["diagnostics"]
+    assert len(found(payer, **{"patient:Patient_identifier": "M-ANNA"})) == 1
 
 
 def test_the_version_that_holds_is_what_a_search_tells(payer: Payer, granted: Answer) -> None:
