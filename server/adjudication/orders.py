@@ -16,7 +16,7 @@ from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
-from server.fhir.systems import is_billed
+from server.fhir.systems import coding_key, is_billed
 from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
@@ -48,7 +48,8 @@ def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
 
 def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
     """The order with every modifier behind its code and a hyphen, a coding each ("73221-RT"). HL7 writes the
-    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters."""
+    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters. CPT
+    says what is done, HCPCS beside it what is used, such as a contrast agent: that comes last."""
     listed = [dict(coding) for coding in codings([order.get("code")])]
     plain, base = list[dict[str, Any]](), ""
     for coding in listed:
@@ -60,6 +61,7 @@ def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
             continue
         base = first
         plain += [{**coding, "code": code} for code in [f"{base}-{each}" for each in modifiers] or [base]]
+    plain.sort(key=lambda coding: is_billed(coding) and coding_key(coding)[0] != CPT)
     return {**order, "code": {**order["code"], "coding": plain}} if plain != listed else order
 
 

@@ -146,6 +146,16 @@ def test_a_side_is_read_however_its_modifier_is_written(crd: Crd, spelled: list[
     assert information["billingCode"] == [{"system": ehr.CPT, "code": "73221"}]
 
 
+def test_what_is_done_counts_before_what_is_used(crd: Crd) -> None:
+    """A contrast agent that an EHR lists first needs no authorization, and the study does."""
+    order = ehr.shoulder()
+    agent = {"system": "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "code": "A9576"}
+    order["code"] = {"coding": [agent, *order["code"]["coding"]]}
+    information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).informations[0]
+    assert information["pa-needed"] == "satisfied"
+    assert information["billingCode"] == [{"system": ehr.CPT, "code": "73221"}]
+
+
 def test_a_wrong_side_is_proposed_away_however_it_is_written(crd: Crd) -> None:
     order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(ehr.CPT, "73221:LT", "LT")}
     (changed,) = changes(crd(ehr.sign(order, sent=ehr.prefetch())), "Change the side to right")
