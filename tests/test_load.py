@@ -358,9 +358,14 @@ def without_nulls(resource: Resource) -> Resource:
 def test_what_a_previous_payer_authorized_is_honoured_for_the_first_days_of_a_coverage(
     payer: Payer, days: int, needed: str
 ) -> None:
-    insurer = {"identifier": {"system": "https://payer.example/payer-id", "value": "OTHER"}}
-    period = {"start": ehr.day(100), "end": ehr.day(40)}
-    payer.load(MEMBER, ENROLLED, {**EARLIER, "insurer": insurer, "preAuthPeriod": period})
+    named = {"identifier": [{"system": "https://payer.example/payer-id", "value": "OTHER"}], "active": True}
+    insurer = {"resourceType": "Organization", "id": "o-1", **named}
+    told = {
+        "insurer": {"reference": "Organization/o-1"},
+        "preAuthPeriod": {"start": ehr.day(100), "end": ehr.day(40)},
+    }
+    assert payer.load(insurer).exit_code == 0
+    assert payer.load(MEMBER, ENROLLED, {**EARLIER, **told}).exit_code == 0
     said = payer.ask(ehr.shoulder(), ehr.coverage("M-1", period={"start": ehr.day(days)}))
     assert said["pa-needed"] == needed
     if needed == "satisfied":

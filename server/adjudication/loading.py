@@ -8,7 +8,8 @@ loaded again: a resource replaces the one of its type and id. Whom a record is a
 client's request (`members.member_key`): by the Coverage that its own `insurance` names, else by the one
 whose beneficiary is its patient, in the file or loaded earlier; of several by the one in force. Where a
 number is corrected, what was loaded under the wrong one goes with it. A `Location` and a `Group` are about
-nobody in particular. What is to count no more is loaded again with a status that says so.
+nobody in particular, nor is whom other records name. What is to count no more is loaded again with a status
+that says so.
 
     Patient, Coverage        a member (what MEMBERSHIP=registry asks for)
     Claim, ExplanationOfBenefit   bills: proof that a service was done; spends the authorization it quotes
@@ -16,6 +17,7 @@ nobody in particular. What is to count no more is loaded again with a status tha
                              denial; earns gold cards for who asked (see `server.policy.rulings`)
     Location                 a network site, miles away by the `location-distance` extension
     Group                    gold cards: practitioners (`member.entity.identifier`, NPI, `member.period`)
+    Organization, Practitioner    the identifiers of payers and clinicians that the other records name
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from server.store import Store, Transaction, records
 Resource = dict[str, Any]
 
 OF_ALL = ("Location", "Group")
+NAMED = ("Organization", "Practitioner")
 _ABOUT = ("beneficiary", "patient", "subject")
 
 
@@ -54,8 +57,8 @@ def read(raw: bytes) -> list[Entry]:
 def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, int]:
     """Stores every resource under its member; gives how many of each type. Raises InvalidRequest naming
     each resource whose member cannot be told, and then nothing may be committed."""
-    holders = _Holders(tx, entries, now.date())
-    keys = {id(entry): holders.key(entry.resource) for entry in entries if _type(entry) not in OF_ALL}
+    holders, of_nobody = _Holders(tx, entries, now.date()), (*OF_ALL, *NAMED)
+    keys = {id(entry): holders.key(entry.resource) for entry in entries if _type(entry) not in of_nobody}
     strangers = [entry for entry in entries if id(entry) in keys and keys[id(entry)] is None]
     if strangers:
         raise InvalidRequest(*map(_unowned, strangers))
@@ -79,14 +82,14 @@ def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
 
 
 class _Holders:
-    """Patients and their Coverages, those of the file before those loaded earlier."""
+    """Patients, their Coverages, and who is named, those of the file before those loaded earlier."""
 
     def __init__(self, tx: Transaction, entries: list[Entry], day: dt.date) -> None:
         self.resolver = Resolver()
         names = {(_type(entry), entry.resource["id"]) for entry in entries}
         for entry in entries:
             self.resolver.add(entry)
-        for kind in ("Patient", "Coverage"):
+        for kind in ("Patient", "Coverage", *NAMED):
             for known in records.of_kind(tx, kind):
                 if (kind, known["id"]) not in names:
                     self.resolver.add(Entry(known))

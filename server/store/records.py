@@ -1,6 +1,6 @@
 """The payer's own resources. They come by loading a file; what a client sends never gets here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,14 @@ def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
     return [row.resource for row in tx.execute(_OF_KINDS, {"kinds": kinds})]
 
 
+def insurers(tx: Transaction, kept: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The Organizations by which rulings among these resources name who ruled."""
+    rulings = [each for each in kept if each.get("resourceType") == "ClaimResponse"]
+    named = {str((each.get("insurer") or {}).get("reference")).rpartition("/")[2] for each in rulings}
+    asked = _OF_KINDS.where(_RECORDS.c.resource_id.in_(named))
+    return _resources(tx, asked, kinds=["Organization"]) if rulings else []
+
+
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
     """The rulings of old on what these clinicians asked for, and the Claims that they answer, in which a
     ruling may have its service."""
@@ -81,7 +89,7 @@ def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]
     rulings = _resources(tx, _RESOURCES.where(theirs, _RECORDS.c.kind == "ClaimResponse"))
     answered = {str((ruling.get("request") or {}).get("reference")).rpartition("/")[2] for ruling in rulings}
     claims = _RESOURCES.where(_RECORDS.c.kind == "Claim", _RECORDS.c.resource_id.in_(answered))
-    return [*rulings, *(_resources(tx, claims) if rulings else ())]
+    return [*rulings, *insurers(tx, rulings), *(_resources(tx, claims) if rulings else ())]
 
 
 def _resources(tx: Transaction, asked: Select[Any], **names: Any) -> list[dict[str, Any]]:
