@@ -12,6 +12,7 @@ from server.app import create_app
 from server.cli import app
 from server.fhir import json
 from server.fhir.systems import NPI
+from server.policy.reading import DISTANCE
 from server.policy.rulings import REVIEW_ACTION, REVIEW_ACTION_CODE
 from server.settings import Settings
 from tests import databases
@@ -232,6 +233,19 @@ def test_a_patient_of_two_numbers_is_known_by_the_one_in_force(payer: Payer) -> 
     )
     assert payer.load(MEMBER, ended, ENROLLED, EARLIER).exit_code == 0
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["satisfied-pa-id"] == "OLD-7"
+
+
+def test_a_site_that_closed_is_near_nobody(payer: Payer) -> None:
+    def site(name: str, miles: int, **changes: Any) -> Resource:
+        far = {"value": miles, "unit": "mi", "system": "http://unitsofmeasure.org", "code": "[mi_i]"}
+        extension = [{"url": DISTANCE, "valueDistance": far}]
+        return {"resourceType": "Location", "id": name, "status": "active", "extension": extension, **changes}
+
+    at_hospital = ehr.shoulder(place="22")
+    payer.load(site("near", 3), site("far", 90))
+    assert "SOS-SITE" in payer.unknown(at_hospital, ehr.coverage("M-1"))
+    payer.load(site("near", 3, status="inactive"))
+    assert "SOS-SITE" not in payer.unknown(at_hospital, ehr.coverage("M-1"))
 
 
 def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:

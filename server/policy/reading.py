@@ -13,6 +13,9 @@ from server.policy.request import Chart, Member, Resource
 
 PAYER_ONLY = frozenset({"Claim", "ExplanationOfBenefit", "ClaimResponse"})
 ENROLMENT = frozenset({"Patient", "Coverage", "Group"})
+CLOSED = frozenset({"inactive", "suspended"})
+"""Status of a Location that is no site of the network now."""
+
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 _SUBJECTS = ("subject", "patient", "individual")
 
@@ -22,7 +25,8 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     named = type_and_id(order.get("subject"))
     patient = named[1] if named and named[0] == "Patient" else ""
     own = [each for each in chart.resources if _is_clients(each) and _is_of(each, patient)]
-    proven = [record for record in member.records if record.get("resourceType") not in ENROLMENT]
+    kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
+    proven = [record for record in kept if record.get("status") not in CLOSED]
     return [*_one_patient(own), *proven]
 
 
