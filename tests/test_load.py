@@ -335,7 +335,8 @@ def ruling(number: int, action: str, orderer: Resource) -> Resource:
 def test_a_clinician_whose_requests_were_approved_earns_a_gold_card(
     payer: Payer, actions: str, state: str, needed: str
 ) -> None:
-    """The requestor is named by NPI; or the Claim that a ruling answers says who asked, and for what."""
+    """The requestor is named by NPI; or the Claim that a ruling answers, and that came in a file before it,
+    says who asked, and for what."""
     asked_by = {"identifier": {"system": NPI, "value": "1457362880"}}
     by_claim = {
         "addItem": [],
@@ -359,7 +360,8 @@ def test_a_clinician_whose_requests_were_approved_earns_a_gold_card(
     rulings = [ruling(n, action, {"requestor": asked_by}) for n, action in enumerate(others, start=2)]
     told_by_claim = {**ruling(1, first, by_claim)}
     told_by_claim["item"][0]["adjudication"] = ruling(1, first, {})["addItem"][0]["adjudication"]
-    done = payer.load(MEMBER, ENROLLED, claim, *map(without_nulls, [told_by_claim, *rulings]))
+    payer.load(MEMBER, ENROLLED, claim)
+    done = payer.load(*map(without_nulls, [told_by_claim, *rulings]))
     assert done.exit_code == 0, done.output
     assert payer.ask(ehr.lumbar(), ehr.coverage("M-2"), state)["pa-needed"] == needed
 

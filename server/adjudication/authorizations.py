@@ -20,7 +20,7 @@ def on_file(tx: Transaction, member_key: str, kept: Sequence[Resource]) -> list[
     spent = set(numbers_claimed(kept))
     rows = authorizations.of_member(tx, member_key)
     issued = [as_issued(row, row.number in spent) for row in rows if row.status == "active"]
-    return [*issued, *authorizations_of([*kept, *records.insurers(tx, kept)])]
+    return [*issued, *authorizations_of([*kept, *records.named(tx, "Organization", "insurer", kept)])]
 
 
 def done_on(tx: Transaction, member_key: str, number: str) -> bool:

@@ -82,17 +82,18 @@ def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
 
 
 class _Holders:
-    """Patients, their Coverages, and who is named, those of the file before those loaded earlier."""
+    """Patients, their Coverages, and what rulings name, those of the file before those loaded earlier."""
 
     def __init__(self, tx: Transaction, entries: list[Entry], day: dt.date) -> None:
         self.resolver = Resolver()
         names = {(_type(entry), entry.resource["id"]) for entry in entries}
         for entry in entries:
             self.resolver.add(entry)
-        for kind in ("Patient", "Coverage", *NAMED):
-            for known in records.of_kind(tx, kind):
-                if (kind, known["id"]) not in names:
-                    self.resolver.add(Entry(known))
+        rulings = self.resolver.of_type("ClaimResponse")
+        earlier = records.of_kind(tx, "Patient", "Coverage", *NAMED)
+        for known in [*earlier, *records.named(tx, "Claim", "request", rulings)]:
+            if (known["resourceType"], known["id"]) not in names:
+                self.resolver.add(Entry(known))
         self._covering: dict[str, Resource] = {}
         for coverage in self.resolver.of_type("Coverage"):
             if (patient := self._patient(coverage)) is not None:

@@ -74,22 +74,23 @@ def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
     return [row.resource for row in tx.execute(_OF_KINDS, {"kinds": kinds})]
 
 
-def insurers(tx: Transaction, kept: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The Organizations by which rulings among these resources name who ruled."""
-    rulings = [each for each in kept if each.get("resourceType") == "ClaimResponse"]
-    named = {str((each.get("insurer") or {}).get("reference")).rpartition("/")[2] for each in rulings}
-    asked = _OF_KINDS.where(_RECORDS.c.resource_id.in_(named))
-    return _resources(tx, asked, kinds=["Organization"]) if rulings else []
+def named(
+    tx: Transaction, kind: str, element: str, naming: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The resources of this kind to which a reference, this element of these resources, leads."""
+    texts = [str((each.get(element) or {}).get("reference") or "") for each in naming]
+    ids = {text.rpartition("/")[2] for text in texts if text}
+    asked = _OF_KINDS.where(_RECORDS.c.resource_id.in_(ids))
+    return _resources(tx, asked, kinds=[kind]) if ids else []
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
-    """The rulings of old on what these clinicians asked for, and the Claims that they answer, in which a
-    ruling may have its service."""
-    theirs = _RECORDS.c.orderer.in_(orderers)
-    rulings = _resources(tx, _RESOURCES.where(theirs, _RECORDS.c.kind == "ClaimResponse"))
-    answered = {str((ruling.get("request") or {}).get("reference")).rpartition("/")[2] for ruling in rulings}
-    claims = _RESOURCES.where(_RECORDS.c.kind == "Claim", _RECORDS.c.resource_id.in_(answered))
-    return [*rulings, *insurers(tx, rulings), *(_resources(tx, claims) if rulings else ())]
+    """The rulings of old on what these clinicians asked for, who ruled, and the Claims that they answer, in
+    which a ruling may have its service."""
+    theirs = _RESOURCES.where(_RECORDS.c.orderer.in_(orderers), _RECORDS.c.kind == "ClaimResponse")
+    rulings = _resources(tx, theirs)
+    who, what = named(tx, "Organization", "insurer", rulings), named(tx, "Claim", "request", rulings)
+    return [*rulings, *who, *what]
 
 
 def _resources(tx: Transaction, asked: Select[Any], **names: Any) -> list[dict[str, Any]]:
