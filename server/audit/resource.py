@@ -132,8 +132,10 @@ def _entity(subject: ledger.Subject) -> Resource:
 
 
 def criteria(asked: Sequence[tuple[str, str]]) -> list[Any]:
-    """The conditions of a search. Raises InvalidRequest for what cannot be searched by."""
-    return [condition for name, text in asked if name != "_count" for condition in _conditions(name, text)]
+    """The conditions of a search; alternatives stand after commas. Raises InvalidRequest for what cannot be
+    searched by."""
+    wanted = ((name, text.split(",")) for name, text in asked if name != "_count")
+    return [or_(*(each for one in texts for each in _conditions(name, one))) for name, texts in wanted]
 
 
 def _conditions(name: str, text: str) -> Iterator[Any]:

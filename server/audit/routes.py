@@ -45,13 +45,14 @@ def router(services: Services, version: Version) -> APIRouter:
         """Newest first, in pages."""
         asked = request.query_params.multi_items()
         before = number(dict(asked), "before")
-        most = min(number(dict(asked), "_count") or USUAL, MOST)
+        count = number(dict(asked), "_count")
+        most = USUAL if count is None else min(count, MOST)
         wanted = [(name, text) for name, text in asked if name not in ("before", "_count", "_format")]
         with services.store.reading() as tx:
             total, found = ledger.search(tx, criteria(wanted), before, most)
             events = _told(tx, found)
         links = [{"relation": "self", "url": f"{base}/AuditEvent?{urlencode(asked)}"}]
-        if len(found) == most:
+        if found and len(found) == most:
             page = urlencode([*wanted, ("_count", most), ("before", found[-1].id)])
             links.append({"relation": "next", "url": f"{base}/AuditEvent?{page}"})
         bundle: dict[str, Any] = {

@@ -91,6 +91,9 @@ def test_the_trail_is_searched_by_patient_agent_date_and_outcome(town: Town) -> 
     assert told(town, f"?date=ge{day}&date=lt{following}")
     assert told(town, f"?date={day[:7]}&date=ge{day[:4]}")
     assert not told(town, "?patient=M-BERT")
+    assert told(town, f"?patient=M-BERT,M-ANNA&agent=hillside,harbour&date=1999,{day}&action=C,E")
+    counted = town.get("/r2.0/fhir/AuditEvent?patient=M-ANNA&_count=0", AUDITOR).json()
+    assert (counted["total"] > 0, counted.get("entry")) == (True, None)
     assert not told(town, "?agent=hillside")
     assert not told(town, f"?date=gt{day}")
     for none in ("yesterday", "2026-02-30", "9999-12-31", "2026-11-25T10"):
