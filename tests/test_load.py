@@ -213,6 +213,15 @@ def test_a_number_that_is_corrected_takes_along_what_was_loaded_under_the_wrong_
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-9"))["satisfied-pa-id"] == "OLD-7"
 
 
+def test_a_child_whose_coverage_came_before_its_birthday_was_known_has_both(payer: Payer) -> None:
+    """A file a type, Coverages first: a family shares a number, and birthdays tell its members apart."""
+    child = ehr.concept("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child")
+    born, sent = {"birthDate": ehr.PATIENT["birthDate"]}, ehr.coverage("M-1", relationship=child)
+    payer.load({**ENROLLED, "relationship": child, "status": "cancelled"}, lines=True)
+    assert payer.load({**MEMBER, **born}, lines=True).exit_code == 0
+    assert payer.ask(ehr.shoulder(), sent, membership="registry")["covered"] == "not-covered"
+
+
 def test_the_trail_tells_whose_records_were_loaded_and_nobody_elses(payer: Payer) -> None:
     def loads(member: str) -> int:
         asked = {"patient": member, "action": "E"}

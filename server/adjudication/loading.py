@@ -62,7 +62,7 @@ def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, i
     strangers = [entry for entry in entries if id(entry) in keys and keys[id(entry)] is None]
     if strangers:
         raise InvalidRequest(*map(_unowned, strangers))
-    corrected = set()
+    corrected = set(holders.provisional)
     for entry in entries:
         asked_by = orderer_of(entry.resource, holders.resolver) if _type(entry) == "ClaimResponse" else ""
         key = keys.get(id(entry))
@@ -95,11 +95,16 @@ class _Holders:
             if (known["resourceType"], known["id"]) not in names:
                 self.resolver.add(Entry(known))
         self._covering: dict[str, Resource] = {}
+        self.provisional: set[str] = set()
+        """Keys by which Coverages were known before the Patients of the file were."""
         for coverage in self.resolver.of_type("Coverage"):
             if (patient := self._patient(coverage)) is not None:
                 told = self._covering.setdefault(patient["id"], coverage)
                 if active(coverage, day) and not active(told, day):
                     self._covering[patient["id"]] = coverage
+                known_as = member_key(coverage)
+                if ("Patient", patient["id"]) in names and known_as != self._key_of(coverage):
+                    self.provisional.add(known_as)
 
     def key(self, resource: Resource) -> str | None:
         """The member key of whom a resource is about; None where nothing tells."""

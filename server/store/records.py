@@ -58,8 +58,8 @@ def move(tx: Transaction, former: str, key: Callable[[dict[str, Any]], str | Non
     """Puts what a member has under the keys that its resources have now; what has none stays."""
     for record in tx.scalars(select(PayerRecord).where(PayerRecord.member_key == former)):
         record.member_key = key(record.resource) or former
+        _note(former)
         _note(record.member_key)
-    _note(former)
 
 
 def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, Any]]:
