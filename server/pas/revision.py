@@ -1,13 +1,13 @@
 """A change of an earlier request (PAS, updates and cancellations).
 
 The new version takes the place of the one before, in one chain. What the client did not touch keeps its
-verdict; what it cancelled is cancelled; what it changed or added, and whatever was still pended, is judged on
-the new version's evidence; a denial that it appeals goes to a person, and what a person had, or only a person
-can read, is not turned into a question to the provider again. The number of an authorization that is
-changed is given up before the new judgement, so that it cannot vouch for itself, unless the change only lacks
-evidence for what it authorizes; the client may quote it as the previous one. A number that answers another
-line or request as well stays good for that. An extension that is not granted leaves the line what it has; so
-does a renewal, of what is valid and unused, and while it is pended the number is good.
+verdict; what it cancelled is cancelled, unless it was denied; what it changed or added, and whatever was
+still pended, is judged on the new version's evidence; a denial that it appeals goes to a person, and what a
+person had, or only a person can read, is not turned into a question to the provider again. The number of an
+authorization that is changed is given up before the new judgement, so that it cannot vouch for itself, unless
+the change only lacks evidence for what it authorizes; the client may quote it as the previous one. A number
+that answers another line or request as well stays good for that. An extension that is not granted leaves the
+line what it has; so does a renewal, of what is valid and unused, and while it is pended the number is good.
 
 Only one version can follow another: of two that cross, or where the version named was replaced already, the
 later one is told so and changes nothing.
@@ -39,6 +39,9 @@ from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
+
+ENDED = Cancelled | Denied
+"""What no cancellation changes: a denial is appealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class Revision:
                 standing[sequence] = line.under(item)
                 refusals.append(rejection.done(place, number))
             elif self.change.everything or cancelled(item):
-                if line is not None and not isinstance(line.item.verdict, Cancelled):
+                if line is not None and not isinstance(line.item.verdict, ENDED):
                     standing[sequence] = self._cancelled(tx, line, item, standing, now)
                     fresh.append(sequence)
             elif line is None or self._touched(item, line):
@@ -174,7 +177,7 @@ class Revision:
         if self.change.everything:
             listed = {item["sequence"] for item in self.docket.read.items}
             for sequence, line in known.items():
-                if sequence in listed or isinstance(line.item.verdict, Cancelled):
+                if sequence in listed or isinstance(line.item.verdict, ENDED):
                     continue
                 if number := self._done(tx, line.item.requested, line):
                     refusals.append(rejection.done(None, number))

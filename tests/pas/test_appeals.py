@@ -237,6 +237,20 @@ def test_an_appeal_of_the_whole_claim_is_one_of_what_was_denied_in_it(payer: Pay
 
 
 @ONE_BASE
+@pytest.mark.parametrize("whole", [False, True], ids=["line by line", "as a whole"])
+def test_a_denied_line_stays_denied_when_its_request_is_cancelled_and_can_be_appealed(
+    payer: Payer, whole: bool
+) -> None:
+    denied(payer, a.item(1), FILM)
+    items = [a.item(1), FILM] if whole else [cancelled(a.item(1)), cancelled(FILM)]
+    gone = payer.submit(update(*items, chart=NOTHING_NEW, extension=[certified("3")] if whole else []))
+    before = [{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}]
+
+    assert gone.actions == ["A3", "C"]
+    assert appeal(payer, id="pa-3", related=before).action == "A4"
+
+
+@ONE_BASE
 def test_an_appeal_is_rehearsed_as_what_it_is(payer: Payer) -> None:
     denied(payer)
     claim = a.claim(contesting(a.item(1)))
