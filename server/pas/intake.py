@@ -17,6 +17,7 @@ from typing import Any
 
 from server.adjudication.orders import quantity_faults
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.extensions import extension, modifier_urls, value
 from server.fhir.parameters import enclosed
@@ -85,18 +86,29 @@ class Submission:
         return self._found("provider")
 
     @property
+    def insurance(self) -> Resource:
+        """The entry of Claim.insurance that counts. The guide has every one focal: of several it is the one
+        whose payor is asked, else the first."""
+        listed: list[Resource] = self.claim["insurance"]
+        focal = [entry for entry in listed if entry.get("focal")] or listed
+        asked = (entry for entry in focal if self._is_by_the_insurer(self._covering(entry)))
+        return next(asked, next(iter(focal), {}))
+
+    @property
     def coverage(self) -> Resource:
-        """The focal Coverage; the first one where none is marked."""
-        insurance = self.claim["insurance"]
-        first: Resource = next(iter(insurance), {})
-        chosen = next((entry for entry in insurance if entry.get("focal")), first)
-        return self.resolve(chosen.get("coverage")) or {}
+        return self._covering(self.insurance)
 
     def resolve(
         self, reference: Mapping[str, Any] | str | None, source: Resource | None = None
     ) -> Resource | None:
         """What a reference of the Claim, or of `source`, points to."""
         return self.resolver.resolve(reference, source=self.claim if source is None else source)
+
+    def _covering(self, insurance: Resource) -> Resource:
+        return self.resolve(insurance.get("coverage")) or {}
+
+    def _is_by_the_insurer(self, coverage: Resource) -> bool:
+        return any(self.resolve(payor, coverage) is self.insurer for payor in elements(coverage, "payor"))
 
     def _found(self, element: str) -> Resource:
         return self.resolve(self.claim[element]) or {}

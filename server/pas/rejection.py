@@ -23,7 +23,7 @@ class Rejection(NamedTuple):
     text: str
 
 
-def member_not_found(coverage_index: int = 0) -> Rejection:
+def member_not_found(coverage_index: int) -> Rejection:
     return Rejection(
         code="75",
         follow_up="C",

@@ -110,7 +110,8 @@ class Submit:
             items = [item for place, item in enumerate(docket.read.items) if place not in left_out]
             judged = self.judge.lines(tx, docket, items, now)
         if any(not line.judged.member.known for line in judged):
-            return [], (rejection.member_not_found(),)
+            place = docket.read.claim["insurance"].index(docket.read.insurance)
+            return [], (rejection.member_not_found(place),)
         return judged, (*unfit.values(), *(rejection.unknown_number(place) for place in unknown))
 
     def _decided(

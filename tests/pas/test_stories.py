@@ -72,6 +72,20 @@ def test_a_lapsed_coverage_is_denied_by_rule_under_every_plan(payer: Payer) -> N
         assert "G-COV" in answer.words
 
 
+def test_of_two_insurances_the_one_of_the_payer_that_is_asked_counts(payer: Payer) -> None:
+    """The guide has both focal. The first one here is another payer's and has ended."""
+    other = a.organization("other", "Other Health", "1999999992", "PR", "insurer")
+    ended = a.coverage(id="other-card", status="cancelled", payor=[{"reference": "Organization/other"}])
+    named = ("other-card", "card")
+    both = [
+        {"sequence": place, "focal": True, "coverage": {"reference": f"Coverage/{name}"}}
+        for place, name in enumerate(named, start=1)
+    ]
+    twice = a.request(ended, other, *charts.meets_every_criterion(), claim=a.claim(insurance=both))
+
+    assert payer.submit(twice).action == "A1"
+
+
 def test_a_plan_that_asks_for_no_authorization_says_so(payer: Payer) -> None:
     answer = payer.submit(a.request(coverage=a.coverage("no-imaging-pa")))
 
