@@ -20,6 +20,9 @@ from server.pas.marks import cancelled, cancels_everything, marked, quoted_track
 
 Resource = dict[str, Any]
 
+ASSOCIATED = "associated"
+"""The code of Claim.related.relationship that is not about an earlier version."""
+
 
 class Name(NamedTuple):
     """How a client may call an earlier Claim: an identifier, or its URL under an empty system."""
@@ -39,7 +42,7 @@ class Change:
 def change_of(read: Submission) -> Change | None:
     """None where the Claim stands for itself."""
     everything = cancels_everything(read.claim)
-    related = read.claim.get("related") or []
+    related = [each for each in read.claim.get("related") or [] if not _beside(each)]
     if not (everything or related or any(marked(element) for element in _markable(read.claim))):
         return None
     return Change(tuple(dict.fromkeys(_names(read, related))), everything)
@@ -67,6 +70,12 @@ def _markable(claim: Resource) -> Iterator[Resource]:
     yield claim
     yield from claim.get("item") or []
     yield from claim.get("supportingInfo") or []
+
+
+def _beside(relation: Resource) -> bool:
+    """Whether the Claim it names stands beside this one and is not the version before."""
+    codings = (relation.get("relationship") or {}).get("coding") or []
+    return any(coding.get("code") == ASSOCIATED for coding in codings)
 
 
 def _names(read: Submission, related: list[Resource]) -> Iterator[Name]:

@@ -98,6 +98,18 @@ def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: P
     assert payer.submit(a.request(claim=a.claim(created="2026-11-28"))).action == "A4"
 
 
+def test_a_claim_that_is_only_associated_with_an_earlier_one_takes_nothing_from_it(payer: Payer) -> None:
+    """Its first line took the place of the other's, whose number was given up."""
+    first = first_request(payer, a.item(1))
+    kinds = "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship"
+    beside = {**prior("PA-1"), "relationship": concept(kinds, "associated")}
+    film = {**FILM, "sequence": 1}
+    payer.submit(update(film, id="pa-film", identifier=[called("PA-2")], related=[beside]))
+
+    assert payer.inquire(a.inquiry(identifier=[called("PA-1")]))[0].number == first.number
+    assert len(payer.inquire(a.inquiry())) == 2
+
+
 def test_what_was_cancelled_stays_so_in_later_versions(payer: Payer) -> None:
     first_request(payer, a.item(1), FILM)
     payer.submit(update(cancelled(a.item(1)), FILM))
