@@ -67,6 +67,13 @@ def holder(npi: str, **member: Any) -> Resource:
     return {"entity": {"identifier": identifier}, **member}
 
 
+def site(name: str, far: int, code: str = "[mi_i]") -> Resource:
+    """A site of the network, so far from whoever asks."""
+    distance = {"value": far, "system": "http://unitsofmeasure.org", "code": code}
+    extension = [{"url": DISTANCE, "valueDistance": distance}]
+    return {"resourceType": "Location", "id": name, "status": "active", "extension": extension}
+
+
 class Payer:
     """A server over one database, which `davinci-payer load` fills from outside."""
 
@@ -245,15 +252,10 @@ def test_a_patient_of_two_numbers_is_known_by_the_one_in_force(payer: Payer) -> 
 
 
 def test_a_site_that_closed_is_near_nobody(payer: Payer) -> None:
-    def site(name: str, miles: int, **changes: Any) -> Resource:
-        far = {"value": miles, "unit": "mi", "system": "http://unitsofmeasure.org", "code": "[mi_i]"}
-        extension = [{"url": DISTANCE, "valueDistance": far}]
-        return {"resourceType": "Location", "id": name, "status": "active", "extension": extension, **changes}
-
     at_hospital = ehr.shoulder(place="22")
     payer.load(site("near", 3), site("far", 90))
     assert "SOS-SITE" in payer.unknown(at_hospital, ehr.coverage("M-1"))
-    payer.load(site("near", 3, status="inactive"))
+    payer.load({**site("near", 3), "status": "inactive"})
     assert "SOS-SITE" not in payer.unknown(at_hospital, ehr.coverage("M-1"))
 
 
@@ -412,6 +414,8 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
         (b'{"resourceType":"Patient","id":"a"}\n{"resourceType":', "line 2"),
         (b'{"resourceType":"Patient","id":"a","name":"Berg"}', "Patient.name"),
         (b'{"resourceType":"Patient"}', "Patient.id"),
+        (json.encode(gold_cards({"entity": {"reference": "Practitioner/lee"}})), "names its holder by NPI"),
+        (json.encode(site("near", 5, "km")), "in miles"),
         (
             json.encode(gold_cards()) + b"\n" + json.encode(gold_cards(holder("1457362880"))),
             "another Group/gold",

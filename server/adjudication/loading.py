@@ -32,15 +32,20 @@ from typing import Any
 from server.adjudication.members import member_key
 from server.adjudication.table import active
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
+from server.fhir.extensions import extension, value
 from server.fhir.references import Entry, Resolver
 from server.fhir.structure import faults
+from server.policy.exemptions import npi_of
+from server.policy.reading import DISTANCE
 from server.policy.rulings import orderer_of
 from server.store import Store, Transaction, records
 
 Resource = dict[str, Any]
 
 OF_ALL = ("Location", "Group")
+MILES = "[mi_i]"
 NAMED = ("Organization", "Practitioner")
 _ABOUT = ("beneficiary", "patient", "subject")
 
@@ -169,9 +174,25 @@ _NOTHING_TO_LOAD = (
 
 
 def _faults(entry: Entry) -> Iterator[Issue]:
-    yield from faults(entry.resource, entry.path)
+    broken = list(faults(entry.resource, entry.path))
+    yield from broken
     if not entry.resource.get("id"):
         yield Issue("required", f"{entry.path}.id", "A record needs an id, so that it can be loaded again.")
+    if not broken:
+        yield from _silent(entry)
+
+
+def _silent(entry: Entry) -> Iterator[Issue]:
+    """What is FHIR and would count as nothing, or as something else."""
+    if _type(entry) == "Group" and entry.resource["type"] == "practitioner":
+        for index, member in enumerate(elements(entry.resource, "member")):
+            if not npi_of(member):
+                place = f"{entry.path}.member[{index}].entity.identifier"
+                yield Issue("required", place, "A gold card names its holder by NPI. Send it as identifier.")
+    if _type(entry) == "Location" and (stated := extension(entry.resource, DISTANCE)) is not None:
+        distance = value(stated)
+        if not isinstance(distance, dict) or distance.get("code") != MILES:
+            yield Issue("value", f"{entry.path}.extension('{DISTANCE}')", f"Distances are in miles, {MILES}.")
 
 
 def _doubles(entries: list[Entry]) -> Iterator[Issue]:

@@ -33,7 +33,7 @@ def gold_cards(records: Iterable[Resource], on: dt.date) -> Iterator[str]:
     for record in records:
         if record.get("resourceType") == "Group" and record.get("type") == "practitioner":
             members = record.get("member", ()) if record.get("active", True) else ()
-            yield from (npi for each in members if (npi := _npi(each)) and _holds(each, on))
+            yield from (npi for each in members if (npi := npi_of(each)) and _holds(each, on))
 
 
 def earned(
@@ -92,7 +92,8 @@ def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
     return next((each for each in resources if (each.get("resourceType"), each.get("id")) == named), {})
 
 
-def _npi(member: Resource) -> str:
+def npi_of(member: Resource) -> str:
+    """Whose gold card a member of a list is; empty where it does not say."""
     identifier = (member.get("entity") or {}).get("identifier") or {}
     return str(identifier.get("value") or "") if identifier.get("system") in NPIS else ""
 
