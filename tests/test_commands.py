@@ -36,6 +36,7 @@ PRODUCTION = {
         ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
         ("report cms --year 9999", {}, 2, "9998"),
         ("report metrics --guide pas --end 9999-12-31", {}, 2, "9999-12-31: expected a date"),
+        ("report metrics --guide pas --start 2026-02-01 --end 2026-01-31", {}, 2, "comes before --start"),
         ("policy test broken.json", {}, 2, "broken.json: The body is not valid JSON"),
         (f"policy test {CASES} --region XX", {}, 2, "no cases of XX"),
         ("validate empty", {}, 2, "empty: no resources"),

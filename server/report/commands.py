@@ -45,6 +45,9 @@ def metrics(
         typer.echo(f"there are no metric records for {guide}: ask for {', '.join(known)}", err=True)
         raise typer.Exit(2)
     first, last = moment(start or "2000-01-01"), moment(end) if end else None
+    if last is not None and last < first:
+        typer.echo(f"--end {end} comes before --start {start}", err=True)
+        raise typer.Exit(2)
     # The command line imports this module, so it cannot be imported before it is whole.
     from server.cli import the_services
 
