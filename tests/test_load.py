@@ -272,6 +272,14 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
         {**ENROLLED, **ended, "id": "c-1"},
     )
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
+    # And the year to come, in which what is ordered this year is done.
+    ending = {**ENROLLED, "id": "c-2", "period": {"start": "2026-01-01", "end": "2026-12-31"}}
+    coming = {**ENROLLED, "id": "c-3", "period": {"start": "2027-01-01"}}
+    january = ehr.shoulder(occurrenceDateTime="2027-01-12")
+    payer.load(ending)
+    assert payer.ask(january, ehr.coverage("M-1"), membership="registry")["covered"] == "not-covered"
+    payer.load(coming)
+    assert payer.ask(january, ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
     # Somebody else's number: what is known of its owner is not told, and decides nothing.
     payer.load({**MEMBER, "birthDate": "1951-11-01"}, EARLIER)
     mistaken = payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")

@@ -196,11 +196,18 @@ class Adjudicator:
         self, own: Sequence[Resource], sent: Resource, days: Sequence[dt.date]
     ) -> Resource:
         """Where membership is by registry, the payer's own Coverage says whether it is active, not the
-        client's copy of it; of several, such as each year's, the one in force on most of the days."""
+        client's copy of it; of several, such as each year's, the one in force on the days. Where one ends
+        before the service and another goes on, they are one."""
         if self.settings.membership != "registry":
             return sent
         listed = [record for record in own if record.get("resourceType") == "Coverage"]
-        return max(listed, key=lambda each: sum(table.active(each, day) for day in days), default=sent)
+        found = max(listed, key=lambda each: sum(table.active(each, day) for day in days), default=sent)
+        begun, following = (next((each for each in listed if table.active(each, day)), None) for day in days)
+        if begun is None or following is None or all(table.active(found, day) for day in days):
+            return found
+        ends = (("start", begun), ("end", following))
+        period = {end: day for end, each in ends if (day := (each.get("period") or {}).get(end))}
+        return {**following, "period": period}
 
 
 def _order_key(told: stored.Assertion | None, key: str, order: Resource) -> str:
