@@ -393,6 +393,9 @@ def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr, draft: dict
     wrong["item"][0]["item"][0]["answer"] = [{"valueString": "shoulder"}]
     status, issues = dtr.refused(dtr.post(NEXT, wrong))
     assert (status, issues[0]["expression"]) == (400, ["QuestionnaireResponse.item[0].item[0].answer[0]"])
+    for age in (-1, 131):
+        aged = answered(first, {**FACTS, "PATIENT.age": age})
+        assert "from 0 to 130" in dtr.refused(dtr.post(NEXT, aged))[1][0]["diagnostics"]
 
 
 def test_v20_d_items_that_cannot_be_read_are_not_taken_for_none(dtr: Dtr, draft: dict[str, Any]) -> None:
