@@ -102,17 +102,19 @@ def _named(catalog: Catalog, choice: str) -> str:
 
 
 def _code_of_diagnosis(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:
-    """The code, with the same contrast, of the region that the first telling diagnosis belongs to; else, of a
+    """The code, with the same contrast, of the region that the first telling diagnosis belongs to (one that
+    regions of several codes share tells none); else, of a
     limb, that of a joint for that of no joint, or the other way round: the part is right, its code is not.
     Where site and diagnosis name two parts of one code, no other code helps."""
     own = next((each for each in catalog.policies if line.code in each.services), None)
     contrast = own.services.index(line.code) % CONTRASTS if own else 0
     telling = [(ICD, diagnosis) for diagnosis in line.diagnoses]
     for diagnosis in telling:
-        for home in catalog.policies:
-            if diagnosis in home.diagnoses and line.code not in home.codes:
-                yield home.services[contrast]
-                return
+        homes = [home for home in catalog.policies if diagnosis in home.diagnoses]
+        codes = {home.services[contrast] for home in homes if line.code not in home.codes}
+        if len(codes) == 1:
+            yield codes.pop()
+            return
     parts = [home for home in catalog.policies if not home.diagnoses.isdisjoint(telling)]
     if policy is not None and policy.joint and (policy in parts or not parts):
         place = policy.services.index(line.code)

@@ -113,6 +113,12 @@ def test_no_other_code_is_proposed_where_site_and_diagnosis_name_two_joints(crd:
     assert not any(label.startswith("Change to") for label in proposals(answer))
 
 
+def test_a_diagnosis_that_several_parts_share_proposes_none_of_them(crd: Crd) -> None:
+    """For a knee and a cancer of the past the cervical spine was proposed, which is the first to read it."""
+    answer = crd(ehr.sign(ehr.mri("73721", "Z85.3", side="RT"), sent=ehr.prefetch()))
+    assert not any(label.startswith("Change to") for label in proposals(answer))
+
+
 GATES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = {
     "the coverage has ended": (
         {},
