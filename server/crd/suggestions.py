@@ -18,6 +18,7 @@ from server.crd.version import Element
 from server.fhir.systems import coding_key, is_billed
 from server.policy.catalog import ICD, Policy
 from server.policy.line import (
+    LATERALITY,
     SIDE_BY_SITE,
     SIDE_CODES,
     SIDE_NAMES,
@@ -34,6 +35,7 @@ SITES: Mapping[str, Element] = {
     for code, side in SIDE_CODES.items()
 }
 _MIRRORED = {one: other for right, left in STRUCTURES for one, other in ((right, left), (left, right))}
+_SIDE_CODE = {side: code for code, side in SIDE_CODES.items()}
 _SIDES = frozenset({"RT", "LT", "50"})
 _WORDS = {side: word for word, side in SIDE_WORDS.items()}
 
@@ -182,8 +184,11 @@ def _worded(element: Element, side: str) -> Element:
 def _turned(codings: list[Element], side: str) -> Iterator[Element]:
     """The codings of a body site as they are on that side, without those that only say a side."""
     for coding in codings:
-        code = coding.get("code")
+        code = str(coding.get("code"))
         if code in SIDE_CODES:
+            continue
+        if (lateral := LATERALITY.search(code)) and SIDE_CODES.get(lateral[2]) != side:
+            yield {"system": coding.get("system"), "code": LATERALITY.sub(rf"\g<1>{_SIDE_CODE[side]}", code)}
             continue
         if code not in _MIRRORED or side in ("50", SIDE_BY_SITE[code]):
             yield coding

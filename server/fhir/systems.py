@@ -53,6 +53,11 @@ def is_billed(coding: Mapping[str, Any]) -> bool:
     return coding.get("system") in BILLED and isinstance(code, str) and bool(_BILLED_CODE.match(code))
 
 
+def is_place_of_service(coding: Mapping[str, Any]) -> bool:
+    """Whether it is a code of CMS's places of service, which clients name with https or without."""
+    return coding.get("system") in (PLACE_OF_SERVICE, PLACE_OF_SERVICE.replace("https:", "http:"))
+
+
 def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
     """Other ways in which charts and claims give these codes: the system by its OID, and a diagnosis without
     its point, as X12 and CMS write it."""

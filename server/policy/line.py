@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import first_day
-from server.fhir.systems import coding_key, is_billed
+from server.fhir.systems import coding_key, is_billed, is_place_of_service
 from server.policy.determination import Line
 from server.policy.request import Resource
 
@@ -34,6 +34,8 @@ STRUCTURES = (
 )
 """Right and left shoulder, elbow, wrist, hand, hip, knee, ankle, foot, upper arm, forearm, thigh, knee joint
 and lower leg in SNOMED CT, as the value sets `side-right` and `side-left` have them."""
+LATERALITY = re.compile(r"\b(272741003\b[^=]*=\s*)(\d+)(\s*\|[^|]*\|)?")
+"""The side in an expression of SNOMED CT ("16982005:272741003=24028007", with terms or without)."""
 SIDE_BY_SITE = {
     **SIDE_CODES,
     **{right: "RT" for right, _ in STRUCTURES},
@@ -46,7 +48,7 @@ def line_of(order: Resource) -> Line:
     service, which may stand first, is not what is billed."""
     codes = [code.partition("-") for code in _billed(order)]
     modifiers = tuple(dict.fromkeys(m for _, _, m in codes if m))
-    places = [c.get("code") for p in order.get("locationCode") or [] for c in p.get("coding") or []]
+    places = (c.get("code") for c in codings(order.get("locationCode") or []) if is_place_of_service(c))
     return Line(
         code=codes[0][0] if codes else "",
         side=side(order),
@@ -56,7 +58,7 @@ def line_of(order: Resource) -> Line:
             for c in r.get("coding") or []
             if "code" in c
         ),
-        place_of_service=places[0] if places else None,
+        place_of_service=next(places, None),
         quantity=Decimal(str((order.get("quantityQuantity") or {}).get("value", 1))),
         modifiers=modifiers,
     )
@@ -67,7 +69,8 @@ def side(order: Resource) -> str | None:
     None where no side is stated. Right and left together are both, in words neither."""
     modifiers = (part for code in _billed(order) for part in code.split("-")[1:])
     sites = order.get("bodySite")
-    named = (str(c.get("code")) for c in codings(sites if isinstance(sites, list) else [sites]))
+    coded = (str(c.get("code")) for c in codings(sites if isinstance(sites, list) else [sites]))
+    named = (lateral[2] if (lateral := LATERALITY.search(code)) else code for code in coded)
     by_modifier = {part for part in modifiers if part in SIDE_NAMES}
     by_site = {SIDE_BY_SITE[site] for site in named if site in SIDE_BY_SITE}
     sides = by_modifier or by_site

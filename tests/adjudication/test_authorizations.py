@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.fhir.systems import PLACE_OF_SERVICE
 from server.policy.line import line_of
 from server.policy.request import Authorization
 from server.policy.rulings import authorizations_of
@@ -59,7 +60,7 @@ def test_outside_its_span_or_spent_it_is_good_for_nothing() -> None:
 def test_more_than_is_left_or_another_place_is_not_authorized() -> None:
     one_at_a_centre = replace(HELD, units=1, place="11")
     asked = order("73221-RT")
-    place = {"locationCode": [{"coding": [{"code": "22"}]}]}
+    place = {"locationCode": [{"coding": [{"system": PLACE_OF_SERVICE, "code": "22"}]}]}
 
     assert good_for(one_at_a_centre, asked, "key", DAY)
     assert not good_for(one_at_a_centre, {**asked, "quantityQuantity": {"value": 2}}, "key", DAY)

@@ -33,6 +33,12 @@ def order(*codes: str, sites: tuple[str, ...] = (), **elements: Any) -> dict[str
         (order("73221", sites=("51440002",)), "73221", "50"),
         (order("73221", sites=("91774008",)), "73221", "RT"),
         (order("73721", sites=("6757004", "82169009")), "73721", "50"),
+        (order("73221", sites=("16982005:272741003=24028007",)), "73221", "RT"),
+        (
+            order("73221", sites=("16982005 |Shoulder| : 272741003 |Laterality| = 7771000 |Left|",)),
+            "73221",
+            "LT",
+        ),
         (plainly_coded(order("73221:26,RT")), "73221", "RT"),
         (plainly_coded(order("73221", "lt")), "73221", "LT"),
         (order("MRI-SHOULDER"), "", None),

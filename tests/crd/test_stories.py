@@ -151,7 +151,12 @@ def test_a_lumbar_diagnosis_with_a_shoulder_code_is_found_and_the_better_code_na
 
 
 @pytest.mark.parametrize(
-    ("written", "proposed"), [(("24028007",), {"7771000"}), (("91774008",), {"91775009", "7771000"})]
+    ("written", "proposed"),
+    [
+        (("24028007",), {"7771000"}),
+        (("91774008",), {"91775009", "7771000"}),
+        (("16982005:272741003=24028007",), {"16982005:272741003=7771000", "7771000"}),
+    ],
 )
 def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(
     crd: Crd, written: tuple[str, ...], proposed: set[str]
