@@ -26,6 +26,8 @@ from server.dtr.validation import faults
 from server.elm import Engine
 from server.fhir import json
 from server.fhir.dates import first_day
+from server.fhir.elements import elements
+from server.fhir.references import Resolver
 from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
@@ -99,13 +101,20 @@ def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
     parameters = [
         {"name": "coverage", "resource": case.coverage},
         {"name": "order", "resource": case.order},
-        *({"name": "referenced", "resource": party} for party in case.parties),
+        *({"name": "referenced", "resource": each} for each in (*case.parties, *_reasons_of(case))),
     ]
     body = json.encode({"resourceType": "Parameters", "parameter": parameters})
     answer = inside.post(app, f"/r{version}/fhir/Questionnaire/$questionnaire-package", body, FHIR)
     told = json.decode_object(answer.content)
     listed = [told, *(parameter["resource"] for parameter in told.get("parameter", []))]
     return next((each for each in listed if each["resourceType"] == "Bundle"), None)
+
+
+def _reasons_of(case: Case) -> list[Mapping[str, Any]]:
+    """What the order refers to as its reasons, which an app sends along with it."""
+    resolver = Resolver.of(case.resources)
+    found = (resolver.resolve(reference) for reference in elements(case.order, "reasonReference"))
+    return [each for each in found if each is not None]
 
 
 def chart_of(case: Case) -> list[Resource]:

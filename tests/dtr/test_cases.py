@@ -78,6 +78,17 @@ def test_what_is_unknown_is_asked_on_both_bases(dtr: DtrDoor, bare: Case) -> Non
     assert dtr.differences(bare, expected) == []
 
 
+def test_an_order_that_only_refers_to_its_diagnosis_has_its_form(dtr: DtrDoor, bare: Case) -> None:
+    """An app sends what the order refers to along with it."""
+    (reason,) = bare.order["reasonCode"]
+    condition = {"resourceType": "Condition", "id": "tear", "code": reason, "subject": bare.order["subject"]}
+    order = {name: content for name, content in bare.order.items() if name != "reasonCode"}
+    referring = {**order, "reasonReference": [{"reference": "Condition/tear"}]}
+    case = replace(bare, order=referring, clinical=(*bare.clinical, condition))
+    expected = Expected(decision=Decision.MORE_INFO, unknown=UNKNOWN, denial_theme="D1")
+    assert dtr.differences(case, expected) == []
+
+
 def test_an_outcome_other_than_expected_is_told_for_each_base(dtr: DtrDoor, bare: Case) -> None:
     told = dtr.differences(bare, Expected(decision=Decision.APPROVE))
     assert [each[:14] for each in told if "decision" in each] == ["r2.0: decision", "r2.2: decision"]
