@@ -31,6 +31,14 @@ MOST_UNITS = 999_999
 VOID = frozenset({"refuted", "entered-in-error"})
 """What a Condition's verification status says where nobody has it."""
 
+WITHDRAWN = frozenset({"revoked", "cancelled", "entered-in-error", "noshow", "stopped"})
+"""What the status of an order, of whatever type, says where nobody wants it any more."""
+
+
+def withdrawn(order: Mapping[str, Any]) -> bool:
+    """Whether an order, or appointment, is not to be carried out."""
+    return order.get("status") in WITHDRAWN or order.get("doNotPerform") is True
+
 
 def service_code(order: Mapping[str, Any]) -> str:
     """The billed code (CPT or HCPCS) without its modifiers; "" where the order names none."""
@@ -93,7 +101,7 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
         return order
     listed = list(resources)
     meant = (_condition(reference, order, listed) for reference in references)
-    counting = (each for each in meant if not _void(each))
+    counting = (each for each in meant if not void(each))
     concepts = [condition["code"] for condition in counting if isinstance(condition.get("code"), dict)]
     own = order.get("reasonCode") or []
     further = [concept for concept in concepts if concept not in own]
@@ -111,7 +119,8 @@ def _condition(
     return next(found, {}) if named and named[0] == "Condition" else {}
 
 
-def _void(condition: Mapping[str, Any]) -> bool:
+def void(condition: Mapping[str, Any]) -> bool:
+    """Whether a Condition says that the patient does not have it."""
     return any(each.get("code") in VOID for each in codings([condition.get("verificationStatus")]))
 
 

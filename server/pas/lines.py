@@ -12,6 +12,8 @@ turns on them: revenue, unitPrice, net, encounter, detail, programCode, udi.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from server.adjudication.order_lines import order_line
+from server.adjudication.orders import void
 from server.fhir.extensions import extension, value
 from server.fhir.systems import BILLED
 from server.pas.chart import LocalChart
@@ -59,7 +61,8 @@ It is the Claim's own affair: orders are written before."""
 def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str | None = None) -> Resource:
     """The ServiceRequest of one item; `claim`, `item` and `chart` in local form. `asked_on` is the day it was
     asked for, None where only an earlier Claim tells."""
-    requested = chart.find(value(extension(item, extension_url("requestedService")))) or {}
+    found = chart.find(value(extension(item, extension_url("requestedService")))) or {}
+    requested = {**found, **order_line(found)} if found else found
     return {
         "resourceType": "ServiceRequest",
         "id": requested.get("id") or f"{claim['id']}-{item['sequence']}",
@@ -137,12 +140,14 @@ def _code(item: Resource, requested: Resource) -> Resource:
 
 def diagnoses(claim: Resource, item: Resource, find: Find) -> Iterator[Resource]:
     """The item's diagnoses in the order it points at them; all of the Claim's where it points at none.
-    CodeableConcepts; `find` follows a reference to a Condition."""
+    CodeableConcepts; `find` follows a reference to a Condition, which is none if it was refuted."""
     listed = {entry["sequence"]: entry for entry in claim.get("diagnosis") or []}
     for sequence in item.get("diagnosisSequence") or listed:
         entry = listed[sequence]
         condition = find(entry.get("diagnosisReference")) or {}
-        concept = entry.get("diagnosisCodeableConcept") or condition.get("code")
+        concept = entry.get("diagnosisCodeableConcept") or (
+            None if void(condition) else condition.get("code")
+        )
         if concept:
             yield concept
 

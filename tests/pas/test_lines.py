@@ -141,6 +141,30 @@ def test_an_item_about_no_code_takes_the_orders() -> None:
     assert codes(order_of(a.request(claim=a.claim(absent)))["code"]) == ["73221"]
 
 
+def test_an_order_of_whatever_type_names_its_service_and_who_ordered_it() -> None:
+    absent = a.item(productOrService=a.concept(a.DATA_ABSENT, "not-applicable"))
+    device = {**a.order(codeCodeableConcept=a.concept(a.CPT, "73221")), "resourceType": "DeviceRequest"}
+    named = [
+        *absent["extension"][:3],
+        {**absent["extension"][3], "valueReference": {"reference": a.name(device)}},
+    ]
+    del device["code"]
+    order = order_of(a.request(claim=a.claim({**absent, "extension": named}), order=device))
+
+    assert codes(order["code"]) == ["73221"]
+    assert order["authoredOn"] == "2026-11-20"
+
+
+def test_a_diagnosis_that_was_refuted_is_none() -> None:
+    status = a.concept("http://terminology.hl7.org/CodeSystem/condition-ver-status", "refuted")
+    condition = {"resourceType": "Condition", "id": "tear", "code": a.concept(a.ICD, "M75.111")}
+    referring = a.claim(diagnosis=[{"sequence": 1, "diagnosisReference": {"reference": "Condition/tear"}}])
+
+    assert "reasonCode" in order_of(a.request(condition, claim=referring))
+    refuted = {**condition, "verificationStatus": status}
+    assert "reasonCode" not in order_of(a.request(refuted, claim=referring))
+
+
 def test_the_assertion_of_crd_ties_the_request_to_its_answer() -> None:
     told = a.order(extension=[a.coverage_information("as-1")])
 
