@@ -11,14 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.adjudication.orders import quantity_faults
+from server.adjudication.orders import quantity_faults, withdrawn
 from server.fhir import structure
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.references import Entry, Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
-
-NOT_TO_BE_DONE = frozenset({"revoked", "cancelled", "entered-in-error", "completed", "noshow", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +109,4 @@ def _owners(resource: Resource) -> tuple[str, list[Any]]:
 
 
 def _to_be_done(resource: Resource) -> bool:
-    return resource.get("status") not in NOT_TO_BE_DONE and resource.get("doNotPerform") is not True
+    return not withdrawn(resource) and resource.get("status") != "completed"

@@ -18,7 +18,7 @@ from uuid import uuid4
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
-from server.adjudication.orders import service_code
+from server.adjudication.orders import service_code, withdrawn
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.context import Context, given_for, member_of
 from server.dtr.form import Answers
@@ -88,8 +88,10 @@ class Packager:
         told = given_for(tx, asked, issues, refuses=self._version.refuses_foreign) if asked.context else None
         if told is None:
             asked = replace(asked, context="")
-        orders = self._orders(asked, told)
         self._refuse_strangers(tx, asked, told)
+        orders = self._orders(asked, told)
+        issues += [_withdrawn(order) for order in orders if self._is_withdrawn(order, asked)]
+        orders = [order for order in orders if not self._is_withdrawn(order, asked)]
         issues += [_foreign(order) for order in orders if _is_for_another(order, asked.coverages)]
         needs = [
             Need(coverage, order, self._judge(tx, asked, line, coverage, now, told))
@@ -180,11 +182,20 @@ class Packager:
 
     def _lines(self, order: Resource, asked: PackageRequest) -> list[Resource]:
         """The order as it is judged: an appointment as the orders it is made for, where they came along."""
-        resolver = Resolver.of(asked.referenced)
-        made_for = orders_of(order) if order["resourceType"] == "Appointment" else []
-        found = [each for text in made_for if (each := resolver.resolve({"reference": text}, order))]
-        lines = [appointment_line(order, each) for each in found] or [order_line(order)]
+        standing = [each for each in self._made_for(order, asked) if not withdrawn(each)]
+        lines = [appointment_line(order, each) for each in standing] or [order_line(order)]
         return [each for line in lines for each in by_code(line)] if self._version.by_code else lines
+
+    def _made_for(self, order: Resource, asked: PackageRequest) -> list[Resource]:
+        """The orders of an appointment that came along."""
+        resolver = Resolver.of(asked.referenced)
+        named = orders_of(order) if order["resourceType"] == "Appointment" else []
+        return [each for text in named if (each := resolver.resolve({"reference": text}, order))]
+
+    def _is_withdrawn(self, order: Resource, asked: PackageRequest) -> bool:
+        """Whether it is not to be carried out, or nothing that it was made for is."""
+        made_for = self._made_for(order, asked)
+        return withdrawn(order) or (bool(made_for) and all(map(withdrawn, made_for)))
 
     def _refuse_strangers(self, tx: Transaction, asked: PackageRequest, told: Context | None) -> None:
         for coverage in asked.coverages:
@@ -310,6 +321,11 @@ def _launch(tx: Transaction, asked: PackageRequest) -> str:
 def _foreign(order: Resource) -> Issue:
     text = f"{_place(order)} is for another patient than the Coverage. Send the one of its patient."
     return Issue("business-rule", (), text, "warning")
+
+
+def _withdrawn(order: Resource) -> Issue:
+    text = f"{_place(order)} needs no form. It is not to be carried out."
+    return Issue("informational", (), text, "information")
 
 
 def _place(order: Resource) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
-from server.adjudication.orders import service_code
+from server.adjudication.orders import service_code, withdrawn
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
 from server.pas import appealing, change, decision, lines, prolonging, rejection
@@ -84,15 +84,19 @@ class Docket:
 
     @property
     def unfit(self) -> dict[int, Rejection]:
-        """Why items cannot be judged, by position: they name no service, or are made from an order that is
-        for another patient."""
+        """Why items cannot be judged, by position: they name no service or several, or are made from an order
+        that is for another patient or was withdrawn."""
         found = {}
         for place, item in enumerate(self.claim.get("item") or []):
             order = self._order_of(item) or {}
             if self._another(order.get("subject") or order.get("patient")):
                 found[place] = rejection.of_another_patient(place)
+            elif withdrawn(order):
+                found[place] = rejection.withdrawn(place)
             elif not service_code(self.orders[item["sequence"]]):
                 found[place] = rejection.no_service(place)
+            elif _is_range(item):
+                found[place] = rejection.several_services(place)
         return found
 
     def seen(self, item: Resource) -> list[Resource]:
@@ -136,6 +140,12 @@ class Docket:
         own = forms(item)
         others = (each for other in self.claim["item"] for each in forms(other))
         return [each for each in others if all(each is not form for form in own)]
+
+
+def _is_range(item: Resource) -> bool:
+    """Whether the item asks for more codes than its first, up to another one."""
+    last = service_code({"code": value(extension(item, extension_url("productOrServiceCodeEnd")))})
+    return last not in ("", service_code({"code": item["productOrService"]}))
 
 
 @dataclass(frozen=True, slots=True)

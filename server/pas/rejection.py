@@ -54,6 +54,17 @@ def of_another_patient(index: int) -> Rejection:
     )
 
 
+def withdrawn(index: int) -> Rejection:
+    return Rejection(
+        code="33",
+        follow_up="C",
+        element="2000F-SV1",
+        path=f"Claim.item[{index}].extension('{extension_url('requestedService')}')",
+        text="The order that the item is made from was withdrawn, or says that it is not to be carried out. "
+        "Send the order that stands, or cancel the item.",
+    )
+
+
 def no_service(index: int) -> Rejection:
     return Rejection(
         code="AG",
@@ -61,6 +72,17 @@ def no_service(index: int) -> Rejection:
         element="2000F-SV1",
         path=f"Claim.item[{index}].productOrService",
         text="The item names no CPT or HCPCS code, and no order that would. Send the code of the service.",
+    )
+
+
+def several_services(index: int) -> Rejection:
+    return Rejection(
+        code="33",
+        follow_up="C",
+        element="2000F-SV1",
+        path=f"Claim.item[{index}].extension('{extension_url('productOrServiceCodeEnd')}')",
+        text="The item asks for a range of codes, and each of them is decided by itself. Send an item for "
+        "each code.",
     )
 
 

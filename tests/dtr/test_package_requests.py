@@ -124,6 +124,21 @@ def test_a_what_does_not_go_together_is_remarked_on(dtr: Dtr) -> None:
         assert words in issue["diagnostics"]
 
 
+@pytest.mark.parametrize(
+    "word", [{"status": "revoked"}, {"doNotPerform": True}], ids=["revoked", "not to do"]
+)
+def test_a_what_is_not_to_be_done_needs_no_form(dtr: Dtr, word: dict[str, Any]) -> None:
+    """Nor does an appointment that was made for it, or the context that CRD gave for it before."""
+    order, member = {**shoulder(), **word}, coverage()
+    for asked in (
+        [resource("order", order), context(dtr.asserted(shoulder(), member))],
+        [resource("order", appointment("", order)), resource("referenced", order)],
+    ):
+        (issue,) = dtr.outcome(resource("coverage", member), *asked)
+        assert issue["severity"] == "information"
+        assert "not to be carried out" in issue["diagnostics"]
+
+
 def test_a_an_order_that_may_be_billed_by_several_codes_needs_the_forms_that_crd_asked_for(dtr: Dtr) -> None:
     """One that 2.0 answers for the first of them, and 2.2 for each."""
     order = {**shoulder(), "code": concept(CPT, "73221", "72148")}

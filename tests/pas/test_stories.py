@@ -1,15 +1,23 @@
 """Prior authorization as a clinic meets it, in both guide versions."""
 
 import datetime as dt
+from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from server.adjudication.rulings import ruled
+from server.pas.terms import extension_url
 from server.store.tables import Table
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.test_changes import update
+
+UP_TO_73223 = {
+    "url": extension_url("productOrServiceCodeEnd"),
+    "valueCodeableConcept": a.concept(a.CPT, "73223"),
+}
 
 
 def test_documented_care_and_a_film_get_the_mri_authorized(payer: Payer) -> None:
@@ -84,6 +92,26 @@ def test_of_two_insurances_the_one_of_the_payer_that_is_asked_counts(payer: Paye
     twice = a.request(ended, other, *charts.meets_every_criterion(), claim=a.claim(insurance=both))
 
     assert payer.submit(twice).action == "A1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"order": a.order(status="revoked")}, "was withdrawn"),
+        ({"order": a.order(doNotPerform=True)}, "not to be carried out"),
+        ({"claim": a.claim(a.item(1, extension=[*a.item(1)["extension"], UP_TO_73223]))}, "a range of codes"),
+    ],
+    ids=["revoked", "not to do", "range"],
+)
+def test_what_is_not_one_service_to_be_done_is_sent_back_with_the_reason(
+    payer: Payer, asked: dict[str, Any], words: str
+) -> None:
+    """Each was authorized, the range as its first code."""
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), **asked))
+
+    assert answer.response["outcome"] == "error"
+    assert words in answer.words
+    assert "item" not in answer.response
 
 
 def test_a_plan_that_asks_for_no_authorization_says_so(payer: Payer) -> None:
