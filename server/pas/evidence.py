@@ -21,7 +21,7 @@ Resource = dict[str, Any]
 
 ATTACHED = "attached"
 
-PICTURES = frozenset({"DocumentReference", "Binary", "Media"})
+PAPERS = frozenset({"DocumentReference", "Binary", "Composition", "Media"})
 """Resources whose content no rule reads."""
 
 
@@ -56,8 +56,12 @@ def handed_in(read: Submission, attached: Sequence[Resource]) -> list[Resource]:
 
 
 def unread(handed: Iterable[Resource]) -> list[Resource]:
-    """What of it only a person can read: pictures, and words."""
-    return [piece for piece in handed if piece.get("resourceType") in (*PICTURES, None)]
+    """What of it only a person can read: papers, reports that have one attached, and words."""
+    return [
+        piece
+        for piece in handed
+        if piece.get("resourceType") in (*PAPERS, None) or piece.get("presentedForm")
+    ]
 
 
 def joined(read: Submission, attached: Sequence[Resource]) -> Submission:

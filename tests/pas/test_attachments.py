@@ -138,6 +138,22 @@ def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
 
 
 @ONE_BASE
+def test_a_report_that_is_only_a_paper_goes_to_a_person_too(payer: Payer) -> None:
+    """A finding that is coded is read by the rules."""
+    pended = payer.submit(a.request())
+    coded = charts.film()
+    report = {name: content for name, content in coded.items() if name != "conclusionCode"}
+    paper = {**report, "presentedForm": [{"contentType": "application/pdf", "data": "JVBERi0="}]}
+    send(payer, parameters(tracking(pended), coded))
+    none_yet = payer.http.get("/review").json()["items"]
+    send(payer, parameters(tracking(pended), paper))
+    (item,) = payer.http.get("/review").json()["items"]
+
+    assert none_yet == []
+    assert "a person must read" in item["reason"]
+
+
+@ONE_BASE
 def test_a_scan_that_a_person_has_answers_for_its_line_and_stays_there_when_another_is_cancelled(
     payer: Payer,
 ) -> None:
