@@ -174,14 +174,21 @@ def _envelope_faults(bundle: Resource) -> Iterator[Issue]:
     first = entries[0].get("resource") if isinstance(entries[0], dict) else None
     if not isinstance(first, dict) or first.get("resourceType") != "Claim":
         yield Issue("structure", "Bundle.entry[0]", "The first entry is not a Claim. Put the Claim first.")
-    urls = Counter(entry.get("fullUrl") for entry in entries if isinstance(entry, dict))
-    for index, entry in enumerate(entries):
-        if isinstance(entry, dict) and entry.get("fullUrl") and urls[entry["fullUrl"]] > 1:
+    urls = [_unversioned(entry) for entry in entries]
+    times = Counter(urls)
+    for index, url in enumerate(urls):
+        if url and times[url] > 1:
             yield Issue(
                 "duplicate",
                 f"Bundle.entry[{index}].fullUrl",
-                "Two entries have this fullUrl. Send each resource once.",
+                "Two entries have this fullUrl, or are versions of one resource. Send each resource once.",
             )
+
+
+def _unversioned(entry: Any) -> str:
+    """The fullUrl without a version; "" where there is none."""
+    url = entry.get("fullUrl") if isinstance(entry, dict) else None
+    return url.partition("/_history/")[0] if isinstance(url, str) else ""
 
 
 def _entry_faults(entry: Any, path: str) -> Iterator[Issue]:

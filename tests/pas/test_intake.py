@@ -66,6 +66,11 @@ def test_what_is_not_json_is_refused_as_such() -> None:
         intake.read(b'{"resourceType": "Bundle",', v2_0.SUBMIT)
 
 
+def older(entry: Resource) -> Resource:
+    """An earlier version of the entry's resource."""
+    return {**entry, "fullUrl": f"{entry['fullUrl']}/_history/1"}
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -80,6 +85,7 @@ def test_what_is_not_json_is_refused_as_such() -> None:
         (lambda b: b["entry"][1].pop("fullUrl"), "Bundle.entry[1].fullUrl"),
         (lambda b: b["entry"][1].update(request={"method": "PUT", "url": "x"}), "Bundle.entry[1].request"),
         (lambda b: b["entry"].append(b["entry"][1]), "Bundle.entry[1].fullUrl"),
+        (lambda b: b["entry"].append(older(b["entry"][1])), "Bundle.entry[6].fullUrl"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
