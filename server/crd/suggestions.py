@@ -15,6 +15,7 @@ from uuid import uuid4
 from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
 from server.crd.version import Element
+from server.fhir.references import contained, references_of
 from server.fhir.systems import coding_key, is_billed
 from server.policy.catalog import ICD, Policy
 from server.policy.line import (
@@ -70,15 +71,31 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
 def beside(order: Element, code: str, title: str) -> Element:
     """A draft ServiceRequest for another service of the same patient, by the same clinician, for the same
     reason. Where on the body the imaging is to be done says nothing about a blood test."""
-    copied = ("subject", "encounter", "authoredOn", "requester", "reasonCode", "reasonReference", "insurance")
+    names = ("subject", "encounter", "authoredOn", "requester", "reasonCode", "reasonReference", "insurance")
+    copied = {name: order[name] for name in names if name in order}
+    pointed_to = _inside(order, copied)
     return {
         "resourceType": "ServiceRequest",
         "id": str(uuid4()),
+        **({"contained": pointed_to} if pointed_to else {}),
         "status": "draft",
         "intent": "order",
         "code": _concept(code, title),
-        **{name: order[name] for name in copied if name in order},
+        **copied,
     }
+
+
+def _inside(order: Element, parts: Element) -> list[Element]:
+    """The resources in an order that parts of it point to, and those that these do."""
+    found: dict[str, Element] = {}
+    ahead = [parts]
+    while ahead:
+        for _, text in references_of(ahead.pop(), ""):
+            own = contained(order, text[1:]) if text.startswith("#") and text[1:] else None
+            if own is not None and text not in found:
+                found[text] = own
+                ahead.append(own)
+    return list(found.values())
 
 
 def suggestion(label: str, *actions: Element) -> Element:

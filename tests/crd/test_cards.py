@@ -215,6 +215,8 @@ def test_a_coverage_inside_an_order_is_none_to_be_updated_by_itself(crd: Crd) ->
     answer = crd(ehr.sign(order, sent={**ehr.prefetch(), "coverage": None}))
     assert answer.information["coverage"] == {"reference": "#cov-1"}
     assert [action["resource"]["id"] for action in answer.body["systemActions"]] == [order["id"]]
+    proposed = only_action(card_of(answer, "therapy-alternatives-opt"))["resource"]
+    assert proposed["contained"] == [insurance], "what is ordered beside points to it as well"
 
 
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
