@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from server.adjudication.orders import day_zero, planned_day, service_code, side
-from server.fhir.dates import first_day, last_day
+from server.fhir.dates import begun, over
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.determine import due_hours, expedited, gated
 from server.policy.request import Chart, Member, Resource
@@ -104,10 +104,8 @@ def _ruling(
 
 def active(coverage: Resource, day: dt.date) -> bool:
     """Whether a Coverage is in force on a day."""
-    period: Any = coverage.get("period") or {}
-    start, end = first_day(period.get("start")), last_day(period.get("end"))
-    begun, not_ended = start is None or start <= day, end is None or day <= end
-    return coverage.get("status", "active") == "active" and begun and not_ended
+    period = coverage.get("period")
+    return coverage.get("status", "active") == "active" and begun(period, day) and not over(period, day)
 
 
 def _line(order: Resource) -> Line:

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.fhir.dates import first_day, last_day
+from server.fhir.dates import begun, over
 from server.fhir.references import Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
@@ -155,23 +155,9 @@ def _coverages(resources: list[Resource], patient_id: str, day: dt.date) -> list
     sent = [resource for resource in resources if resource["resourceType"] == "Coverage"]
     own = [coverage for coverage in sent if _beneficiary(coverage) in ("", patient_id)] or sent
     active = [coverage for coverage in own if coverage.get("status", "active") == "active"]
-    running = [coverage for coverage in active if not _ended(coverage, day)]
-    return [coverage for coverage in running if _begun(coverage, day)] or running or active or own
-
-
-def _begun(coverage: Resource, day: dt.date) -> bool:
-    start = first_day(_period(coverage).get("start"))
-    return start is None or start <= day
-
-
-def _ended(coverage: Resource, day: dt.date) -> bool:
-    end = last_day(_period(coverage).get("end"))
-    return end is not None and end < day
-
-
-def _period(coverage: Resource) -> Resource:
-    period = coverage.get("period")
-    return period if isinstance(period, dict) else {}
+    running = [coverage for coverage in active if not over(coverage.get("period"), day)]
+    current = [coverage for coverage in running if begun(coverage.get("period"), day)]
+    return current or running or active or own
 
 
 def _beneficiary(coverage: Resource) -> str:

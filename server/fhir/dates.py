@@ -37,6 +37,18 @@ def last_day(text: object) -> date | None:
     return _day(year, month, day or monthrange(year, month)[1])
 
 
+def begun(period: object, day: date) -> bool:
+    """Whether a Period has begun on that day; one without a beginning always has."""
+    start = first_day(period.get("start")) if isinstance(period, dict) else None
+    return start is None or start <= day
+
+
+def over(period: object, day: date) -> bool:
+    """Whether a Period has ended before that day; one without an end never has."""
+    end = last_day(period.get("end")) if isinstance(period, dict) else None
+    return end is not None and end < day
+
+
 def moment(text: object) -> datetime | None:
     """A dateTime or instant down to the second as an aware datetime (UTC where it names no zone); None if
     it has no time of day or is none."""

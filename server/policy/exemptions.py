@@ -15,9 +15,9 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from server.fhir.dates import first_day, last_day
+from server.fhir.dates import begun, first_day, over
 from server.fhir.references import type_and_id
 from server.fhir.systems import NPIS
 from server.policy.manifest import GoldCardRule
@@ -81,10 +81,10 @@ def honoured(held: Authorization, coverage: Resource, plan: Plan) -> Authorizati
     the coverage that the plan states, if it was good on the day the coverage began. None where it is not."""
     if not plan.catalog.is_another_payer(held.issuer):
         return replace(held, issuer="") if held.issuer else held
-    begun = first_day((coverage.get("period") or {}).get("start"))
-    if plan.continuity is None or begun is None or not held.start <= begun <= held.end:
+    started = first_day((coverage.get("period") or {}).get("start"))
+    if plan.continuity is None or started is None or not held.start <= started <= held.end:
         return None
-    return replace(held, start=begun, end=begun + dt.timedelta(days=plan.continuity.days - 1))
+    return replace(held, start=started, end=started + dt.timedelta(days=plan.continuity.days - 1))
 
 
 def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
@@ -99,6 +99,5 @@ def npi_of(member: Resource) -> str:
 
 
 def _holds(member: Resource, on: dt.date) -> bool:
-    period: dict[str, Any] = member.get("period") or {}
-    start, end = first_day(period.get("start")), last_day(period.get("end"))
-    return not member.get("inactive") and (start is None or start <= on) and (end is None or on <= end)
+    period = member.get("period")
+    return not member.get("inactive") and begun(period, on) and not over(period, on)
