@@ -61,8 +61,8 @@ class Adjudicator:
         could be had; `chart` holds what was sent, prefetched or queried, sibling lines included.
         `fhir_server` names whose `Patient/1` this is where nothing better does; `assertion_id` is the
         coverage-assertion-id the client quotes for this order; `member` is the key of whom the order is for,
-        where that is known already. Without `hints` there are no ways and no
-        advice in it (`server.policy.determine`).
+        where that is known already. Without `hints` there are no ways and no advice in it
+        (`server.policy.determine`).
         """
         order = plainly_coded(with_diagnoses(order, chart.resources))
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))

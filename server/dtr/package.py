@@ -90,8 +90,9 @@ class Packager:
             asked = replace(asked, context="")
         self._refuse_strangers(tx, asked, told)
         orders = self._orders(asked, told)
-        issues += [_withdrawn(order) for order in orders if self._is_withdrawn(order, asked)]
-        orders = [order for order in orders if not self._is_withdrawn(order, asked)]
+        not_done = [order for order in orders if self._is_withdrawn(order, asked)]
+        issues += map(_withdrawn, not_done)
+        orders = [order for order in orders if order not in not_done]
         issues += [_foreign(order) for order in orders if _is_for_another(order, asked.coverages)]
         needs = [
             Need(coverage, order, self._judge(tx, asked, line, coverage, now, told))

@@ -48,7 +48,7 @@ def of_another_patient(index: int) -> Rejection:
         code="64",
         follow_up="C",
         element="2000F-SV1",
-        path=f"Claim.item[{index}].extension('{extension_url('requestedService')}')",
+        path=_extension(index, "requestedService"),
         text="The order that the item is made from is for another patient than the Claim. Send the order of "
         "this patient.",
     )
@@ -59,7 +59,7 @@ def withdrawn(index: int) -> Rejection:
         code="33",
         follow_up="C",
         element="2000F-SV1",
-        path=f"Claim.item[{index}].extension('{extension_url('requestedService')}')",
+        path=_extension(index, "requestedService"),
         text="The order that the item is made from was withdrawn, or says that it is not to be carried out. "
         "Send the order that stands, or cancel the item.",
     )
@@ -80,7 +80,7 @@ def several_services(index: int) -> Rejection:
         code="33",
         follow_up="C",
         element="2000F-SV1",
-        path=f"Claim.item[{index}].extension('{extension_url('productOrServiceCodeEnd')}')",
+        path=_extension(index, "productOrServiceCodeEnd"),
         text="The item asks for a range of codes, and each of them is decided by itself. Send an item for "
         "each code.",
     )
@@ -110,25 +110,30 @@ def unknown_number(index: int) -> Rejection:
 
 def not_extended(index: int, against: str) -> Rejection:
     """`against` is the sentence that says what speaks against it."""
-    return Rejection(
-        code="33",
-        follow_up="N",
-        element="2000F-UM",
-        path=_certification(index),
-        text=f"{against} What was authorized stands as it was. Where more time is needed, ask for a renewal "
+    return _stands(
+        index,
+        f"{against} What was authorized stands as it was. Where more time is needed, ask for a renewal "
         "(certification type R) with the findings as they are now.",
     )
 
 
 def not_renewed(index: int, against: str) -> Rejection:
     """`against` are the sentences that say what speaks against it."""
+    return _stands(
+        index,
+        f"The renewal is not authorized. {against} What was authorized stands as it was. Asked for by a "
+        "request of its own, a renewal is denied so that it can be appealed.",
+    )
+
+
+def _stands(index: int, text: str) -> Rejection:
+    """An authorization is not prolonged, and stays as it is."""
     return Rejection(
         code="33",
         follow_up="N",
         element="2000F-UM",
-        path=_certification(index),
-        text=f"The renewal is not authorized. {against} What was authorized stands as it was. Asked for by a "
-        "request of its own, a renewal is denied so that it can be appealed.",
+        path=_extension(index, "certificationType"),
+        text=text,
     )
 
 
@@ -169,7 +174,7 @@ def nothing_to_appeal(index: int | None) -> Rejection:
         code="AA",
         follow_up="C",
         element="2000F-UM" if index is not None else "2000E-UM",
-        path=_certification(index),
+        path=_extension(index, "certificationType"),
         text="No denied request of this member and sender is known under the names that this appeal gives. "
         "Name the denied Claim (related.claim, or its own identifier) or our reference number, and keep the "
         "item's sequence; what was never denied is a first request (certification type I).",
@@ -182,12 +187,13 @@ def not_denied(index: int | None, standing: str) -> Rejection:
         code="33",
         follow_up="C",
         element="2000F-UM" if index is not None else "2000E-UM",
-        path=_certification(index),
+        path=_extension(index, "certificationType"),
         text=f"What is appealed was not denied: {standing}. Only a denial is appealed. Send a change as an "
         "update, under another certification type.",
     )
 
 
-def _certification(index: int | None) -> str:
+def _extension(index: int | None, name: str) -> str:
+    """Where an extension of the guide is, on an item or on the Claim."""
     element = f"Claim.item[{index}]" if index is not None else "Claim"
-    return f"{element}.extension('{extension_url('certificationType')}')"
+    return f"{element}.extension('{extension_url(name)}')"
