@@ -19,6 +19,7 @@ from server.adjudication.orders import (
     side,
     with_diagnoses,
 )
+from server.adjudication.places import with_place
 from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
@@ -64,7 +65,7 @@ class Adjudicator:
         where that is known already. Without `hints` there are no ways and no advice in it
         (`server.policy.determine`).
         """
-        order = plainly_coded(with_diagnoses(order, chart.resources))
+        order = with_place(plainly_coded(with_diagnoses(order, chart.resources)), chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)

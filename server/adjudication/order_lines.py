@@ -24,10 +24,16 @@ def order_line(resource: Resource) -> Resource:
 
 
 def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
-    """The booked service: that of the order it was made for, on the day of the appointment, else what the
-    appointment itself names."""
+    """The booked service: that of the order it was made for, on the day and at the site of the appointment,
+    else what the appointment itself names."""
     line = order_line(order or appointment)
-    return {**line, "occurrenceDateTime": appointment["start"]} if "start" in appointment else line
+    actors = (each.get("actor", {}) for each in appointment.get("participant", []))
+    sites = [actor for actor in actors if "Location/" in reference_text(actor)]
+    return {
+        **line,
+        **({"occurrenceDateTime": appointment["start"]} if "start" in appointment else {}),
+        **({"locationReference": sites} if sites else {}),
+    }
 
 
 def by_code(line: Resource) -> list[Resource]:

@@ -100,23 +100,24 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
     if not references:
         return order
     listed = list(resources)
-    meant = (_condition(reference, order, listed) for reference in references)
-    counting = (each for each in meant if not void(each))
+    meant = (named(reference, order, listed) for reference in references)
+    counting = (each for each in meant if each.get("resourceType") == "Condition" and not void(each))
     concepts = [condition["code"] for condition in counting if isinstance(condition.get("code"), dict)]
     own = order.get("reasonCode") or []
     further = [concept for concept in concepts if concept not in own]
     return {**order, "reasonCode": [*own, *further]} if further else order
 
 
-def _condition(
-    reference: Mapping[str, Any], order: Mapping[str, Any], resources: list[Mapping[str, Any]]
+def named(
+    reference: Mapping[str, Any], order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]
 ) -> Mapping[str, Any]:
+    """What a reference of the order leads to, in the order itself or among `resources`; else {}."""
     text = reference_text(reference)
     if text.startswith("#"):
         return contained(dict(order), text[1:]) or {}
-    named = type_and_id(reference)
-    found = (each for each in resources if (each.get("resourceType"), each.get("id")) == named)
-    return next(found, {}) if named and named[0] == "Condition" else {}
+    wanted = type_and_id(reference)
+    found = (each for each in resources if (each.get("resourceType"), each.get("id")) == wanted)
+    return next(found, {}) if wanted else {}
 
 
 def void(condition: Mapping[str, Any]) -> bool:

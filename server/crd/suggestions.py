@@ -54,7 +54,8 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
     if better in SITES:
         return _update(f"Change the side to {SITES[better]['text']}", _on_side(order, better))
     if better in PLACES:
-        return _update(f"Image at: {PLACES[better]}", {**order, "locationCode": [_place(better)]})
+        elsewhere = {name: content for name, content in order.items() if name != "locationReference"}
+        return _update(f"Image at: {PLACES[better]}", {**elsewhere, "locationCode": [_place(better)]})
     if better[0].isalpha():
         return _update(f"Change the diagnosis to {better}", _with_diagnosis(order, better))
     title = title_of(judged, better)

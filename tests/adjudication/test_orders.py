@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from server.adjudication.orders import day_zero, order_key, plainly_coded, planned_day, service_code, side
+from server.adjudication.places import with_place
+from server.fhir.systems import PLACE_OF_SERVICE
+from server.policy.line import line_of
 
 CPT = "http://www.ama-assn.org/go/cpt"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -83,4 +86,55 @@ def test_an_order_is_the_same_by_member_service_side_and_planned_day() -> None:
     ]
     assert (
         len({order_key("m", right), order_key("n", right), *(order_key("m", other) for other in others)}) == 5
+    )
+
+
+ROLE, NUCC = "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "http://nucc.org/provider-taxonomy"
+BILL_TYPE = "https://www.nubc.org/CodeSystem/TypeOfBill"
+CRD = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+
+
+def site(*codings: tuple[str, str]) -> list[dict[str, Any]]:
+    return [{"coding": [{"system": system, "code": code} for system, code in codings]}]
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        (site((ROLE, "HOSP")), "22"),
+        (site((ROLE, "RADDX")), None),
+        (site((ROLE, "RADDX"), (ROLE, "PROFF")), "11"),
+        (site((CRD, "19")), "19"),
+        (site((CRD, "5")), "05"),
+        (site((CRD, "gold-card")), None),
+        (site((NUCC, "261QM1200X")), "49"),
+        (site((NUCC, "225XH1200X")), None),
+        (site((BILL_TYPE, "0131")), "22"),
+        (site((BILL_TYPE, "13X")), "22"),
+        (site((BILL_TYPE, "083X")), "24"),
+        (site((BILL_TYPE, "0721")), None),
+        (site((ROLE, "HOSP"), (PLACE_OF_SERVICE, "49")), "49"),
+        ([{"text": "MRI suite"}], None),
+    ],
+)
+def test_the_place_of_service_that_other_codes_stand_for(said: list[Any], place: str | None) -> None:
+    """On the order itself, as the type of a Location in the chart, and of one that the order contains."""
+    there = {"resourceType": "Location", "id": "mri", "type": said}
+    by_name = order("73221", locationReference=[{"reference": "Location/mri"}])
+    inside = order("73221", locationReference=[{"reference": "#mri"}], contained=[there])
+    told = [with_place(order("73221", locationCode=said), []), with_place(inside, [])]
+    told.append(with_place(by_name, [there]))
+    assert [line_of(each).place_of_service for each in told] == [place] * 3
+    assert with_place(by_name, []) == by_name
+
+
+def test_an_order_for_either_of_two_sites_has_no_place_yet() -> None:
+    sites = [
+        {"resourceType": "Location", "id": id, "type": site((ROLE, code))}
+        for id, code in (("hospital", "HOSP"), ("office", "PROFF"))
+    ]
+    either = order("73221", locationReference=[{"reference": f"Location/{each['id']}"} for each in sites])
+    assert line_of(with_place(either, sites)).place_of_service is None
+    assert line_of(with_place({**either, "locationCode": site((PLACE_OF_SERVICE, "49"))}, sites)) == line_of(
+        order("73221", locationCode=site((PLACE_OF_SERVICE, "49")))
     )

@@ -191,3 +191,32 @@ def test_a_clinics_own_name_under_the_system_of_cpt_is_no_billing_code(crd: Crd)
     information = crd(ehr.sign(order, sent=ehr.prefetch())).information
     assert (information["covered"], information["pa-needed"]) == ("conditional", "conditional")
     assert "billingCode" not in information
+
+
+ROLE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+"""What a Location of CRD 2.0.1 is told apart by; an order has no place of service there."""
+
+
+def at(role: str, *, inside: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A documented shoulder to be imaged at a Location of that type, and what is prefetched."""
+    site = {"resourceType": "Location", "id": "mri", "name": "Imaging", "type": [ehr.concept(ROLE, role)]}
+    order = ehr.shoulder(locationReference=[{"reference": "#mri" if inside else "Location/mri"}])
+    del order["locationCode"]
+    chart = ehr.six_weeks_of_care(order)
+    if inside:
+        return {**order, "contained": [site]}, ehr.prefetch(chart)
+    return order, {**ehr.prefetch(chart), "locations": site}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_location_of_an_order_says_where_it_is_to_be_done(crd: Crd, inside: bool) -> None:
+    """In an office nothing is open. A hospital has to be explained, or the order moved, which then names the
+    hospital no more."""
+    office, sent = at("PROFF", inside=inside)
+    assert crd(ehr.sign(office, sent=sent)).information["pa-needed"] == "satisfied"
+    hospital, sent = at("HOSP", inside=inside)
+    answer = crd(ehr.sign(hospital, sent=sent))
+    assert answer.information["pa-needed"] == "auth-needed"
+    (moved,) = changes(answer, "Image at: independent imaging center")
+    assert "locationReference" not in moved
+    assert moved["locationCode"][0]["coding"][0]["code"] == "49"

@@ -28,6 +28,17 @@ def test_documented_care_and_a_film_get_the_mri_authorized(payer: Payer) -> None
     assert answer.response["preAuthPeriod"] == {"start": "2026-12-01", "end": "2027-01-30"}
 
 
+@pytest.mark.parametrize(("kind", "action"), [("0831", "A1"), ("0131", "A4")])
+def test_a_bill_type_says_where_the_mri_is_to_be_done(payer: Payer, kind: str, action: str) -> None:
+    """A surgery center needs no reason, an outpatient hospital does."""
+    place = a.concept("https://www.nubc.org/CodeSystem/TypeOfBill", kind)
+    line = a.item(locationCodeableConcept=place)
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(line)))
+
+    assert answer.action == action
+    assert ("SOS-SITE" in answer.words) == (action == "A4")
+
+
 def test_an_authorization_is_found_again_by_who_asked_for_it(payer: Payer) -> None:
     granted = payer.submit(a.request(*charts.meets_every_criterion()))
     (found,) = payer.inquire(a.inquiry())

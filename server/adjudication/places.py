@@ -1,0 +1,109 @@
+"""Where a service is to be done, as the rules read it: a CMS place of service. Orders say it otherwise too.
+
+CRD 2.0.1 has no place of service on an order but a Location, whose type is one of its "CMS mappable" codes;
+2.2 has a bill type and a facility's taxonomy beside the CMS code, PAS a bill type. What does not tell a
+hospital from a freestanding site (a radiology unit, an outpatient clinic) is left open, for a person to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from server.adjudication.orders import named
+from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_place_of_service
+from server.policy.line import codings
+
+Resource = Mapping[str, Any]
+
+OFFICE, MOBILE, URGENT_CARE, INPATIENT, OUTPATIENT, EMERGENCY, SURGERY, CLINIC = (
+    "11",
+    "15",
+    "20",
+    "21",
+    "22",
+    "23",
+    "24",
+    "49",
+)
+
+ROLES = {
+    "PROFF": OFFICE,
+    "MOBL": MOBILE,
+    "ER": EMERGENCY,
+    "HOSP": OUTPATIENT,
+    "GACH": OUTPATIENT,
+    "HU": OUTPATIENT,
+    "HRAD": OUTPATIENT,
+}
+"""HL7's ServiceDeliveryLocationRoleType: office, mobile unit, emergency room; hospital, general acute care
+hospital, hospital unit, its radiology. Who lies in a hospital is known by the encounter: to anybody else it
+is an outpatient hospital."""
+
+TAXONOMY = {
+    "261QM1200X": CLINIC,
+    "261QR0200X": CLINIC,
+    "261QR0208X": MOBILE,
+    "261QA1903X": SURGERY,
+    "261QU0200X": URGENT_CARE,
+    "261QE0002X": EMERGENCY,
+    "282N00000X": OUTPATIENT,
+    "282NC0060X": OUTPATIENT,
+    "282NC2000X": OUTPATIENT,
+    "282NR1301X": OUTPATIENT,
+    "282NW0100X": OUTPATIENT,
+}
+"""NUCC, not individual: centers for MRI, radiology, mobile radiology, ambulatory surgery, urgent and
+emergency care; acute care hospitals (general, critical access, children's, rural, women's)."""
+
+BILL_TYPES = {"11": INPATIENT, "12": INPATIENT, "13": OUTPATIENT, "83": SURGERY, "85": OUTPATIENT}
+"""NUBC by facility and class of care, without the leading zero: hospital inpatient (parts A and B) and
+outpatient, ambulatory surgery center, critical access hospital."""
+
+_CRD = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+_BILL_TYPE = "https://www.nubc.org/CodeSystem/TypeOfBill"
+_STANDS_FOR = {
+    (system, code): place
+    for system, places in (
+        ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", ROLES),
+        ("http://nucc.org/provider-taxonomy", TAXONOMY),
+        (_BILL_TYPE, BILL_TYPES),
+    )
+    for code, place in places.items()
+}
+
+
+def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
+    """The order with the place of service that its other codes stand for, or the type of the Location it
+    names among `resources`, as a `locationCode` of its own. It stays as it is where it has one already, where
+    nothing tells, and where Locations are of different kinds."""
+    concepts = order.get("locationCode") or []
+    if any(is_place_of_service(coding) for coding in codings(concepts)):
+        return order
+    said = set(_places(concepts)) or set(_of_locations(order, resources))
+    if len(said) != 1:
+        return order
+    place = {"coding": [{"system": PLACE_OF_SERVICE, "code": said.pop()}]}
+    return {**order, "locationCode": [*concepts, place]}
+
+
+def _of_locations(order: Resource, resources: Iterable[Resource]) -> Iterator[str]:
+    references = [each for each in order.get("locationReference") or [] if isinstance(each, dict)]
+    listed = list(resources) if references else []
+    for reference in references:
+        location = named(reference, order, listed)
+        if location.get("resourceType") == "Location":
+            yield from islice(_places(location.get("type") or []), 1)
+
+
+def _places(concepts: Iterable[Any]) -> Iterator[str]:
+    """The CMS places of service that these are, then those that they stand for."""
+    for coding in sorted(codings(concepts), key=is_place_of_service, reverse=True):
+        system, code = coding_key(coding)
+        if is_place_of_service(coding):
+            yield code
+        elif system == _CRD and code.isdigit():  # the guide's places that HL7 has no code for, by CMS number
+            yield code.zfill(2)
+        elif place := _STANDS_FOR.get((system, code.lstrip("0")[:2] if system == _BILL_TYPE else code)):
+            yield place
