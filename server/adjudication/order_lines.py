@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.adjudication.orders import plainly_coded, service_code
-from server.fhir.extensions import extension, value
+from server.fhir.elements import elements
+from server.fhir.extensions import extension, value, values
 from server.fhir.references import reference_text
 from server.fhir.systems import is_billed
 from server.policy.line import codings
@@ -14,11 +15,13 @@ from server.policy.line import codings
 Resource = dict[str, Any]
 
 ALTERNATE_REFERENCE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
+BILLING_OPTIONS = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
+"""On the concept that says what is ordered: what it may be billed as (CRD 2.2). A payer considers that."""
 
 
 def order_line(resource: Resource) -> Resource:
     """The order as a ServiceRequest, of an appointment the service that it names itself; a ServiceRequest is
-    its own line."""
+    its own line. The codes it may be billed as are codes of the service."""
     line = _LINES.get(resource["resourceType"])
     return line(resource) if line else resource
 
@@ -66,7 +69,7 @@ def _alternate(reference: Resource) -> str:
 
 def _booked_itself(appointment: Resource) -> Resource:
     return {
-        **_line(appointment, "Appointment", _named_service(appointment, "serviceType")),
+        **_line(appointment, "Appointment", _billing(appointment.get("serviceType", []))),
         **_booked_for(appointment),
         **_reasons(appointment),
     }
@@ -98,12 +101,17 @@ def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:
         "status": "draft",
         "intent": "order",
         "category": [{"text": kind}],
-        **({"code": code} if isinstance(code, dict) else {}),
+        **({"code": _billable(code)} if isinstance(code, dict) else {}),
     }
 
 
 def _reasons(resource: Resource) -> Resource:
     return {name: resource[name] for name in ("reasonCode", "reasonReference") if name in resource}
+
+
+def _service_request(resource: Resource) -> Resource:
+    code = _billable(resource.get("code"))
+    return resource if code is resource.get("code") else {**resource, "code": code}
 
 
 def _device_request(resource: Resource) -> Resource:
@@ -115,13 +123,16 @@ def _medication_request(resource: Resource) -> Resource:
 
 
 def _nutrition_order(resource: Resource) -> Resource:
-    line = _line(resource, "NutritionOrder", None)
+    options = _options(resource)
+    line = _line(resource, "NutritionOrder", {"coding": options} if options else None)
     renamed = {"authoredOn": "dateTime", "requester": "orderer", "subject": "patient"}
     return {**line, **{name: resource[of] for name, of in renamed.items() if of in resource}}
 
 
 def _vision_prescription(resource: Resource) -> Resource:
-    line = _line(resource, "VisionPrescription", None)
+    lenses = elements(resource, "lensSpecification")
+    options = [each for lens in lenses for each in _options(lens.get("product") or {})]
+    line = _line(resource, "VisionPrescription", {"coding": options} if options else None)
     renamed = {"authoredOn": "dateWritten", "requester": "prescriber", "subject": "patient"}
     return {**line, **{name: resource[of] for name, of in renamed.items() if of in resource}}
 
@@ -131,18 +142,32 @@ def _communication_request(resource: Resource) -> Resource:
 
 
 def _encounter(resource: Resource) -> Resource:
-    line = _line(resource, "Encounter", _named_service(resource, "type"))
+    kinds = [*resource.get("type", []), resource.get("serviceType")]
+    line = _line(resource, "Encounter", _billing(kinds))
     start = (resource.get("period") or {}).get("start")
     return {**line, **_reasons(resource), **({"authoredOn": start} if start else {})}
 
 
-def _named_service(resource: Resource, element: str) -> Any:
+def _billable(concept: Any) -> Any:
+    """A concept with the codes that it may be billed as, after its own."""
+    if not isinstance(concept, dict) or not (options := _options(concept)):
+        return concept
+    own = concept.get("coding", [])
+    return {**concept, "coding": [*own, *(each for each in options if each not in own)]}
+
+
+def _options(element: Resource) -> list[Mapping[str, Any]]:
+    return list(codings(values(element, BILLING_OPTIONS)))
+
+
+def _billing(kinds: Iterable[Any]) -> Any:
     """Of several words for what is done, the one that bills it."""
-    kinds = [kind for kind in resource.get(element, []) if isinstance(kind, dict)]
-    return next((kind for kind in kinds if service_code({"code": kind})), kinds[0] if kinds else None)
+    words = [_billable(kind) for kind in kinds if isinstance(kind, dict)]
+    return next((kind for kind in words if service_code({"code": kind})), words[0] if words else None)
 
 
 _LINES: Mapping[str, Callable[[Resource], Resource]] = {
+    "ServiceRequest": _service_request,
     "Appointment": _booked_itself,
     "DeviceRequest": _device_request,
     "MedicationRequest": _medication_request,

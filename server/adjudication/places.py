@@ -3,6 +3,7 @@
 CRD 2.0.1 has no place of service on an order but a Location, whose type is one of its "CMS mappable" codes;
 2.2 has a bill type and a facility's taxonomy beside the CMS code, PAS a bill type. What does not tell a
 hospital from a freestanding site (a radiology unit, an outpatient clinic) is left open, for a person to say.
+In 2.2 an order's category names the kind of encounter that the service is for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ OFFICE, MOBILE, URGENT_CARE, INPATIENT, OUTPATIENT, EMERGENCY, SURGERY, CLINIC =
     "24",
     "49",
 )
+
+ENCOUNTERS = {"EMER": EMERGENCY, "IMP": INPATIENT, "ACUTE": INPATIENT, "NONAC": INPATIENT}
+"""HL7's ActEncounterCode: emergency, inpatient, inpatient acute and not acute."""
 
 ROLES = {
     "PROFF": OFFICE,
@@ -66,6 +70,7 @@ _BILL_TYPE = "https://www.nubc.org/CodeSystem/TypeOfBill"
 _STANDS_FOR = {
     (system, code): place
     for system, places in (
+        ("http://terminology.hl7.org/CodeSystem/v3-ActCode", ENCOUNTERS),
         ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", ROLES),
         ("http://nucc.org/provider-taxonomy", TAXONOMY),
         (_BILL_TYPE, BILL_TYPES),
@@ -75,13 +80,14 @@ _STANDS_FOR = {
 
 
 def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
-    """The order with the place of service that its other codes stand for, or the type of the Location it
-    names among `resources`, as a `locationCode` of its own. It stays as it is where it has one already, where
-    nothing tells, and where Locations are of different kinds."""
+    """The order with the place of service that its category, its other codes of a place or the type of the
+    Location it names among `resources` stand for, as a `locationCode` of its own. It stays as it is where it
+    has one already, where nothing tells, and where Locations are of different kinds."""
     concepts = order.get("locationCode") or []
     if any(is_place_of_service(coding) for coding in codings(concepts)):
         return order
-    said = set(_places(concepts)) or set(_of_locations(order, resources))
+    category = order.get("category") or []
+    said = set(_places(category)) or set(_places(concepts)) or set(_of_locations(order, resources))
     if len(said) != 1:
         return order
     place = {"coding": [{"system": PLACE_OF_SERVICE, "code": said.pop()}]}

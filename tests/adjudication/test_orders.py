@@ -128,6 +128,16 @@ def test_the_place_of_service_that_other_codes_stand_for(said: list[Any], place:
     assert with_place(by_name, []) == by_name
 
 
+def test_an_order_for_a_stay_in_the_hospital_is_not_for_its_outpatients() -> None:
+    """CRD 2.2 has the kind of encounter among an order's categories; what CMS calls the place goes first."""
+    stay = site(("http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP"))
+    hospital = order("73221", category=stay, locationCode=site((ROLE, "HOSP")))
+    assert line_of(with_place(hospital, [])).place_of_service == "21"
+    assert with_place(order("73221", category=stay, locationCode=site((PLACE_OF_SERVICE, "22"))), [])[
+        "locationCode"
+    ] == site((PLACE_OF_SERVICE, "22"))
+
+
 def test_an_order_for_either_of_two_sites_has_no_place_yet() -> None:
     sites = [
         {"resourceType": "Location", "id": id, "type": site((ROLE, code))}

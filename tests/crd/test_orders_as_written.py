@@ -220,3 +220,29 @@ def test_the_location_of_an_order_says_where_it_is_to_be_done(crd: Crd, inside: 
     (moved,) = changes(answer, "Image at: independent imaging center")
     assert "locationReference" not in moved
     assert moved["locationCode"][0]["coding"][0]["code"] == "49"
+
+
+def billed_as(*codes: str, own: dict[str, Any]) -> dict[str, Any]:
+    """What is ordered by the clinic's own code, with what it may be billed as (`ext-billing-options`)."""
+    url = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
+    options = [{"url": url, "valueCodeableConcept": ehr.concept(ehr.CPT, code)} for code in codes]
+    return {"coding": [own], "extension": options}
+
+
+def test_what_an_order_may_be_billed_as_is_judged(crd: Crd) -> None:
+    order = {**ehr.shoulder(), "code": billed_as("73221", own=OWN)}
+    answer = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order))))
+    assert answer.information["pa-needed"] == "satisfied"
+    (kept,) = answer.resources.values()
+    assert kept["code"] == order["code"], "the order goes back as it was written"
+
+
+def test_each_code_that_a_visit_may_be_billed_as_gets_its_answer(crd_2_2: Crd) -> None:
+    order = {**ehr.shoulder(), "code": billed_as("73221", "73222", own=OWN)}
+    booked = ehr.appointment(serviceType=[order["code"]], reasonCode=order["reasonCode"])
+    for body in (
+        ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order))),
+        ehr.book(booked, sent=ehr.prefetch(ehr.six_weeks_of_care(order))),
+    ):
+        told = [each["billingCode"][0]["code"] for each in crd_2_2(body).informations]
+        assert told == ["73221", "73222"]
