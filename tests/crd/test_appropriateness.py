@@ -26,6 +26,8 @@ def test_the_launch_address_and_where_the_ehr_comes_back_to_are_there(crd: Crd) 
     back = launch.removesuffix("launch")
     for path in (launch, back, f"{back}appropriateness.js", "/static/site.css"):
         assert crd.http.get(path).status_code == 200, path
+    # Whoever comes without an EHR is told so, and waits for nothing.
+    assert all("opens from the card" in crd.http.get(page).text for page in (launch, back))
 
 
 def test_criteria_evidence_and_what_is_missing_are_shown_for_the_assertion(crd: Crd) -> None:
@@ -54,7 +56,8 @@ const asked = [];
 const store = new Map();
 let went = "";
 const element = () => ({
-  textContent: "", hidden: true, append() {}, replaceChildren(...rows) { this.rows = rows; },
+  textContent: "", hidden: true, dataset: {},
+  append(...cells) { this.cells = cells; }, replaceChildren(...rows) { this.rows = rows; },
 });
 const elements = new Map();
 globalThis.btoa ??= (text) => Buffer.from(text, "binary").toString("base64");
@@ -80,7 +83,7 @@ const answers = {
   "https://ehr.example/token": { access_token: "t", appContext: JSON.stringify({ assertion: "A1" }) },
   "https://payer.example/r2.0/appropriateness/criteria/A1": {
     title: "MRI", reason: "More is needed.",
-    criteria: [{ title: "Film", value: "not-met", sentence: "None.", evidence: [], would_satisfy: "A film.",
+    criteria: [{ title: "Film", value: "not-met", sentence: "None.", evidence: ["73030 in May", "73030 in June"], would_satisfy: "A film.",
                  guideline: "ACR", in_the_way: true }],
   },
 };
@@ -110,7 +113,8 @@ console.log(JSON.stringify({
   went: right, lured: went, state: document.getElementById("state").textContent,
   authorize, asked, expected: Buffer.from(hash).toString("base64url"),
   reason: document.getElementById("reason").textContent,
-  rows: document.getElementById("criteria").rows.length,
+  rows: document.getElementById("criteria").rows.map(
+    (row) => row.cells.map((cell) => [cell.dataset.column, cell.textContent])),
 }));
 """
 
@@ -138,4 +142,13 @@ def test_the_script_launches_with_pkce_and_shows_the_order_of_its_context(tmp_pa
     assert token["body"]["grant_type"] == "authorization_code"
     assert token["body"]["redirect_uri"] == asked["redirect_uri"]
     assert seen["asked"][2]["url"].endswith("/r2.0/appropriateness/criteria/A1")
-    assert (seen["reason"], seen["rows"]) == ("More is needed.", 1)
+    assert seen["reason"] == "More is needed."
+    assert [dict(row) for row in seen["rows"]] == [
+        {
+            "Criterion": "Film",
+            "Value": "not met",
+            "What was found": "None. 73030 in May; 73030 in June",
+            "What is missing": "A film.",
+            "Guideline": "ACR",
+        }
+    ]

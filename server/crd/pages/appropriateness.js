@@ -81,8 +81,10 @@ async function show(asked) {
   );
 }
 
-function cell(text) {
+// Where there is no room for columns, each cell says which it is.
+function cell(column, text) {
   const element = document.createElement("td");
+  element.dataset.column = column;
   element.textContent = text;
   return element;
 }
@@ -94,14 +96,14 @@ function render(order) {
   document.getElementById("criteria").replaceChildren(
     ...openFirst.map((criterion) => {
       const row = document.createElement("tr");
-      const found = [criterion.sentence, ...criterion.evidence].join(" ");
+      const found = `${criterion.sentence} ${criterion.evidence.join("; ")}`;
       const missing = criterion.in_the_way ? criterion.would_satisfy : "";
       row.append(
-        cell(criterion.title),
-        cell(criterion.value.replace("-", " ")),
-        cell(found),
-        cell(missing),
-        cell(criterion.guideline),
+        cell("Criterion", criterion.title),
+        cell("Value", criterion.value.replace("-", " ")),
+        cell("What was found", found),
+        cell("What is missing", missing),
+        cell("Guideline", criterion.guideline),
       );
       return row;
     }),
@@ -111,12 +113,14 @@ function render(order) {
 }
 
 const steps = { launch, show };
+const doing = { launch: "Signing in…", show: "Reading what the plan found…" };
 
 async function run() {
   const asked = new URLSearchParams(location.search);
   const step = document.body.dataset.step;
   const ready = step === "launch" ? asked.has("iss") && asked.has("launch") : asked.has("state");
   if (!ready) return;
+  state.textContent = doing[step];
   try {
     await steps[step](asked);
   } catch (error) {
