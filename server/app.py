@@ -12,7 +12,7 @@ A door's `routes` module says which versions it speaks (`VERSIONS`) and builds i
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
 (`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
 is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span, headers
-for browsers, CORS, limits, searches by POST, audit trail, then the routes; errors of all of them become
+for browsers, CORS, limits, searches by POST, audit trail, HEAD, then the routes; errors of all of them become
 OperationOutcomes in `server.fhir.handlers`.
 """
 
@@ -57,6 +57,7 @@ from server.store import Store
 from server.validation.door import profiled
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
+from server.web.heads import Heads
 from server.work import Work
 
 DOORS = {
@@ -117,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(DataError, _unkeepable)
     for kind in READING:
         app.add_exception_handler(kind, _tripped_over)
+    app.add_middleware(Heads)
     app.add_middleware(Audited, store=store, clock=clock)
     app.add_middleware(PostedSearch)
     app.add_middleware(

@@ -39,6 +39,15 @@ def test_health_says_that_it_can_decide_and_remember(http: TestClient) -> None:
     assert http.get("/health").json() == {"status": "ok", "version": "0.1.0", "database": "ok"}
 
 
+def test_whoever_asks_only_for_the_head_is_answered_as_by_a_get(http: TestClient) -> None:
+    for path in ("/health", "/r2.0/cds-services", "/r2.2/fhir/metadata", "/r2.0/fhir/ClaimResponse/none"):
+        asked, read = http.head(path), http.get(path)
+        assert (asked.status_code, asked.content) == (read.status_code, b"")
+        assert asked.headers["content-type"] == read.headers["content-type"]
+    assert http.head("/r2.0/fhir/Claim/$submit").headers["allow"] == "POST"
+    assert re.search(r'^\w+\{method="HEAD"[^}]*\} 1', http.get("/metrics").text, re.MULTILINE)
+
+
 def test_metrics_count_what_was_asked(http: TestClient) -> None:
     http.get("/health")
     exposed = http.get("/metrics")

@@ -36,7 +36,7 @@ def tells_of_patients(method: str, path: str) -> bool:
     _, fhir, below = path.partition("/fhir/")
     if fhir:
         step = below.partition("/")[0]
-        return not (step in PUBLIC_KINDS and (method == "GET" or below.endswith("$expand")))
+        return not (step in PUBLIC_KINDS and (method in ("GET", "HEAD") or below.endswith("$expand")))
     if "/cds-services/" in path:
         return method == "POST"
     return path.startswith(("/review", "/why/")) or "/appropriateness/criteria/" in path
