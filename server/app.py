@@ -57,6 +57,7 @@ from server.store import Store
 from server.validation.door import profiled
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
+from server.web.described import described
 from server.web.heads import Heads
 from server.work import Work
 
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         # FastAPI's own spans hold paths and queries, its own log records messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.openapi = described(app.openapi)  # type: ignore[method-assign]
     app.state.services = services
     app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)
     answer_errors(app)

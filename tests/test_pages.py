@@ -90,9 +90,14 @@ def test_every_address_is_in_the_open_api(http: TestClient) -> None:
     needed = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert needed
     assert all(http.get(each).is_success for each in needed)
-    paths = http.get("/openapi.json").json()["paths"]
+    described = http.get("/openapi.json").json()
+    paths = described["paths"]
     for path in ("/r2.0/cds-services/{service}", "/r2.2/fhir/Claim/$submit", "/why/{number}", "/health"):
         assert path in paths
+    # The page sends what is typed there, under the name of whoever tries it out.
+    for path, operations in paths.items():
+        assert all("requestBody" in operations[each] for each in operations.keys() & {"post", "put"}), path
+    assert described["security"] == [{name: []} for name in described["components"]["securitySchemes"]]
 
 
 def test_an_unknown_number_is_explained_without_a_guess(http: TestClient) -> None:

@@ -83,8 +83,9 @@ const answers = {
   "https://ehr.example/token": { access_token: "t", appContext: JSON.stringify({ assertion: "A1" }) },
   "https://payer.example/r2.0/appropriateness/criteria/A1": {
     title: "MRI", reason: "More is needed.",
-    criteria: [{ title: "Film", value: "not-met", sentence: "None.", evidence: ["73030 in May", "73030 in June"], would_satisfy: "A film.",
-                 guideline: "ACR", in_the_way: true }],
+    criteria: [{ title: "Film", value: "not-met", sentence: "None.",
+                 evidence: ["73030 in May", "73030 in June"], would_satisfy: "A film.", guideline: "ACR",
+                 in_the_way: true }],
   },
 };
 globalThis.fetch = async (url, options = {}) => {
