@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.pas import builders as a
 from tests.security.conftest import BASE, NOW, OPERATOR, REVIEWER, Build, Town, clinic
 from tests.security.signing import KeyServer, Signer
 
+README = Path(__file__).parents[2] / "README.md"
 TOKEN_URL = f"{BASE}/auth/token"
 SUBMIT = "/r2.0/fhir/Claim/$submit"
 
@@ -50,6 +52,10 @@ def test_dtr_e_where_to_get_a_token_is_told_without_one(town: Town) -> None:
         read = {each["type"] for each in rest["resource"] if {"code": "read"} in each.get("interaction", [])}
         # What has no token, or one of the payer's own, aside.
         assert [kind for kind in read - {"Endpoint", "AuditEvent"} if not narrow.allow(Need(kind, "r"))] == []
+        # Whoever is registered as the README shows may follow every address in an answer.
+        (shown,) = re.findall(r"```json\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+        ehr, _ = json.decode(shown.encode())
+        assert [each for each in narrow.words if not Scopes.of(ehr["scopes"]).cover(each)] == []
 
 
 def test_f33_an_assertion_serves_once_on_any_replica_and_after_a_restart(found_town: Build) -> None:
