@@ -144,7 +144,11 @@ def serve() -> None:
             if settings.tls_cert and settings.tls_key
             else tls.self_made(Path.cwd(), settings.hosts, settings.clock()())
         )
-        config.ssl = tls.server_context(certificate, key)
+        try:
+            config.ssl = tls.server_context(certificate, key)
+        except OSError as refused:
+            typer.echo(f"TLS_CERT, TLS_KEY: {refused.strerror}; PEM files of one key are needed.", err=True)
+            raise typer.Exit(2) from None
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)

@@ -14,11 +14,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from server import tracing
 from server.clock import SetClock, wall
 
-DATABASES = ("sqlite:///", "postgresql+psycopg://")
+SERVED = "postgresql+psycopg://"
+"""Where no database is named the server has one of the user's name."""
+
+DATABASES = ("sqlite:///", SERVED)
 
 
 def _for_tests(default: Any, meaning: str, **limits: Any) -> Any:
@@ -133,14 +138,19 @@ class Settings(BaseSettings):
     @classmethod
     def _base(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+        address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if value and (not address or set("?#") & set(value)):
             raise ValueError("must be an http or https address without query, such as https://payer.example")
         return value.rstrip("/")
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if not value.startswith(DATABASES) or ":memory:" in value:
+        try:
+            named = value.startswith(DATABASES) and (make_url(value).database or value.startswith(SERVED))
+        except (ArgumentError, ValueError):
+            named = False
+        if not named or ":memory:" in value:
             raise ValueError(f"must begin with {' or '.join(DATABASES)} and name a database that lasts")
         return value
 

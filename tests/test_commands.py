@@ -32,6 +32,18 @@ PRODUCTION = {
         ("pas use PA1", {"DATABASE_URL": "sqlite:///newer.db"}, 1, "a newer version of this server migrated"),
         ("serve", {"MEMBERS_FILE": "broken.json"}, 2, "MEMBERS_FILE: The body is not valid"),
         ("serve", {"MEMBERS_FILE": "empty"}, 1, "empty: Is a directory"),
+        (
+            "serve",
+            {"TLS": "1", "TLS_CERT": "broken.json", "TLS_KEY": "broken.json"},
+            2,
+            "TLS_CERT, TLS_KEY: ",
+        ),
+        ("serve", {"TLS": "1", "TLS_CERT": "empty", "TLS_KEY": "empty"}, 2, "TLS_KEY: Is a directory"),
+        ("serve", {"DATABASE_URL": "sqlite:///"}, 2, "DATABASE_URL: must begin"),
+        ("serve", {"DATABASE_URL": "postgresql+psycopg://u@db:port/p"}, 2, "DATABASE_URL: must begin"),
+        ("serve", {"PUBLIC_BASE_URL": "https://payer.example:https"}, 2, "PUBLIC_BASE_URL: Port"),
+        ("serve", {"PUBLIC_BASE_URL": "https://:8443"}, 2, "PUBLIC_BASE_URL: must be"),
+        ("load typeless.json", {}, 1, "Resource.resourceType: No FHIR R4 resource"),
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
         ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
         ("report cms --year 9999", {}, 2, "9998"),
@@ -55,6 +67,7 @@ def test_what_stops_a_command_is_said(
     (tmp_path / "empty").mkdir()
     (tmp_path / "clients.json").write_text("[]")
     (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
+    (tmp_path / "typeless.json").write_text('{"id": "1"}')
     (tmp_path / "broken.json").write_text('{"not a database, and cut off')
     with closing(sqlite3.connect("newer.db")) as newer:
         newer.executescript(

@@ -164,7 +164,7 @@ def _within(resource: Resource, place: str) -> list[Entry]:
         if not isinstance(listed, list) or len(resolver.entries) < len(listed):
             raise InvalidRequest(Issue("required", f"{place}Bundle.entry", _NOTHING_TO_LOAD))
         return resolver.entries
-    return [Entry(resource, path=f"{place}{resource.get('resourceType')}")]
+    return [Entry(resource, path=f"{place}{resource.get('resourceType', 'Resource')}")]
 
 
 _NOTHING_TO_LOAD = (
