@@ -35,7 +35,7 @@ def test_the_front_page_says_where_to_point_what(http: TestClient) -> None:
     assert not re.findall(r"""(?:src|href)=["']https?://(?!payer\.test)""", page.text)
 
 
-def test_health_says_that_it_can_decide_and_remember(http: TestClient) -> None:
+def test_health_says_that_the_database_is_read(http: TestClient) -> None:
     assert http.get("/health").json() == {"status": "ok", "version": "0.1.0", "database": "ok"}
 
 

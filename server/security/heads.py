@@ -56,7 +56,8 @@ class BoundedHead(HttpToolsProtocol):
     def _begin(self) -> None:
         self._end()
         self._arrived = 0
-        self._waiting = self.loop.call_later(SECONDS, self.transport.close)
+        # Closing TLS would wait for the other side's farewell, as long again.
+        self._waiting = self.loop.call_later(SECONDS, self.transport.abort)
 
     def _end(self) -> None:
         if self._waiting is not None:

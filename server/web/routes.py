@@ -44,12 +44,12 @@ def router(services: Services) -> APIRouter:
     # However many requests wait for their turn, whether the server is well is answered now.
     beside = CapacityLimiter(1)
 
-    @routes.get("/health", summary="200 when the server can decide and remember")
+    @routes.get("/health", summary="200 when the server answers and its database can be read")
     async def health(request: Request) -> Response:
-        await to_thread.run_sync(remembers, limiter=beside)
+        await to_thread.run_sync(reads, limiter=beside)
         return JsonResponse({"status": "ok", "version": request.app.version, "database": "ok"})
 
-    def remembers() -> None:
+    def reads() -> None:
         with services.store.reading() as tx:
             tx.execute(text("SELECT 1"))
 
