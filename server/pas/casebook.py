@@ -13,7 +13,7 @@ from typing import Any
 
 from server.adjudication.orders import order_key as key_of
 from server.adjudication.orders import service_code, side
-from server.pas import change, intake, verdict
+from server.pas import change, intake, prolonging, verdict
 from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
@@ -94,6 +94,10 @@ class Standing:
     def under(self, requested: Resource) -> Standing:
         """The same line as a later version of the request words it."""
         return replace(self, item=Item(requested, self.item.verdict))
+
+    def by_now(self, tx: Transaction) -> Standing:
+        """The same line with the days that its authorization has by now."""
+        return replace(self, item=replace(self.item, verdict=prolonging.by_now(tx, self.item.verdict)))
 
     def now(self, reached: Verdict, at: dt.datetime, requested: Resource | None = None) -> Standing:
         """The same line under another verdict."""

@@ -68,11 +68,17 @@ def borrows(tx: Transaction, item: Resource, number: str, chain_id: str) -> bool
     return extends(item) and (first is None or first.chain_id != chain_id)
 
 
-def _tell_its_cases(tx: Transaction, row: stored.Authorization, span: Span) -> None:
+def by_now(tx: Transaction, reached: Verdict) -> Verdict:
+    """The verdict for the days that its authorization has by now: another line may have had it extended."""
+    number = verdict.number_of(reached) if isinstance(reached, Certified | Modified) else None
+    row = authorizations.by_number(tx, number) if number else None
+    return msgspec.structs.replace(reached, span=Span(row.span_start, row.span_end)) if row else reached
+
+
+def _tell_its_cases(tx: Transaction, row: stored.Authorization) -> None:
+    """Those that hold; the lines beside the one that asks are told with it."""
     for line in cases.under_number(tx, row.member_key, row.number):
-        reached = verdict.from_json(line.verdict)
-        if isinstance(reached, Certified | Modified):
-            line.verdict = verdict.to_json(msgspec.structs.replace(reached, span=span))
+        line.verdict = verdict.to_json(by_now(tx, verdict.from_json(line.verdict)))
     tx.flush()
 
 
@@ -105,7 +111,7 @@ class Extension:
         if row is None or against is not None:
             return self._denied(against or "it was not issued here")
         row.span_end = row.span_end + LONGER
-        _tell_its_cases(tx, row, Span(row.span_start, row.span_end))
+        _tell_its_cases(tx, row)
         events.record(
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )

@@ -208,7 +208,7 @@ class Revision:
                 fresh.append(sequence)
         for sequence in known.keys() & set(fresh):
             self._end_extensions(tx, known[sequence], now)
-        return [standing[sequence] for sequence in sorted(standing)], fresh, tuple(refusals)
+        return [standing[each].by_now(tx) for each in sorted(standing)], fresh, tuple(refusals)
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
         """The line as judged; where evidence is missing of which none was withdrawn, or a person authorized

@@ -128,10 +128,11 @@ class Submit:
         row = casebook.open_case(
             tx, case_id, self.version.name, caller.client, docket.member_key, read.raw, now
         )
-        standing = [
+        reached = [
             Standing.judged(line, self.judge.verdict(tx, line, case_id, caller.client, now), now)
             for line in judged
         ]
+        standing = [line.by_now(tx) for line in reached]
         items = tuple(line.item for line in standing)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
         fresh = [item.sequence for item in items]

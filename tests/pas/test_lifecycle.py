@@ -15,6 +15,7 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, called, cancelled, error_code, marked, prior, update
+from tests.report.test_cms import member
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
@@ -65,6 +66,22 @@ def test_the_newest_version_of_what_is_extended_tells_the_new_span_too(payer: Pa
 
     assert payer.read(grown.url)["preAuthPeriod"]["end"] == "2027-03-01"
     assert {period_end(found) for found in payer.inquire(a.inquiry())} == {"2027-03-01"}
+
+
+@ONE_BASE
+def test_lines_beside_the_one_that_is_extended_tell_the_new_span_too(payer: Payer) -> None:
+    """The same study twice in one request has one number; so has one beside an extension."""
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(1), a.item(2))))
+    extended = payer.submit(update(a.item(1), quoting(first.number, "4", sequence=2)))
+    (found,) = payer.inquire(a.inquiry())
+    brother = member("M-2")
+    other = payer.submit(a.request(*charts.meets_every_criterion(), **brother))
+    beside = a.claim(
+        a.item(1), quoting(other.number, "4", sequence=2), id="pa-9", identifier=[called("PA-9")]
+    )
+    both = payer.submit(a.request(claim=beside, **brother))
+
+    assert [period_end(told) for told in (extended, found, both)] == ["2027-03-01"] * 3
 
 
 def test_an_extension_is_granted_once(payer: Payer) -> None:
