@@ -148,6 +148,10 @@ class Desk:
     def _granted(
         self, tx: Transaction, waiting: Waiting, grant: Grant, now: dt.datetime
     ) -> stored.Authorization:
+        """Raises Conflict where there is an authorization for that already: of two numbers each is good."""
+        held = authorized_since(tx, waiting.case, waiting.line) if grant.code == waiting.line.cpt else None
+        if held is not None:
+            raise Conflict(f"This study is authorized already, under {held.number}: approve it without days.")
         return casebook.grant(
             tx, waiting.case, waiting.line, grant.code, grant.span, grant.units, now, grant.place
         )

@@ -210,20 +210,26 @@ def test_our_own_number_of_a_pend_that_ended_in_denial_names_it_too(payer: Payer
 
 
 @ONE_BASE
-@pytest.mark.parametrize("way", ["as a request", "by telephone"])
-def test_an_appeal_is_won_by_the_number_that_another_request_got_meanwhile(payer: Payer, way: str) -> None:
-    """However much later, when a new number would be good for other days."""
+@pytest.mark.parametrize("way", ["as a request", "as a later request", "by telephone"])
+def test_an_appeal_is_won_by_the_number_that_another_request_got(payer: Payer, way: str) -> None:
+    """However much later, when a new number would be good for other days; for days of their own nobody
+    grants a second one."""
     services = payer.app.state.services
     case = denied(payer).response["id"]
-    (appeal(payer) if way == "as a request" else Appeals(services).receive(case, 1, "member"))
-    better = a.claim(id="better", identifier=[called("BETTER")])
-    granted = payer.submit(a.request(*NOW_ENOUGH, claim=better))
+    better = a.request(*NOW_ENOUGH, claim=a.claim(id="better", identifier=[called("BETTER")]))
+    if way == "as a later request":
+        payer.submit(better)
+    (Appeals(services).receive(case, 1, "member") if way == "by telephone" else appeal(payer))
+    granted = payer.submit(better)
     later = replace(services, clock=SetClock(services.clock() + dt.timedelta(days=20)))
-    if way == "as a request":
-        item = waiting(payer)
-        Desk(later).approve(item["id"], item["revision"], Review("Dr Lee"))
-    else:
+    if way == "by telephone":
         Appeals(later).decide(case, 1, Review("Dr Lee"), overturned=True, why="It was authorized.")
+    else:
+        item = waiting(payer)
+        taken = item["id"], item["revision"], Review("Dr Lee")
+        with pytest.raises(Conflict, match=granted.number):
+            Desk(later).approve(*taken, dt.date(2026, 11, 25), dt.date(2027, 2, 25))
+        Desk(later).approve(*taken)
 
     assert {told.number for told in payer.inquire(a.inquiry())} == {granted.number}
 
