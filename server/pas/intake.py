@@ -51,6 +51,7 @@ _FIXED = {"use": ("preauthorization",), "status": ("active", "cancelled")}
 MOST_LINES = 200
 """Lines of one request: each is judged by itself, which takes some hundredths of a second."""
 
+_QUOTED = ("authorizationNumber", "administrationReferenceNumber")
 _NUMBERED = ("item", "diagnosis", "supportingInfo", "careTeam", "insurance")
 
 
@@ -70,7 +71,9 @@ class Submission:
 
     @property
     def items(self) -> list[Resource]:
-        return list(self.claim.get("item") or [])
+        """Each with the numbers that the Claim quotes as a whole (2.2), where it quotes none of its own."""
+        quoted = [found for name in _QUOTED if (found := extension(self.claim, extension_url(name)))]
+        return [_quoting(item, quoted) for item in self.claim.get("item") or []]
 
     @property
     def patient(self) -> Resource:
@@ -117,6 +120,11 @@ class Submission:
         entry = self.resolver.entry_of(resource)
         assert entry is not None, "the Claim is an entry of its own Bundle"
         return entry
+
+
+def _quoting(item: Resource, quoted: list[Resource]) -> Resource:
+    further = [each for each in quoted if extension(item, each["url"]) is None]
+    return {**item, "extension": [*item.get("extension", []), *further]} if further else item
 
 
 def read(raw: bytes, demands: Demands) -> Submission:

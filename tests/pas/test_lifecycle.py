@@ -239,6 +239,16 @@ def test_what_was_done_is_neither_changed_nor_cancelled_any_more(payer: Payer, c
     assert (found.actions[0], row.status, row.used) == ("A1", "active", 1)
 
 
+@ONE_BASE
+def test_the_number_that_is_extended_may_stand_on_the_claim_itself(payer: Payer) -> None:
+    first = granted(payer)
+    trace, kind, extended, service, number = quoting(first.number, "4")["extension"]
+    item = a.item(extension=[trace, kind, extended, service])
+    whole = a.claim(item, id="pa-9", identifier=[called("PA-9")], extension=[number])
+
+    assert period_end(payer.submit(a.request(claim=whole))) == "2027-03-01"
+
+
 @pytest.mark.parametrize("certification", ["4", "R"])
 def test_a_number_that_is_nobodys_cannot_be_extended_or_renewed(payer: Payer, certification: str) -> None:
     answer = later(payer, quoting("PANOBODY", certification), *charts.meets_every_criterion())
