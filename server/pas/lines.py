@@ -5,8 +5,9 @@ comes from the requested service. Where both speak, the Claim decides: it is wha
 
 Read of `Claim.item`: sequence, productOrService, modifier, diagnosisSequence, careTeamSequence, location[x],
 serviced[x], quantity, bodySite, the requestedService extension; informationSequence tells which forms were
-answered for another item (`judging`), all else of the Bundle is everybody's chart. Left aside, since no rule
-turns on them: revenue, unitPrice, net, encounter, detail, programCode, udi.
+answered for another item (`judging`), all else of the Bundle is everybody's chart. An item that names no day
+is for that of the patient event (supportingInfo). Left aside, since no rule turns on them: revenue,
+unitPrice, net, encounter, detail, programCode, udi.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,10 +18,13 @@ from server.adjudication.orders import void
 from server.fhir.extensions import extension, value
 from server.fhir.systems import BILLED
 from server.pas.chart import LocalChart
+from server.pas.marks import cancelled
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
     COVERAGE_INFORMATION,
+    ENTITY,
     LEVEL_OF_SERVICE,
+    PAS_CODES,
     PROCESS_PRIORITY,
     extension_url,
 )
@@ -52,6 +56,15 @@ _MERGED = (
 )
 """Elements of the requested service that hold unless the Claim says otherwise."""
 
+URGENT_LEVELS = {(LEVEL_OF_SERVICE, "03"), (LEVEL_OF_SERVICE, "U")}
+"""Emergency, urgent."""
+
+ORDERING = {(ENTITY, "DK"), (ENTITY, "DN")}
+"""Roles in a care team: ordering physician, referring provider."""
+
+PERFORMING = {(ENTITY, code) for code in ("77", "AAJ", "FA", "QB", "SJ")}
+"""Service location, admitting services, facility, purchase service provider, service provider: who carries
+out what another ordered, and where."""
 
 ASKED_ON = "https://payer.example/StructureDefinition/asked-on"
 """Extension of the order (valueDate): the day authorization was asked for, by which a request is late or not.
@@ -70,7 +83,7 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str |
         "intent": "order",
         "subject": claim["patient"],
         **_kept(requested),
-        **_occurrence(item, requested),
+        **_occurrence(claim, item, requested),
         **_given(
             code=_code(item, requested),
             reasonCode=_reasons(claim, item, requested, chart),
@@ -123,11 +136,15 @@ def _given(**elements: Any) -> Resource:
 def _code(item: Resource, requested: Resource) -> Resource:
     """The billed code first, then its modifiers post-coordinated, `73221-RT`. An item about no particular
     code (data absent) takes the order's."""
-    service = item["productOrService"]
-    codings = [coding for coding in service.get("coding") or [] if coding.get("code")]
-    billed = next((coding for coding in codings if coding.get("system") in BILLED), None)
-    if billed is None:
-        return dict(requested.get("code") or service)
+    for service in (item["productOrService"], requested.get("code") or {}):
+        codings = [coding for coding in service.get("coding") or [] if coding.get("code")]
+        billed = next((coding for coding in codings if coding.get("system") in BILLED), None)
+        if billed is not None:
+            return _modified(service, codings, billed, item)
+    return dict(requested.get("code") or item["productOrService"])
+
+
+def _modified(service: Resource, codings: list[Resource], billed: Resource, item: Resource) -> Resource:
     modifiers = [
         {"system": billed["system"], "code": f"{billed['code']}-{coding['code']}"}
         for modifier in item.get("modifier") or []
@@ -169,29 +186,39 @@ def _location(item: Resource, requested: Resource) -> list[Resource] | None:
     return [place] if place else requested.get("locationCode")
 
 
-def _occurrence(item: Resource, requested: Resource) -> Resource:
-    """The planned date of the item; else the order's, in whatever form."""
-    if "servicedDate" in item:
-        return {"occurrenceDateTime": item["servicedDate"]}
-    if "servicedPeriod" in item:
-        return {"occurrencePeriod": item["servicedPeriod"]}
+def _occurrence(claim: Resource, item: Resource, requested: Resource) -> Resource:
+    """The planned date of the item, else of the patient event; else the order's, in whatever form."""
+    for date, period in ((item.get("servicedDate"), item.get("servicedPeriod")), patient_event(claim)):
+        if date:
+            return {"occurrenceDateTime": date}
+        if period:
+            return {"occurrencePeriod": period}
     return {name: content for name, content in requested.items() if name.startswith("occurrence")}
 
 
+def patient_event(claim: Resource) -> tuple[Any, Any]:
+    """The date, or the Period, of the event that the Claim asks for as a whole; items repeat it only where
+    theirs is another (PAS, supportingInfo PatientEvent; X12 2000E-DTP)."""
+    for piece in claim.get("supportingInfo") or []:
+        if (PAS_CODES, "patientEvent") in _codes(piece.get("category") or {}) and not cancelled(piece):
+            return piece.get("timingDate"), piece.get("timingPeriod")
+    return None, None
+
+
 def _priority(claim: Resource, item: Resource, requested: Resource) -> str | None:
-    """A Claim marked `stat` is; else the order's own word, but that what is asked for at level of service U,
-    on the item or the Claim, is urgent at least."""
+    """A Claim marked `stat` is; else the order's own word, but that what is asked for at an urgent level
+    of service, on the item or the Claim, is urgent at least."""
     if (PROCESS_PRIORITY, "stat") in _codes(claim["priority"]):
         return "stat"
     levels = (value(extension(each, extension_url("levelOfServiceCode"))) or {} for each in (item, claim))
-    urgent = any((LEVEL_OF_SERVICE, "U") in _codes(level) for level in levels)
+    urgent = any(code in URGENT_LEVELS for level in levels for code in _codes(level))
     own = requested.get("priority")
     return "urgent" if urgent and own not in URGENT else own
 
 
 def _requester(claim: Resource, item: Resource, requested: Resource) -> Resource:
-    """Who ordered: the order says; else the first of the care team on this item, else on the whole Claim;
-    else who asks for the authorization."""
+    """Who ordered: the order says; else of the care team, on this item before on the whole Claim, who is said
+    to order or refer; else the first that is not said to do it; else who asks for the authorization."""
     if requested.get("requester"):
         return dict(requested["requester"])
     team = claim.get("careTeam") or []
@@ -200,5 +227,8 @@ def _requester(claim: Resource, item: Resource, requested: Resource) -> Resource
     overall = [
         member for member in team if value(extension(member, extension_url("careTeamClaimScope"))) is True
     ]
-    member = next(iter([*of_item, *overall]), None)
+    roles = [(member, set(_codes(member.get("role") or {}))) for member in (*of_item, *overall)]
+    ordering = (member for member, role in roles if role & ORDERING)
+    others = (member for member, role in roles if not role & PERFORMING)
+    member = next(ordering, None) or next(others, None)
     return dict(member["provider"] if member else claim["provider"])

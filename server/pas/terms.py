@@ -22,6 +22,7 @@ FOLLOW_UP = f"{X12}/889"
 CERTIFICATION = f"{X12}/1322"
 LEVEL_OF_SERVICE = f"{X12}/1338"
 REPORT_TYPE = f"{X12}/755"
+ENTITY = f"{X12}/98"
 
 ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"

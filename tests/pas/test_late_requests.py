@@ -2,12 +2,17 @@
 
 import pytest
 
+from server.pas.terms import LEVEL_OF_SERVICE, PAS_CODES
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import marked, update
 from tests.review.test_desk import ONE_BASE
 
+EMERGENCY = {
+    "url": a.extension_url("levelOfServiceCode"),
+    "valueCodeableConcept": a.concept(LEVEL_OF_SERVICE, "03"),
+}
 STAT = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
 ASKED = "2026-11-25"
 """A Wednesday, and five days after the order was written."""
@@ -25,9 +30,16 @@ def asked(payer: Payer, day: str, plan: str = "evicore", place: str = "11", **cl
         ("2026-11-25", {}, "A1"),
         ("2026-11-24", {}, "A3"),
         ("2026-11-23", {"priority": STAT}, "A1"),
+        ("2026-11-23", {"extension": [EMERGENCY]}, "A1"),
         ("2026-11-20", {"priority": STAT}, "A3"),
     ],
-    ids=["on the day", "the day after", "urgent, two working days after", "urgent, three after"],
+    ids=[
+        "on the day",
+        "the day after",
+        "urgent, two working days after",
+        "emergency, two working days after",
+        "urgent, three after",
+    ],
 )
 def test_it_counts_from_the_day_of_asking_and_not_of_the_order(
     payer: Payer, done: str, priority: dict[str, object], action: str
@@ -36,6 +48,30 @@ def test_it_counts_from_the_day_of_asking_and_not_of_the_order(
 
     assert answer.action == action
     assert ("G-RETRO" in answer.words) == (action == "A3")
+
+
+@ONE_BASE
+def test_an_item_is_for_the_day_of_the_patient_event_unless_it_names_another(payer: Payer) -> None:
+    yesterday = {
+        "sequence": 1,
+        "category": a.concept(PAS_CODES, "patientEvent"),
+        "timingPeriod": {"start": "2026-11-24", "end": "2026-11-24"},
+    }
+    dayless = a.item()
+    del dayless["servicedDate"]
+    done, to_be_done = (
+        payer.submit(
+            a.request(
+                *charts.meets_every_criterion(),
+                claim=a.claim(item, supportingInfo=[yesterday], created=ASKED),
+            )
+        )
+        for item in (dayless, a.item(servicedDate=ASKED))
+    )
+
+    assert done.action == "A3"
+    assert "G-RETRO" in done.words
+    assert to_be_done.action == "A1"
 
 
 @ONE_BASE

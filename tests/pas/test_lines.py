@@ -138,7 +138,7 @@ def test_without_a_requested_service_the_item_alone_makes_the_order() -> None:
 def test_an_item_about_no_code_takes_the_orders() -> None:
     absent = a.item(productOrService=a.concept(a.DATA_ABSENT, "not-applicable"))
 
-    assert codes(order_of(a.request(claim=a.claim(absent)))["code"]) == ["73221"]
+    assert codes(order_of(a.request(claim=a.claim(absent)))["code"]) == ["73221", "73221-RT"]
 
 
 def test_an_order_of_whatever_type_names_its_service_and_who_ordered_it() -> None:
@@ -151,7 +151,7 @@ def test_an_order_of_whatever_type_names_its_service_and_who_ordered_it() -> Non
     del device["code"]
     order = order_of(a.request(claim=a.claim({**absent, "extension": named}), order=device))
 
-    assert codes(order["code"]) == ["73221"]
+    assert codes(order["code"]) == ["73221", "73221-RT"]
     assert order["authoredOn"] == "2026-11-20"
 
 

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import select
 
 from server.adjudication.rulings import ruled
-from server.pas.terms import extension_url
+from server.pas.terms import ENTITY, extension_url
 from server.store.tables import Table
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.test_changes import update
+from tests.review.test_desk import ONE_BASE
 
 UP_TO_73223 = {
     "url": extension_url("productOrServiceCodeEnd"),
@@ -123,6 +124,30 @@ def test_what_is_not_one_service_to_be_done_is_sent_back_with_the_reason(
     assert answer.response["outcome"] == "error"
     assert words in answer.words
     assert "item" not in answer.response
+
+
+@ONE_BASE
+@pytest.mark.parametrize(("gold", "action"), [("DK", "A1"), ("SJ", "A4")], ids=["orders", "images"])
+def test_of_a_care_team_the_one_who_orders_is_asked_for_a_gold_card(
+    payer: Payer, gold: str, action: str
+) -> None:
+    """Not the radiologist who is to do the study, though named first."""
+    npis = {"SJ": "1457362880", "DK": "1457362880", gold: "1888888884"}
+    team, people = [], []
+    for sequence, (role, npi) in enumerate(npis.items(), start=1):
+        known = [{"system": "http://hl7.org/fhir/sid/us-npi", "value": npi}]
+        people.append({"resourceType": "Practitioner", "id": role, "identifier": known})
+        team.append(
+            {
+                "extension": [{"url": extension_url("careTeamClaimScope"), "valueBoolean": False}],
+                "sequence": sequence,
+                "provider": {"reference": f"Practitioner/{role}"},
+                "role": a.concept(ENTITY, role),
+            }
+        )
+    asked = a.claim(a.item(careTeamSequence=[1, 2]), careTeam=team)
+
+    assert payer.submit(a.request(*people, claim=asked)).action == action
 
 
 def test_a_plan_that_asks_for_no_authorization_says_so(payer: Payer) -> None:
