@@ -14,8 +14,10 @@ from typing import Any
 
 from server.fhir.dates import first_day, last_day
 from server.fhir.extensions import extension, value, values
+from server.fhir.systems import coding_key
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
+from server.pas.lines import diagnoses, patient_event
 from server.pas.terms import DATA_ABSENT, REVIEW_ACTION, extension_url
 from server.pas.verdict import Certified, Modified, action, number_of, span_of, tracking_of
 
@@ -25,7 +27,8 @@ Days = tuple[dt.date, dt.date]
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A checked inquiry. `asking` are the providers it names, `billable` the days it limits itself to."""
+    """A checked inquiry. `asking` are the providers it names, `periods` the days it limits itself to: those
+    billable, those of the patient event."""
 
     read: Submission
     client: str
@@ -36,8 +39,9 @@ class Inquiry:
         return cls(read, client, frozenset(providers(read)))
 
     @property
-    def billable(self) -> Days | None:
-        return _days(self.read.claim.get("billablePeriod"))
+    def periods(self) -> list[Days]:
+        named = (self.read.claim.get("billablePeriod"), *patient_event(self.read.claim))
+        return [days for each in named if (days := _days(each))]
 
     def concerns(self, involved: Set[str], sender: str) -> bool:
         """The sender may ask, and whoever names a provider of the case: `involved` are all of those."""
@@ -66,9 +70,8 @@ class Inquiry:
         )
 
     def _item_matches(self, example: Resource, item: Item) -> bool:
-        in_period = self.billable is None or _overlap(self.billable, _days_of(item))
         return (
-            in_period
+            all(_overlap(period, _days_of(item)) for period in self.periods)
             and all(test(self.read.claim, item) for test in _NUMBERED)
             and all(test(example, item) for test in _TESTS)
         )
@@ -119,15 +122,12 @@ def identifiers(resource: Resource) -> Iterator[str]:
 
 
 def _diagnosed(asked: Submission, case: Submission) -> bool:
-    """Several diagnoses in an inquiry stand for several inquiries."""
-    wanted = {code for entry in asked.claim.get("diagnosis") or [] for code in _diagnosis_codes(entry)}
-    return not wanted or any(
-        code in wanted for entry in case.claim.get("diagnosis") or [] for code in _diagnosis_codes(entry)
+    """Several diagnoses in an inquiry stand for several inquiries. What names none is not ruled out."""
+    wanted, known = (
+        {code for concept in diagnoses(read.claim, {}, read.resolve) for code in _codes(concept)}
+        for read in (asked, case)
     )
-
-
-def _diagnosis_codes(entry: Resource) -> list[tuple[Any, Any]]:
-    return _codes(entry.get("diagnosisCodeableConcept"))
+    return not wanted or not known or not wanted.isdisjoint(known)
 
 
 def _same_service(example: Resource, item: Item) -> bool:
@@ -239,9 +239,9 @@ _TESTS: tuple[Test, ...] = (
 """One test an element that an inquiry may supply; each passes where its element is left out."""
 
 
-def _codes(concept: Any) -> list[tuple[Any, Any]]:
+def _codes(concept: Any) -> list[tuple[str, str]]:
     listed = concept.get("coding") if isinstance(concept, dict) else None
-    return [(coding.get("system"), coding["code"]) for coding in listed or [] if coding.get("code")]
+    return [coding_key(coding) for coding in listed or [] if coding.get("code")]
 
 
 def _serviced(item: Resource) -> Days | None:

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from server.fhir.extensions import extension, value
-from server.pas.terms import CERTIFICATION, REVIEW_ACTION, concept, extension_url
+from server.pas.terms import CERTIFICATION, PAS_CODES, REVIEW_ACTION, concept, extension_url
 from server.store import records
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import update
+from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
 
@@ -137,6 +138,8 @@ def test_a_pend_is_found_by_its_reference_number(payer: Payer) -> None:
 def test_the_billable_period_narrows_too(payer: Payer, granted: Any) -> None:
     assert payer.inquire(asking(billablePeriod={"start": "2026-12-01", "end": "2026-12-31"}))
     assert payer.inquire(asking(billablePeriod={"start": "2027-06-01"})) == []
+    event = {"sequence": 1, "category": concept(PAS_CODES, "patientEvent"), "timingDate": "2026-12-02"}
+    assert payer.inquire(asking(supportingInfo=[event])) == []
 
 
 def test_any_one_of_several_diagnoses_will_do(payer: Payer, granted: Any) -> None:
@@ -144,6 +147,18 @@ def test_any_one_of_several_diagnoses_will_do(payer: Payer, granted: Any) -> Non
 
     assert payer.inquire(asking(diagnosis=[other, own]))
     assert payer.inquire(asking(diagnosis=[other])) == []
+    assert payer.inquire(asking(diagnosis=[a.diagnosis("M75111")]))
+
+
+@ONE_BASE
+def test_a_diagnosis_that_the_case_only_refers_to_is_its_diagnosis(payer: Payer) -> None:
+    tear = {"resourceType": "Condition", "id": "tear", "code": concept(a.ICD, "M75.111")}
+    tear["subject"] = {"reference": "Patient/anna"}
+    referring = a.claim(diagnosis=[{"sequence": 1, "diagnosisReference": {"reference": "Condition/tear"}}])
+    payer.submit(a.request(tear, claim=referring))
+
+    assert payer.inquire(asking(diagnosis=[a.diagnosis("M75.111")]))
+    assert payer.inquire(asking(diagnosis=[a.diagnosis("M17.11")])) == []
 
 
 def test_any_one_of_several_items_will_do(payer: Payer, granted: Any) -> None:
