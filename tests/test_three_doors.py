@@ -79,7 +79,7 @@ def test_1_documentation_is_asked_for_given_and_approved(clinic: Clinic) -> None
     assert information["doc-needed"] == "clinical"
     assert information["questionnaire"].startswith("https://payer.example/Questionnaire/mri-shoulder|")
     assert information["coverage-assertion-id"]
-    assert "treatment of sufficient length is not documented" in " ".join(information.reasons)
+    assert "treatment of this complaint for 6 weeks is not documented" in " ".join(information.reasons)
     assert played.filled
     assert played.completed
     assert played.decided

@@ -26,6 +26,7 @@ from server.policy.determine import determine, evaluated
 from server.policy.difference import State, changes
 from server.policy.document import document
 from server.policy.faults import faults
+from server.policy.policies import BY_NAME
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
 
@@ -93,7 +94,7 @@ def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a 
             criterion.title,
             criterion.theme or "",
             criterion.guideline,
-            criterion.satisfy,
+            criterion.spoken(BY_NAME).satisfy,
             " ".join(criterion.questions),
         )
     out.print(table)

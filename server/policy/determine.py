@@ -147,7 +147,7 @@ def _told(
     blocking = {*unmet, *unknown}
     findings = Findings()
     criteria = tuple(
-        criterion_of(run, text_id, policy, order, text_id in blocking, findings) for text_id in named
+        criterion_of(run, text_id, policy, plan, order, text_id in blocking, findings) for text_id in named
     )
     theme_order = _theme_order(unmet, unknown, said)
     theme = next((policy.criteria[i].theme for i in theme_order if policy.criteria[i].theme), None)
@@ -251,7 +251,7 @@ def _unlocated(
     criterion alone is assessed."""
     known = {d for policy in plan.catalog.policies for _, d in policy.diagnoses}
     elsewhere = any(d in known for d in line.diagnoses)
-    text = plan.catalog.policies[0].criteria["COD-CPT"]
+    text = plan.criteria[plan.catalog.policies[0].id]["COD-CPT"]
     criterion = Criterion(
         id="COD-CPT",
         title=text.title,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from server.policy.catalog import BenefitManager, Catalog, Policy
 from server.policy.manifest import Cell
+from server.policy.policies import BY_NAME
 
 MARKS = {
     "P": "a published text was read",
@@ -32,6 +33,7 @@ def _lines(catalog: Catalog) -> Iterator[str]:
     yield "Made from the policy data by `make policies`; change the data, not this page."
     yield ""
     yield "A criterion is met, not met or unknown: what a chart does not say is unknown, never not met."
+    yield "Where its words name a parameter, such as `ccWeeks`, a determination has the plan's value there."
     yield "Marks of a source: " + "; ".join(f"**{mark}** {words}" for mark, words in MARKS.items()) + "."
     yield "Denial themes: " + "; ".join(f"**{theme}** {words}" for theme, words in THEMES.items()) + "."
     yield ""
@@ -123,7 +125,7 @@ def _criteria(policy: Policy, names: Iterable[str]) -> Iterator[str]:
                 text.guideline,
             )
             for name in names
-            for text in [policy.criteria[name]]
+            for text in [policy.criteria[name].spoken(BY_NAME)]
         ),
     )
 
@@ -140,7 +142,10 @@ def _managers(catalog: Catalog) -> Iterator[str]:
     names = dict.fromkeys(name for manager in managers for name in manager.cells)
     yield from _table(
         ("Parameter", *(manager.title for manager in managers)),
-        ((name, *(_cell(manager, name) for manager in managers)) for name in names),
+        (
+            *((name, *(_cell(manager, name) for manager in managers)) for name in names),
+            ("treatment, in words", *(manager.treatment for manager in managers)),
+        ),
     )
 
 

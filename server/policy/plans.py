@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from server.policy.manifest import (
     listed_codes,
     read,
 )
-from server.policy.policies import Policy
+from server.policy.policies import CriterionText, Policy
 
 if TYPE_CHECKING:
     from server.policy.catalog import Catalog
@@ -64,6 +64,24 @@ class BenefitManager:
             "xrFirst": region in self.film_first,
         }
 
+    @property
+    def treatment(self) -> str:
+        """The mix of treatments that counts (`cql/MRICare`, "Mix suffices"), in words."""
+        groups, visits = self.shared.get("minGroups", 1), self.shared.get("minActiveVisits", 0)
+        whole = "Any" if groups < 2 else f"{groups} kinds of"
+        parts = {
+            "an active one (therapy, chiropractic, home exercise)": self.shared.get("needsActive"),
+            "one that is not active (medicine, injection, splint, change of activity)": self.shared.get(
+                "needsInactive"
+            ),
+            "an active one, a prescribed medicine or an injection among them": self.shared.get(
+                "needsActiveOrPrescribed"
+            ),
+            f"{visits} visits for active treatment": visits,
+        }
+        asked = ", ".join(part for part, wanted in parts.items() if wanted)
+        return f"{whole} provider-directed treatment" + (f", with {asked}" if asked else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -80,6 +98,8 @@ class Plan:
     appeal: str
     gold_card_rules: tuple[GoldCardRule, ...]
     continuity: Continuity | None
+    criteria: Mapping[str, Mapping[str, CriterionText]] = field(repr=False, compare=False)
+    """By policy, then by id: what is said of the criteria under this plan."""
     catalog: Catalog = field(repr=False, compare=False)
 
     def parameters(self, policy: Policy) -> dict[str, Any]:
@@ -141,10 +161,11 @@ def plan_of(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog
         unknown.append(written.continuity_of_care)
     if unknown:
         raise CatalogError(f"{path.name}: exemptions.yaml has no {', '.join(unknown)}")
+    manager = managers[written.benefit_manager]
     return Plan(
         name=written.name,
         title=written.title,
-        benefit_manager=managers[written.benefit_manager],
+        benefit_manager=manager,
         reviewer_denies=written.reviewer_denies,
         imaging_needs_authorization=written.imaging_needs_authorization,
         gold_cards=written.gold_cards,
@@ -153,8 +174,21 @@ def plan_of(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog
         appeal=written.appeal,
         gold_card_rules=tuple(rules[name] for name in written.gold_card_rules),
         continuity=periods.get(written.continuity_of_care),
+        criteria={policy.id: dict(_spoken(policy, manager, catalog)) for policy in catalog.policies},
         catalog=catalog,
     )
+
+
+def _spoken(policy: Policy, manager: BenefitManager, catalog: Catalog) -> Iterator[tuple[str, CriterionText]]:
+    """The criteria that the policy applies, in the words of one manager's values."""
+    asked = {**manager.parameters(policy.region, joint=policy.joint), "treatment": manager.treatment}
+    applied = set(catalog.engine.defines(policy.library))
+    for name, text in policy.criteria.items():
+        try:
+            yield name, text.spoken(asked) if name in applied else text
+        except (KeyError, ValueError) as fault:
+            place = f"{policy.id}: the words of {name}"
+            raise CatalogError(f"{place} name {fault}, which {manager.name}.yaml does not set") from None
 
 
 def payer_organization(written: PayerFile) -> dict[str, Any]:

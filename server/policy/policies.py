@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from string import Template
+from typing import Any, Final
 
 from server.policy.determination import Theme
 from server.policy.manifest import CatalogError, CriterionEntry, GuidelineEntry
@@ -14,7 +15,10 @@ from server.policy.manifest import CatalogError, CriterionEntry, GuidelineEntry
 
 @dataclass(frozen=True, slots=True)
 class CriterionText:
-    """What a manifest says of one criterion: words for each of its values, theme, guideline, questions."""
+    """What a manifest says of one criterion: words for each of its values, theme, guideline, questions.
+
+    The words name what a plan asks for by its parameter: "$ccWeeks weeks".
+    """
 
     id: str
     title: str
@@ -26,6 +30,30 @@ class CriterionText:
     satisfy: str
     questions: tuple[str, ...]
     rank: int
+
+    def spoken(self, asked: Mapping[str, Any]) -> CriterionText:
+        """The words with what is asked for in them. Raises KeyError with a name that `asked` has not."""
+
+        def said(words: str) -> str:
+            return Template(words).substitute(asked)
+
+        return replace(
+            self,
+            met=said(self.met),
+            not_met=said(self.not_met),
+            unknown=said(self.unknown),
+            satisfy=said(self.satisfy),
+        )
+
+
+class _ByName(dict[str, str]):
+    """Each parameter as its name, for whoever reads of all plans at once."""
+
+    def __missing__(self, name: str) -> str:
+        return f"`{name}`"
+
+
+BY_NAME: Final[Mapping[str, str]] = _ByName()
 
 
 @dataclass(frozen=True, slots=True)

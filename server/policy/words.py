@@ -13,7 +13,7 @@ from typing import Any
 from server.elm import Evidence as Found
 from server.elm import Result, Run
 from server.fhir.dates import first_day
-from server.policy.catalog import Policy
+from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Evidence, Met
 from server.policy.line import codings
 from server.policy.request import Chart, Resource
@@ -62,10 +62,10 @@ class Findings:
 
 
 def criterion_of(
-    run: Run, name: str, policy: Policy, order: Resource, in_the_way: bool, findings: Findings
+    run: Run, name: str, policy: Policy, plan: Plan, order: Resource, in_the_way: bool, findings: Findings
 ) -> Criterion:
-    """One criterion as the run has it, told in words."""
-    text = policy.criteria[name]
+    """One criterion as the run has it, told in words of the plan."""
+    text = plan.criteria[policy.id][name]
     result = run[name]
     value = Met.of(None if result.value is None else bool(result.value))
     words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]

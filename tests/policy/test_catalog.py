@@ -203,6 +203,27 @@ def test_an_indication_says_its_words_and_its_guideline(catalog: Catalog) -> Non
     assert "Low Back Pain" in lumbar.indications["LS-IMM.8"].guideline
 
 
+@pytest.mark.parametrize(
+    ("plan", "weeks", "kinds"),
+    [
+        ("evicore", "for 6 weeks.", "Any provider-directed treatment."),
+        (
+            "carelon",
+            "for 6 weeks.",
+            "2 kinds of provider-directed treatment, with an active one, a prescribed",
+        ),
+        ("nia", "for 4 weeks.", "2 kinds of provider-directed treatment, with an active one (therapy,"),
+    ],
+)
+def test_what_would_change_a_denial_is_said_in_the_numbers_of_the_plan(
+    catalog: Catalog, plan: str, weeks: str, kinds: str
+) -> None:
+    """42 CFR 422.122 (CMS-0057-F) wants a specific reason, which "long enough" is not."""
+    said = catalog.plan(plan).criteria["mri-shoulder"]
+    assert said["CC-DUR"].satisfy.endswith(weeks)
+    assert said["CC-MOD"].satisfy.startswith(kinds)
+
+
 def test_a_draft_is_not_loaded(catalog: Catalog) -> None:
     drafts = [
         path
@@ -227,8 +248,13 @@ def test_a_draft_is_not_loaded(catalog: Catalog) -> None:
         ("plans/nia.yaml", {"reviewer_denies": "perhaps"}, r"\$\.reviewer-denies"),
         (
             "benefit-managers/nia.yaml",
-            {"parameters": {"toes": {"value": 1, "mark": "D"}}},
+            {"joints_only": {"toes": {"value": 1, "mark": "D"}}},
             "no parameter toes",
+        ),
+        (
+            "benefit-managers/nia.yaml",
+            {"parameters": {"xrDays": {"value": 90, "mark": "D"}}},
+            "words of G-RETRO name 'retroDays', which nia.yaml does not set",
         ),
         ("benefit-managers/nia.yaml", {"parameters": {"xrDays": {"value": 1, "mark": "X"}}}, "Invalid enum"),
         ("services.yaml", {"services": [{"codes": "1 1", "title": "Twice"}]}, "1 is in two groups"),
