@@ -6,6 +6,7 @@ stand above everything, like this one: they may import the app; nothing imports 
 """
 
 import pkgutil
+import signal
 import sys
 from functools import partial
 from importlib import import_module
@@ -153,6 +154,8 @@ def serve() -> None:
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)
     process.settled()
+    # uvicorn passes the signal on once it has closed; by itself that ends the process, and nothing below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with background.running(application.state.services):
         uvicorn.Server(config).run()
 

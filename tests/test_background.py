@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,7 +121,8 @@ def test_a_person_is_quicker_than_the_demo_reviewer(serving: TestClient) -> None
 def test_f23_what_was_pended_when_the_process_died_is_decided_once_and_told_once(
     new_database: NewDatabase,
 ) -> None:
-    with Endpoint() as clinic, Serving(database_url=new_database("sqlite"), demo_reviewer="2") as server:
+    url = new_database("sqlite")
+    with Endpoint() as clinic, Serving(database_url=url, demo_reviewer="2") as server:
         server.ready()
         wish = subscription("2.2", clinic.url)
         server.http.post("/r2.2/fhir/Subscription", json=wish, headers=FHIR).raise_for_status()
@@ -137,6 +139,8 @@ def test_f23_what_was_pended_when_the_process_died_is_decided_once_and_told_once
     assert Answer(pended).action == "A4"
     assert Answer(told.body["entry"][1]["resource"]).action == "A3"
     assert [Answer(part["resource"]).action for part in found["parameter"]] == ["A3"]
+    # Stopped as operators stop it, the one file is all there is to be kept.
+    assert not Path(url.removeprefix("sqlite:///") + "-wal").exists()
 
 
 def test_f23_two_processes_on_one_database_share_the_work_and_double_nothing(
