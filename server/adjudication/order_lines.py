@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from server.adjudication.orders import plainly_coded, service_code
+from server.adjudication.orders import named, plainly_coded, service_code
 from server.fhir.elements import elements
-from server.fhir.extensions import extension, value, values
+from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import reference_text
 from server.fhir.systems import is_billed
 from server.policy.line import codings
@@ -17,26 +17,36 @@ Resource = dict[str, Any]
 ALTERNATE_REFERENCE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 BILLING_OPTIONS = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
 """On the concept that says what is ordered: what it may be billed as (CRD 2.2). A payer considers that."""
+_PAYLOAD = "http://hl7.org/fhir/5.0/StructureDefinition/extension-CommunicationRequest.payload.content"
+PAYLOADS = (f"{_PAYLOAD}[x]", f"{_PAYLOAD}%5Bx%5D")
+"""What is to be communicated, as a concept: as FHIR names it, and as the guide's own example does."""
 
 
-def order_line(resource: Resource) -> Resource:
+def order_line(resource: Resource, resources: Iterable[Resource] = ()) -> Resource:
     """The order as a ServiceRequest, of an appointment the service that it names itself; a ServiceRequest is
-    its own line. The codes it may be billed as are codes of the service."""
+    its own line. The codes it may be billed as are codes of the service. What is ordered by reference, a
+    Device or a Medication, is looked for in the order and among `resources`."""
     line = _LINES.get(resource["resourceType"])
-    return line(resource) if line else resource
+    return line(_with_product(resource, resources)) if line else resource
 
 
-def appointment_line(appointment: Resource, order: Resource | None) -> Resource:
+def appointment_line(
+    appointment: Resource, order: Resource | None, resources: Iterable[Resource] = ()
+) -> Resource:
     """The booked service: that of the order it was made for, on the day and at the site of the appointment,
-    else what the appointment itself names."""
-    line = order_line(order or appointment)
-    actors = (each.get("actor", {}) for each in appointment.get("participant", []))
-    sites = [actor for actor in actors if "Location/" in reference_text(actor)]
+    else what the appointment itself names. `resources` as with `order_line`."""
+    line, sites = order_line(order or appointment, resources), sites_of(appointment)
     return {
         **line,
         **({"occurrenceDateTime": appointment["start"]} if "start" in appointment else {}),
         **({"locationReference": sites} if sites else {}),
     }
+
+
+def sites_of(appointment: Resource) -> list[Resource]:
+    """References to the Locations that an appointment is at, which are among those that take part."""
+    actors = (each.get("actor") or {} for each in elements(appointment, "participant"))
+    return [actor for actor in actors if "Location/" in reference_text(actor)]
 
 
 def by_code(line: Resource) -> list[Resource]:
@@ -62,14 +72,34 @@ def orders_of(appointment: Resource) -> list[str]:
     return [text for text in named if text]
 
 
+_PRODUCTS = {
+    "DeviceRequest": ("codeReference", "codeCodeableConcept", "type"),
+    "MedicationRequest": ("medicationReference", "medicationCodeableConcept", "code"),
+}
+"""By type of order: where it refers to what is ordered, where it says so itself, and which element of the
+resource that is referred to says it."""
+
+
+def _with_product(order: Resource, resources: Iterable[Resource]) -> Resource:
+    """The order with what it only refers to in words of its own."""
+    refers, says, element = _PRODUCTS.get(order["resourceType"], ("", "", ""))
+    reference = order.get(refers)
+    product = named(reference, order, resources) if isinstance(reference, dict) else {}
+    concept = product.get(element) or {}
+    options = [*elements(concept, "extension"), *extensions(product, BILLING_OPTIONS)]
+    return {**order, says: {**concept, "extension": options}} if concept or options else order
+
+
 def _alternate(reference: Resource) -> str:
     other = value(extension(reference, ALTERNATE_REFERENCE))
     return reference_text(other) if isinstance(other, dict) else ""
 
 
 def _booked_itself(appointment: Resource) -> Resource:
+    line = _line(appointment, "Appointment", _billing(appointment.get("serviceType", [])))
     return {
-        **_line(appointment, "Appointment", _billing(appointment.get("serviceType", []))),
+        **line,
+        "category": [*elements(appointment, "serviceCategory"), *line["category"]],
         **_booked_for(appointment),
         **_reasons(appointment),
     }
@@ -138,14 +168,24 @@ def _vision_prescription(resource: Resource) -> Resource:
 
 
 def _communication_request(resource: Resource) -> Resource:
-    return _line(resource, "CommunicationRequest", None)
+    payloads = elements(resource, "payload")
+    contents = [content for each in payloads for url in PAYLOADS for content in values(each, url)]
+    options = [each for content in contents if isinstance(content, dict) for each in _options(content)]
+    return _line(resource, "CommunicationRequest", {"coding": options} if options else None)
 
 
 def _encounter(resource: Resource) -> Resource:
     kinds = [*resource.get("type", []), resource.get("serviceType")]
     line = _line(resource, "Encounter", _billing(kinds))
     start = (resource.get("period") or {}).get("start")
-    return {**line, **_reasons(resource), **({"authoredOn": start} if start else {})}
+    diagnosed = (each.get("condition") for each in elements(resource, "diagnosis"))
+    problems = [*elements(resource, "reasonReference"), *(each for each in diagnosed if each)]
+    return {
+        **line,
+        **_reasons(resource),
+        **({"reasonReference": problems} if problems else {}),
+        **({"authoredOn": start} if start else {}),
+    }
 
 
 def _billable(concept: Any) -> Any:

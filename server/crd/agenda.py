@@ -88,7 +88,7 @@ def _sent(version: Version, call: Call, in_context: Resolver, sight: Sight) -> I
             place = f"{holder.path if holder else 'Appointment'}.basedOn.resolve()"
             yield from _booked(version, call, resource, place, sight)
         else:
-            yield Focus(resource, _in_encounter(order_line(resource), call))
+            yield Focus(resource, _in_encounter(order_line(resource, sight.record), call))
 
 
 def _booked(version: Version, call: Call, appointment: Resource, place: str, sight: Sight) -> Iterator[Focus]:
@@ -101,7 +101,7 @@ def _booked(version: Version, call: Call, appointment: Resource, place: str, sig
     entries = [Entry(order, path=place) for order in _each_once(orders)]
     for order in asked_about(entries, REQUESTS, call.patient_id):
         inside = any(order is each for each in appointment.get("contained", []))
-        line = appointment_line(appointment, order)
+        line = appointment_line(appointment, order, sight.record)
         answered = appointment if on_appointment or inside else order
         booked = local_reference(appointment) if version.repeats and answered is order else ""
         yield Focus(answered, line, order, booked=booked)
@@ -126,8 +126,9 @@ def unread(version: Version, call: Call, sight: Sight) -> list[str]:
 
 
 def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
-    """The orders, for the performer they are sent to, whomever they were written for; without those that are
-    not to be done any more. What cannot be read does not keep the others from being answered."""
+    """The orders, for the performer they are sent to, whomever they were written for, at the site that their
+    Task names; without those that are not to be done any more. What cannot be read does not keep the others
+    from being answered."""
     named = version.dispatched(call.context)
     if named and unread(version, call, sight) == named:
         raise PreconditionFailed(
@@ -140,7 +141,20 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
     for found in _each_once(there):
         if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
-            yield Focus(found, {**order_line(found), "performer": [{"reference": call.context["performer"]}]})
+            sites = [task["location"] for task in call.tasks if _is_about(task, found, sight)]
+            yield Focus(
+                found,
+                {
+                    **order_line(found, sight.record),
+                    "performer": [{"reference": call.context["performer"]}],
+                    **({"locationReference": sites} if sites else {}),
+                },
+            )
+
+
+def _is_about(task: Resource, order: Resource, sight: Sight) -> bool:
+    """Whether a Task says where this order is to be done."""
+    return isinstance(task.get("location"), dict) and sight.resolver.resolve(task.get("focus")) is order
 
 
 def _in_encounter(line: Resource, call: Call) -> Resource:

@@ -111,7 +111,9 @@ class Desk:
         day = self.services.clock().date()
         lines = [(order, order_line(order)) for order in orders]
         return any(
-            self.adjudicator.governs(line) or self._imaging(order, line, Resolver(), day) is not None
+            self.adjudicator.governs(line)
+            or self._imaging(order, line, Resolver(), day) is not None
+            or (order.get("resourceType") == "Encounter" and "reasonReference" in line)
             for order, line in lines
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import structlog
 
-from server.adjudication.order_lines import orders_of
+from server.adjudication.order_lines import orders_of, sites_of
 from server.crd.intake import Access, Call
 from server.crd.sight import CHART, Prefetch
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld
@@ -32,7 +32,16 @@ MOST_SERVERS = 1000
 """How many EHR servers are remembered, before the memory begins anew."""
 
 REFERRED_TO = frozenset(
-    {"Coverage", "Encounter", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
+    {
+        "Coverage",
+        "Device",
+        "Encounter",
+        "Location",
+        "Medication",
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+    }
 )
 """Types read by reference, where an order, a Coverage or a role names one."""
 
@@ -113,7 +122,7 @@ async def completed(
         second = await ask(
             [
                 *(_record(call, seen) if needed_now else ()),
-                *_referred_to([*context, *seen.resources], call.access),
+                *_referred_to([*context, *call.tasks, *seen.resources], call.access),
             ],
             end - time.monotonic(),
         )
@@ -176,11 +185,12 @@ def _referred_to(resources: list[Resource], access: Access) -> Iterator[str]:
 
 _ELEMENTS: Mapping[str, tuple[str, ...]] = {
     "ServiceRequest": ("requester", "performer", "insurance", "encounter", "locationReference"),
-    "DeviceRequest": ("requester", "performer", "insurance", "encounter"),
+    "DeviceRequest": ("requester", "performer", "insurance", "encounter", "codeReference"),
     "MedicationRequest": ("requester", "insurance", "encounter", "medicationReference"),
     "NutritionOrder": ("orderer", "encounter"),
     "VisionPrescription": ("prescriber", "encounter"),
     "CommunicationRequest": ("sender", "requester", "encounter"),
+    "Task": ("location",),
     "Coverage": ("payor",),
     "PractitionerRole": ("practitioner", "organization"),
 }
@@ -189,6 +199,8 @@ _ELEMENTS: Mapping[str, tuple[str, ...]] = {
 def _references(resource: Resource) -> Iterator[Resource]:
     """Only drafts ask for their people: of the orders of years ago nobody needs to know who wrote them."""
     kind = str(resource.get("resourceType"))
+    if kind == "Appointment":
+        yield from sites_of(resource)
     is_old_order = kind.endswith(("Request", "Order")) and resource.get("status") not in ("draft", "active")
     for element in () if is_old_order else _ELEMENTS.get(kind, ()):
         content = resource.get(element)

@@ -122,6 +122,13 @@ class Call:
         return str(self.context.get("userId", ""))
 
     @property
+    def tasks(self) -> list[dict[str, Any]]:
+        """What a dispatch asks the performer for (2.0.1 `task`, 2.2 `fulfillmentTasks`)."""
+        several = self.context.get("fulfillmentTasks")
+        listed = [self.context.get("task"), *(several if isinstance(several, list) else ())]
+        return [each for each in listed if isinstance(each, dict)]
+
+    @property
     def client_server(self) -> str:
         return self.access.base if self.access else ""
 

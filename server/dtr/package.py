@@ -184,7 +184,9 @@ class Packager:
     def _lines(self, order: Resource, asked: PackageRequest) -> list[Resource]:
         """The order as it is judged: an appointment as the orders it is made for, where they came along."""
         standing = [each for each in self._made_for(order, asked) if not withdrawn(each)]
-        lines = [appointment_line(order, each) for each in standing] or [order_line(order)]
+        along = asked.referenced
+        booked = [appointment_line(order, each, along) for each in standing]
+        lines = booked or [order_line(order, along)]
         return [each for line in lines for each in by_code(line)] if self._version.by_code else lines
 
     def _made_for(self, order: Resource, asked: PackageRequest) -> list[Resource]:

@@ -75,7 +75,7 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str |
     """The ServiceRequest of one item; `claim`, `item` and `chart` in local form. `asked_on` is the day it was
     asked for, None where only an earlier Claim tells."""
     found = chart.find(value(extension(item, extension_url("requestedService")))) or {}
-    requested = {**found, **order_line(found)} if found else found
+    requested = {**found, **order_line(found, chart.resources)} if found else found
     return {
         "resourceType": "ServiceRequest",
         "id": requested.get("id") or f"{claim['id']}-{item['sequence']}",

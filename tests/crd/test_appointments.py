@@ -132,6 +132,28 @@ def test_the_record_is_read_for_imaging_that_was_booked_without_an_order(crd: Cr
     assert "not sent" not in reasons(answer.of(booked))
 
 
+def test_the_site_that_an_appointment_is_at_is_read_from_the_ehr(crd: Crd) -> None:
+    """In an office nothing is open."""
+    kind = ehr.concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "PROFF")
+    site = {"resourceType": "Location", "id": "mri", "type": [kind]}
+    order = ehr.shoulder()
+    del order["locationCode"]
+    booked = ehr.appointment("", order)
+    booked["participant"] += [{"actor": ehr.ref(site), "status": "accepted"}]
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
+    with Ehr([site]) as server:
+        (told,) = crd({**ehr.book(booked, sent=sent), "fhirServer": server.base}).informations
+    assert told["pa-needed"] == "satisfied"
+
+
+def test_a_stay_in_hospital_that_imaging_is_booked_for_tells_where_it_is_done(crd_2_2: Crd) -> None:
+    imaging = ehr.concept(ehr.CPT, "73221", "73221-RT")
+    booked = ehr.appointment(serviceType=[imaging], reasonCode=ehr.shoulder()["reasonCode"])
+    stay = {"serviceCategory": [ehr.concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP")]}
+    needs = [crd_2_2(ehr.book(each, sent=ehr.prefetch())).information for each in (booked, booked | stay)]
+    assert [each["pa-needed"] for each in needs] == ["auth-needed", "no-auth"]
+
+
 def _is_open(information: Information, version: str) -> None:
     """Neither needed nor not needed, and it says why."""
     word = {"2.0": "conditional", "2.2": "indeterminate"}[version]

@@ -8,6 +8,7 @@ from server.store import records
 from tests.crd import builders as ehr
 from tests.crd.conftest import Answered, Crd
 from tests.crd.shape import texts
+from tests.ehr import Ehr
 
 Card = dict[str, Any]
 INJURED = "S43.421A"
@@ -298,6 +299,13 @@ def test_the_front_desk_is_asked_as_well(crd: Crd, hook: str) -> None:
                 "reasonReference": [{"reference": "#complaint"}],
             },
         ),
+        (
+            "encounter-start",
+            {
+                "contained": [{**problem("M54.16"), "id": "complaint"}],
+                "diagnosis": [{"condition": {"reference": "#complaint"}}],
+            },
+        ),
     ],
 )
 def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(
@@ -311,6 +319,14 @@ def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(
     assert link["type"] == "smart"
     (information,) = answer.informations
     assert information["pa-needed"] == "no-auth"
+
+
+def test_the_record_is_read_for_a_complaint_that_a_visit_only_refers_to(crd: Crd) -> None:
+    complaint = problem("M54.16")
+    visit = {**ehr.visit(0), "diagnosis": [{"condition": ehr.ref(complaint)}]}
+    with Ehr([complaint]) as server:
+        answer = crd({**ehr.encounter_call("encounter-start", visit), "fhirServer": server.base})
+    assert card_of(answer, "clinical-reminder")
 
 
 def test_a_visit_for_something_else_says_nothing_of_imaging(crd: Crd) -> None:

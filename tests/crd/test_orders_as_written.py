@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from server.adjudication.order_lines import PAYLOADS
 from tests.crd import builders as ehr
 from tests.crd.conftest import Answered, Crd
 from tests.crd.shape import reasons
+from tests.ehr import Ehr
 
 OWN = {"system": "https://ehr.example/imaging", "code": "IMG-4"}
 HAND, HIP = ehr.concept(ehr.SNOMED, "85562004"), ehr.concept(ehr.SNOMED, "29836001")
@@ -246,3 +248,68 @@ def test_each_code_that_a_visit_may_be_billed_as_gets_its_answer(crd_2_2: Crd) -
     ):
         told = [each["billingCode"][0]["code"] for each in crd_2_2(body).informations]
         assert told == ["73221", "73222"]
+
+
+HCPCS = "https://bluebutton.cms.gov/resources/codesystem/hcpcs"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("product", ["Device", "Medication"])
+def test_what_is_ordered_by_reference_is_coded_where_it_says_so(crd: Crd, product: str, inside: bool) -> None:
+    """A brace and an infusion, the one by its own type, the other by what it may be billed as."""
+    url = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
+    own = {"Device": ("type", "codeReference"), "Medication": ("code", "medicationReference")}
+    (says, refers), code = own[product], {"Device": "L1832", "Medication": "J1745"}[product]
+    billed = ehr.concept(HCPCS, code)
+    concept = {"Device": billed, "Medication": {"extension": [{"url": url, "valueCodeableConcept": billed}]}}
+    thing = {"resourceType": product, "id": "it", says: concept[product]}
+    order = {
+        "resourceType": f"{product}Request",
+        "id": "order",
+        "status": "draft",
+        "intent": "order",
+        refers: {"reference": "#it" if inside else f"{product}/it"},
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.day(0),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+        **({"contained": [thing]} if inside else {}),
+    }
+    with Ehr([thing]) as server:
+        told = crd({**ehr.sign(order, sent=ehr.prefetch()), "fhirServer": server.base}).information
+    assert told["billingCode"][0]["code"] == code
+
+
+@pytest.mark.parametrize("spelled", PAYLOADS)
+def test_a_copy_of_records_may_be_billed(crd_2_2: Crd, spelled: str) -> None:
+    copied = billed_as("99080", own=OWN)
+    order = {
+        "resourceType": "CommunicationRequest",
+        "id": "copy",
+        "status": "draft",
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.day(0),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+        "payload": [
+            {
+                "extension": [{"url": spelled, "valueCodeableConcept": copied}],
+                "contentString": "The notes of November",
+            }
+        ],
+    }
+    told = crd_2_2(ehr.sign(order, sent=ehr.prefetch())).information
+    assert told["billingCode"][0]["code"] == "99080"
+
+
+def test_a_dispatch_is_to_the_site_that_its_task_names(crd: Crd) -> None:
+    order, sent = at("PROFF", inside=False)
+    site = sent.pop("locations")
+    del order["locationReference"]
+    order["status"] = {"2.0": "draft", "2.2": "active"}[crd.version]
+    task = {"resourceType": "Task", "status": "draft", "intent": "order", "focus": ehr.ref(order)}
+    body = ehr.dispatch(order, sent, crd.version)
+    with Ehr([site]) as server:
+        named = {**task, "location": ehr.ref(site)}
+        tasks = {"2.0": {"task": named}, "2.2": {"fulfillmentTasks": [named]}}[crd.version]
+        context = {**body["context"], **tasks}
+        told = crd({**body, "context": context, "fhirServer": server.base}).information
+    assert told["pa-needed"] == "satisfied"
