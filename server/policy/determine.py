@@ -154,7 +154,7 @@ def _told(
     theme = theme if said in (Decision.DENY, Decision.MORE_INFO) and not gate else None
     reserved = plan.reviewer_denies and said is Decision.DENY and not gate
     held = held if said is Decision.APPROVE and gate in ("", "G-AUTH") else None
-    start = held.start if held else planned or day_zero
+    start = held.start if held else on if planned else day_zero
     return Determination(
         plan=plan.name,
         policy=policy.canonical,

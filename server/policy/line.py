@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from server.fhir.dates import first_day
+from server.fhir.dates import begun, first_day, over
 from server.fhir.systems import coding_key, is_billed, is_place_of_service
 from server.policy.determination import Line
 from server.policy.request import Resource
@@ -117,6 +117,11 @@ def planned_day(order: Resource) -> dt.date | None:
 
 
 def day_of_service(order: Resource, today: dt.date) -> dt.date:
-    """The day an authorization must hold on: the planned day; where none is planned, not before the order was
-    written, nor before today."""
-    return planned_day(order) or max(first_day(order.get("authoredOn")) or today, today)
+    """The day an authorization must hold on: the planned day, of a period that is under way today; where none
+    is planned, not before the order was written, nor before today."""
+    planned = planned_day(order)
+    if planned is None:
+        return max(first_day(order.get("authoredOn")) or today, today)
+    period = order.get("occurrencePeriod")
+    under_way = isinstance(period, dict) and begun(period, today) and not over(period, today)
+    return today if under_way else planned

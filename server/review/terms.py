@@ -18,6 +18,7 @@ from server.pas.decision import SPAN
 from server.pas.inquiry import PROVIDERS
 from server.pas.intake import Submission
 from server.pas.verdict import Review, Span
+from server.policy.line import day_of_service
 
 _ICD = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _NPI = re.compile(r"([0-9]{10})?")
@@ -61,7 +62,7 @@ def grant_of(line: Standing, terms: Terms, today: dt.date, services: Collection[
     if faults:
         raise InvalidRequest(*faults)
     span = span_of(line, terms, today)
-    planned = _day(said["planned"])
+    planned = _planned(line)
     on_time = planned is None or span.start <= planned <= span.end
     as_asked = (code, units, place) == (line.cpt, asked, "") and on_time
     return Grant(span, code, units, place, as_asked)
@@ -70,8 +71,7 @@ def grant_of(line: Standing, terms: Terms, today: dt.date, services: Collection[
 def span_of(line: Standing, terms: Terms, today: dt.date) -> Span:
     """From the planned day, for `SPAN`; where that day has passed already, for `SPAN` from today. Raises
     InvalidRequest."""
-    said = line.determination
-    start = terms.start or _day(said["planned"] or said["day_zero"]) or today
+    start = terms.start or _planned(line) or dt.date.fromisoformat(line.determination["day_zero"])
     try:
         end = terms.end or max(start, today) + SPAN
     except OverflowError:
@@ -127,5 +127,6 @@ def _faults(other: str, units: int, asked: int, place: str, services: Collection
         yield Issue("value", "place", "A place of service has two digits (CMS).")
 
 
-def _day(text: str | None) -> dt.date | None:
-    return dt.date.fromisoformat(text) if text else None
+def _planned(line: Standing) -> dt.date | None:
+    """The day of service that was asked for; None where none was planned."""
+    return day_of_service(line.order, line.received.date()) if line.determination["planned"] else None

@@ -19,7 +19,7 @@ from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
 from tests.pas.test_attachments import parameters, send, tracking
 from tests.pas.test_changes import cancelled, marked, update
-from tests.review.test_desk import DR_KIM, ONE_BASE, pended, waiting
+from tests.review.test_desk import DR_KIM, ONE_BASE, decide, pended, waiting
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.conftest import clinic as clinic
 from tests.subscriptions.conftest import office as office
@@ -198,6 +198,24 @@ def test_an_order_without_a_day_is_done_when_it_is_asked_for_at_the_earliest(
     assert first.response["preAuthPeriod"] == {"start": "2026-11-20", "end": "2027-01-24"}
     assert twin.number == first.number
     assert late.action == "A4"
+
+
+@ONE_BASE
+def test_a_period_under_way_is_authorized_from_the_day_it_is_asked_for(payer: Payer) -> None:
+    """Sixty days from its first would be over, and what was done on those was not asked for in time."""
+    running = a.item(servicedPeriod={"start": "2026-08-01", "end": "2027-01-31"})
+    del running["servicedDate"]
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(running)))
+    twin = payer.submit(a.request(claim=a.claim(running, id="pa-2")))
+    pended(payer, claim=a.claim({**running, "modifier": [a.concept(a.CPT, "LT")]}, id="pa-3"))
+    by_a_person = decide(payer, "approve", waiting(payer)).json()["number"]
+    with payer.app.state.services.store.reading() as tx:
+        row = authorizations.by_number(tx, by_a_person)
+
+    assert first.response["preAuthPeriod"] == {"start": "2026-11-25", "end": "2027-01-24"}
+    assert twin.number == first.number == told_by_crd(payer)
+    assert row is not None
+    assert (row.span_start, row.span_end) == (dt.date(2026, 11, 25), dt.date(2027, 1, 24))
 
 
 def test_after_it_was_used(payer: Payer) -> None:
