@@ -52,6 +52,14 @@ MOST_LINES = 200
 """Lines of one request: each is judged by itself, which takes some hundredths of a second."""
 
 _QUOTED = ("authorizationNumber", "administrationReferenceNumber")
+_POINTERS = {
+    "diagnosisSequence": "diagnosis",
+    "careTeamSequence": "careTeam",
+    "informationSequence": "supportingInfo",
+}
+"""By which elements an item points to entries of its Claim: why, by whom and on what evidence it is asked
+for."""
+
 _NUMBERED = ("item", "diagnosis", "supportingInfo", "careTeam", "insurance")
 
 
@@ -229,7 +237,9 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
     for name in _NUMBERED:
         yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
     yield from _modifier_faults(claim, CLAIM_PATH)
-    known = {entry["sequence"] for entry in claim.get("diagnosis") or []}
+    known = {
+        pointer: {entry["sequence"] for entry in claim.get(name) or []} for pointer, name in _POINTERS.items()
+    }
     if len(claim.get("item") or []) > MOST_LINES:
         words = f"More than {MOST_LINES} lines are not decided at once. Send them in several requests."
         yield Issue("too-costly", f"{CLAIM_PATH}.item", words)
@@ -238,13 +248,11 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _missing(item, demands.item, path)
         yield from _missing_extensions(item, demands.item_extensions, path)
         yield from _modifier_faults(item, path)
-        for pointer in item.get("diagnosisSequence") or []:
-            if pointer not in known:
-                yield Issue(
-                    "value",
-                    f"{path}.diagnosisSequence",
-                    f"No diagnosis has sequence {pointer}. Point to one that the Claim lists.",
-                )
+        for pointer, name in _POINTERS.items():
+            for sequence in item.get(pointer) or []:
+                if sequence not in known[pointer]:
+                    words = f"No {name} has sequence {sequence}. Point to one that the Claim lists."
+                    yield Issue("value", f"{path}.{pointer}", words)
 
 
 def _missing(element: Resource, demands: Mapping[str, str], path: str) -> Iterator[Issue]:

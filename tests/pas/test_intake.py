@@ -121,6 +121,8 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c["item"][0].update(quantity={"value": -1}), f"{CLAIM}.item[0].quantity.value"),
         (lambda c: c["item"][0].update(quantity={"value": 10**30}), f"{CLAIM}.item[0].quantity.value"),
         (lambda c: c["item"][0].update(diagnosisSequence=[7]), f"{CLAIM}.item[0].diagnosisSequence"),
+        (lambda c: c["item"][0].update(careTeamSequence=[7]), f"{CLAIM}.item[0].careTeamSequence"),
+        (lambda c: c["item"][0].update(informationSequence=[7]), f"{CLAIM}.item[0].informationSequence"),
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
         (lambda c: c.update(created="25 November"), f"{CLAIM}.created"),
