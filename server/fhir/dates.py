@@ -49,6 +49,12 @@ def over(period: object, day: date) -> bool:
     return end is not None and end < day
 
 
+def ends_before_it_begins(period: object) -> bool:
+    """Whether there is no day of which a Period could be (FHIR, per-1)."""
+    start = first_day(period.get("start")) if isinstance(period, dict) else None
+    return start is not None and over(period, start)
+
+
 def moment(text: object) -> datetime | None:
     """A dateTime or instant down to the second as an aware datetime (UTC where it names no zone); None if
     it has no time of day or is none."""

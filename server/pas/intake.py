@@ -17,6 +17,7 @@ from typing import Any
 
 from server.adjudication.orders import quantity_faults
 from server.fhir import json
+from server.fhir.dates import ends_before_it_begins
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.extensions import extension, modifier_urls, value
@@ -300,13 +301,17 @@ def _dangling(request: Submission) -> Iterator[Issue]:
 
 
 def _amount_faults(request: Submission) -> Iterator[Issue]:
-    """Of each item that asks for something: its own quantity, else that of the order it was made from."""
+    """Of each item that asks for something: its days, and its own quantity, else that of the order it was
+    made from."""
     asking = not cancels_everything(request.claim)
     for index, item in enumerate(request.items):
         order = request.resolve(value(extension(item, extension_url("requestedService"))))
         entry = request.resolver.entry_of(order) if order else None
         if not asking or cancelled(item):
             continue
+        if ends_before_it_begins(item.get("servicedPeriod")):
+            words = "The period ends before it begins. Send the days on which the service may be done."
+            yield Issue("value", f"{CLAIM_PATH}.item[{index}].servicedPeriod", words)
         if "quantity" in item:
             yield from quantity_faults(item["quantity"], f"{CLAIM_PATH}.item[{index}].quantity")
         elif order and entry:

@@ -66,6 +66,12 @@ def test_what_is_not_json_is_refused_as_such() -> None:
         intake.read(b'{"resourceType": "Bundle",', v2_0.SUBMIT)
 
 
+BACKWARDS = {
+    **{name: content for name, content in a.item().items() if name != "servicedDate"},
+    "servicedPeriod": {"start": "2026-12-20", "end": "2026-12-01"},
+}
+
+
 def older(entry: Resource) -> Resource:
     """An earlier version of the entry's resource."""
     return {**entry, "fullUrl": f"{entry['fullUrl']}/_history/1"}
@@ -123,6 +129,7 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c["item"][0].update(diagnosisSequence=[7]), f"{CLAIM}.item[0].diagnosisSequence"),
         (lambda c: c["item"][0].update(careTeamSequence=[7]), f"{CLAIM}.item[0].careTeamSequence"),
         (lambda c: c["item"][0].update(informationSequence=[7]), f"{CLAIM}.item[0].informationSequence"),
+        (lambda c: c.update(item=[BACKWARDS]), f"{CLAIM}.item[0].servicedPeriod"),
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
         (lambda c: c.update(created="25 November"), f"{CLAIM}.created"),
