@@ -72,7 +72,7 @@ def router(services: Services, version: str) -> APIRouter:
 
 def _hook(service: str) -> Hook:
     if service not in HOOKS:
-        raise NotFound(f"There is no service of this name. GET /cds-services lists them: {', '.join(HOOKS)}.")
+        raise NotFound(f"There is no service of this name. There are {', '.join(HOOKS)}.")
     return HOOKS[service]
 
 
