@@ -118,10 +118,10 @@ def serve() -> None:
     logs.configure()
     if settings.otel_exporter_otlp_endpoint:
         tracing.configure(settings.otel_exporter_otlp_endpoint)
-    if settings.profiles == "refuse" and settings.fhir_packages is not None:
+    if settings.fhir_packages is not None:
         try:
-            guides.demand(settings.fhir_packages)
-        except ValueError as refused:
+            guides.demand(settings.fhir_packages, settings.profiles == "refuse")
+        except (OSError, ValueError) as refused:
             typer.echo(refused, err=True)
             raise typer.Exit(2) from None
     application = open_app(settings)

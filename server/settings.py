@@ -67,7 +67,9 @@ class Settings(BaseSettings):
         None, description="FHIR Bundle or ndjson with the payer's own records, loaded at start."
     )
     fhir_packages: Path | None = Field(
-        None, description="Folder with FHIR packages (.tgz) whose profiles requests are validated against."
+        None,
+        description="Folder with FHIR packages (.tgz), hl7.fhir.r4.core among them, whose profiles requests "
+        "are validated against.",
     )
     profiles: Literal["off", "refuse"] = Field(
         "off",

@@ -43,6 +43,9 @@ PRODUCTION = {
         ("serve", {"DATABASE_URL": "postgresql+psycopg://u@db:port/p"}, 2, "DATABASE_URL: must begin"),
         ("serve", {"PUBLIC_BASE_URL": "https://payer.example:https"}, 2, "PUBLIC_BASE_URL: Port"),
         ("serve", {"PUBLIC_BASE_URL": "https://:8443"}, 2, "PUBLIC_BASE_URL: must be"),
+        ("serve", {"FHIR_PACKAGES": "empty"}, 2, "FHIR_PACKAGES lacks hl7.fhir.r4.core"),
+        ("validate patient.json", {"FHIR_PACKAGES": "empty"}, 2, "FHIR_PACKAGES lacks hl7.fhir.r4.core"),
+        ("ig list", {"FHIR_PACKAGES": "broken"}, 2, "broken.tgz is no FHIR package"),
         ("load typeless.json", {}, 1, "Resource.resourceType: No FHIR R4 resource"),
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
         ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
@@ -65,6 +68,8 @@ def test_what_stops_a_command_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "broken.tgz").write_bytes(b"cut off")
     (tmp_path / "clients.json").write_text("[]")
     (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
     (tmp_path / "typeless.json").write_text('{"id": "1"}')

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,6 +22,8 @@ from server.validation.routes import outcome
 app = typer.Typer()
 packages = typer.Typer(no_args_is_help=True, help="FHIR packages whose profiles are checked.")
 app.add_typer(packages, name="ig")
+
+Found = TypeVar("Found")
 
 COLOURS = {"fatal": "red", "error": "red", "warning": "yellow", "information": "dim"}
 
@@ -39,6 +42,15 @@ def _folder(settings: Settings) -> Path:
     return settings.fhir_packages
 
 
+def _read(packages: Callable[[], Found]) -> Found:
+    """What is among the packages, or the end of the program with what is wrong with them."""
+    try:
+        return packages()
+    except (OSError, ValueError) as refused:
+        typer.echo(refused, err=True)
+        raise typer.Exit(2) from None
+
+
 @app.command()
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Resources as JSON, or folders of them.")],
@@ -54,7 +66,8 @@ def validate(
     if not listed:
         typer.echo(f"{', '.join(map(str, files))}: no resources (.json)", err=True)
         raise typer.Exit(2)
-    validator, console, wrong = Lazily(_settings().fhir_packages).of(known), Console(), 0
+    held, console, wrong = Lazily(_settings().fhir_packages), Console(), 0
+    validator = _read(lambda: held.of(known))
     for file in listed:
         try:
             issues = outcome(validator, json.decode_object(file.read_bytes()), profile or [])
@@ -80,7 +93,8 @@ def validate(
 def list_packages() -> None:
     """The packages that are installed."""
     table = Table("Package", "Version", "Definitions")
-    for package in found_in(_folder(_settings())):
+    folder = _folder(_settings())
+    for package in _read(lambda: found_in(folder)):
         table.add_row(package.name, package.version, str(len(package.definitions)))
     Console().print(table)
 

@@ -8,25 +8,36 @@ from functools import cache
 from pathlib import Path
 
 from server.services import GUIDES, Version
-from server.validation.packages import CORE, GUIDE, for_guides, found_in
+from server.validation.packages import CORE, GUIDE, Package, for_guides, found_in
 from server.validation.validator import Validator
 
 
 @cache
 def validators(folder: Path) -> Mapping[Version, Validator]:
-    """Reads every package, once a process. Raises OSError, ValueError for a package that is none."""
-    available = found_in(folder)
+    """Reads every package, once a process. Raises OSError, ValueError for a package that is none, and where
+    FHIR itself is not there, without which every type is unknown."""
+    available = _available(folder)
+    if all(package.name != CORE for package in available):
+        raise ValueError(f"FHIR_PACKAGES lacks {CORE} 4.0.1, and no profile is checked without it")
     return {version: Validator(for_guides(available, guides)) for version, guides in GUIDES.items()}
 
 
-def demand(folder: Path) -> None:
-    """Reads the packages now. Raises ValueError where one of them is none, or where what PAS requests are
-    held to is not among them."""
-    available = found_in(folder)
-    wanted = [(CORE, "4.0.1"), *((GUIDE.format("pas"), guides["PAS"]) for guides in GUIDES.values())]
-    there = {(package.name, package.version) for package in available}
-    if lacking := [f"{name} {version}" for name, version in wanted if (name, version) not in there]:
+@cache
+def _available(folder: Path) -> list[Package]:
+    return found_in(folder)
+
+
+def demand(folder: Path, refusing: bool) -> None:
+    """Reads the packages now. Raises as `validators`, and where PAS requests are refused by profiles that are
+    not among them."""
+    pas = ((GUIDE.format("pas"), guides["PAS"]) for guides in GUIDES.values())
+    there = {(package.name, package.version) for package in _available(folder)}
+    lacking = [
+        f"{name} {version}" for name, version in [(CORE, "4.0.1"), *pas] if (name, version) not in there
+    ]
+    if refusing and lacking:
         raise ValueError(f"FHIR_PACKAGES lacks {', '.join(lacking)}, and PROFILES=refuse needs all of them")
+    validators(folder)
 
 
 @dataclass(frozen=True, slots=True)

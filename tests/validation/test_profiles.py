@@ -331,7 +331,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def test_who_would_refuse_by_profiles_that_are_not_there_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"lacks hl7.fhir.r4.core 4.0.1, hl7.fhir.us.davinci-pas 2.0.1"):
-        guides.demand(tmp_path)
+        guides.demand(tmp_path, refusing=True)
 
 
 def test_a_tester_asks_what_is_wrong(http: TestClient, examples: dict[str, Resource]) -> None:
