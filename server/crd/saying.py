@@ -247,8 +247,7 @@ def _why_not(said: Determination) -> list[Reason]:
 
 
 def _open(criterion: Criterion) -> str:
-    parts = (f"{criterion.title}:", criterion.sentence, criterion.would_satisfy)
-    return " ".join(part.strip() for part in parts if part.strip())
+    return f"{criterion.title}: {criterion.in_full}"
 
 
 def _found(said: Determination) -> Iterator[str]:

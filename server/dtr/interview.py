@@ -164,8 +164,7 @@ def _why(criteria: Sequence[Criterion], asked: frozenset[str], issued: frozenset
     for criterion in criteria:
         link_id = f"{criterion.id}.{WHY}"
         if link_id not in issued and any(_settles(each, criterion.id) for each in asked):
-            text = f"{criterion.sentence} What settles it: {criterion.would_satisfy}"
-            yield {"linkId": link_id, "type": "display", "text": text}
+            yield {"linkId": link_id, "type": "display", "text": criterion.in_full}
 
 
 def _settles(link_id: str, criterion: str) -> bool:

@@ -101,7 +101,8 @@ class Ask(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        parts = (f"{self.criterion}, {self.title}", self.missing, self.remedy)
+        settled = f"What settles it: {self.remedy}" if self.remedy.strip() else ""
+        parts = (f"{self.criterion}, {self.title}", self.missing, settled)
         return " ".join(part.strip().rstrip(".") + "." for part in parts if part.strip())
 
 

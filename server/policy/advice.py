@@ -84,7 +84,7 @@ def _on_criterion(catalog: Catalog, policy: Policy | None, line: Line, criterion
         id=criterion.id,
         kind=entry.kind,
         summary=f"Proposed: {proposed}. {criterion.sentence}" if proposed else criterion.sentence,
-        detail=f"{criterion.sentence} {criterion.would_satisfy}",
+        detail=criterion.in_full,
         topic=entry.topic,
         guideline=criterion.guideline,
         better=better,

@@ -88,6 +88,12 @@ class Criterion(msgspec.Struct, frozen=True):
     questions: tuple[str, ...] = ()
     in_the_way: bool = False
 
+    @property
+    def in_full(self) -> str:
+        """The sentence, and what settles the criterion."""
+        settled = f"What settles it: {self.would_satisfy}" if self.would_satisfy else ""
+        return " ".join(filter(None, (self.sentence, settled)))
+
 
 class Line(msgspec.Struct, frozen=True):
     """The order line that was judged: service, side ("RT", "LT", "50" or None), diagnoses, place."""

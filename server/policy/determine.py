@@ -278,8 +278,7 @@ def _unlocated(
         unmet=("COD-CPT",) if elsewhere else (),
         unknown=() if elsewhere else ("COD-CPT",),
         theme=text.theme,
-        reason=f"More information is needed. {criterion.sentence} {criterion.would_satisfy}"
-        f"{not_to_be_had(chart)}",
+        reason=f"More information is needed. {criterion.in_full}{not_to_be_had(chart)}",
         matters=() if elsewhere else ("COD-CPT",),
         advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings())),
         appeal=plan.appeal,
