@@ -97,6 +97,9 @@ def test_every_address_is_in_the_open_api(http: TestClient) -> None:
     # The page sends what is typed there, under the name of whoever tries it out.
     for path, operations in paths.items():
         assert all("requestBody" in operations[each] for each in operations.keys() & {"post", "put"}), path
+    assert "ValidationError" not in http.get("/openapi.json").text, (
+        "what is wrong is told by an OperationOutcome"
+    )
     assert described["security"] == [{name: []} for name in described["components"]["securitySchemes"]]
 
 

@@ -1,5 +1,6 @@
-"""What `/docs` and `/openapi.json` say beyond what routes declare: the body that an address takes, and the
-token. Doors read bodies themselves, and the door-keeper asks for tokens, so FastAPI knows of neither.
+"""What `/docs` and `/openapi.json` say beyond what routes declare: the body that an address takes, the token,
+and how it refuses. Doors read bodies, the door-keeper asks for tokens, and errors are OperationOutcomes:
+FastAPI knows of none of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ BEARER = {
     "scheme": "bearer",
     "description": "An access token of /auth/token; at a CDS service a JWT signed for its address.",
 }
+REFUSED = {
+    "description": "What is wrong, and what to do: an OperationOutcome; below /auth an error of OAuth.",
+    "content": {"application/fhir+json": {"schema": {"type": "object"}}},
+}
+FOREIGN = ("HTTPValidationError", "ValidationError")
+"""FastAPI's own errors, which nobody is sent."""
 
 
 def described(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
@@ -21,10 +28,15 @@ def described(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, A
 
     def complete() -> dict[str, Any]:
         said = openapi()
+        for each in FOREIGN:
+            said["components"]["schemas"].pop(each, None)
         said["components"]["securitySchemes"] = {"bearer": BEARER}
         said["security"] = [{"bearer": []}]
         for path, operations in said["paths"].items():
             body = {"required": True, "content": FORM if path.startswith("/auth/") else JSON}
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["4XX"] = REFUSED
             for method in operations.keys() & {"post", "put"}:
                 operations[method].setdefault("requestBody", body)
         return said
