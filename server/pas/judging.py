@@ -95,7 +95,7 @@ class Docket:
                 found[place] = rejection.withdrawn(place)
             elif not service_code(self.orders[item["sequence"]]):
                 found[place] = rejection.no_service(place)
-            elif _is_range(item):
+            elif _is_range(item, self.orders[item["sequence"]]):
                 found[place] = rejection.several_services(place)
         return found
 
@@ -142,10 +142,12 @@ class Docket:
         return [each for each in others if all(each is not form for form in own)]
 
 
-def _is_range(item: Resource) -> bool:
-    """Whether the item asks for more codes than its first, up to another one."""
-    last = service_code({"code": value(extension(item, extension_url("productOrServiceCodeEnd")))})
-    return last not in ("", service_code({"code": item["productOrService"]}))
+def _is_range(item: Resource, order: Resource) -> bool:
+    """Whether more codes are asked for than the first, up to another one: by the item, or by the order whose
+    code it takes."""
+    asking = item if service_code({"code": item["productOrService"]}) else order
+    last = service_code({"code": value(extension(asking, extension_url("productOrServiceCodeEnd")))})
+    return last not in ("", service_code(order))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,15 @@ def test_of_two_insurances_the_one_of_the_payer_that_is_asked_counts(payer: Paye
         ({"order": a.order(status="revoked")}, "was withdrawn"),
         ({"order": a.order(doNotPerform=True)}, "not to be carried out"),
         ({"claim": a.claim(a.item(1, extension=[*a.item(1)["extension"], UP_TO_73223]))}, "a range of codes"),
+        (
+            {
+                "claim": a.claim(a.item(1, productOrService=a.concept(a.DATA_ABSENT, "not-applicable"))),
+                "order": a.order(extension=[UP_TO_73223]),
+            },
+            "a range of codes",
+        ),
     ],
-    ids=["revoked", "not to do", "range"],
+    ids=["revoked", "not to do", "range", "range of the order"],
 )
 def test_what_is_not_one_service_to_be_done_is_sent_back_with_the_reason(
     payer: Payer, asked: dict[str, Any], words: str
