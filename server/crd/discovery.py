@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from server.crd.configuration import options
+from server.crd.ehr import REFERRED_TO
 from server.crd.hooks import HOOKS, Hook
+from server.crd.sight import CHART
 from server.crd.version import Version
 
 CONFIGURATION_OPTIONS = "davinci-crd.configuration-options"
 
+READ = sorted({"Patient", *CHART, *REFERRED_TO})
 REQUIREMENTS = (
     "Answers from what is prefetched. What is not prefetched is read from fhirServer with the access token: "
-    "Patient, Coverage, Condition, Observation, Procedure, MedicationRequest, DiagnosticReport, Encounter, "
-    "CarePlan, Goal, DeviceRequest, ServiceRequest, QuestionnaireResponse, Practitioner, PractitionerRole, "
-    "Organization, Location. What can be had in neither way is treated as unknown."
+    f"{', '.join(READ)}; and the orders that a dispatch or an appointment names. What can be had in neither "
+    "way is treated as unknown."
 )
 
 
