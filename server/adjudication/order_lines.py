@@ -36,11 +36,16 @@ def appointment_line(
     """The booked service: that of the order it was made for, on the day and at the site of the appointment,
     else what the appointment itself names. `resources` as with `order_line`."""
     line, sites = order_line(order or appointment, resources), sites_of(appointment)
-    return {
-        **line,
-        **({"occurrenceDateTime": appointment["start"]} if "start" in appointment else {}),
-        **({"locationReference": sites} if sites else {}),
-    }
+    if when := _booked_time(appointment):
+        line = {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when}
+    return {**line, **({"locationReference": sites} if sites else {})}
+
+
+def _booked_time(appointment: Resource) -> Resource:
+    """When it begins; of one that is only proposed the period that it is looked for in."""
+    if "start" in appointment:
+        return {"occurrenceDateTime": appointment["start"]}
+    return next(({"occurrencePeriod": each} for each in elements(appointment, "requestedPeriod")), {})
 
 
 def sites_of(appointment: Resource) -> list[Resource]:
@@ -112,6 +117,9 @@ def _booked_for(appointment: Resource) -> Resource:
     return {"subject": patients[0]} if patients else {}
 
 
+_OCCURRENCE = ("occurrenceDateTime", "occurrencePeriod", "occurrenceTiming")
+
+
 def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:
     """What all order types share. `category` keeps the type, for whoever asks what was ordered."""
     copied = (
@@ -124,6 +132,7 @@ def _line(resource: Mapping[str, Any], kind: str, code: Any) -> Resource:
         "supportingInfo",
         "basedOn",
         "contained",
+        *_OCCURRENCE,
     )
     return {
         "resourceType": "ServiceRequest",

@@ -1,5 +1,6 @@
 """Appointments as scheduling desks book them: for one order, for several, for one that cannot be read."""
 
+import re
 from typing import Any
 
 import pytest
@@ -130,6 +131,8 @@ def test_the_record_is_read_for_imaging_that_was_booked_without_an_order(crd: Cr
         answer = crd({**ehr.book(booked), "fhirServer": server.base})
     assert "Procedure?patient=anna" in server.asked
     assert "not sent" not in reasons(answer.of(booked))
+    told = crd.http.get(crd.base).json()["services"][0]["usageRequirements"]
+    assert not [text for text in server.asked if text != "metadata" and re.split("[?/]", text)[0] not in told]
 
 
 def test_the_site_that_an_appointment_is_at_is_read_from_the_ehr(crd: Crd) -> None:
@@ -152,6 +155,16 @@ def test_a_stay_in_hospital_that_imaging_is_booked_for_tells_where_it_is_done(cr
     stay = {"serviceCategory": [ehr.concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP")]}
     needs = [crd_2_2(ehr.book(each, sent=ehr.prefetch())).information for each in (booked, booked | stay)]
     assert [each["pa-needed"] for each in needs] == ["auth-needed", "no-auth"]
+
+
+def test_an_appointment_that_is_only_looked_for_is_for_the_period_it_is_looked_for_in(crd: Crd) -> None:
+    """Next week the insurance is in force, after it has ended it is not."""
+    order = ehr.shoulder(occurrenceDateTime=ehr.day(-7))
+    sent = {**ehr.prefetch(), "serviceRequests": ehr.searchset([order])}
+    sought = ehr.appointment("", order, requestedPeriod=[{"start": "2028-01-15", "end": "2028-01-31"}])
+    del sought["start"], sought["end"]
+    told = [crd(ehr.book(each, sent=sent)).information for each in (ehr.appointment("", order), sought)]
+    assert [each["covered"] for each in told] == ["covered", "not-covered"]
 
 
 def _is_open(information: Information, version: str) -> None:

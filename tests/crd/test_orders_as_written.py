@@ -279,6 +279,23 @@ def test_what_is_ordered_by_reference_is_coded_where_it_says_so(crd: Crd, produc
     assert told["billingCode"][0]["code"] == code
 
 
+def test_a_device_is_covered_on_the_day_it_is_needed(crd: Crd) -> None:
+    """And not by an insurance that has ended by then."""
+    brace = {
+        "resourceType": "DeviceRequest",
+        "id": "brace",
+        "status": "draft",
+        "intent": "order",
+        "codeCodeableConcept": ehr.concept(HCPCS, "L1832"),
+        "subject": ehr.ref(ehr.PATIENT),
+        "authoredOn": ehr.day(0),
+        "requester": ehr.ref(ehr.PHYSICIAN),
+    }
+    for needed, covered in ((ehr.day(-7), "covered"), ("2028-01-15", "not-covered")):
+        order = {**brace, "occurrencePeriod": {"start": needed}}
+        assert crd(ehr.sign(order, sent=ehr.prefetch())).information["covered"] == covered
+
+
 @pytest.mark.parametrize("spelled", PAYLOADS)
 def test_a_copy_of_records_may_be_billed(crd_2_2: Crd, spelled: str) -> None:
     copied = billed_as("99080", own=OWN)
