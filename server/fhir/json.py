@@ -40,7 +40,7 @@ def decode(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise _not_json(f"invalid UTF-8 at byte {error.start}") from None
     except (msgspec.DecodeError, ValueError) as error:
-        raise _not_json(str(error)) from None
+        raise _not_json(str(error) if raw else "it is empty") from None
     _refuse_depth(value)
     _refuse_duplicates(raw, value)
     _refuse_nul(raw, value)

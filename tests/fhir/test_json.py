@@ -21,7 +21,7 @@ def test_members_keep_their_order() -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "not valid JSON"),
+        (b"", "not valid JSON: it is empty"),
         (b'{"resourceType":"Bundle"', "not valid JSON"),
         (b'{"value":NaN}', "not valid JSON"),
         (b'{"value":Infinity}', "not valid JSON"),
