@@ -77,6 +77,14 @@ def test_a_side_in_words_is_that_of_the_line_too(catalog: Catalog) -> None:
     assert {case.id: judged(case, catalog, hints=False).line.side for case in cases} == told
 
 
+def test_only_a_denial_for_the_site_alone_says_that_the_study_is_supported(catalog: Catalog) -> None:
+    """X-267 has other reasons to be denied; of KN-P103 nothing is known."""
+    supported = {"X-181": True, "LS-838": True, "X-267": False, "KN-P103": False}
+    cases = [case_of(vignette, DAY_ZERO, catalog.payer) for vignette in named(*supported)]
+    told = {case.id: judged(case, catalog).reason for case in cases}
+    assert {name: "supported at a freestanding site" in words for name, words in told.items()} == supported
+
+
 def test_the_example_cases_are_there() -> None:
     examples = os.environ.get("EXAMPLE_CASES", "")
     if not Path(examples).is_file():
