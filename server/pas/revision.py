@@ -22,20 +22,20 @@ from typing import Any
 
 from server.adjudication.authorizations import done_on
 from server.adjudication.orders import service_code, side
-from server.pas import appealing, casebook, decision, evidence, prolonging, rejection, verdict
+from server.pas import appealing, casebook, decision, evidence, holders, prolonging, rejection, verdict
 from server.pas.case import Case
 from server.pas.casebook import Standing
 from server.pas.change import Change, withdrawn_evidence
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
-from server.pas.marks import appeal, cancelled, changed, quoted_number
+from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
-from server.store import Transaction, authorizations, cases, events, work_items
+from server.store import Transaction, authorizations, cases, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -280,28 +280,18 @@ class Revision:
         number = self._number(tx, line) if line else None
         if line is None or not number or prolonging.borrows(tx, line.item.requested, number, self.chain_id):
             return
-        member = self.docket.member_key
-        beside = [other.item.verdict for other in standing.values() if other is not line]
-        elsewhere = [
-            verdict.from_json(row.verdict)
-            for row in cases.under_number(tx, member, number)
-            if not prolonging.borrows(
-                tx, row.requested, number, tx.get_one(stored.PaCase, row.case_id).chain_id
-            )
-        ]
-        if number in map(verdict.valid_number, (*beside, *elsewhere)) or done_on(tx, member, number):
+        beside = (other.item.verdict for other in standing.values() if other is not line)
+        if number in map(verdict.valid_number, beside):
             return
-        authorizations.cancel(tx, number)
+        if not holders.is_good_elsewhere(tx, self.docket.member_key, number):
+            authorizations.cancel(tx, number)
 
     def _number(self, tx: Transaction, line: Standing) -> str | None:
-        """The line's authorization; while its renewal is pended, the one that this quotes, if the line had
-        it."""
-        reached, requested = line.item.verdict, line.item.requested
-        if not (verdict.pended(reached) and prolonging.renews(requested)):
-            return verdict.valid_number(reached)
-        told = events.of_chain(tx, self.chain_id, events.DECIDED)
-        had = {event.detail["number"] for event in told if event.sequence == line.item.sequence}
-        return next((number for number in had if number == quoted_number(requested)), None)
+        """The line's authorization; while its renewal is pended, the one that is to be renewed."""
+        reached = line.item.verdict
+        if verdict.pended(reached):
+            return holders.to_be_renewed(tx, self.chain_id, line)
+        return verdict.valid_number(reached)
 
     def _keeps(
         self, tx: Transaction, line: Standing, item: Resource, reached: Verdict, now: dt.datetime
@@ -326,11 +316,8 @@ class Revision:
         held = authorizations.by_number(tx, number) if number else None
         if held is None or held.status != "cancelled":
             return
-        for row in cases.under_number(tx, self.docket.member_key, held.number):
-            extended = Standing.kept(row)
-            if verdict.valid_number(extended.item.verdict) == held.number:
-                other = tx.get_one(stored.PaCase, row.case_id)
-                self.settle(tx, other, [extended.now(Cancelled(held.number), now)], casebook.RULES, now)
+        for other, extended in holders.having(tx, self.docket.member_key, held.number):
+            self.settle(tx, other, [extended.now(Cancelled(held.number), now)], casebook.RULES, now)
 
     def _told(
         self,

@@ -6,13 +6,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from server.pas import behaviours, casebook
+from server.pas import behaviours, casebook, holders
 from server.pas.casebook import Standing
 from server.pas.handover import assign_of
-from server.pas.verdict import InReview, pended
+from server.pas.verdict import Cancelled, InReview, pended, valid_number
 from server.pas.wording import answer_of
 from server.services import Services
-from server.store import Transaction, work_items
+from server.store import Transaction, authorizations, work_items
 from server.store import tables as stored
 
 Settle = Callable[[Transaction, stored.PaCase, Sequence[Standing], str, dt.datetime], None]
@@ -30,6 +30,7 @@ def settle(
     """The lines as they stand from now on, by this actor; in the words of the version they came by."""
     casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
     for line in lines:
+        _give_up_what_is_renewed(services, tx, row, line, now)
         casebook.tell(tx, row.id, line, actor, now)
         reached, waited = line.item.verdict, work_items.of_line(tx, row.id, line.item.sequence)
         if isinstance(reached, InReview):
@@ -37,3 +38,17 @@ def settle(
         elif waited is not None and not pended(reached):
             work_items.withdraw(tx, waited, f"decided by {actor}", now)
     behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)
+
+
+def _give_up_what_is_renewed(
+    services: Services, tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime
+) -> None:
+    """While its renewal was pended it was good; the new one takes its place."""
+    renewed, granted = holders.to_be_renewed(tx, row.chain_id, line), valid_number(line.item.verdict)
+    if not renewed or granted in (None, renewed):
+        return
+    if holders.is_good_elsewhere(tx, row.member_key, renewed):
+        return
+    authorizations.cancel(tx, renewed)
+    for other, extended in holders.having(tx, row.member_key, renewed):
+        settle(services, tx, other, [extended.now(Cancelled(renewed), now)], casebook.RULES, now)

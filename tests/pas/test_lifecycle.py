@@ -150,6 +150,19 @@ def test_while_a_renewal_is_pended_the_number_is_good_until_the_line_is_cancelle
     assert (good, held(payer)) == ({number: "active"}, {number: "cancelled"})
 
 
+@ONE_BASE
+def test_a_renewal_that_a_person_grants_takes_the_place_of_what_is_renewed(payer: Payer) -> None:
+    """As one that the rules grant does: or the study could be done on each."""
+    pended(payer)
+    before = decide(payer, "approve", waiting(payer)).json()["number"]
+    asked = quoting(before, "R", servicedDate="2027-02-20")
+    pended(payer, claim=a.claim(asked, id="pa-2", related=[prior("PA-1")]))
+    good = held(payer)
+    renewed = decide(payer, "approve", waiting(payer)).json()["number"]
+
+    assert (good, held(payer)) == ({before: "active"}, {before: "cancelled", renewed: "active"})
+
+
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
