@@ -1,8 +1,8 @@
 """Asking the EHR for what prefetch did not bring (CRD, "FHIR data access").
 
-Two rounds under one deadline, every round in parallel: what the patient's record holds, then what the orders
-and the first answers refer to. The record is asked for only where an order needs it, a type at a time, and
-only types that nobody fetched. `_include` is not relied on.
+Three rounds under one deadline, every round in parallel: what the patient's record holds, then what the
+orders and the first answers refer to, then who has the roles among that. The record is asked for only where
+an order needs it, a type at a time, and only types that nobody fetched. `_include` is not relied on.
 """
 
 from __future__ import annotations
@@ -119,15 +119,17 @@ async def completed(
             batches.give_up(call.access.base)
         seen = _joined(prefetch, first)
         needed_now = not needed and needs_record(_resolved(named, seen))
+        every = [*context, *call.tasks, *seen.resources]
         second = await ask(
-            [
-                *(_record(call, seen) if needed_now else ()),
-                *_referred_to([*context, *call.tasks, *seen.resources], call.access),
-            ],
+            [*(_record(call, seen) if needed_now else ()), *_referred_to(every, every, call.access)],
             end - time.monotonic(),
         )
-    _log({**first, **second}, DEADLINE - (end - time.monotonic()))
-    return _joined(seen, second)
+        seen = _joined(seen, second)
+        roles = [each for each in seen.resources if each.get("resourceType") == "PractitionerRole"]
+        behind = _referred_to(roles, seen.resources, call.access)
+        third = await ask([text for text in behind if text not in second], end - time.monotonic())
+    _log({**first, **second, **third}, DEADLINE - (end - time.monotonic()))
+    return _joined(seen, third)
 
 
 def _patient(call: Call, prefetch: Prefetch) -> Iterator[str]:
@@ -170,9 +172,9 @@ def _unsent(named: Iterable[str], prefetch: Prefetch) -> list[str]:
     return [text for text in named if resolver.resolve(text) is None]
 
 
-def _referred_to(resources: list[Resource], access: Access) -> Iterator[str]:
-    """The second round: what orders, Coverages, appointments and roles refer to and nobody sent."""
-    resolver = Resolver.of(resources)
+def _referred_to(resources: Iterable[Resource], known: Iterable[Resource], access: Access) -> Iterator[str]:
+    """What orders, Coverages, appointments and roles refer to, and is not among what is `known`."""
+    resolver = Resolver.of(known)
     for resource in resources:
         for reference in _references(resource):
             found = type_and_id(reference)

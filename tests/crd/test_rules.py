@@ -19,6 +19,7 @@ from tests.crd.test_stories import OTHER_ORDERS
 from tests.ehr import Ehr
 
 PRIMARY = ("order-sign", "order-dispatch", "appointment-book")
+GOLD = "1888888884"
 REFUSED = {"2.0": 422, "2.2": 400}
 """A body that is JSON and breaks CDS Hooks or FHIR."""
 
@@ -247,6 +248,15 @@ def test_b_pages_are_followed_and_includes_not_relied_on(crd: Crd) -> None:
     assert information["pa-needed"] == "satisfied"
     assert any("page=" in asked for asked in server.asked)
     assert not any("_include" in asked for asked in server.asked)
+
+
+def test_b_who_has_the_role_that_orders_is_read_too(crd: Crd) -> None:
+    """A gold card is a person's."""
+    gold = {**ehr.PHYSICIAN, "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": GOLD}]}
+    role = {"resourceType": "PractitionerRole", "id": "role", "practitioner": ehr.ref(gold)}
+    order = ehr.shoulder(requester=ehr.ref(role))
+    with Ehr([ehr.PATIENT, ehr.PAYOR, ehr.coverage(), gold, role]) as server:
+        assert crd(ehr.sign(order, fhirServer=server.base)).information["pa-needed"] == "no-auth"
 
 
 @pytest.mark.parametrize("fault", [403, 404, 500, 503, "redirect", "outcome", "garbage"])
@@ -559,7 +569,7 @@ def test_f25_a_plan_with_an_empty_list_exempts_nobody(server: Server) -> None:
     crd = Crd(TestClient(app), "2.0", app)
     gold = {
         **ehr.PHYSICIAN,
-        "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1888888884"}],
+        "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": GOLD}],
     }
     exempt = {**ehr.prefetch(), "practitioner": gold}
     assert crd(ehr.sign(ehr.shoulder(), sent=exempt)).information["pa-needed"] == "no-auth"
