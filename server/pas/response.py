@@ -187,15 +187,16 @@ def _url(read: Submission, resource: Resource) -> str:
 
 def _item(version: Version, read: Submission, item: Item, notes: Notes) -> Resource:
     numbers = [notes.add(text) for text in note_texts(item.verdict)]
+    facts = [
+        *_traces(item),
+        *_authorized_span(item.verdict),
+        *_numbers(version, item),
+        *_day_asked_for(item),
+        *_detail(version, item),
+        *_reviewed(read, item.verdict),
+    ]
     return {
-        "extension": [
-            *_traces(item),
-            *_authorized_span(item.verdict),
-            *_numbers(version, item),
-            *_day_asked_for(item),
-            *_detail(version, item),
-            *_reviewed(read, item.verdict),
-        ],
+        **({"extension": facts} if facts else {}),
         "itemSequence": item.sequence,
         **({"noteNumber": numbers} if numbers else {}),
         "adjudication": [{"extension": [review_action(item.verdict)], "category": CATEGORY}],

@@ -11,6 +11,7 @@ import pytest
 
 from server.pas import intake, v2_0
 from server.pas.judging import Docket
+from server.pas.terms import extension_url
 from server.pas.verdict import ACTION
 from server.store import cases, events
 from tests.pas import builders as a
@@ -134,6 +135,17 @@ def test_f28_no_optional_element_is_missed_so_much_that_anything_breaks(payer: P
         del claim["item"][0]["diagnosisSequence"]
 
     assert payer.submit(a.request(*charts.meets_every_criterion(), claim=claim)).action in ("A1", "A4")
+
+
+def test_f28_a_line_of_which_nothing_more_is_known_has_no_empty_extension(payer: Payer) -> None:
+    """As the kits' own examples ask: a code and a category, no trace number and no day. An empty array is no
+    FHIR, and a parser may refuse the whole answer for it."""
+    bare = {name: a.item()[name] for name in ("extension", "sequence", "category", "productOrService")}
+    bare["extension"] = [one for one in bare["extension"] if one["url"] != extension_url("itemTraceNumber")]
+    answer = payer.submit(a.request(claim=a.claim(bare), coverage=a.coverage("no-imaging-pa")))
+
+    assert answer.action == "A1"
+    assert "extension" not in answer.response["item"][0]
 
 
 @pytest.mark.parametrize(
