@@ -180,7 +180,7 @@ class Desk:
         def reached(tx: Transaction, waiting: Waiting, now: dt.datetime) -> Verdict:
             _in_time(waiting.line, now)
             ask = Ask(
-                "REVIEW", "Asked by the reviewer", text, "Send it with an update.", (), tuple(documents)
+                "REVIEW", "Asked by the reviewer", text, "An update that brings it.", (), tuple(documents)
             )
             number = tracking(waiting.case.id, waiting.line.item.sequence)
             due, recommended = waiting.line.due, _recommended(waiting.line)
