@@ -93,7 +93,7 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str |
             authoredOn=requested.get("authoredOn") or claim["created"],
             priority=_priority(claim, item, requested),
             requester=_requester(claim, item, requested),
-            encounter=requested.get("encounter") or value(extension(claim, CLAIM_ENCOUNTER)),
+            encounter=_encounter(claim, requested, chart),
             extension=[
                 *requested.get("extension", []),
                 *([{"url": ASKED_ON, "valueDate": asked_on}] if asked_on else []),
@@ -184,6 +184,12 @@ def _codes(concept: Resource) -> list[tuple[Any, Any]]:
 def _location(item: Resource, requested: Resource) -> list[Resource] | None:
     place = item.get("locationCodeableConcept")
     return [place] if place else requested.get("locationCode")
+
+
+def _encounter(claim: Resource, requested: Resource, chart: LocalChart) -> Resource | None:
+    """The encounter that the order was written in, where that came along; else the Claim's."""
+    own, whole = requested.get("encounter"), value(extension(claim, CLAIM_ENCOUNTER))
+    return own if chart.find(own) else whole or own
 
 
 def _occurrence(claim: Resource, item: Resource, requested: Resource) -> Resource:

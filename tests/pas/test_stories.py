@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from server.adjudication.rulings import ruled
-from server.pas.terms import ENTITY, extension_url
+from server.pas.terms import CLAIM_ENCOUNTER, ENTITY, extension_url
 from server.store.tables import Table
 from tests.pas import builders as a
 from tests.pas import charts
@@ -38,6 +38,20 @@ def test_a_bill_type_says_where_the_mri_is_to_be_done(payer: Payer, kind: str, a
 
     assert answer.action == action
     assert ("SOS-SITE" in answer.words) == (action == "A4")
+
+
+@ONE_BASE
+def test_the_claims_encounter_counts_where_that_of_the_order_did_not_come_along(payer: Payer) -> None:
+    """In an emergency department nobody need ask."""
+    kind = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "EMER"}
+    visit = {"resourceType": "Encounter", "id": "ed", "status": "planned", "class": kind}
+    line = a.item()
+    del line["locationCodeableConcept"]
+    named = {"url": CLAIM_ENCOUNTER, "valueReference": {"reference": "Encounter/ed"}}
+    ordered = a.order(encounter={"reference": "Encounter/office"})
+    answer = payer.submit(a.request(visit, claim=a.claim(line, extension=[named]), order=ordered))
+
+    assert answer.response["disposition"] == "No authorization required"
 
 
 def test_an_authorization_is_found_again_by_who_asked_for_it(payer: Payer) -> None:
