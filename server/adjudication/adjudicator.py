@@ -17,6 +17,7 @@ from server.adjudication.orders import (
     plainly_coded,
     service_code,
     side,
+    with_days,
     with_diagnoses,
 )
 from server.adjudication.places import with_place
@@ -65,7 +66,8 @@ class Adjudicator:
         where that is known already. Without `hints` there are no ways and no advice in it
         (`server.policy.determine`).
         """
-        order = with_place(plainly_coded(with_diagnoses(order, chart.resources)), chart.resources)
+        order = with_days(plainly_coded(with_diagnoses(order, chart.resources)))
+        order = with_place(order, chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)

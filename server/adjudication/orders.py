@@ -78,6 +78,26 @@ def _parts(coding: Mapping[str, Any]) -> list[str]:
     return _SEPARATED.split(str(coding.get("code")).strip().upper())
 
 
+def with_days(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The order with the days of its Timing as the rules read them: the day of its only event, the Period
+    from the first to the last, else the Period that bounds it. PAS has orders timed by a Timing alone."""
+    timing = order.get("occurrenceTiming")
+    if not isinstance(timing, dict):
+        return order
+    repeat, events = timing.get("repeat"), timing.get("event")
+    days = sorted(day for each in (events if isinstance(events, list) else []) if (day := first_day(each)))
+    bounds = repeat.get("boundsPeriod") if isinstance(repeat, dict) else None
+    period = {"start": days[0].isoformat(), "end": days[-1].isoformat()} if days else bounds
+    if not isinstance(period, dict):
+        return order
+    rest = {name: content for name, content in order.items() if name != "occurrenceTiming"}
+    return (
+        {**rest, "occurrenceDateTime": period["start"]}
+        if len(days) == 1
+        else {**rest, "occurrencePeriod": period}
+    )
+
+
 def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
     """What is wrong with the amount that is asked for, a Quantity or None where nothing is said of it: of
     nothing, or less, none could be given, and so many no number is for."""

@@ -280,7 +280,7 @@ def test_what_is_ordered_by_reference_is_coded_where_it_says_so(crd: Crd, produc
 
 
 def test_a_device_is_covered_on_the_day_it_is_needed(crd: Crd) -> None:
-    """And not by an insurance that has ended by then."""
+    """And not by an insurance that has ended by then. An MRI is timed by a Timing, as PAS has it."""
     brace = {
         "resourceType": "DeviceRequest",
         "id": "brace",
@@ -292,8 +292,9 @@ def test_a_device_is_covered_on_the_day_it_is_needed(crd: Crd) -> None:
         "requester": ehr.ref(ehr.PHYSICIAN),
     }
     for needed, covered in ((ehr.day(-7), "covered"), ("2028-01-15", "not-covered")):
-        order = {**brace, "occurrencePeriod": {"start": needed}}
-        assert crd(ehr.sign(order, sent=ehr.prefetch())).information["covered"] == covered
+        timed = ehr.shoulder(occurrenceTiming={"event": [needed]})
+        for order in ({**brace, "occurrencePeriod": {"start": needed}}, timed):
+            assert crd(ehr.sign(order, sent=ehr.prefetch())).information["covered"] == covered
 
 
 @pytest.mark.parametrize("spelled", PAYLOADS)

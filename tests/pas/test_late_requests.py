@@ -76,6 +76,28 @@ def test_an_item_is_for_the_day_of_the_patient_event_unless_it_names_another(pay
 
 @ONE_BASE
 @pytest.mark.parametrize(
+    ("timing", "action"),
+    [
+        ({"event": ["2026-11-24"]}, "A3"),
+        ({"event": ["2026-11-24", "2026-12-08"]}, "A1"),
+        ({"repeat": {"boundsPeriod": {"start": "2026-11-23", "end": "2026-11-24"}, "count": 1}}, "A3"),
+    ],
+    ids=["the day before", "two days", "within a period"],
+)
+def test_an_item_that_names_no_day_is_for_those_its_order_is_timed_for(
+    payer: Payer, timing: dict[str, object], action: str
+) -> None:
+    dayless = a.item()
+    del dayless["servicedDate"]
+    claim, order = a.claim(dayless, created=ASKED), a.order(occurrenceTiming=timing)
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=claim, order=order))
+
+    assert answer.action == action
+    assert ("G-RETRO" in answer.words) == (action == "A3")
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
     ("done", "created", "action"),
     [
         ("2026-11-25", "2026-11-30", "A1"),
