@@ -36,11 +36,13 @@ KNOWN_MODIFIERS = frozenset({INFO_CANCELLED})
 @dataclass(frozen=True, slots=True)
 class Demands:
     """Elements that a profile demands beyond what FHIR does, each with its meaning: of the Claim, of an item,
-    and extensions of an item by their PAS name."""
+    and extensions of an item by their PAS name; and by which elements an item points to entries of its Claim
+    that have to be there."""
 
     claim: Mapping[str, str]
     item: Mapping[str, str] = field(default_factory=dict)
     item_extensions: Mapping[str, str] = field(default_factory=dict)
+    pointers: Mapping[str, str] = field(default_factory=dict)
 
 
 _PARTIES = {
@@ -53,14 +55,6 @@ MOST_LINES = 200
 """Lines of one request: each is judged by itself, which takes some hundredths of a second."""
 
 _QUOTED = ("authorizationNumber", "administrationReferenceNumber")
-_POINTERS = {
-    "diagnosisSequence": "diagnosis",
-    "careTeamSequence": "careTeam",
-    "informationSequence": "supportingInfo",
-}
-"""By which elements an item points to entries of its Claim: why, by whom and on what evidence it is asked
-for."""
-
 _NUMBERED = ("item", "diagnosis", "supportingInfo", "careTeam", "insurance")
 
 
@@ -239,7 +233,7 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
     yield from _modifier_faults(claim, CLAIM_PATH)
     known = {
-        pointer: {entry["sequence"] for entry in claim.get(name) or []} for pointer, name in _POINTERS.items()
+        name: {entry["sequence"] for entry in claim.get(name) or []} for name in demands.pointers.values()
     }
     if len(claim.get("item") or []) > MOST_LINES:
         words = f"More than {MOST_LINES} lines are not decided at once. Send them in several requests."
@@ -249,9 +243,9 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _missing(item, demands.item, path)
         yield from _missing_extensions(item, demands.item_extensions, path)
         yield from _modifier_faults(item, path)
-        for pointer, name in _POINTERS.items():
+        for pointer, name in demands.pointers.items():
             for sequence in item.get(pointer) or []:
-                if sequence not in known[pointer]:
+                if sequence not in known[name]:
                     words = f"No {name} has sequence {sequence}. Point to one that the Claim lists."
                     yield Issue("value", f"{path}.{pointer}", words)
 

@@ -22,8 +22,16 @@ SUBMIT = Demands(
         "item": "at least one service",
     },
     item={"category": "the service type"},
+    pointers={
+        "diagnosisSequence": "diagnosis",
+        "careTeamSequence": "careTeam",
+        "informationSequence": "supportingInfo",
+    },
 )
+"""Why, by whom and on what evidence an item is asked for has to be there."""
+
 INQUIRY = Demands(claim={"insurer": "the payer"})
+"""An inquiry looks for what was decided: nothing is read of what its items point to."""
 
 
 def outcome(verdicts: Sequence[Verdict]) -> str:

@@ -27,6 +27,7 @@ SUBMIT = Demands(
         "serviceItemRequestType": "whether services, an admission or a referral are asked for",
         "certificationType": "whether this is a first request, a change or a cancellation",
     },
+    pointers=v2_0.SUBMIT.pointers,
 )
 INQUIRY = Demands(claim={"insurer": "the payer", "identifier": "the name of the inquiry"})
 

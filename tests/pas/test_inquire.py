@@ -39,6 +39,11 @@ MATCHING: dict[str, Resource] = {
     "the month": {"servicedDate": "2026-12"},
     "the modifier": {"modifier": [concept(a.CPT, "RT")]},
     "the category": {"category": concept(f"{a.X12}/1365", "62")},
+    "the item as it was sent, without what it points to": {
+        "diagnosisSequence": [1],
+        "careTeamSequence": [1],
+        "informationSequence": [1],
+    },
     "the trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-1"}),
     "the kind of request": with_extension(
         "serviceItemRequestType", valueCodeableConcept=concept(f"{a.X12}/1525", "HS")
