@@ -72,7 +72,7 @@ class Inquiry:
     def _item_matches(self, example: Resource, item: Item) -> bool:
         return (
             all(_overlap(period, _days_of(item)) for period in self.periods)
-            and all(test(self.read.claim, item) for test in _NUMBERED)
+            and all(test(self.read.claim, item) for test in _AS_A_WHOLE)
             and all(test(example, item) for test in _TESTS)
         )
 
@@ -219,18 +219,17 @@ def _same_expiration_date(example: Resource, item: Item) -> bool:
 
 Test = Callable[[Resource, Item], bool]
 
-_NUMBERED: tuple[Test, ...] = (_same_number, _same_administrative_number)
+_AS_A_WHOLE: tuple[Test, ...] = (_same_number, _same_administrative_number, _same_certification_type)
 """What an inquiry may ask as a whole, too."""
 
 _TESTS: tuple[Test, ...] = (
-    *_NUMBERED,
+    *_AS_A_WHOLE,
     _same_service,
     _same_modifiers,
     _same_category,
     _same_days,
     _same_trace,
     _same_request_type,
-    _same_certification_type,
     _same_action,
     _same_issue_date,
     _same_effective_date,

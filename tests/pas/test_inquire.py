@@ -147,6 +147,16 @@ def test_the_billable_period_narrows_too(payer: Payer, granted: Any) -> None:
     assert payer.inquire(asking(supportingInfo=[event])) == []
 
 
+def test_the_certification_type_of_the_inquiry_as_a_whole_narrows_too(payer: Payer, granted: Any) -> None:
+    first, renewal = (
+        with_extension("certificationType", valueCodeableConcept=concept(CERTIFICATION, code))
+        for code in ("I", "R")
+    )
+
+    assert payer.inquire(asking(**first))
+    assert payer.inquire(asking(**renewal)) == []
+
+
 def test_any_one_of_several_diagnoses_will_do(payer: Payer, granted: Any) -> None:
     other, own = a.diagnosis("M17.11", 1), a.diagnosis("M75.111", 2)
 
