@@ -19,6 +19,7 @@ from server.adjudication.orders import (
     side,
     with_days,
     with_diagnoses,
+    with_orderer,
 )
 from server.adjudication.places import with_place
 from server.adjudication.rulings import ruled
@@ -67,7 +68,7 @@ class Adjudicator:
         (`server.policy.determine`).
         """
         order = with_days(plainly_coded(with_diagnoses(order, chart.resources)))
-        order = with_place(order, chart.resources)
+        order = with_orderer(with_place(order, chart.resources), chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)

@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import first_day
+from server.fhir.elements import elements
 from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
-from server.fhir.systems import coding_key, is_billed
+from server.fhir.systems import NPIS, coding_key, is_billed
 from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
@@ -91,11 +92,8 @@ def with_days(order: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(period, dict):
         return order
     rest = {name: content for name, content in order.items() if name != "occurrenceTiming"}
-    return (
-        {**rest, "occurrenceDateTime": period["start"]}
-        if len(days) == 1
-        else {**rest, "occurrencePeriod": period}
-    )
+    when = {"occurrenceDateTime": period["start"]} if len(days) == 1 else {"occurrencePeriod": period}
+    return {**rest, **when}
 
 
 def quantity_faults(quantity: Any, place: str) -> Iterator[Issue]:
@@ -126,6 +124,23 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
     own = order.get("reasonCode") or []
     further = [concept for concept in concepts if concept not in own]
     return {**order, "reasonCode": [*own, *further]} if further else order
+
+
+def with_orderer(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The order with the NPI of who ordered beside the reference, where that leads into the order itself, or
+    to a role which names the person by identifier alone: neither is a Practitioner among `resources`."""
+    requester = order.get("requester")
+    if not isinstance(requester, dict) or "identifier" in requester:
+        return order
+    listed = list(resources)
+    found = named(requester, order, listed)
+    holder = found.get("practitioner")
+    holder = holder if isinstance(holder, dict) else {}
+    person = named(holder, order, listed) if holder else found
+    told = [holder.get("identifier"), *elements(person, "identifier")]
+    npi = next((each for each in told if isinstance(each, dict) and each.get("system") in NPIS), None)
+    hidden = reference_text(requester).startswith("#") or (holder and not reference_text(holder))
+    return {**order, "requester": {**requester, "identifier": npi}} if npi and hidden else order
 
 
 def named(

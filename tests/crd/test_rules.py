@@ -259,6 +259,25 @@ def test_b_who_has_the_role_that_orders_is_read_too(crd: Crd) -> None:
         assert crd(ehr.sign(order, fhirServer=server.base)).information["pa-needed"] == "no-auth"
 
 
+@pytest.mark.parametrize("named", ["a person inside", "a role inside", "a role that names the NPI alone"])
+def test_b_who_orders_is_known_by_whatever_the_order_brings_along(crd: Crd, named: str) -> None:
+    npi = {"system": "http://hl7.org/fhir/sid/us-npi", "value": GOLD}
+    person = {"resourceType": "Practitioner", "id": "doctor", "identifier": [npi]}
+    role = {"resourceType": "PractitionerRole", "id": "role"}
+    contained, held = {
+        "a person inside": ([person], []),
+        "a role inside": ([role | {"practitioner": {"reference": "#doctor"}}, person], []),
+        "a role that names the NPI alone": ([], [role | {"practitioner": {"identifier": npi}}]),
+    }[named]
+    first = (*contained, *held)[0]
+    reference = f"#{first['id']}" if contained else f"PractitionerRole/{first['id']}"
+    order = ehr.shoulder(
+        requester={"reference": reference}, **({"contained": contained} if contained else {})
+    )
+    sent = {**ehr.prefetch(), "roles": ehr.searchset(held)}
+    assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "no-auth"
+
+
 @pytest.mark.parametrize("fault", [403, 404, 500, 503, "redirect", "outcome", "garbage"])
 def test_b_a_type_that_cannot_be_had_is_unknown_and_the_rest_is_used(crd: Crd, fault: int | str) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
