@@ -7,8 +7,9 @@ PAS builds one from `Claim.item` with its requested service. The conventions of 
   its modifiers post-coordinated ("73221-RT", "73221-26");
 - `bodySite` holds site and side in SNOMED CT; `reasonCode` / `reasonReference` the diagnoses in
   the order of the request; `locationCode` the CMS place of service; `quantityQuantity` the units;
-- `authoredOn` is day zero (PAS: the Claim's `created` where the order has none); `occurrence[x]`
-  the planned date; `requester` the ordering clinician; `encounter` the encounter of ordering;
+- `authoredOn` is day zero (PAS: the Claim's `created` where the order has none);
+  `occurrenceDateTime` or `occurrencePeriod` the planned date; `requester` the ordering clinician;
+  `encounter` the encounter of ordering;
 - `supportingInfo` / `basedOn` as the client sent them;
 - extension `asked-on` (valueDate): the day authorization was asked for, where that is not day zero.
 """
