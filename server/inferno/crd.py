@@ -76,8 +76,8 @@ def _inputs(base: str, day: dt.date, orders: Orders) -> Iterator[Input]:
 
 _STORY = (
     "One: back pain, nothing documented, claustrophobia on record, no plan on the insurance record: "
-    "guideline, instructions, criteria page, insurance update, and on orders a film instead and therapy "
-    "beside. Two: a torn cuff after an injury: a form about the accident."
+    "guideline, instructions, criteria page, insurance update, and on orders therapy beside. Two: a torn "
+    "cuff after an injury: a form about the accident, and on orders a film instead and therapy beside."
 )
 
 
