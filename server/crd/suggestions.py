@@ -54,8 +54,7 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
     if better in SITES:
         return _update(f"Change the side to {SITES[better]['text']}", _on_side(order, better))
     if better in PLACES:
-        elsewhere = {name: content for name, content in order.items() if name != "locationReference"}
-        return _update(f"Image at: {PLACES[better]}", {**elsewhere, "locationCode": [_place(better)]})
+        return _update(f"Image at: {PLACES[better]}", {**_nowhere(order), "locationCode": [_place(better)]})
     if better[0].isalpha():
         return _update(f"Change the diagnosis to {better}", _with_diagnosis(order, better))
     title = title_of(judged, better)
@@ -84,6 +83,13 @@ def beside(order: Element, code: str, title: str) -> Element:
         "code": _concept(code, title),
         **copied,
     }
+
+
+def _nowhere(order: Element) -> Element:
+    """The order without the Location it names, and without one inside it that nothing else points to."""
+    kept = {name: part for name, part in order.items() if name not in ("locationReference", "contained")}
+    pointed_to = _inside(order, kept) if "locationReference" in order else order.get("contained")
+    return {**kept, **({"contained": pointed_to} if pointed_to else {})}
 
 
 def _inside(order: Element, parts: Element) -> list[Element]:
