@@ -13,7 +13,7 @@ from typing import Any
 
 from server.adjudication.orders import order_key as key_of
 from server.adjudication.orders import service_code, side
-from server.pas import change, intake, prolonging, verdict
+from server.pas import change, decision, evidence, intake, prolonging, verdict
 from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
@@ -144,7 +144,8 @@ def complete(
 ) -> list[stored.WorkItem]:
     """Lines, names, what waits for a person, what happened, and the answer as it goes out. `standing` may
     hold more than the answer tells: what an earlier version asked and this one does not mention. `fresh` are
-    the sequences decided just now. Gives the work items that were opened."""
+    the sequences decided just now. Gives the work items of what waits for a person alone; what waits for
+    information can be decided by whoever reads the papers that came with the request."""
     row.status = status_of([line.item.verdict for line in standing])
     row.rejections = [list(rejection) for rejection in case.rejections]
     row.response = answer
@@ -154,11 +155,15 @@ def complete(
     for line in standing:
         if line.item.sequence in fresh:
             tell(tx, case.id, line, RULES, case.decided)
-    return [
-        open_work_item(tx, case.id, line, line.item.verdict, case.decided)
-        for line in standing
-        if isinstance(line.item.verdict, InReview)
-    ]
+    papers = evidence.unread(evidence.handed_in(case.read, ()))
+    opened = []
+    for line in standing:
+        if isinstance(waits := line.item.verdict, InReview):
+            opened.append(open_work_item(tx, case.id, line, waits, case.decided))
+        elif papers and isinstance(waits, Asked):
+            read = decision.read_by_a_person(waits, decision.UNREAD)
+            open_work_item(tx, case.id, line, read, case.decided, status="asked")
+    return opened
 
 
 def status_of(verdicts: Sequence[Verdict]) -> str:
@@ -366,7 +371,12 @@ def _names(case: Case) -> list[stored.PaIdentifier]:
 
 
 def open_work_item(
-    tx: Transaction, case_id: str, line: Standing, review: InReview, now: dt.datetime
+    tx: Transaction,
+    case_id: str,
+    line: Standing,
+    review: InReview,
+    now: dt.datetime,
+    status: work_items.Status = "open",
 ) -> stored.WorkItem:
     """The line waits for a person: once more under its old work item where it has one. Why it does is said
     beside the recommendation where that does not say it already."""
@@ -376,7 +386,7 @@ def open_work_item(
         "recommendation": "deny" if recommended else "review",
         "reason": " ".join([*why, *([recommended.text] if recommended else [])]),
         "due": line.due,
-        "status": "open",
+        "status": status,
     }
     known = work_items.of_line(tx, case_id, line.item.sequence)
     if known is not None:

@@ -1,10 +1,10 @@
 """The decision clock: what happens to a pended line when its time is up.
 
 Information that never came: the request is denied for want of it, saying criterion by criterion what was
-missing; where the plan leaves denials to people, or the line is under appeal, it goes to the reviewers with
-that recommendation. A line that waits for a reviewer is never decided by the clock: it is overdue, once on
-record and once in the log. What was authorized meanwhile, the same study, is answered so whether or not it is
-due.
+missing; where the plan leaves denials to people, the line is under appeal, or nobody has read the papers that
+came with it, it goes to the reviewers with that recommendation. A line that waits for a reviewer is never
+decided by the clock: it is overdue, once on record and once in the log. What was authorized meanwhile, the
+same study, is answered so whether or not it is due.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
-from server.store import Store, Transaction, cases, events
+from server.store import Store, Transaction, cases, events, work_items
 from server.store import tables as stored
 from server.work import apart
 
@@ -70,11 +70,13 @@ class Clock:
             return
         assert isinstance(waited, Asked), "a pended line waits for information or for a person"
         contested = line.item.sequence in appealing.contested(tx, row.chain_id)
-        self.settle(tx, row, [line.now(self._outcome(line, waited, contested), now)], CLOCK, now)
+        unread = waited.review is None and work_items.of_line(tx, case_id, sequence) is not None
+        outcome = self._outcome(line, waited, contested or unread)
+        self.settle(tx, row, [line.now(outcome, now)], CLOCK, now)
 
-    def _outcome(self, line: Standing, waited: Asked, contested: bool) -> Verdict:
+    def _outcome(self, line: Standing, waited: Asked, for_a_person: bool) -> Verdict:
         denial = _for_want_of(line, waited)
-        if contested or self.catalog.plan(line.determination["plan"]).reviewer_denies:
+        if for_a_person or self.catalog.plan(line.determination["plan"]).reviewer_denies:
             return InReview("The information asked for did not come.", waited.tracking, line.due, denial)
         return Denied(denial)
 

@@ -358,3 +358,45 @@ def test_the_operation_is_where_the_request_for_information_says(payer: Payer) -
 
     assert answered.status_code == 200
     assert after(payer).action == "A1"
+
+
+def with_a_scan() -> Resource:
+    """A first request that says in a scan what the rules would ask for."""
+    paper = {
+        "sequence": 1,
+        "category": concept(PAS_CODES, "additionalInformation"),
+        "valueReference": {"reference": a.name(scan())},
+    }
+    return a.request(scan(), claim=a.claim(supportingInfo=[paper]))
+
+
+@ONE_BASE
+def test_a_scan_that_comes_with_the_request_can_be_read_while_the_form_is_asked_for(payer: Payer) -> None:
+    asked = payer.submit(with_a_scan())
+    listed = waiting(payer)
+    decide(payer, "approve", listed)
+
+    assert asked.action == "A4"
+    assert asked.of_type("Task")
+    assert (listed["status"], listed["recommendation"]) == ("asked", "review")
+    assert "a person must read" in listed["reason"]
+    assert after(payer).action == "A1"
+
+
+@ONE_BASE
+def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer) -> None:
+    payer.submit(with_a_scan())
+    clock(payer, WEEK).sweep()
+    overdue = waiting(payer)
+
+    assert after(payer).action == "A4"
+    assert (overdue["status"], overdue["recommendation"]) == ("open", "deny")
+
+
+@ONE_BASE
+def test_what_answers_the_form_takes_the_scan_off_the_desk(payer: Payer) -> None:
+    pended = payer.submit(with_a_scan())
+    send(payer, parameters(tracking(pended), charts.answers(), *charts.meets_every_criterion()))
+
+    assert after(payer).action == "A1"
+    assert payer.http.get("/review").json()["items"] == []
