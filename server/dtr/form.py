@@ -78,6 +78,17 @@ class Item:
         return value(extension(self.node, ENABLE_WHEN_EXPRESSION))  # type: ignore[no-any-return]
 
     @property
+    def instead(self) -> list[str]:
+        """Questions of the same criterion whose yes stands in place of an answer: no treatment, no start."""
+        return [
+            condition["question"]
+            for condition in self.node.get("enableWhen", [])
+            if condition["operator"] == "!="
+            and condition.get("answerBoolean") is True
+            and criterion_of(condition["question"]) == criterion_of(self.link_id)
+        ]
+
+    @property
     def options(self) -> list[dict[str, Any]]:
         """The codings that may be chosen; empty where the item names none inline."""
         return [

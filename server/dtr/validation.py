@@ -55,9 +55,9 @@ def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
             and enabled[question.link_id]
             and not given
         ):
-            found.append(
-                Issue("required", "QuestionnaireResponse.item", f"{question.link_id} must be answered.")
-            )
+            instead = "".join(f", or {other} with yes" for other in question.instead)
+            text = f"{question.link_id} must be answered{instead}."
+            found.append(Issue("required", "QuestionnaireResponse.item", text))
     return found
 
 

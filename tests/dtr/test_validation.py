@@ -50,6 +50,11 @@ def test_v20_what_is_required_is_asked_for_once_the_response_is_complete() -> No
     assert said(response("in-progress", **without)) == []
 
 
+def test_what_stands_in_place_of_a_required_answer_is_named() -> None:
+    without = {name: value for name, value in COMPLETE.items() if not name.startswith("CC_DUR")}
+    assert "CC-DUR.start must be answered, or CC-DUR.none with yes." in said(response(**without))
+
+
 def test_what_depends_on_the_chart_may_be_answered_and_need_not_be() -> None:
     assert said(response(**COMPLETE, SOS_SITE="sedation")) == []
     assert said(response(**{name: value for name, value in COMPLETE.items() if name != "CC_OUT"})) == []
