@@ -179,6 +179,14 @@ def test_silence_asks_and_a_negative_answer_decides(catalog: Catalog, region: st
         assert outcome(catalog, region, denied) == (Decision.DENY, (criterion,), ()), criterion
 
 
+def test_a_score_of_which_only_the_orders_month_is_known_is_none_of_the_future(catalog: Catalog) -> None:
+    others = [fact for name, each in ways("SH").items() if name != "FUN" for fact in each[CHART]]
+    low = Fact("Observation", "quickdash", "score", 20, 5)
+    high = Fact("Observation", "quickdash", "score", 0, 45, {"effectiveDateTime": f"{DAY_ZERO:%Y-%m}"})
+    assert outcome(catalog, "SH", [*others, low])[:2] == (Decision.DENY, ("FUN",))
+    assert outcome(catalog, "SH", [*others, low, high]) == (Decision.APPROVE, (), ())
+
+
 @pytest.mark.parametrize("region", INDICATIONS)
 def test_an_attested_indication_leads_where_one_of_the_chart_does(catalog: Catalog, region: str) -> None:
     """It waives care and therapy's rationale; what an earlier study and the hospital ask for stays asked."""
