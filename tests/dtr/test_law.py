@@ -171,6 +171,18 @@ def goal(achieved: str) -> dict[str, Any]:
     }
 
 
+def stated(outcome: str) -> dict[str, Any]:
+    """An earlier form, of which the outcome is told."""
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": outcome,
+        "status": "completed",
+        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
+        "authored": f"{DAY}T09:00:00Z",
+        "item": [{"linkId": "CC-OUT", "answer": [{"valueCoding": {"code": outcome}}]}],
+    }
+
+
 @pytest.mark.parametrize(
     ("chart", "told"),
     [
@@ -182,13 +194,15 @@ def goal(achieved: str) -> dict[str, Any]:
         ([goal("not-achieved"), goal("achieved")], None),
         ([pain(1, 5), goal("not-achieved")], None),
         ([pain(1, 15), goal("not-achieved")], "no-change"),
+        ([pain(6, 5), stated("worse")], None),
     ],
 )
 def test_an_outcome_is_told_where_the_chart_tells_one_alone(
     catalog: Catalog, chart: list[dict[str, Any]], told: str | None
 ) -> None:
-    """Told as "no change", pain that eased, or success beside failure, would contradict the chart. Where it
-    shows all the same that care failed, nothing is asked."""
+    """Told as "no change", pain that eased, or success beside failure, would contradict the chart, and pain
+    that is as it was would contradict who said that it is worse. Where it shows all the same that care
+    failed, nothing is asked."""
     impaired = score("quickdash", 41, 5)
     filling = filled(catalog, "evicore", shoulder(), [*therapy(56, 0), impaired, *chart])
 
