@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from server.elm.code import (
     FIRST_SLOT,
@@ -35,7 +35,21 @@ from server.elm.model import Model
 from server.elm.operators.registry import OPERATORS, Operator
 from server.elm.specialise import fused
 from server.elm.terminology import Terminology
-from server.elm.types import BOOLEAN, INTEGER, STRING, ListOf, Named, TupleOf, Type, result_type
+from server.elm.types import (
+    BOOLEAN,
+    DATE,
+    DATETIME,
+    INTEGER,
+    STRING,
+    TIME,
+    ListOf,
+    Named,
+    TupleOf,
+    Type,
+    either,
+    element_of,
+    result_type,
+)
 
 Form = Callable[["Compiler", Node, Scope], Code]
 Observer = Callable[["Compiler", Node, Scope, Code], Code]
@@ -231,7 +245,7 @@ class Compiler:
         thunk = None if context else fused(operator.name, function, operands, options)
         if thunk is None:
             thunk = call(function, operands, propagate=operator.nulls == "propagate", context=context)
-        code = Code(thunk)
+        code = Code(thunk, _KINDS.get(operator.name, _unknown)([operand.type for operand in operands]))
         if not context and all(operand.constant for operand in operands):
             return fold(code)
         noted = result_type(node)
@@ -239,6 +253,22 @@ class Compiler:
         if self.tracing and lists and any(isinstance(operand.type, ListOf) for operand in operands):
             code.run = _keep_reasons(function, operands, operator.nulls == "propagate", context)
         return code
+
+
+def _unknown(kinds: list[Type]) -> Type:
+    return None
+
+
+_KINDS: Final[Mapping[str, Callable[[list[Type]], Type]]] = {
+    **dict.fromkeys(("Intersect", "Except", "Distinct", "Slice", "Message"), lambda kinds: kinds[0]),
+    "Union": either,
+    "Flatten": lambda kinds: element_of(kinds[0]),
+    "ToList": lambda kinds: ListOf(kinds[0]),
+    "Date": lambda kinds: DATE,
+    "DateTime": lambda kinds: DATETIME,
+    "Time": lambda kinds: TIME,
+}
+"""The type of what an operator gives, where ELM may not note it and more than the value hangs on it."""
 
 
 def _one(operand: Any) -> Any:

@@ -128,7 +128,8 @@ class Engine:
         """The parameters of a library and of those it includes: by name, place and type of each."""
         taken: dict[str, list[tuple[int, Type]]] = {}
         for home in with_included(library):
-            for name, declared in home.parameters.items():
+            for name in home.parameters:
                 place = self._program.parameters[(id(home), name)]
-                taken.setdefault(name, []).append((place, parameter_type(declared)))
+                kind = parameter_type(self.compiled.plain.compiler, home, name)
+                taken.setdefault(name, []).append((place, kind))
         return taken

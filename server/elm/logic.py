@@ -14,7 +14,7 @@ from server.elm.code import LOG, Code, Frame, Scope, Thunk
 from server.elm.compiler import Compiler, form
 from server.elm.library import Node
 from server.elm.operators.registry import OPERATORS
-from server.elm.types import BOOLEAN
+from server.elm.types import BOOLEAN, either, element_of
 
 VARIABLES: Final = ("AliasRef", "QueryLetRef", "OperandRef")
 
@@ -169,7 +169,8 @@ def if_(compiler: Compiler, node: Node, scope: Scope) -> Code:
     otherwise = compiler.optional(node.get("else"), scope)
     first, second = then.run, otherwise.run
     code = Code(
-        lambda frame: first(frame) if condition(frame) is True else second(frame), then.type or otherwise.type
+        lambda frame: first(frame) if condition(frame) is True else second(frame),
+        either((then.type, otherwise.type)),
     )
     if otherwise.parts is not None and _asks_null(node["condition"], scope) == otherwise.parts[0]:
         # Where the variable is there, its parts are those of what is made of it.
@@ -194,7 +195,7 @@ def case(compiler: Compiler, node: Node, scope: Scope) -> Code:
         for item in node.get("caseItem") or ()
     ]
     otherwise = compiler.optional(node.get("else"), scope)
-    kind = next((then.type for _, then in items if then.type is not None), otherwise.type)
+    kind = either([*(then.type for _, then in items), otherwise.type])
     table = [(when, then.run) for when, then in items]
     last = otherwise.run
     if node.get("comparand") is not None:
@@ -228,7 +229,7 @@ def _matching(comparand: Thunk, table: list[tuple[Thunk, Thunk]], last: Thunk) -
 def coalesce(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """The first operand, or the first item of a single list operand, that is not null."""
     operands = compiler.operands(node, scope)
-    kind = next((operand.type for operand in operands if operand.type is not None), None)
+    kind = either(operand.type for operand in operands)
     thunks = [operand.run for operand in operands]
     if len(thunks) == 1:
         only = thunks[0]
@@ -239,7 +240,7 @@ def coalesce(compiler: Compiler, node: Node, scope: Scope) -> Code:
                 return next((item for item in value if item is not None), None)
             return value
 
-        return Code(of_list, None)
+        return Code(of_list, element_of(kind))
 
     def first_known(frame: Frame) -> Any:
         for thunk in thunks:

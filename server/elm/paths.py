@@ -28,7 +28,16 @@ _PART = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 
 @form("Property")
 def property_(compiler: Compiler, node: Node, scope: Scope) -> Code:
+    """An element of `source`, or of what `scope` names.
+
+    Translators up to 3.18 forget the scope where a retrieve by code follows references as well (from a
+    MedicationRequest to its Medication): the innermost alias is meant.
+    """
     name = node.get("scope")
+    if name is None and node.get("source") is None:
+        if not scope.names:
+            raise compiler.error("Property has neither a source nor a scope", node, scope)
+        *_, name = scope.names
     if name is not None:
         found = scope.names.get(name) or (scope.this if name == "$this" else None)
         if found is None:

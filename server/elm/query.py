@@ -25,31 +25,33 @@ from server.elm.loops import (
     several,
 )
 from server.elm.sorting import sorter
-from server.elm.types import ListOf, Named, TupleOf, Type
+from server.elm.types import ANY, ListOf, Named, TupleOf, Type
 
 
 @form("Query")
 def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
     sources: list[Source] = []
-    plural = False
+    plural, known = False, True
     kinds: list[tuple[str, Type]] = []
     for each in node.get("source") or ():
         code = compiler.compile(each["expression"], scope)
         plural = plural or isinstance(code.type, ListOf)
+        known = known and code.type not in (None, ANY)
         kind = code.type.element if isinstance(code.type, ListOf) else code.type
         scope, variable = scope.declare(each["alias"], kind)
         kinds.append((each["alias"], kind))
         sources.append(Source(code.run, variable.slot))
     if not sources:
         raise compiler.error("A query has no source", node, scope)
-    clauses, kind = _clauses(compiler, node, scope, kinds, bool(plural))
+    clauses, kind = _clauses(compiler, node, scope, kinds)
     if len(sources) == 1:
         run = one(sources[0], clauses, compiler.tracing)
     else:
         run = several(sources, clauses, compiler.tracing)
     if clauses.aggregate is not None:
         return Code(run, kind)
-    code = Code(run, ListOf(kind) if plural else kind)
+    # What a source of unknown type makes of the result is seen when it runs.
+    code = Code(run, ListOf(kind) if plural else kind if known else None)
     if len(sources) == 1 and clauses.result is None and compiler.observer is None:
         code.exists = _existence(compiler, sources[0], clauses, kind)
     return code
@@ -67,7 +69,7 @@ def _existence(compiler: Compiler, source: Source, clauses: Clauses, kind: Type)
 
 
 def _clauses(
-    compiler: Compiler, node: Node, scope: Scope, kinds: list[tuple[str, Type]], plural: bool
+    compiler: Compiler, node: Node, scope: Scope, kinds: list[tuple[str, Type]]
 ) -> tuple[Clauses, Type]:
     lets: list[Let] = []
     for each in node.get("let") or ():
@@ -104,7 +106,7 @@ def _clauses(
         result = lambda frame: {name: frame[slot] for name, slot in named}  # noqa: E731
         unique = True
     sort = sorter(compiler, node["sort"], scope, kind) if node.get("sort") is not None else None
-    return Clauses(before, tests, after, result, unique and plural, sort, None), kind
+    return Clauses(before, tests, after, result, unique, sort, None), kind
 
 
 @dataclass(slots=True)

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.elm.calls import calling
-from server.elm.code import LOG, RUN, UNSET, Code, CompiledFunction, Frame, Scope, Thunk, Variable, constant
+from server.elm.code import (
+    LOG,
+    RUN,
+    UNSET,
+    Body,
+    Code,
+    CompiledFunction,
+    Frame,
+    Scope,
+    Thunk,
+    Variable,
+    constant,
+)
 from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.inlining import inlined
@@ -78,7 +90,7 @@ def parameter_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
         raise compiler.error(f'Library {library} has no parameter "{node["name"]}"', node, scope)
     name = node["name"]
     index = compiler.program.parameters[(id(library), name)]
-    kind = parameter_type(declared)
+    kind = parameter_type(compiler, library, name)
 
     def parameter(frame: Frame) -> Any:
         value = frame[RUN].parameters[index]
@@ -87,12 +99,16 @@ def parameter_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     return Code(parameter, kind)
 
 
-def parameter_type(declared: Node) -> Type:
-    """The type a parameter is declared with."""
+def parameter_type(compiler: Compiler, library: Library, name: str) -> Type:
+    """The type a parameter is declared with; where it is not, that of its default."""
+    declared = library.parameters[name]
     simple = declared.get("parameterType")
     if isinstance(simple, str):
         return noted_type({"resultTypeName": simple})
-    return specifier(declared.get("parameterTypeSpecifier")) or noted_type(declared)
+    kind = specifier(declared.get("parameterTypeSpecifier")) or noted_type(declared)
+    if kind is not None or declared.get("default") is None:
+        return kind
+    return compiler.compile(declared["default"], Scope(Body(library, name, "Unfiltered"))).type
 
 
 # Names in scope

@@ -1,8 +1,8 @@
 """The order of lists: `sort by` and the Sort operator.
 
 Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order.
-FHIR elements have no order in CQL: sorting by one is refused when the library is compiled, for a silent wrong
-order would be worse (`sort by performed.value` is what is meant).
+A FHIR primitive is sorted by its value, to which CQL converts it and translators forget to; any other FHIR
+element has no order, and sorting by one is refused when the library is compiled.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ def _key(compiler: Compiler, node: Node, scope: Scope, slot: int, kind: Type) ->
             key = by.run
         case other:
             raise compiler.error(f"Sort {other} is not supported", node, scope)
-    if isinstance(by.type, Named) and by.type.name.startswith("FHIR."):
+    if not isinstance(by.type, Named) or not by.type.name.startswith("FHIR."):
+        return key, descending
+    if compiler.model.primitive(by.type) is None:
         raise compiler.error(f"{by.type} has no order: sort by its value", node, scope)
-    return key, descending
+    return along(compiler, by, "value").run, descending
 
 
 def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int]:

@@ -10,7 +10,7 @@ Which FHIR type extends which is the model's knowledge (`model`); testing a valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,6 +106,9 @@ def specifier(node: Mapping[str, Any] | None) -> Type:
     if not isinstance(node, Mapping):
         return None
     match node.get("type"):
+        case list() as hidden:
+            # A choice as translators in Java wrote it: its own `type`, of old, hides what kind it is.
+            return Choice(tuple(specifier(option) for option in node.get("choice") or hidden))
         case "NamedTypeSpecifier" | None if isinstance(node.get("name"), str):
             return named(node["name"])
         case "ListTypeSpecifier":
@@ -132,6 +135,17 @@ def result_type(node: Mapping[str, Any]) -> Type:
     if isinstance(name, str):
         return named(name)
     return specifier(node.get("resultTypeSpecifier"))
+
+
+def either(kinds: Iterable[Type]) -> Type:
+    """The type of what has one of these types: that one, or a choice. One not known says nothing."""
+    known = [kind for kind in dict.fromkeys(kinds) if kind is not None and kind != ANY]
+    if known and all(isinstance(kind, ListOf) for kind in known):
+        return ListOf(either(map(element_of, known)))
+    options = dict.fromkeys(
+        option for kind in known for option in (kind.options if isinstance(kind, Choice) else (kind,))
+    )
+    return next(iter(options), None) if len(options) < 2 else Choice(tuple(options))
 
 
 def element_of(kind: Type) -> Type:

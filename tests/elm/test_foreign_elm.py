@@ -1,0 +1,137 @@
+"""ELM as other translators write it: what they leave out is inferred, what they misspell is read as meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.elm import Date, Engine, LoadError
+from tests.elm import stories
+from tests.elm.test_engine_robustness import SYSTEM, define, integer, library
+from tests.elm.test_engine_stories import CHART, NOW, VALUE_SETS, VALUES, run
+
+FHIR = "{http://hl7.org/fhir}"
+NOTES = ("resultTypeName", "resultTypeSpecifier", "signature", "localId", "locator", "annotation")
+
+Node = dict[str, Any]
+
+
+def bare(node: Any) -> Any:
+    """ELM without result types, signatures and local ids, as translators write it unless told otherwise."""
+    if isinstance(node, list):
+        return [bare(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: bare(value) for key, value in node.items() if key not in NOTES}
+
+
+def every(kind: str) -> Node:
+    return {"type": "Retrieve", "dataType": f"{FHIR}{kind}"}
+
+
+def of(path: str, alias: str = "X") -> Node:
+    return {"type": "Property", "path": path, "scope": alias}
+
+
+def query(source: Node, **clauses: Any) -> Node:
+    return {"type": "Query", "source": [{"alias": "X", "expression": source}], "relationship": [], **clauses}
+
+
+def asked(expression: Node, chart: list[Node]) -> Any:
+    """What an expression alone comes to, with evidence and without."""
+    engine = Engine([library(statements=[define("It", expression)])])
+    plain, traced = (engine.evaluate("Probe", chart, now=NOW, evidence=told)["It"] for told in (False, True))
+    assert plain.value == traced.value
+    return plain.value
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+def test_nothing_hangs_on_the_notes_of_the_translator(evidence: bool) -> None:
+    noted = Engine(stories.libraries(), VALUE_SETS)
+    silent = Engine(map(bare, stories.libraries()), VALUE_SETS)
+    for name in VALUES:
+        there, here = run(noted, evidence=evidence)[name], run(silent, evidence=evidence)[name]
+        assert (here.value, here.evidence) == (there.value, there.evidence), name
+
+
+@pytest.mark.parametrize("operator", ["Union", "Intersect", "Except", "Flatten"])
+def test_what_a_query_returns_of_lists_joined_is_there_once(operator: str) -> None:
+    done, none = every("Procedure"), query(every("Procedure"), where={"type": "Null"})
+    both: Node | list[Node] = [done, none if operator == "Except" else done]
+    if operator == "Flatten":
+        both = {"type": "List", "element": both}
+    states = query({"type": operator, "operand": both}, **{"return": {"expression": of("status")}})
+    assert asked(states, CHART) == ["completed", "preparation"]
+
+
+def test_a_list_of_a_source_of_unknown_type_is_handed_to_the_overload_for_lists() -> None:
+    def overload(kind: Node, answer: int) -> Node:
+        operand = {"name": "x", "operandTypeSpecifier": kind}
+        return {"name": "f", "type": "FunctionDef", "expression": integer(answer), "operand": [operand]}
+
+    word = {"type": "NamedTypeSpecifier", "name": f"{SYSTEM}String"}
+    parts = query(
+        {"type": "Children", "source": {"type": "Tuple", "element": [{"name": "a", "value": integer(1)}]}},
+        **{
+            "return": {
+                "expression": {
+                    "type": "ToString",
+                    "operand": {"type": "AliasRef", "name": "X"},
+                    "resultTypeName": f"{SYSTEM}String",
+                }
+            }
+        },
+    )
+    call = {"type": "FunctionRef", "name": "f", "operand": [parts]}
+    several = overload({"type": "ListTypeSpecifier", "elementType": word}, 2)
+    engine = Engine([library(statements=[overload(word, 1), several, define("It", call)])])
+    assert engine.evaluate("Probe", now=NOW)["It"].value == 2
+
+
+def test_a_choice_whose_own_types_hide_its_kind_is_a_choice() -> None:
+    wanted = {
+        "type": [],
+        "choice": [{"type": "NamedTypeSpecifier", "name": f"{FHIR}{each}"} for each in ("dateTime", "Age")],
+    }
+    when = query(
+        every("Procedure"),
+        **{"return": {"expression": {"type": "As", "operand": of("performed"), "asTypeSpecifier": wanted}}},
+    )
+    assert asked(when, CHART) == ["2026-01-05", None, "2026-04-01"]
+
+
+def test_an_element_of_nothing_named_is_one_of_the_innermost_alias() -> None:
+    def joined(path: Node) -> Node:
+        same = {
+            "type": "Equal",
+            "operand": [path, {"type": "Literal", "valueType": f"{SYSTEM}String", "value": "final"}],
+        }
+        other = {"type": "With", "alias": "M", "expression": every("Observation"), "suchThat": same}
+        return {**query(every("Condition"), **{"return": {"expression": of("id")}}), "relationship": [other]}
+
+    assert asked(joined({"type": "Property", "path": "status"}), CHART) == ["pain"]
+    with pytest.raises(LoadError, match="neither a source nor a scope"):
+        Engine([library(statements=[define("It", {"type": "Property", "path": "status"})])])
+
+
+def test_a_parameter_that_only_has_a_default_is_of_its_type() -> None:
+    default = {"type": "Date", "year": integer(2026)}
+    asking = define("It", {"type": "ParameterRef", "name": "From"})
+    engine = Engine([library(parameters=[{"name": "From", "default": default}], statements=[asking])])
+    assert engine.evaluate("Probe", parameters={"From": "2026-03-02"}, now=NOW)["It"].value == Date.of(
+        2026, 3, 2
+    )
+
+
+def test_a_sort_by_a_primitive_is_by_its_value_and_by_another_element_is_refused() -> None:
+    def sorted_by(path: str) -> Node:
+        by = {"type": "ByColumn", "path": path, "direction": "desc"}
+        found = query(every("Observation"), sort={"by": [by]})
+        return query(found, **{"return": {"expression": of("id")}})
+
+    moments = {"noon": "2026-03-02T12:00:00Z", "early": "2026-03-02T13:00:00+05:00", "none": None}
+    chart = [{"resourceType": "Observation", "id": name, "issued": when} for name, when in moments.items()]
+    assert asked(sorted_by("issued"), chart) == ["noon", "early", "none"]
+    with pytest.raises(LoadError, match=r"FHIR\.CodeableConcept has no order"):
+        asked(sorted_by("code"), chart)
