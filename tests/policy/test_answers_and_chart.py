@@ -187,6 +187,14 @@ def test_a_score_of_which_only_the_orders_month_is_known_is_none_of_the_future(c
     assert outcome(catalog, "SH", [*others, low, high]) == (Decision.APPROVE, (), ())
 
 
+def test_of_treatment_under_way_it_is_not_said_that_it_ended(catalog: Catalog) -> None:
+    """It is too short; the one that was long enough is too old."""
+    visits = [Fact("Procedure", "97110", "cpt", day) for day in (262, 248, 234, 220, 206, 14, 7, 0)]
+    said = judged(case(catalog, "SH", visits), catalog)
+    assert "CC-REC" in said.unmet
+    assert "The treatment that was long enough ended more than 180 days before the order" in said.reason
+
+
 @pytest.mark.parametrize("region", INDICATIONS)
 def test_an_attested_indication_leads_where_one_of_the_chart_does(catalog: Catalog, region: str) -> None:
     """It waives care and therapy's rationale; what an earlier study and the hospital ask for stays asked."""
