@@ -131,8 +131,9 @@ def _any_element(model: Model, name: str) -> Getter:
         if isinstance(value, list):
             return _of_each(value, run)
         told = type_name(value)
-        if told is not None and (model.element(told, name) is not None):
-            return element(model, Named(f"FHIR.{told}"), name)[0](value, run)
+        declared = None if told is None else model.element(told, name)
+        if declared is not None:
+            return _telling(element(model, Named(f"FHIR.{told}"), name)[0](value, run), declared)
         if isinstance(value, dict):
             return value[name] if name in value else _by_prefix(model, value, name)
         return value if name == "value" and isinstance(value, str | int | Decimal) else None
@@ -148,6 +149,15 @@ def _any_element(model: Model, name: str) -> Getter:
         return found
 
     return get
+
+
+def _telling(found: Any, kind: Type) -> Any:
+    """What was read off a value that tells its type: it tells its own, for no static type will."""
+    if isinstance(kind, ListOf):
+        return [_telling(each, kind.element) for each in found] if isinstance(found, list) else found
+    if isinstance(kind, Named) and kind.name.startswith("FHIR."):
+        return typed(found, kind.name.removeprefix("FHIR."))
+    return found
 
 
 def _by_prefix(model: Model, value: dict[str, Any], name: str) -> Any:

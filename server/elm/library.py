@@ -133,7 +133,8 @@ class Program:
                 )
             wanted = _MODELS[uri]
             if wanted is not None and version is not None and not str(version).startswith(wanted):
-                raise LoadError(f"Library {library} uses FHIR {version}; this engine knows FHIR 4.0.1.")
+                model = using.get("localIdentifier") or "FHIR"
+                raise LoadError(f"Library {library} uses {model} {version}; this engine knows FHIR 4.0.1.")
 
     def _statement(self, library: Library, statement: Node) -> None:
         name = statement["name"]

@@ -6,6 +6,7 @@ directly from the JSON key of that type; asking what it `is` looks for the key.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from server.elm.code import LOG, RUN, Code, Frame, Scope
@@ -14,7 +15,7 @@ from server.elm.errors import EvaluationError
 from server.elm.library import Node
 from server.elm.operators.registry import OPERATORS
 from server.elm.paths import narrowed
-from server.elm.types import BOOLEAN, Choice, Named, Type, named, specifier
+from server.elm.types import BOOLEAN, Choice, IntervalOf, ListOf, Named, TupleOf, Type, named, specifier
 from server.elm.typetests import tester
 
 
@@ -23,7 +24,31 @@ def _wanted(compiler: Compiler, node: Node, simple: str, tree: str, scope: Scope
     wanted = named(name) if isinstance(name, str) else specifier(node.get(tree))
     if wanted is None:
         raise compiler.error(f"{node['type']} names no type", node, scope)
+    unknown = next((each for each in _named(wanted) if not _is_known(compiler, each)), None)
+    if unknown is not None:
+        raise compiler.error(
+            f"{node['type']} {unknown}: neither System nor FHIR 4.0.1 has such a type", node, scope
+        )
     return wanted
+
+
+def _named(kind: Type) -> Iterator[str]:
+    """The names in a type."""
+    match kind:
+        case Named(name):
+            yield name
+        case ListOf(inner) | IntervalOf(inner):
+            yield from _named(inner)
+        case Choice(options):
+            for option in options:
+                yield from _named(option)
+        case TupleOf(elements):
+            for _, element in elements:
+                yield from _named(element)
+
+
+def _is_known(compiler: Compiler, name: str) -> bool:
+    return name.startswith("System.") or name.removeprefix("FHIR.") in compiler.model.classes
 
 
 @form("As")

@@ -60,9 +60,21 @@ def test_an_unknown_construct_is_refused_at_load_with_its_place() -> None:
         (library(usings=[{"localIdentifier": "QDM", "uri": "urn:healthit-gov:qdm:v5_4"}]), "QDM|qdm"),
         (
             library(usings=[{"localIdentifier": "FHIR", "uri": "http://hl7.org/fhir", "version": "3.0.0"}]),
-            "3.0.0",
+            "uses FHIR 3.0.0",
+        ),
+        (
+            library(usings=[{"localIdentifier": "QICore", "uri": "http://hl7.org/fhir", "version": "4.1.1"}]),
+            "uses QICore 4.1.1",
         ),
         (library(statements=[define("A", {"type": "Add", "operand": 5})]), "not an ELM node"),
+        (
+            library(
+                statements=[
+                    define("A", {"type": "As", "operand": integer(1), "asType": "{http://hl7.org/fhir}Spell"})
+                ]
+            ),
+            r"As FHIR\.Spell",
+        ),
         (
             library(statements=[define("A", {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Spell"})]),
             "Spell",

@@ -9,7 +9,7 @@ import pytest
 from server.elm import Date, Engine, LoadError
 from tests.elm import stories
 from tests.elm.test_engine_robustness import SYSTEM, define, integer, library
-from tests.elm.test_engine_stories import CHART, NOW, VALUE_SETS, VALUES, run
+from tests.elm.test_engine_stories import CHART, NOW, ORDER, VALUE_SETS, VALUES, run
 
 FHIR = "{http://hl7.org/fhir}"
 NOTES = ("resultTypeName", "resultTypeSpecifier", "signature", "localId", "locator", "annotation")
@@ -113,6 +113,18 @@ def test_an_element_of_nothing_named_is_one_of_the_innermost_alias() -> None:
     assert asked(joined({"type": "Property", "path": "status"}), CHART) == ["pain"]
     with pytest.raises(LoadError, match="neither a source nor a scope"):
         Engine([library(statements=[define("It", {"type": "Property", "path": "status"})])])
+
+
+def test_an_element_of_one_of_several_types_is_what_that_type_says() -> None:
+    lists = [every("ServiceRequest"), every("Condition")]
+    day = {"type": "Date", "year": integer(2026), "month": integer(3), "day": integer(1)}
+    for element, found in ("authoredOn", ["order"]), ("recordedDate", []):
+        value = {"type": "Property", "path": "value", "source": of(element)}
+        later = {"type": "SameOrAfter", "precision": "Day", "operand": [value, day]}
+        several = query(
+            {"type": "Union", "operand": lists}, where=later, **{"return": {"expression": of("id")}}
+        )
+        assert asked(several, [*CHART, ORDER]) == found
 
 
 def test_a_parameter_that_only_has_a_default_is_of_its_type() -> None:
