@@ -67,8 +67,7 @@ class Adjudicator:
         where that is known already. Without `hints` there are no ways and no advice in it
         (`server.policy.determine`).
         """
-        order = with_days(plainly_coded(with_diagnoses(order, chart.resources)))
-        order = with_orderer(with_place(order, chart.resources), chart.resources)
+        order = as_judged(order, chart.resources)
         plan = self.catalog.plan_of(coverage, payors(coverage, chart.resources))
         key = member or member_key(coverage, patient, fhir_server)
         seen = _with_patient(chart, patient)
@@ -212,6 +211,12 @@ class Adjudicator:
         ends = (("start", begun), ("end", following))
         period = {end: day for end, each in ends if (day := (each.get("period") or {}).get(end))}
         return {**following, "period": period}
+
+
+def as_judged(order: Resource, resources: Sequence[Resource]) -> Resource:
+    """The order in the words of the rules, with what `resources` say of it."""
+    order = with_days(plainly_coded(with_diagnoses(order, resources)))
+    return with_orderer(with_place(order, resources), resources)
 
 
 def _order_key(told: stored.Assertion | None, key: str, order: Resource) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.adjudication.adjudicator import Adjudicator
+from server.adjudication.adjudicator import Adjudicator, as_judged
 from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
 from server.adjudication.orders import service_code, withdrawn
@@ -99,6 +99,12 @@ class Docket:
                 found[place] = rejection.several_services(place)
         return found
 
+    def differs(self, sequence: int, before: Resource) -> bool:
+        """Whether this item orders something else than what was judged before: that has in it what other
+        resources said of the order, such as the kind of its Location."""
+        item = next(each for each in self.claim["item"] if each["sequence"] == sequence)
+        return _essence(as_judged(self.orders[sequence], self.seen(item))) != _essence(before)
+
     def seen(self, item: Resource) -> list[Resource]:
         """What an item is judged on: the request's resources but those withdrawn and the forms that were
         answered for other items, the injury the Claim tells of, and the other items as orders. An order that
@@ -140,6 +146,12 @@ class Docket:
         own = forms(item)
         others = (each for other in self.claim["item"] for each in forms(other))
         return [each for each in others if all(each is not form for form in own)]
+
+
+def _essence(order: Mapping[str, Any]) -> Resource:
+    """What is ordered: without the day it was written, which an order that names none takes from the Claim,
+    and without marks."""
+    return {name: content for name, content in order.items() if name not in ("authoredOn", "extension")}
 
 
 def _is_range(item: Resource, order: Resource) -> bool:

@@ -250,7 +250,7 @@ class Revision:
         extended = prolonging.extends(item) and not prolonging.extends(line.item.requested)
         if verdict.pended(line.item.verdict) or changed(item) or extended:
             return True
-        return _essence(self.docket.orders[item["sequence"]]) != _essence(line.order)
+        return self.docket.differs(item["sequence"], line.order)
 
     def _done(self, tx: Transaction, item: Resource, line: Standing) -> str | None:
         """The number on which the service was done already, where the line would lose it by this change; it
@@ -340,9 +340,3 @@ class Revision:
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
         return answer
-
-
-def _essence(order: Resource) -> Resource:
-    """What is ordered: without the day it was written, which an order that names none takes from the Claim,
-    and without marks."""
-    return {name: content for name, content in order.items() if name not in ("authoredOn", "extension")}

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.terms import CERTIFICATION, NPI, concept, extension_url
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 
 Resource = dict[str, Any]
 
+HL7 = "http://terminology.hl7.org/CodeSystem"
 FILM = a.item(2, "73030", extension=a.item(2)["extension"][:3])
 
 
@@ -160,6 +161,45 @@ def test_a_change_that_bears_no_mark_is_noticed_all_the_same(payer: Payer) -> No
     assert changed.action == "A1"
     assert changed.number != first.number
     assert changed.response["preAuthPeriod"]["start"] == "2026-12-20"
+
+
+IN_ITS_ORDERS_WORDS: dict[str, tuple[Resource, list[Resource]]] = {
+    "place": (
+        {"locationReference": [{"reference": "Location/office"}]},
+        [{"resourceType": "Location", "id": "office", "type": [concept(f"{HL7}/v3-RoleCode", "PROFF")]}],
+    ),
+    "day": ({"occurrenceTiming": {"event": ["2026-12-01"]}}, []),
+    "orderer": (
+        {
+            "requester": {"reference": "#dr"},
+            "contained": [
+                {"resourceType": "Practitioner", "id": "dr", "identifier": [{"system": NPI, "value": "1"}]}
+            ],
+        },
+        [],
+    ),
+    "reason": (
+        {"reasonReference": [{"reference": "Condition/pain"}]},
+        [{"resourceType": "Condition", "id": "pain", "code": concept(a.ICD, "M25.511")}],
+    ),
+}
+
+
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+@pytest.mark.parametrize("said", IN_ITS_ORDERS_WORDS)
+def test_an_order_that_is_read_by_what_came_with_it_is_unchanged_if_that_is(payer: Payer, said: str) -> None:
+    """Its number stands, and no second one is granted."""
+    ordered, chart = IN_ITS_ORDERS_WORDS[said]
+    line = a.item()
+    del line[{"place": "locationCodeableConcept"}.get(said, "servicedDate")]
+    chart = [*charts.meets_every_criterion(), *chart]
+    first = payer.submit(a.request(*chart, claim=a.claim(line), order=a.order(**ordered)))
+    again = update(line, chart=chart)
+    again["entry"][5]["resource"] = a.order(**ordered)
+    second = payer.submit(again)
+
+    assert first.action == second.action == "A1"
+    assert second.number == first.number
 
 
 def test_a_study_that_is_moved_within_its_authorization_needs_no_evidence_again(payer: Payer) -> None:
