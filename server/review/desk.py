@@ -185,8 +185,8 @@ class Desk:
             number = tracking(waiting.case.id, waiting.line.item.sequence)
             due, recommended = waiting.line.due, _recommended(waiting.line)
             waits = waiting.line.item.verdict
-            before = waits.asks if isinstance(waits, Asked) else ()
-            return Asked((*before, ask), (), number, due, MORE_INFORMATION, review, recommended)
+            before, forms = (waits.asks, waits.questionnaires) if isinstance(waits, Asked) else ((), ())
+            return Asked((*before, ask), forms, number, due, MORE_INFORMATION, review, recommended)
 
         return self._decide(item_id, revision, review, reached)
 

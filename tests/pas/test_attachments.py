@@ -384,6 +384,15 @@ def test_a_scan_that_comes_with_the_request_can_be_read_while_the_form_is_asked_
 
 
 @ONE_BASE
+def test_a_reviewer_who_asks_for_more_takes_no_form_back(payer: Payer) -> None:
+    asked = payer.submit(with_a_scan())
+    decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
+    told = after(payer)
+
+    assert asked.of_type("Task")[0]["input"] in [task["input"] for task in told.of_type("Task")]
+
+
+@ONE_BASE
 def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer) -> None:
     payer.submit(with_a_scan())
     clock(payer, WEEK).sweep()
