@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from server.adjudication.orders import named
+from server.adjudication.orders import named, planned_day
+from server.fhir.dates import over
 from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_place_of_service
 from server.policy.line import codings
 
@@ -29,6 +30,13 @@ OFFICE, MOBILE, URGENT_CARE, INPATIENT, OUTPATIENT, EMERGENCY, SURGERY, CLINIC =
     "49",
 )
 
+HOSPITAL = "hospital"
+"""Nobody's place of service: whoever lies there, or came as an emergency, is known by the encounter of the
+order, as `cql/MRIGate` reads it; to anybody else it is an outpatient hospital."""
+
+IN_HOSPITAL = frozenset({"EMER", "IMP", "ACUTE", "OBSENC"})
+"""HL7's ActEncounterCode, of the encounter that an order is written in."""
+
 ENCOUNTERS = {"EMER": EMERGENCY, "IMP": INPATIENT, "ACUTE": INPATIENT, "NONAC": INPATIENT}
 """HL7's ActEncounterCode: emergency, inpatient, inpatient acute and not acute."""
 
@@ -36,14 +44,13 @@ ROLES = {
     "PROFF": OFFICE,
     "MOBL": MOBILE,
     "ER": EMERGENCY,
-    "HOSP": OUTPATIENT,
-    "GACH": OUTPATIENT,
-    "HU": OUTPATIENT,
-    "HRAD": OUTPATIENT,
+    "HOSP": HOSPITAL,
+    "GACH": HOSPITAL,
+    "HU": HOSPITAL,
+    "HRAD": HOSPITAL,
 }
 """HL7's ServiceDeliveryLocationRoleType: office, mobile unit, emergency room; hospital, general acute care
-hospital, hospital unit, its radiology. Who lies in a hospital is known by the encounter: to anybody else it
-is an outpatient hospital."""
+hospital, hospital unit, its radiology."""
 
 TAXONOMY = {
     "261QM1200X": CLINIC,
@@ -52,11 +59,11 @@ TAXONOMY = {
     "261QA1903X": SURGERY,
     "261QU0200X": URGENT_CARE,
     "261QE0002X": EMERGENCY,
-    "282N00000X": OUTPATIENT,
-    "282NC0060X": OUTPATIENT,
-    "282NC2000X": OUTPATIENT,
-    "282NR1301X": OUTPATIENT,
-    "282NW0100X": OUTPATIENT,
+    "282N00000X": HOSPITAL,
+    "282NC0060X": HOSPITAL,
+    "282NC2000X": HOSPITAL,
+    "282NR1301X": HOSPITAL,
+    "282NW0100X": HOSPITAL,
 }
 """NUCC, not individual: centers for MRI, radiology, mobile radiology, ambulatory surgery, urgent and
 emergency care; acute care hospitals (general, critical access, children's, rural, women's)."""
@@ -87,18 +94,30 @@ def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
     if any(is_place_of_service(coding) for coding in codings(concepts)):
         return order
     category = order.get("category") or []
-    said = set(_places(category)) or set(_places(concepts)) or set(_of_locations(order, resources))
+    listed = list(resources)
+    said = set(_places(category)) or set(_places(concepts)) or set(_of_locations(order, listed))
+    if HOSPITAL in said:
+        if _in_hospital(order, listed):
+            return order
+        said = said - {HOSPITAL} | {OUTPATIENT}
     if len(said) != 1:
         return order
     place = {"coding": [{"system": PLACE_OF_SERVICE, "code": said.pop()}]}
     return {**order, "locationCode": [*concepts, place]}
 
 
+def _in_hospital(order: Resource, resources: Iterable[Resource]) -> bool:
+    """Whether it is written for somebody who is in a hospital on the planned day."""
+    reference, planned = order.get("encounter"), planned_day(order)
+    stay = named(reference, order, resources) if isinstance(reference, dict) else {}
+    kind = stay.get("class")
+    inside = isinstance(kind, dict) and kind.get("code") in IN_HOSPITAL
+    return inside and not (planned is not None and over(stay.get("period"), planned))
+
+
 def _of_locations(order: Resource, resources: Iterable[Resource]) -> Iterator[str]:
-    references = [each for each in order.get("locationReference") or [] if isinstance(each, dict)]
-    listed = list(resources) if references else []
-    for reference in references:
-        location = named(reference, order, listed)
+    for reference in order.get("locationReference") or []:
+        location = named(reference, order, resources) if isinstance(reference, dict) else {}
         if location.get("resourceType") == "Location":
             yield from islice(_places(location.get("type") or []), 1)
 

@@ -41,6 +41,25 @@ def test_a_bill_type_says_where_the_mri_is_to_be_done(payer: Payer, kind: str, a
 
 
 @ONE_BASE
+@pytest.mark.parametrize(("kind", "told"), [("IMP", "No authorization required"), ("AMB", "Pended")])
+def test_who_lies_in_the_hospital_that_an_order_names_is_none_of_its_outpatients(
+    payer: Payer, kind: str, told: str
+) -> None:
+    hl7 = "http://terminology.hl7.org/CodeSystem"
+    being = {"system": f"{hl7}/v3-ActCode", "code": kind}
+    stay = {"resourceType": "Encounter", "id": "stay", "status": "in-progress", "class": being}
+    radiology = {"resourceType": "Location", "id": "mri", "type": [a.concept(f"{hl7}/v3-RoleCode", "HRAD")]}
+    line = a.item()
+    del line["locationCodeableConcept"]
+    ordered = a.order(
+        encounter={"reference": "Encounter/stay"}, locationReference=[{"reference": "Location/mri"}]
+    )
+    answer = payer.submit(a.request(stay, radiology, claim=a.claim(line), order=ordered))
+
+    assert answer.response["disposition"].startswith(told)
+
+
+@ONE_BASE
 def test_the_claims_encounter_counts_where_that_of_the_order_did_not_come_along(payer: Payer) -> None:
     """In an emergency department nobody need ask."""
     kind = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "EMER"}
