@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.adjudication.orders import named, plainly_coded, service_code
+from server.adjudication.places import moved
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import reference_text
@@ -35,10 +36,10 @@ def appointment_line(
 ) -> Resource:
     """The booked service: that of the order it was made for, on the day and at the site of the appointment,
     else what the appointment itself names. `resources` as with `order_line`."""
-    line, sites = order_line(order or appointment, resources), sites_of(appointment)
+    line = order_line(order or appointment, resources)
     if when := _booked_time(appointment):
         line = {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when}
-    return {**line, **({"locationReference": sites} if sites else {})}
+    return moved(line, sites_of(appointment), resources)
 
 
 def _booked_time(appointment: Resource) -> Resource:

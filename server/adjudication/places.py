@@ -106,6 +106,18 @@ def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
     return {**order, "locationCode": [*concepts, place]}
 
 
+def moved(order: dict[str, Any], sites: list[Any], resources: Iterable[Resource]) -> dict[str, Any]:
+    """The order at these Locations, where there are any; a place that they tell goes before its own. That
+    they are a hospital leaves open as what the patient comes there."""
+    if not sites:
+        return order
+    there = {**order, "locationReference": sites}
+    told, own = set(_of_locations(there, list(resources))), set(_places(order.get("locationCode") or []))
+    if not told or (told == {HOSPITAL} and own <= {INPATIENT, OUTPATIENT, EMERGENCY, HOSPITAL}):
+        return there
+    return {name: there[name] for name in there if name != "locationCode"}
+
+
 def _in_hospital(order: Resource, resources: Iterable[Resource]) -> bool:
     """Whether it is written for somebody who is in a hospital on the planned day."""
     reference, planned = order.get("encounter"), planned_day(order)

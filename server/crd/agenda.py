@@ -15,6 +15,7 @@ from typing import Any
 
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code
+from server.adjudication.places import moved
 from server.crd.focus import Focus, asked_about, selected
 from server.crd.hooks import REQUESTS
 from server.crd.intake import Call
@@ -142,14 +143,8 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     for found in _each_once(there):
         if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
             sites = [task["location"] for task in call.tasks if _is_about(task, found, sight)]
-            yield Focus(
-                found,
-                {
-                    **order_line(found, sight.record),
-                    "performer": [{"reference": call.context["performer"]}],
-                    **({"locationReference": sites} if sites else {}),
-                },
-            )
+            line = moved(order_line(found, sight.record), sites, sight.record)
+            yield Focus(found, {**line, "performer": [{"reference": call.context["performer"]}]})
 
 
 def _is_about(task: Resource, order: Resource, sight: Sight) -> bool:

@@ -135,18 +135,23 @@ def test_the_record_is_read_for_imaging_that_was_booked_without_an_order(crd: Cr
     assert not [text for text in server.asked if text != "metadata" and re.split("[?/]", text)[0] not in told]
 
 
-def test_the_site_that_an_appointment_is_at_is_read_from_the_ehr(crd: Crd) -> None:
-    """In an office nothing is open."""
-    kind = ehr.concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "PROFF")
-    site = {"resourceType": "Location", "id": "mri", "type": [kind]}
-    order = ehr.shoulder()
-    del order["locationCode"]
+@pytest.mark.parametrize(
+    ("place", "site", "needs"), [("22", "PROFF", "satisfied"), ("21", "HRAD", "no-auth")]
+)
+def test_the_site_that_an_appointment_is_at_is_read_from_the_ehr(
+    crd: Crd, place: str, site: str, needs: str
+) -> None:
+    """In an office nothing is open, though the order was for a hospital; an inpatient stays one in its
+    radiology."""
+    kind = ehr.concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", site)
+    there = {"resourceType": "Location", "id": "mri", "type": [kind]}
+    order = ehr.shoulder(place=place)
     booked = ehr.appointment("", order)
-    booked["participant"] += [{"actor": ehr.ref(site), "status": "accepted"}]
+    booked["participant"] += [{"actor": ehr.ref(there), "status": "accepted"}]
     sent = {**ehr.prefetch(ehr.six_weeks_of_care(order)), "serviceRequests": ehr.searchset([order])}
-    with Ehr([site]) as server:
+    with Ehr([there]) as server:
         (told,) = crd({**ehr.book(booked, sent=sent), "fhirServer": server.base}).informations
-    assert told["pa-needed"] == "satisfied"
+    assert told["pa-needed"] == needs
 
 
 def test_a_stay_in_hospital_that_imaging_is_booked_for_tells_where_it_is_done(crd_2_2: Crd) -> None:
