@@ -156,11 +156,12 @@ def _modified(service: Resource, codings: list[Resource], billed: Resource, item
 
 
 def diagnoses(claim: Resource, item: Resource, find: Find) -> Iterator[Resource]:
-    """The item's diagnoses in the order it points at them; all of the Claim's where it points at none.
-    CodeableConcepts; `find` follows a reference to a Condition, which is none if it was refuted."""
+    """The item's diagnoses in the order it points at them; all of the Claim's where it points at none. Of a
+    line that a change left out, those that the Claim still lists. CodeableConcepts; `find` follows a
+    reference to a Condition, which is none if it was refuted."""
     listed = {entry["sequence"]: entry for entry in claim.get("diagnosis") or []}
     for sequence in item.get("diagnosisSequence") or listed:
-        entry = listed[sequence]
+        entry = listed.get(sequence, {})
         condition = find(entry.get("diagnosisReference")) or {}
         concept = entry.get("diagnosisCodeableConcept") or (
             None if void(condition) else condition.get("code")

@@ -267,6 +267,16 @@ def test_items_that_an_update_does_not_mention_are_not_lost(payer: Payer) -> Non
     assert [item["itemSequence"] for item in found.items] == [1, 2]
 
 
+def test_a_line_that_is_left_out_with_its_diagnosis_is_told_of_all_the_same(payer: Payer) -> None:
+    two = [a.diagnosis(), a.diagnosis("M25.511", 2)]
+    line = a.item(2, servicedDate="2026-12-03", diagnosisSequence=[2])
+    payer.submit(a.request(claim=a.claim(a.item(1), line, diagnosis=two)))
+    payer.submit(update(a.item(1), chart=[]))
+    (found,) = payer.inquire(a.inquiry())
+
+    assert found.actions == ["A4", "A4"]
+
+
 def test_an_update_of_a_claim_that_was_never_seen_changes_nothing(payer: Payer) -> None:
     answer = payer.submit(update(a.item(1)))
 
