@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.cli import print_banner
 from server.settings import Settings
+from server.store import Store
 
 BASE = "http://payer.test"
 
@@ -46,6 +47,18 @@ def test_whoever_asks_only_for_the_head_is_answered_as_by_a_get(http: TestClient
         assert asked.headers["content-type"] == read.headers["content-type"]
     assert http.head("/r2.0/fhir/Claim/$submit").headers["allow"] == "POST"
     assert re.search(r'^\w+\{method="HEAD"[^}]*\} 1', http.get("/metrics").text, re.MULTILINE)
+
+
+def test_a_head_that_fails_is_still_one_for_whoever_answers(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a body is sent for it, which the connection's next answer would begin with."""
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "reading", lambda _: 1 / 0)
+        assert http.head("/health").status_code == 500
+    assert re.search(
+        r'^\w+\{method="HEAD"[^}]*status="500"[^}]*\} 1', http.get("/metrics").text, re.MULTILINE
+    )
 
 
 def test_metrics_count_what_was_asked(http: TestClient) -> None:

@@ -24,4 +24,7 @@ class Heads:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         scope["method"] = "GET"
-        await self.app(scope, receive, without_body)
+        try:
+            await self.app(scope, receive, without_body)
+        finally:  # where nothing was answered, whoever answers instead
+            scope["method"] = "HEAD"
