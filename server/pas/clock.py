@@ -2,7 +2,7 @@
 
 Information that never came: the request is denied for want of it, saying criterion by criterion what was
 missing; where the plan leaves denials to people, the line is under appeal, or nobody has read the papers that
-came with it, it goes to the reviewers with that recommendation. A line that waits for a reviewer is never
+came for it, it goes to the reviewers with that recommendation. A line that waits for a reviewer is never
 decided by the clock: it is overdue, once on record and once in the log. What was authorized meanwhile, the
 same study, is answered so whether or not it is due.
 """
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.pas import appealing, casebook, verdict
+from server.pas import appealing, casebook, evidence, verdict
 from server.pas.casebook import Standing
 from server.pas.meanwhile import authorized_meanwhile
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding
-from server.store import Store, Transaction, cases, events, work_items
+from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
 from server.work import apart
 
@@ -70,8 +70,7 @@ class Clock:
             return
         assert isinstance(waited, Asked), "a pended line waits for information or for a person"
         contested = line.item.sequence in appealing.contested(tx, row.chain_id)
-        unread = waited.review is None and work_items.of_line(tx, case_id, sequence) is not None
-        outcome = self._outcome(line, waited, contested or unread)
+        outcome = self._outcome(line, waited, contested or _unread(tx, row, waited))
         self.settle(tx, row, [line.now(outcome, now)], CLOCK, now)
 
     def _outcome(self, line: Standing, waited: Asked, for_a_person: bool) -> Verdict:
@@ -86,6 +85,12 @@ class Clock:
             return
         events.record(tx, row.id, sequence, OVERDUE, CLOCK, now)
         structlog.get_logger().error("review overdue", case=row.id, due=line.due.isoformat())
+
+
+def _unread(tx: Transaction, row: stored.PaCase, waited: Asked) -> bool:
+    """Whether papers came, with the request or after it, and no reviewer has asked anything since."""
+    handed = evidence.handed_in(casebook.read_again(tx, row).read, evidence.of_chain(tx, row.chain_id))
+    return waited.review is None and bool(evidence.unread(handed))
 
 
 def _waits_on(tx: Transaction, item: stored.PaItem) -> bool:

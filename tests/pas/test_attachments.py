@@ -393,8 +393,13 @@ def test_a_reviewer_who_asks_for_more_takes_no_form_back(payer: Payer) -> None:
 
 
 @ONE_BASE
-def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer) -> None:
-    payer.submit(with_a_scan())
+@pytest.mark.parametrize("with_the_request", [True, False])
+def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer, with_the_request: bool) -> None:
+    """They came with the request, or later, as the first of more that never came."""
+    if with_the_request:
+        payer.submit(with_a_scan())
+    else:
+        send(payer, parameters(tracking(payer.submit(a.request())), scan(), final=False))
     clock(payer, WEEK).sweep()
     overdue = waiting(payer)
 
