@@ -36,8 +36,8 @@ KNOWN_MODIFIERS = frozenset({INFO_CANCELLED})
 @dataclass(frozen=True, slots=True)
 class Demands:
     """Elements that a profile demands beyond what FHIR does, each with its meaning: of the Claim, of an item,
-    and extensions of an item by their PAS name; and by which elements an item points to entries of its Claim
-    that have to be there."""
+    and extensions of an item by their PAS name; and by which elements an item that is not cancelled points to
+    entries of its Claim that have to be there."""
 
     claim: Mapping[str, str]
     item: Mapping[str, str] = field(default_factory=dict)
@@ -243,6 +243,8 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _missing(item, demands.item, path)
         yield from _missing_extensions(item, demands.item_extensions, path)
         yield from _modifier_faults(item, path)
+        if spared or cancelled(item):
+            continue
         for pointer, name in demands.pointers.items():
             for sequence in item.get(pointer) or []:
                 if sequence not in known[name]:

@@ -66,8 +66,9 @@ def test_an_item_that_is_added_is_decided_and_the_others_stand(payer: Payer) -> 
 
 
 def test_a_cancelled_item_is_answered_c_and_its_number_is_worth_nothing_more(payer: Payer) -> None:
+    """It may point to evidence that is not sent again."""
     first = first_request(payer, a.item(1), FILM)
-    changed = payer.submit(update(cancelled(a.item(1)), FILM))
+    changed = payer.submit(update(cancelled(a.item(1, informationSequence=[9])), FILM))
     again = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(created="2026-11-27")))
 
     assert changed.actions == ["C", "A1"]
