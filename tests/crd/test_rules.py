@@ -262,8 +262,16 @@ def test_b_who_has_the_role_that_orders_is_read_too(crd: Crd) -> None:
 @pytest.mark.parametrize("named", ["a person inside", "a role inside", "a role that names the NPI alone"])
 def test_b_who_orders_is_known_by_whatever_the_order_brings_along(crd: Crd, named: str) -> None:
     npi = {"system": "http://hl7.org/fhir/sid/us-npi", "value": GOLD}
-    person = {"resourceType": "Practitioner", "id": "doctor", "identifier": [npi]}
-    role = {"resourceType": "PractitionerRole", "id": "role"}
+    person = {**ehr.PHYSICIAN, "id": "doctor", "identifier": [npi]}
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "organization": {"display": "Springfield Orthopaedics"},
+        "code": [{"text": "Orthopaedic surgeon"}],
+        "specialty": [{"text": "Orthopaedic surgery"}],
+        "location": [{"display": "Main Street"}],
+        "telecom": [{"system": "phone", "value": "555-0100"}],
+    }
     contained, held = {
         "a person inside": ([person], []),
         "a role inside": ([role | {"practitioner": {"reference": "#doctor"}}, person], []),
