@@ -213,6 +213,11 @@ def as_it_holds(tx: Transaction, row: stored.PaCase) -> Case:
     return replace(read_again(tx, cases.current(tx, row) if row.replaced_by else row), id=row.id)
 
 
+def handed_in(tx: Transaction, row: stored.PaCase) -> list[Resource]:
+    """What the provider sent to be read, with the request or for any version of it, as it came."""
+    return evidence.handed_in(intake.stored(row.request), evidence.of_chain(tx, row.chain_id))
+
+
 def of_member(tx: Transaction, member_key: str) -> list[tuple[stored.PaCase, Case]]:
     """The cases of a member that hold, as they stand now, newest first."""
     lines: dict[str, list[stored.PaItem]] = {}

@@ -89,8 +89,7 @@ class Clock:
 
 def _unread(tx: Transaction, row: stored.PaCase, waited: Asked) -> bool:
     """Whether papers came, with the request or after it, and no reviewer has asked anything since."""
-    handed = evidence.handed_in(casebook.read_again(tx, row).read, evidence.of_chain(tx, row.chain_id))
-    return waited.review is None and bool(evidence.unread(handed))
+    return waited.review is None and bool(evidence.unread(casebook.handed_in(tx, row)))
 
 
 def _waits_on(tx: Transaction, item: stored.PaItem) -> bool:

@@ -112,8 +112,7 @@ class Revision:
         brought = evidence.unread(evidence.handed_in(self.docket.read, ()))
         if not brought:
             return False
-        prior = casebook.read_again(tx, before).read
-        known = evidence.handed_in(prior, evidence.of_chain(tx, before.chain_id))
+        known = casebook.handed_in(tx, before)
         return any(piece not in known for piece in brought)
 
     def _refused(

@@ -21,10 +21,10 @@ from rich.table import Table
 from server.audit.command import running
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
-from server.pas import verdict
+from server.pas import casebook, verdict
 from server.pas.verdict import Review
 from server.review.appeals import Appeals
-from server.review.desk import PARTS, Desk, Waiting, finding, history, papers
+from server.review.desk import PARTS, Desk, Waiting, finding, history
 from server.review.terms import Terms
 from server.terminal import plain
 
@@ -77,7 +77,7 @@ def show(item: ItemId) -> None:
     with _desk("show", shows=True) as desk:
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
-            documents, events = papers(tx, waiting.case), history(tx, waiting.case)
+            documents, events = casebook.handed_in(tx, waiting.case), history(tx, waiting.case)
     out = _console()
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(plain(f"{name}: {content}"))

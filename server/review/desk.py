@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import appealing, casebook, evidence, verdict
+from server.pas import appealing, casebook, verdict
 from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
@@ -272,11 +272,6 @@ def finding(parts: Mapping[str, str]) -> Finding:
     except IncompleteDenial as lacking:
         words = f"{lacking}. Say all of it, or leave it to what the rules recommend."
         raise InvalidRequest(Issue("required", "findings", words)) from None
-
-
-def papers(tx: Transaction, case: stored.PaCase) -> list[Resource]:
-    """What the provider sent to be read, with the request or for any version of it, as it came."""
-    return evidence.handed_in(casebook.read_again(tx, case).read, evidence.of_chain(tx, case.chain_id))
 
 
 def history(tx: Transaction, case: stored.PaCase) -> list[Resource]:

@@ -12,9 +12,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.fhir.responses import JsonResponse
+from server.pas import casebook
 from server.pas.verdict import Review
 from server.policy.denial import Finding
-from server.review.desk import Desk, Waiting, finding, history, papers
+from server.review.desk import Desk, Waiting, finding, history
 from server.review.terms import Terms
 from server.security.admission import only_after
 from server.security.scopes import REVIEW
@@ -93,7 +94,7 @@ def router(services: Services) -> APIRouter:
         """What the rules found, criterion by criterion, the documents that came, and what happened so far."""
         waiting = desk.show(item_id)
         with services.store.reading() as tx:
-            told = {"documents": papers(tx, waiting.case), "history": history(tx, waiting.case)}
+            told = {"documents": casebook.handed_in(tx, waiting.case), "history": history(tx, waiting.case)}
         return JsonResponse({**waiting.details, **told})
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
