@@ -16,7 +16,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
 from server.crd.version import Element
 from server.fhir.references import contained, references_of
-from server.fhir.systems import coding_key, is_billed
+from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_billed
 from server.policy.catalog import ICD, Policy
 from server.policy.line import (
     LATERALITY,
@@ -29,7 +29,6 @@ from server.policy.line import (
 )
 
 LABEL_LIMIT = 139
-PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
 SITES: Mapping[str, Element] = {
     side: {"coding": [{"system": "http://snomed.info/sct", "code": code}], "text": SIDE_NAMES[side]}

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.dtr.form import Answers, answer_value
+from server.fhir.systems import PLACE_OF_SERVICE
 from server.policy.catalog import CPT, ICD
 
 Resource = dict[str, Any]
 
-PLACES = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 CLASSES = "http://terminology.hl7.org/CodeSystem/coverage-class"
 PATIENT = "Patient/answered"
 _UNPOINTED = re.compile(r"[A-Z]\d[0-9A-Z]{2,5}")
@@ -40,7 +40,7 @@ def order_of(answers: Answers) -> Resource:
         "subject": {"reference": PATIENT},
         **({"bodySite": [{"coding": sites}]} if sites else {}),
         **({"reasonCode": reasons} if (reasons := list(_reasons(answers))) else {}),
-        **({"locationCode": [{"coding": [{"system": PLACES, "code": place}]}]} if place else {}),
+        **({"locationCode": [{"coding": [{"system": PLACE_OF_SERVICE, "code": place}]}]} if place else {}),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from server.fhir.systems import NPI as NPI
+from server.fhir.systems import PLACE_OF_SERVICE
 from server.fhir.systems import SNOMED as SNOMED
 
 Resource = dict[str, Any]
@@ -15,7 +16,6 @@ Resource = dict[str, Any]
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 CPT = "http://www.ama-assn.org/go/cpt"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 
 BACK_PAIN, TORN_CUFF, CLAUSTROPHOBIA = "M54.16", "S43.421A", "F40.240"
 RIGHT = "24028007"
@@ -64,7 +64,7 @@ class Patient:
 
 def back_pain(name: str, day: dt.date) -> Patient:
     """Nothing documented, a fear of narrow places on record, an insurance record that names no plan."""
-    order = {"code": _concept(CPT, "72148"), "locationCode": [_concept(POS, "11")]}
+    order = {"code": _concept(CPT, "72148"), "locationCode": [_concept(PLACE_OF_SERVICE, "11")]}
     name = f"back-{name}"
     chart = [_problem(name, CLAUSTROPHOBIA, "problem-list-item")]
     return Patient(name, day, {**order, "reasonCode": [_concept(ICD, BACK_PAIN)]}, chart, plan="")
@@ -90,7 +90,7 @@ def _shoulder(diagnosis: str) -> Resource:
     return {
         "code": {"coding": [{"system": CPT, "code": code} for code in ("73221", "73221-RT")]},
         "bodySite": [_concept(SNOMED, RIGHT)],
-        "locationCode": [_concept(POS, "11")],
+        "locationCode": [_concept(PLACE_OF_SERVICE, "11")],
         "reasonCode": [_concept(ICD, diagnosis)],
     }
 

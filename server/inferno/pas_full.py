@@ -10,8 +10,9 @@ import datetime as dt
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.systems import PLACE_OF_SERVICE
 from server.inferno.pas_parties import HOST, TERMINOLOGY
-from server.inferno.pas_request import PLACE, SNOMED, Request, care_team, diagnosis, item_extensions
+from server.inferno.pas_request import SNOMED, Request, care_team, diagnosis, item_extensions
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
     CPT,
@@ -104,7 +105,7 @@ def film(request: Request) -> Resource:
         "productOrService": concept(CPT, "73030"),
         "modifier": [concept(CPT, "RT")],
         "servicedPeriod": {"start": request.planned, "end": week.isoformat()},
-        "locationCodeableConcept": concept(PLACE, "11"),
+        "locationCodeableConcept": concept(PLACE_OF_SERVICE, "11"),
         "quantity": {"value": 1, **request.dialect.quantity},
     }
 

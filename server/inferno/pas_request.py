@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.systems import PLACE_OF_SERVICE
 from server.fhir.systems import SNOMED as SNOMED
 from server.inferno.pas_parties import (
     HOST,
@@ -39,7 +40,6 @@ from server.pas.terms import (
 
 Resource = dict[str, Any]
 
-PLACE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 FORMS = "https://payer.example/Questionnaire"
 ANSWERS = "https://payer.example/CodeSystem/mri-answer"
 
@@ -199,7 +199,7 @@ class Request:
             "productOrService": concept(CPT, self.study.cpt),
             **({"modifier": [concept(CPT, self.study.side)]} if self.study.side else {}),
             "servicedDate": self.planned,
-            "locationCodeableConcept": concept(PLACE, "11"),
+            "locationCodeableConcept": concept(PLACE_OF_SERVICE, "11"),
             "quantity": {"value": 1, **self.dialect.quantity},
             **elements,
         }

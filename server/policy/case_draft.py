@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from server.fhir.systems import CPT, ICD, NPI
+from server.fhir.systems import CPT, ICD, NPI, PLACE_OF_SERVICE
 from server.fhir.systems import SNOMED as SNOMED
 from server.policy.request import Resource
 
@@ -20,7 +20,6 @@ PAYER = "https://payer.example"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 UCUM = "http://unitsofmeasure.org"
 NUCC = "http://nucc.org/provider-taxonomy"
-POS = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 PHYSICIAN = "207Q00000X"
 SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
 SITES = {
@@ -277,7 +276,7 @@ def _order(
         "subject": ref(patient),
         "authoredOn": day_zero.isoformat(),
         "requester": ref(role),
-        **({"locationCode": [concept(POS, place)]} if place else {}),
+        **({"locationCode": [concept(PLACE_OF_SERVICE, place)]} if place else {}),
         "reasonCode": [concept(ICD, code) for code in diagnoses],
         "insurance": [{"reference": "Coverage/coverage"}],
         **({"bodySite": sides} if sides else {}),
