@@ -58,7 +58,7 @@ def capability(version: Version) -> Contribution:
             ),
         ],
         operations=[{"name": "submit-attachment", "definition": SUBMIT_ATTACHMENT}],
-        instantiates=[f"{guide}/CapabilityStatement/intermediary-capabilitystatement"],
+        instantiates=[f"{guide}/CapabilityStatement/IntermediaryCapabilities"],
         guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDES[version]['PAS']}"],
     )
 

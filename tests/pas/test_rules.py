@@ -301,6 +301,7 @@ def test_f_the_capability_statement_names_operations_topic_and_guide(payer: Paye
     guide = "http://hl7.org/fhir/us/davinci-pas"
 
     assert said["fhirVersion"] == "4.0.1"
+    assert f"{guide}/CapabilityStatement/IntermediaryCapabilities" in said["instantiates"]
     assert {one["name"]: one["definition"] for one in resources["Claim"]["operation"]} == {
         "submit": f"{guide}/OperationDefinition/Claim-submit",
         "inquire": f"{guide}/OperationDefinition/Claim-inquiry",
