@@ -117,18 +117,6 @@ def router(services: Services, version: Name) -> APIRouter:
         with services.store.transaction() as tx:
             exchanges.record(tx, kept)
 
-    # The operation belongs to the type; clients of older servers call it on an instance or on the base.
-    for path in (f"/Questionnaire/{PACKAGE}", f"/Questionnaire/{{form}}/{PACKAGE}", f"/{PACKAGE}"):
-        routes.add_api_route(
-            path,
-            package,
-            methods=["POST"],
-            summary="Get the forms for an order",
-            response_class=FhirResponse,
-            include_in_schema=path.startswith("/Questionnaire/$"),
-        )
-
-    @routes.post(f"/Questionnaire/{NEXT}", summary="Get the next question", response_class=FhirResponse)
     def ask_next(request: Request, body: FhirBody) -> FhirResponse:
         """What an adaptive form asks next, or the completed form with the decision."""
         started = services.clock()
@@ -155,6 +143,23 @@ def router(services: Services, version: Name) -> APIRouter:
             measures=interviewer.measures(outcome, answer),
         )
         return FhirResponse(answer)
+
+    # Both belong to the type; the narrative of 2.0.1 has them on the base, older servers on an instance.
+    for path, answering, summary in (
+        (f"/Questionnaire/{PACKAGE}", package, "Get the forms for an order"),
+        (f"/Questionnaire/{{form}}/{PACKAGE}", package, ""),
+        (f"/{PACKAGE}", package, ""),
+        (f"/Questionnaire/{NEXT}", ask_next, "Get the next question"),
+        (f"/{NEXT}", ask_next, ""),
+    ):
+        routes.add_api_route(
+            path,
+            answering,
+            methods=["POST"],
+            summary=summary,
+            response_class=FhirResponse,
+            include_in_schema=bool(summary),
+        )
 
     @routes.post(f"/Questionnaire/{COMPLAINT}", summary="Report errors of a form", status_code=204)
     def complain(request: Request, body: FhirBody) -> Response:

@@ -382,6 +382,8 @@ def test_d_the_response_is_taken_bare_and_as_a_parameter(dtr: Dtr, draft: dict[s
         else {"resourceType": "Parameters", "parameter": [{"name": shape, "resource": draft}]}
     )
     assert step(dtr, body)["resourceType"] == "QuestionnaireResponse"
+    # The narrative of 2.0.1: [url]/$next-question.
+    assert dtr.post("$next-question", body).status_code == 200
 
 
 def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr, draft: dict[str, Any]) -> None:
