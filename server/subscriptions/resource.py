@@ -30,7 +30,9 @@ FILTER = f"{BACKPORT}/backport-filter-criteria"
 CONTENT = f"{BACKPORT}/backport-payload-content"
 HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
 TIMEOUT = f"{BACKPORT}/backport-timeout"
-FILTER_NAMES = ("orgidentifier", "org-identifier")
+FILTER_NAMES = ("orgidentifier", "org-identifier", "identifier")
+"""As the topic has it, as the narrative of 2.2.1 has it, and as that of 2.0.1 has it."""
+
 JSON_PAYLOADS = ("application/fhir+json", "application/json")
 
 OUR_HEADERS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection"})

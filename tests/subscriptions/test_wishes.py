@@ -130,6 +130,7 @@ def test_production_calls_https_only(payer: Payer) -> None:
     ("text", "organizations"),
     [
         ("orgIdentifier=1992999999", ("1992999999",)),
+        ("identifier=1992999999", ("1992999999",)),
         ("org-identifier=1992999999,1555555551", ("1992999999", "1555555551")),
         (
             "orgIdentifier=http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Fus-npi%7C1",
