@@ -7,6 +7,7 @@ plainest case under strict evaluation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -118,6 +119,11 @@ def _organizations(any_type: list[str], typed: list[str]) -> dict[str, str]:
     return {"organizations": _by_id("Organization", operands)}
 
 
+def _without_visit(prefetch: Mapping[str, str]) -> dict[str, str]:
+    """A dispatch tells no encounter: nothing of one is fetched, so no operand may name it."""
+    return {key: re.sub(r"%encounter\.[^|]+\|", "", template) for key, template in prefetch.items()}
+
+
 def _locations(any_type: list[str], typed: list[str]) -> dict[str, str]:
     operands = [
         *_any_type(["%practitionerRoles.entry.resource.location", "%encounter.location.location", *any_type]),
@@ -213,7 +219,7 @@ V2_2 = Version(
     prefetch={
         "order-sign": _ORDERING,
         "order-select": _ORDERING,
-        "order-dispatch": _DISPATCHING,
+        "order-dispatch": _without_visit(_DISPATCHING),
         "appointment-book": _BOOKING,
         "encounter-start": _VISITING,
         "encounter-discharge": _VISITING,

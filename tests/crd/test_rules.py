@@ -91,10 +91,12 @@ def test_a_all_topics_have_a_place_in_the_order_of_importance() -> None:
     assert set(TOPICS) == set(IMPORTANCE)
 
 
-def test_a_prefetch_of_2_2_is_the_guides_and_reads_the_one_coverage(crd_2_2: Crd) -> None:
+def test_a_prefetch_of_2_2_is_the_guides_and_reads_nothing_that_is_not_fetched(crd_2_2: Crd) -> None:
     for service in discovered(crd_2_2).values():
         assert service["prefetch"]["patient"] == "Patient/{{context.patientId}}"
         assert service["prefetch"]["coverage"] == "Coverage?patient={{context.patientId}}&status=active"
+        fetched = service["prefetch"]
+        assert set(re.findall(r"%(\w+)", " ".join(fetched.values()))) <= fetched.keys()
     sign = discovered(crd_2_2)["order-sign"]["prefetch"]
     assert sign["encounter"] == "Encounter/{{context.encounterId}}"
     assert (
