@@ -18,14 +18,14 @@ since the tracking number says both.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
-from server.pas import casebook, evidence, verdict
+from server.pas import casebook, evidence, intake, verdict
 from server.pas.casebook import Standing
 from server.pas.decision import UNREAD, proposed, read_by_a_person
 from server.pas.judging import Docket, Judge, Line
@@ -110,13 +110,10 @@ class SubmitAttachment:
     ) -> list[Standing]:
         if not waiting:
             return []
-        read_again = casebook.read_again(tx, row).read
-        docket = Docket.of(evidence.joined(read_again, evidence.of_chain(tx, row.chain_id)))
         judge = Judge(self.adjudicator, VERSIONS[row.version].name)
         known = {line.item.sequence: line for line in waiting}
-        items = [item for item in docket.read.items if item["sequence"] in known]
         settled = []
-        for judged in judge.lines(tx, docket, items, now):
+        for judged in list(_judged(tx, judge, row, known.keys(), now)):
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
             settled.append(Standing.judged(judged, reached, now, since=before))
@@ -142,8 +139,22 @@ class SubmitAttachment:
             return came if answered else asked
         reached = judge.verdict(tx, judged, row.id, row.client, now)
         if isinstance(reached, Asked) and evidence.unread(sent.contents) and answered:
-            return read_by_a_person(reached, UNREAD)
-        return reached
+            reached = read_by_a_person(reached, UNREAD)
+        return verdict.tracked(reached, asked.tracking)
+
+
+def _judged(
+    tx: Transaction, judge: Judge, row: stored.PaCase, wanted: Set[int], now: dt.datetime
+) -> Iterator[Line]:
+    """These lines judged with what was attached, each as the newest version that lists it asks for it."""
+    attached = evidence.of_chain(tx, row.chain_id)
+    for version in reversed(cases.chain(tx, row.chain_id)):
+        if not wanted:
+            return
+        docket = Docket.of(evidence.joined(intake.stored(version.request), attached))
+        items = [item for item in docket.read.items if item["sequence"] in wanted]
+        wanted = wanted - {item["sequence"] for item in items}
+        yield from judge.lines(tx, docket, items, now)
 
 
 def read(raw: bytes) -> Attachments:

@@ -17,6 +17,7 @@ from server.pas import change, decision, evidence, intake, prolonging, verdict
 from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
+from server.pas.intake import Submission
 from server.pas.judging import Line
 from server.pas.rejection import Rejection
 from server.pas.verdict import Asked, InReview, Span, Verdict
@@ -145,25 +146,27 @@ def complete(
     """Lines, names, what waits for a person, what happened, and the answer as it goes out. `standing` may
     hold more than the answer tells: what an earlier version asked and this one does not mention. `fresh` are
     the sequences decided just now. Gives the work items of what waits for a person alone; what waits for
-    information can be decided by whoever reads the papers that came with the request."""
+    information can be decided by the reviewer who asked, and by whoever reads the papers that came."""
     row.status = status_of([line.item.verdict for line in standing])
     row.rejections = [list(rejection) for rejection in case.rejections]
     row.response = answer
     # A request that came to nothing must not be found when its Claim is named again.
-    names = _names(case) if standing else []
+    names = _names(case.id, case.read, [line.item for line in standing]) if standing else []
     cases.complete(tx, row, [_row(tx, case.id, line) for line in standing], names)
     for line in standing:
         if line.item.sequence in fresh:
             tell(tx, case.id, line, RULES, case.decided)
-    papers = evidence.unread(evidence.handed_in(case.read, ()))
-    opened = []
-    for line in standing:
-        if isinstance(waits := line.item.verdict, InReview):
-            opened.append(open_work_item(tx, case.id, line, waits, case.decided))
-        elif papers and isinstance(waits, Asked):
-            read = decision.read_by_a_person(waits, decision.UNREAD)
+    asked = [(line, waits) for line in standing if isinstance(waits := line.item.verdict, Asked)]
+    papers = bool(asked) and evidence.unread(handed_in(tx, row, case.read))
+    for line, waits in asked:
+        if waits.review or papers:
+            read = decision.read_meanwhile(waits)
             open_work_item(tx, case.id, line, read, case.decided, status="asked")
-    return opened
+    return [
+        open_work_item(tx, case.id, line, waits, case.decided)
+        for line in standing
+        if isinstance(waits := line.item.verdict, InReview)
+    ]
 
 
 def status_of(verdicts: Sequence[Verdict]) -> str:
@@ -213,9 +216,12 @@ def as_it_holds(tx: Transaction, row: stored.PaCase) -> Case:
     return replace(read_again(tx, cases.current(tx, row) if row.replaced_by else row), id=row.id)
 
 
-def handed_in(tx: Transaction, row: stored.PaCase) -> list[Resource]:
-    """What the provider sent to be read, with the request or for any version of it, as it came."""
-    return evidence.handed_in(intake.stored(row.request), evidence.of_chain(tx, row.chain_id))
+def handed_in(tx: Transaction, row: stored.PaCase, read: Submission | None = None) -> list[Resource]:
+    """What the provider sent to be read, with any version of the request or for it, as it came; `read` is
+    this version where it was read already."""
+    versions = cases.chain(tx, row.chain_id)
+    sent = [read if read and each.id == row.id else intake.stored(each.request) for each in versions]
+    return evidence.handed_in(sent, evidence.of_chain(tx, row.chain_id))
 
 
 def of_member(tx: Transaction, member_key: str) -> list[tuple[stored.PaCase, Case]]:
@@ -353,24 +359,24 @@ def _issued_here(tx: Transaction, reached: Verdict) -> str | None:
     return number if number and authorizations.by_number(tx, number) is not None else None
 
 
-def _names(case: Case) -> list[stored.PaIdentifier]:
+def _names(case_id: str, read: Submission, items: Sequence[Item]) -> list[stored.PaIdentifier]:
     """The Claim's URL and identifiers, item trace numbers, and the tracking numbers under which we ask for
     information; each once."""
-    listed = [("claim", name.system, name.value) for name in change.names_of(case.read)]
+    listed = [("claim", name.system, name.value) for name in change.names_of(read)]
     listed += [
         ("trace", str(trace.get("system", "")), str(trace["value"]))
-        for item in case.items
+        for item in items
         for trace in item.trace_numbers
         if isinstance(trace, dict) and trace.get("value")
     ]
     listed += [
         ("tracking", TRACKING_SYSTEM, tracking)
-        for item in case.items
+        for item in items
         if (tracking := verdict.tracking_of(item.verdict))
     ]
     named = {(system, value): kind for kind, system, value in reversed(listed)}
     return [
-        stored.PaIdentifier(case_id=case.id, system=system, value=value, kind=kind)
+        stored.PaIdentifier(case_id=case_id, system=system, value=value, kind=kind)
         for (system, value), kind in named.items()
     ]
 

@@ -80,6 +80,14 @@ def read_by_a_person(missing: Asked, why: str) -> InReview:
     return InReview(f"{why}; the rules still miss: {criteria}.", missing.tracking, missing.due)
 
 
+def read_meanwhile(asked: Asked) -> InReview:
+    """What whoever reads what is there by now can decide before the rest comes: the reviewer who asked, or a
+    person whom papers came for."""
+    if asked.review is None:
+        return read_by_a_person(asked, UNREAD)
+    return InReview("A reviewer asked for more.", asked.tracking, asked.due, asked.recommended)
+
+
 def span_of(determination: Determination) -> Span:
     start = determination.valid_from or determination.planned or determination.day_zero
     return Span(start, determination.valid_until or start + SPAN)

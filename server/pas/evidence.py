@@ -43,13 +43,19 @@ def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
     return [event.detail["resource"] for event in events.of_chain(tx, chain_id, ATTACHED)]
 
 
-def handed_in(read: Submission, attached: Sequence[Resource]) -> list[Resource]:
-    """What the provider wants read: what the Claim's supporting information points to or says in words, if
-    not withdrawn, then what was attached later; the same once, however often it came. Resources; words as
-    `{"text": …}`."""
-    standing = [piece for piece in read.claim.get("supportingInfo") or [] if not cancelled(piece)]
+def handed_in(versions: Sequence[Submission], attached: Sequence[Resource]) -> list[Resource]:
+    """What the provider wants read: what the supporting information of any version of a request, oldest
+    first, points to or says in words, if it was not withdrawn; then what was attached later. The same once,
+    however often it came. Resources; words as `{"text": …}`."""
+    newest = {
+        piece["sequence"]: (read, piece)
+        for read in versions
+        for piece in read.claim.get("supportingInfo") or []
+    }
     sent = (
-        read.resolve(piece.get("valueReference")) or {"text": piece.get("valueString")} for piece in standing
+        read.resolve(piece.get("valueReference")) or {"text": piece.get("valueString")}
+        for read, piece in newest.values()
+        if not cancelled(piece)
     )
     found = [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
     return [piece for place, piece in enumerate(found) if piece not in found[:place]]

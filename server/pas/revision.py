@@ -68,6 +68,7 @@ class Revision:
         known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)} if before else {}
         contested = appealing.contested(tx, before.chain_id) if before else set()
         refused = self._refused(tx, before, known, contested)
+        unread = before is not None and self._brings_unread(tx, before)
         if before and refused is None and not cases.replace(tx, before, case_id, now):
             refused = rejection.stale()
         row = casebook.open_case(
@@ -88,7 +89,7 @@ class Revision:
             self,
             docket=self._informed(tx, before.chain_id, known),
             chain_id=before.chain_id,
-            unread=self._brings_unread(tx, before),
+            unread=unread,
         )
         standing, fresh, refusals = informed._standing(tx, known, contested, case_id, client, now)
         return self._told(tx, row, standing, fresh, refusals, case_id, now)
@@ -109,7 +110,7 @@ class Revision:
         return Docket.of(read, before=known)
 
     def _brings_unread(self, tx: Transaction, before: stored.PaCase) -> bool:
-        brought = evidence.unread(evidence.handed_in(self.docket.read, ()))
+        brought = evidence.unread(evidence.handed_in([self.docket.read], ()))
         if not brought:
             return False
         known = casebook.handed_in(tx, before)

@@ -180,6 +180,13 @@ def due_by(verdict: Verdict, due: dt.datetime) -> Verdict:
     return msgspec.structs.replace(verdict, due=due) if isinstance(verdict, Asked | InReview) else verdict
 
 
+def tracked(verdict: Verdict, number: str) -> Verdict:
+    """A pend goes on under the number by which it was told of before; nothing else has one."""
+    if not isinstance(verdict, Asked | InReview):
+        return verdict
+    return msgspec.structs.replace(verdict, tracking=number)
+
+
 def unnumbered(verdict: Verdict) -> Verdict:
     """What was authorized just now as a dry run has it; anything else stays."""
     return Certifiable(verdict.span, verdict.units) if isinstance(verdict, Certified) else verdict

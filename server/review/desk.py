@@ -15,7 +15,6 @@ from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import appealing, casebook, verdict
-from server.pas.case import tracking
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
 from server.pas.meanwhile import authorized_meanwhile, authorized_since
@@ -182,11 +181,11 @@ class Desk:
             ask = Ask(
                 "REVIEW", "Asked by the reviewer", text, "An update that brings it.", (), tuple(documents)
             )
-            number = tracking(waiting.case.id, waiting.line.item.sequence)
-            due, recommended = waiting.line.due, _recommended(waiting.line)
             waits = waiting.line.item.verdict
+            assert isinstance(waits, Asked | InReview), "an undecided work item is about a pended line"
             before, forms = (waits.asks, waits.questionnaires) if isinstance(waits, Asked) else ((), ())
-            return Asked((*before, ask), forms, number, due, MORE_INFORMATION, review, recommended)
+            due, asks = waiting.line.due, (*before, ask)
+            return Asked(asks, forms, waits.tracking, due, MORE_INFORMATION, review, waits.recommended)
 
         return self._decide(item_id, revision, review, reached)
 

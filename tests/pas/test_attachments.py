@@ -10,7 +10,7 @@ from server.store import authorizations, cases
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
-from tests.pas.test_changes import cancelled, update
+from tests.pas.test_changes import FILM, cancelled, prior, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
@@ -414,3 +414,30 @@ def test_what_answers_the_form_takes_the_scan_off_the_desk(payer: Payer) -> None
 
     assert after(payer).action == "A1"
     assert payer.http.get("/review").json()["items"] == []
+
+
+@ONE_BASE
+def test_a_line_that_an_update_leaves_out_keeps_its_reader_and_what_there_is_to_read(payer: Payer) -> None:
+    payer.submit(with_a_scan())
+    payer.submit(update(FILM, chart=[]))
+    listed = waiting(payer)
+    decide(payer, "ask", listed, text="The consultation.", documents=["11488-4"])
+    payer.submit(update(FILM, chart=[], id="pa-3", related=[prior("PA-1")]))
+    asked = waiting(payer)
+
+    assert (listed["item"], listed["status"]) == (1, "asked")
+    assert (asked["item"], asked["status"]) == (1, "asked")
+    assert payer.http.get(f"/review/{asked['id']}").json()["documents"] == [scan()]
+
+
+@ONE_BASE
+def test_what_is_asked_of_a_line_can_be_sent_though_an_update_left_the_line_out(payer: Payer) -> None:
+    """Under the number by which it was asked for at first."""
+    number = tracking(payer.submit(a.request()))
+    payer.submit(update(FILM, chart=[]))
+    send(payer, parameters(number, charts.film()))
+    (task,) = after(payer).of_type("Task")
+    send(payer, parameters(number, *charts.meets_every_criterion()))
+
+    assert [named["value"] for named in task["identifier"]] == [number]
+    assert after(payer).actions == ["A1", "A1"]
