@@ -67,9 +67,9 @@ def read_prefetch(
 ) -> Prefetch:
     """Every key by its content; what is malformed is left out, as if its fetch had failed.
 
-    A part of the record counts as held once it was searched for. The keys in `by_id` fetch single resources
-    and the resources in `named` ("Type/id") were asked for by name: they are there, but say nothing about
-    what else the record holds.
+    A part of the record counts as held once it was searched for, whole. The keys in `by_id` fetch single
+    resources and the resources in `named` ("Type/id") were asked for by name: they are there, but say nothing
+    about what else the record holds.
     """
     resources: list[Resource] = []
     held: set[str] = set()
@@ -84,15 +84,22 @@ def read_prefetch(
         types = (
             {str(resource["resourceType"]) for resource in searched} if brought else _types_of(key, content)
         )
-        held |= types - set(CHART) if key in by_id or _is_by_id(content) else types
+        held |= types - set(CHART) if key in by_id or _is_partial(content) else types
     return Prefetch(tuple(resources), frozenset(held), frozenset(failed - held))
 
 
-def _is_by_id(content: Any) -> bool:
-    """One resource, or a search for given ids."""
-    if isinstance(content, dict) and content.get("resourceType") == "Bundle":
-        return "_id=" in _self_link(content)
-    return isinstance(content, dict)
+_WHOLE = frozenset({"patient", "subject", "_count", "_format", "_include", "_revinclude", "_sort", "_total"})
+"""Parameters of a search that leave nothing of the patient's out."""
+
+
+def _is_partial(content: Any) -> bool:
+    """One resource, a search for some of the patient's, or a page that others follow (CDS Hooks, "Prefetch
+    Template": clients may paginate)."""
+    if not isinstance(content, dict) or content.get("resourceType") != "Bundle":
+        return isinstance(content, dict)
+    asked = _link(content, "self").partition("?")[2]
+    names = {name.partition("=")[0].partition(":")[0] for name in asked.split("&") if name}
+    return bool(_link(content, "next")) or not names <= _WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class Sight:
         silent = [CHART[kind] for kind in CHART if kind not in self.held and kind not in self.failed]
         return (
             *([f"could not be read: {', '.join(self.unreadable)}"] if self.unreadable else ()),
-            *([f"not sent: {', '.join(silent)}"] if silent else ()),
+            *([f"not sent in full: {', '.join(silent)}"] if silent else ()),
         )
 
 
@@ -202,14 +209,14 @@ def _spellings(kind: str) -> set[str]:
 
 
 def _self_type(content: Any) -> str:
-    last = _self_link(content).partition("?")[0].rstrip("/").rpartition("/")[2]
+    last = _link(content, "self").partition("?")[0].rstrip("/").rpartition("/")[2]
     return last if last in _NAMED_TYPES else ""
 
 
-def _self_link(content: Any) -> str:
+def _link(content: Any, relation: str) -> str:
     links = content.get("link") if isinstance(content, dict) else None
     for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == "self" and isinstance(link.get("url"), str):
+        if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
             return str(link["url"])
     return ""
 

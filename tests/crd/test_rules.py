@@ -246,7 +246,10 @@ def test_b_pages_are_followed_and_includes_not_relied_on(crd: Crd) -> None:
     chart = ehr.six_weeks_of_care(order)
     with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart]) as server:
         server.page_size = 2
-        information = crd(ehr.sign(order, fhirServer=server.base)).information
+        following = {"relation": "next", "url": f"{server.base}/Procedure?patient=anna&page=2"}
+        first = ehr.searchset([each for each in chart if each["resourceType"] == "Procedure"][:2])
+        sent = {"procedures": {**first, "link": [following]}}
+        information = crd(ehr.sign(order, sent=sent, fhirServer=server.base)).information
     assert information["pa-needed"] == "satisfied"
     assert any("page=" in asked for asked in server.asked)
     assert not any("_include" in asked for asked in server.asked)

@@ -97,6 +97,20 @@ def test_one_encounter_is_not_the_record_of_encounters() -> None:
     assert "Encounter" in read_prefetch({"encounter": None}, by_id={"encounter"}).unseen()
 
 
+def test_the_first_page_is_not_the_record_nor_is_what_a_search_was_narrowed_to() -> None:
+    """A client may paginate what it prefetches: the rest is then to be asked for."""
+    link = "https://ehr.example/fhir/Condition?patient=p1&_count=1&_include=Condition:asserter"
+    whole = searchset(CONDITION, link=link)
+    following = {"relation": "next", "url": "https://ehr.example/fhir/Condition?page=2"}
+    first = {**whole, "link": [*whole["link"], following]}
+    narrowed = searchset(CONDITION, link=f"{link}&category=problem-list-item")
+    assert "Condition" in read_prefetch({"k": whole}).held
+    for part in (first, narrowed):
+        seen = read_prefetch({"k": part})
+        assert seen.resources == (CONDITION,)
+        assert "Condition" in seen.unseen()
+
+
 def test_the_orders_of_the_call_are_not_the_record_of_orders() -> None:
     draft = {"resourceType": "ServiceRequest", "id": "sr-1"}
     older = {"resourceType": "ServiceRequest", "id": "sr-0"}
