@@ -9,14 +9,14 @@ Open to anyone: an address is no secret, and a client needs it before it has a t
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from uuid import uuid4
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse
+from server.fhir.search import honoured, is_one_of, searchset
 from server.fhir.systems import NPI
 from server.services import GUIDES, Services, Version
 
@@ -26,6 +26,8 @@ CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 DISCOVERY = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-endpoint-discovery"
 PAYLOAD = "http://terminology.hl7.org/CodeSystem/endpoint-payload-type"
 PAYER_NPI = "1234567893"
+STATUS = "http://hl7.org/fhir/endpoint-status"
+SEARCHED = ("_id", "status", "connection-type")
 
 SUNSET = {
     "2.0": "CRD, DTR and PAS 2.0.1 are what certified systems speak today. By the rule proposed in 2026 "
@@ -37,7 +39,13 @@ SUNSET = {
 def capability(version: Version) -> Contribution:
     """What this door adds to the CapabilityStatement of the base."""
     return Contribution(
-        resources=[{"type": "Endpoint", "interaction": [{"code": "read"}, {"code": "search-type"}]}],
+        resources=[
+            {
+                "type": "Endpoint",
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "searchParam": [{"name": name, "type": "token"} for name in SEARCHED],
+            }
+        ],
         documentation=SUNSET.get(version, ""),
     )
 
@@ -86,19 +94,10 @@ def router(services: Services, version: Version) -> APIRouter:
     routes = APIRouter(prefix="/Endpoint", tags=["directory"], dependencies=[Depends(wants_json)])
 
     @routes.get("", summary="The addresses of this payer", response_class=FhirResponse)
-    def search() -> FhirResponse:
-        return FhirResponse(
-            {
-                "resourceType": "Bundle",
-                "id": str(uuid4()),
-                "type": "searchset",
-                "total": len(held),
-                "entry": [
-                    {"fullUrl": f"{base}/Endpoint/{key}", "resource": each, "search": {"mode": "match"}}
-                    for key, each in held.items()
-                ],
-            }
-        )
+    def search(request: Request) -> FhirResponse:
+        used = honoured(request, "Endpoint", SEARCHED)
+        found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]
+        return FhirResponse(searchset(base, "Endpoint", used, found))
 
     @routes.get("/{endpoint_id}", summary="One address of this payer", response_class=FhirResponse)
     def read(endpoint_id: str) -> FhirResponse:
@@ -107,3 +106,13 @@ def router(services: Services, version: Version) -> APIRouter:
         return FhirResponse(held[endpoint_id])
 
     return routes
+
+
+def _matches(found: dict[str, Any], name: str, text: str) -> bool:
+    match name:
+        case "connection-type":
+            connection = found["connectionType"]
+            return is_one_of(connection["code"], text, connection["system"])
+        case "status":
+            return is_one_of(found["status"], text, STATUS)
+    return is_one_of(found["id"], text)

@@ -24,7 +24,6 @@ from server.dtr.exchange import exchange
 from server.dtr.next_question import Interviewer, context_of, read_next_question
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
-from server.dtr.search import search_parameters, searchset
 from server.dtr.terminology import expand
 from server.dtr.v2_0 import V2_0
 from server.dtr.v2_2 import V2_2
@@ -35,6 +34,7 @@ from server.fhir.errors import FhirError, NotFound
 from server.fhir.parameters import Posted
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
+from server.fhir.search import honoured, is_one_of, searchset
 from server.services import Services
 from server.services import Version as Name
 from server.store import exchanges, questionnaire_errors
@@ -45,6 +45,16 @@ KINDS = ("Questionnaire", "Library", "ValueSet")
 PACKAGE = "$questionnaire-package"
 NEXT = "$next-question"
 COMPLAINT = "$log-questionnaire-errors"
+PUBLICATION_STATUS = "http://hl7.org/fhir/publication-status"
+SEARCHED = {
+    "_id": "token",
+    "url": "uri",
+    "version": "token",
+    "name": "string",
+    "title": "string",
+    "status": "token",
+}
+"""Search parameters with their types: strings match beginnings, whatever the case, the others match whole."""
 
 
 def capability(version: Name) -> Contribution:
@@ -55,7 +65,7 @@ def capability(version: Name) -> Contribution:
             {
                 "type": kind,
                 "interaction": [{"code": "read"}, {"code": "search-type"}],
-                "searchParam": search_parameters(),
+                "searchParam": [{"name": name, "type": type_} for name, type_ in SEARCHED.items()],
                 **_operations(table.operations.get(kind, {})),
             }
             for kind in KINDS
@@ -194,9 +204,9 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
 
     @routes.get(f"/{kind}", summary=f"Search {kind}", response_class=FhirResponse)
     def search(request: Request) -> FhirResponse:
-        strict = "handling=strict" in request.headers.get("prefer", "")
-        asked = request.query_params.multi_items()
-        return FhirResponse(searchset(held.values(), base, kind, asked, strict=strict))
+        used = honoured(request, kind, SEARCHED)
+        found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]
+        return FhirResponse(searchset(base, kind, used, found))
 
     @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
     def read(resource_id: str) -> FhirResponse:
@@ -204,3 +214,10 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
         if found is None:
             raise NotFound(f"There is no {kind} with this id. GET {base}/{kind} lists all.")
         return FhirResponse(found, headers={"ETag": f'W/"{found["meta"]["versionId"]}"'})
+
+
+def _matches(resource: Mapping[str, Any], name: str, text: str) -> bool:
+    held = str(resource.get(name.removeprefix("_"), ""))
+    if SEARCHED[name] == "string":
+        return any(held.lower().startswith(wanted.lower()) for wanted in text.split(","))
+    return is_one_of(held, text, PUBLICATION_STATUS if name == "status" else "")

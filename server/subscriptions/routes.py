@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from server.fhir import json
 from server.fhir.capability import Contribution
-from server.fhir.dates import instant
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
-from server.fhir.parameters import DIGITS, Posted, number, unmodified
+from server.fhir.parameters import DIGITS, Posted, number
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
+from server.fhir.search import honoured, is_one_of, searchset
 from server.security.caller import calling
 from server.security.outbound import Outbound
 from server.services import Services, Version
@@ -37,7 +36,8 @@ OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 
 SINCE, UNTIL = "eventsSinceNumber", "eventsUntilNumber"
 
-SEARCHED = ("_id", "status")
+SEARCHED = {"_id": "token", "url": "uri", "status": "token"}
+STATUS = "http://hl7.org/fhir/subscription-status"
 
 Texts = Annotated[list[str] | None, Query()]
 
@@ -61,7 +61,7 @@ def capability(version: Version) -> Contribution:
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")
                 ],
-                "searchParam": [{"name": name, "type": "token"} for name in SEARCHED],
+                "searchParam": [{"name": name, "type": type_} for name, type_ in SEARCHED.items()],
                 "operation": [
                     {"name": name, "definition": f"{OPERATIONS}/backport-subscription-{name}"}
                     for name in ("status", "events")
@@ -124,29 +124,12 @@ def router(services: Services, version: Version) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
-    def search(
-        request: Request, ids: Annotated[Texts, Query(alias="_id")] = None, status: Texts = None
-    ) -> FhirResponse:
-        unmodified(request.query_params.multi_items(), SEARCHED)
-        found = _listed(request, ids, status)
-        entries = [
-            {
-                "fullUrl": f"{base}/Subscription/{row.id}",
-                "resource": rendered(row),
-                "search": {"mode": "match"},
-            }
-            for row in found
-        ]
-        return FhirResponse(
-            {
-                "resourceType": "Bundle",
-                "id": str(uuid4()),
-                "type": "searchset",
-                "timestamp": instant(services.clock()),
-                "total": len(found),
-                **({"entry": entries} if entries else {}),
-            }
-        )
+    def search(request: Request) -> FhirResponse:
+        used = honoured(request, "Subscription", SEARCHED)
+        with services.store.reading() as tx:
+            rows = subscriptions.of_client(tx, caller(request))
+        found = [rendered(row) for row in rows if all(_matches(row, *parameter) for parameter in used)]
+        return FhirResponse(searchset(base, "Subscription", used, found))
 
     @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
     def statuses(
@@ -195,7 +178,7 @@ def router(services: Services, version: Version) -> APIRouter:
         return FhirResponse(notification(standing, "query-event", told, services.clock()))
 
     def _listed(request: Request, ids: Texts, statuses: Texts) -> list[stored.Subscription]:
-        """The caller's subscriptions, those of these ids and these statuses where any are named."""
+        """The caller's subscriptions, those of any of these ids and statuses where some are named."""
         with services.store.reading() as tx:
             rows = subscriptions.of_client(tx, caller(request))
         return [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
@@ -224,6 +207,12 @@ def router(services: Services, version: Version) -> APIRouter:
 def _named(text: str, wanted: Texts) -> bool:
     """Whether it is among what is wanted, in one parameter or several; everything is where none is named."""
     return not wanted or any(text in each.split(",") for each in wanted)
+
+
+def _matches(row: stored.Subscription, name: str, text: str) -> bool:
+    if name == "url":
+        return is_one_of(row.resource["channel"]["endpoint"], text)
+    return is_one_of(row.id if name == "_id" else row.status, text, "" if name == "_id" else STATUS)
 
 
 def rendered(row: stored.Subscription) -> Resource:

@@ -50,6 +50,8 @@ def test_dtr_e_the_addresses_are_endpoints(town: Town, version: Version) -> None
         assert not faults(each, "Endpoint")
         assert town.get(f"/r{version}/fhir/Endpoint/{each['id']}").json() == each
     assert town.get(f"/r{version}/fhir/Endpoint/none").status_code == 404
+    (fhir,) = town.get(f"/r{version}/fhir/Endpoint?connection-type=hl7-fhir-rest").json()["entry"]
+    assert fhir["resource"] == found[0]
 
 
 def test_the_older_base_says_when_it_ends(town: Town) -> None:

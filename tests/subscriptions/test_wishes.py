@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -177,6 +178,15 @@ def test_subscriptions_are_listed_by_status_and_id(payer: Payer) -> None:
     assert [entry["resource"]["id"] for entry in named["entry"]] == [one]
     assert [entry["resource"]["status"] for entry in found["entry"]] == ["off"]
     assert every["total"] == 2
+
+
+def test_subscriptions_are_listed_by_where_they_lead(payer: Payer) -> None:
+    """The backport guide: a server SHALL support url. What was searched by is told."""
+    one = ask(payer, subscription(payer.version, INBOX)).json()["id"]
+    ask(payer, subscription(payer.version, f"{INBOX}/other"))
+    found = payer.http.get(f"{payer.base}/Subscription", params={"url": INBOX, "colour": "red"}).json()
+    assert [entry["resource"]["id"] for entry in found["entry"]] == [one]
+    assert parse_qs(urlsplit(found["link"][0]["url"]).query) == {"url": [INBOX]}
 
 
 def test_how_some_of_them_stand_can_be_asked(payer: Payer) -> None:
