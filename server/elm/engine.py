@@ -30,6 +30,7 @@ from server.elm.references import parameter_type
 from server.elm.run import Run, to_cql
 from server.elm.terminology import Spellings
 from server.elm.types import Type
+from server.elm.typetests import Test, tester
 from server.elm.values import DateTime
 
 DEFAULT_STEPS: Final = 20_000_000
@@ -120,16 +121,19 @@ class Engine:
             if name not in taken:
                 known = ", ".join(taken) or "none"
                 raise EvaluationError(f'"{name}" is not a parameter here; there are: {known}.', str(library))
-            for index, kind in taken[name]:
-                values[index] = to_cql(value, kind)
+            for index, kind, fits in taken[name]:
+                values[index] = given = to_cql(value, kind)
+                if value is not None and (given is None or not fits(given)):
+                    shown = f"{type(value).__name__} as it was given"
+                    raise EvaluationError(f'"{name}" takes {kind}, not the {shown}.', str(library))
         return values
 
-    def _taken(self, library: Library) -> dict[str, list[tuple[int, Type]]]:
+    def _taken(self, library: Library) -> dict[str, list[tuple[int, Type, Test]]]:
         """The parameters of a library and of those it includes: by name, place and type of each."""
-        taken: dict[str, list[tuple[int, Type]]] = {}
+        taken: dict[str, list[tuple[int, Type, Test]]] = {}
         for home in with_included(library):
             for name in home.parameters:
                 place = self._program.parameters[(id(home), name)]
                 kind = parameter_type(self.compiled.plain.compiler, home, name)
-                taken.setdefault(name, []).append((place, kind))
+                taken.setdefault(name, []).append((place, kind, tester(self._model, kind, None)))
         return taken

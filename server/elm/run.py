@@ -11,6 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from server.elm.chart import Chart
 from server.elm.code import UNSET
 from server.elm.compiled import Compiled, Manner
@@ -19,8 +21,8 @@ from server.elm.evidence import Evidence, Missing, TracedList, Unfolded, told
 from server.elm.explain import Step
 from server.elm.library import Definition, Library
 from server.elm.linking import with_included
-from server.elm.types import DATE, DATETIME, DECIMAL, TIME, ListOf, Type
-from server.elm.values import Date, DateTime, Time
+from server.elm.types import DATE, DATETIME, DECIMAL, TIME, IntervalOf, ListOf, Type
+from server.elm.values import Date, DateTime, Interval, Time
 
 _SLICE: Final = 20_000
 
@@ -285,4 +287,7 @@ def to_cql(value: Any, kind: Type) -> Any:
         case list() | tuple():
             inner = kind.element if isinstance(kind, ListOf) else None
             return [to_cql(item, inner) for item in value]
+        case Interval():
+            point = kind.point if isinstance(kind, IntervalOf) else None
+            return replace(value, low=to_cql(value.low, point), high=to_cql(value.high, point))
     return value

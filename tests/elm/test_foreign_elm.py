@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
-from server.elm import Date, Engine, LoadError
+from server.elm import Date, DateTime, Engine, EvaluationError, Interval, LoadError
 from tests.elm import stories
 from tests.elm.test_engine_robustness import SYSTEM, define, integer, library
 from tests.elm.test_engine_stories import CHART, NOW, ORDER, VALUE_SETS, VALUES, run
@@ -147,3 +148,31 @@ def test_a_sort_by_a_primitive_is_by_its_value_and_by_another_element_is_refused
     assert asked(sorted_by("issued"), chart) == ["noon", "early", "none"]
     with pytest.raises(LoadError, match=r"FHIR\.CodeableConcept has no order"):
         asked(sorted_by("code"), chart)
+
+
+MOMENT = "{urn:hl7-org:elm-types:r1}DateTime"
+PERIOD = {
+    "name": "Measurement Period",
+    "parameterTypeSpecifier": {
+        "type": "IntervalTypeSpecifier",
+        "pointType": {"type": "NamedTypeSpecifier", "name": MOMENT},
+    },
+}
+
+
+def starting(period: Any) -> Any:
+    """Where a measure's period starts, as a caller gives it."""
+    start = {"type": "Start", "operand": {"type": "ParameterRef", "name": "Measurement Period"}}
+    engine = Engine([library(statements=[define("It", start)], parameters=[PERIOD])])
+    return engine.evaluate("Probe", parameters={"Measurement Period": period}, now=NOW)["It"].value
+
+
+@pytest.mark.parametrize("start", ["2026-01-01T00:00:00.000Z", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)])
+def test_a_period_is_given_in_text_or_in_pythons_own_moments(start: Any) -> None:
+    assert starting(Interval(start, None)) == DateTime.parse("2026-01-01T00:00:00.000Z", 0)
+
+
+@pytest.mark.parametrize("period", [{"low": "2026-01-01", "high": "2026-12-31"}, Interval(1, 2), "2026"])
+def test_a_parameter_of_another_type_is_refused_by_name(period: Any) -> None:
+    with pytest.raises(EvaluationError, match=r'"Measurement Period" takes Interval<System.DateTime>'):
+        starting(period)
