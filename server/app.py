@@ -7,6 +7,7 @@
     /health /metrics / …     server.web.routes
     /review…                 server.review.routes
     /auth…                   server.security.routes
+    /.well-known/…           server.directory.routes
 
 A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
 (`router(services, version)`); one that answers at a FHIR base also says what it does there
@@ -151,6 +152,7 @@ def create_app(settings: Settings) -> FastAPI:
     if isinstance(services.clock, SetClock):
         app.include_router(clock_routes.router(services.clock, store, background.sweeps(services)))
     app.include_router(security_routes.router(services.admission))
+    app.include_router(directory.discovery(services))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     for door, base in DOORS.items():
         if find_spec(f"server.{door}") and find_spec(f"server.{door}.routes"):

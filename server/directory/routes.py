@@ -1,7 +1,10 @@
-"""`Endpoint`: the addresses of this payer, for directories and for clients that look before they call.
+"""The addresses of this payer, for directories and for clients that look before they call.
 
 GET /Endpoint         the FHIR base and the CDS Hooks base of this version
 GET /Endpoint/{id}
+
+GET /.well-known/davinci-configuration, beside the bases: every guide's address in every version (HRex 1.2,
+"Endpoint Discovery").
 
 Open to anyone: an address is no secret, and a client needs it before it has a token.
 """
@@ -15,7 +18,7 @@ from fastapi import APIRouter, Depends, Request
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import wants_json
-from server.fhir.responses import FHIR_JSON, FhirResponse
+from server.fhir.responses import FHIR_JSON, FhirResponse, JsonResponse
 from server.fhir.search import honoured, is_one_of, searchset
 from server.fhir.systems import NPI
 from server.services import GUIDES, Services, Version
@@ -50,6 +53,14 @@ def capability(version: Version) -> Contribution:
     )
 
 
+SERVED = {
+    "CRD": ("davinci_crd_hook_endpoint", "cds-services"),
+    "DTR": ("davinci_dtr_qpackage_endpoint", "fhir"),
+    "PAS": ("davinci_pas_submission_endpoint", "fhir"),
+}
+"""What HRex calls a guide's address (CodeSystem hrex-endpoint-discovery), and where it is below a base."""
+
+
 class Connection(NamedTuple):
     """A kind of connection, as a code."""
 
@@ -73,6 +84,23 @@ def endpoint(
         "payloadMimeType": [mime],
         "address": address,
     }
+
+
+def discovery(services: Services) -> APIRouter:
+    """HRexWellknownDefinition: the payer's identifier, and addresses by a guide's code and `#major.minor`."""
+    endpoints = {
+        f"{code}#{'.'.join(number.split('.')[:2])}": f"{services.base(version)}/{path}"
+        for version, guides in GUIDES.items()
+        for guide, number in guides.items()
+        for code, path in [SERVED[guide]]
+    }
+    routes = APIRouter(tags=["directory"])
+
+    @routes.get("/.well-known/davinci-configuration", summary="The address of each guide")
+    def configuration() -> JsonResponse:
+        return JsonResponse({"identifier": {"system": NPI, "value": PAYER_NPI}, "endpoints": endpoints})
+
+    return routes
 
 
 def router(services: Services, version: Version) -> APIRouter:

@@ -54,6 +54,21 @@ def test_dtr_e_the_addresses_are_endpoints(town: Town, version: Version) -> None
     assert fhir["resource"] == found[0]
 
 
+def test_dtr_e_one_address_leads_to_each_guide_in_each_version(town: Town) -> None:
+    """HRex 1.2, Endpoint Discovery: DTR 2.2 says SHOULD, of the package's address above all."""
+    told = town.get("/.well-known/davinci-configuration").json()
+    assert told["identifier"] == {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}
+    assert told["endpoints"] == {
+        f"{code}#{version}": f"{BASE}/r{version}/{path}"
+        for version in ("2.0", "2.2")
+        for code, path in (
+            ("davinci_crd_hook_endpoint", "cds-services"),
+            ("davinci_dtr_qpackage_endpoint", "fhir"),
+            ("davinci_pas_submission_endpoint", "fhir"),
+        )
+    }
+
+
 def test_the_older_base_says_when_it_ends(town: Town) -> None:
     """To programs in the CapabilityStatement of the base, to people in the description of the interface."""
     said = {version: town.get(f"/r{version}/fhir/metadata").json()["rest"][0] for version in GUIDES}
