@@ -26,7 +26,6 @@ from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
 from server.store import Transaction, authorizations, cases, events, records
-from server.store import tables as stored
 
 Resource = dict[str, Any]
 
@@ -75,13 +74,6 @@ def by_now(tx: Transaction, reached: Verdict) -> Verdict:
     return msgspec.structs.replace(reached, span=Span(row.span_start, row.span_end)) if row else reached
 
 
-def _tell_its_cases(tx: Transaction, row: stored.Authorization) -> None:
-    """Those that hold; the lines beside the one that asks are told with it."""
-    for line in cases.under_number(tx, row.member_key, row.number):
-        line.verdict = verdict.to_json(by_now(tx, verdict.from_json(line.verdict)))
-    tx.flush()
-
-
 def unknown_numbers(tx: Transaction, member_key: str, items: list[Resource]) -> list[int]:
     """Positions of the items that ask for an extension or renewal of no authorization of this member."""
     asking = [place for place, item in enumerate(items) if certification(item) in (EXTENSION, RENEWAL)]
@@ -111,7 +103,6 @@ class Extension:
         if row is None or against is not None:
             return self._denied(against or "it was not issued here")
         row.span_end = row.span_end + LONGER
-        _tell_its_cases(tx, row)
         events.record(
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )

@@ -31,7 +31,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
-from server.pas.settling import Settle
+from server.pas.settling import Settle, tell_of_new_days
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
@@ -208,6 +208,8 @@ class Revision:
                 fresh.append(sequence)
         for sequence in known.keys() & set(fresh):
             self._end_extensions(tx, known[sequence], now)
+        for sequence in fresh:
+            tell_of_new_days(tx, self.docket.member_key, standing[sequence], self.settle, now)
         return [standing[each].by_now(tx) for each in sorted(standing)], fresh, tuple(refusals)
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:

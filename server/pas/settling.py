@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 
-from server.pas import behaviours, casebook, holders
+from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.casebook import Standing
 from server.pas.handover import assign_of
 from server.pas.verdict import Cancelled, InReview, pended, valid_number
@@ -27,9 +27,12 @@ def settle(
     actor: str,
     now: dt.datetime,
 ) -> None:
-    """The lines as they stand from now on, by this actor; in the words of the version they came by."""
+    """The lines as they stand from now on, by this actor; in the words of the version they came by. A verdict
+    that says what was told already, such as what is still missing, is no news."""
+    told = {item.sequence: item.verdict for item in casebook.read_again(tx, row).items}
+    news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
     casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
-    for line in lines:
+    for line in news:
         _give_up_what_is_renewed(services, tx, row, line, now)
         casebook.tell(tx, row.id, line, actor, now)
         reached, waited = line.item.verdict, work_items.of_line(tx, row.id, line.item.sequence)
@@ -37,7 +40,19 @@ def settle(
             assign_of(services)(tx, casebook.open_work_item(tx, row.id, line, reached, now))
         elif waited is not None and not pended(reached):
             work_items.withdraw(tx, waited, f"decided by {actor}", now)
-    behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)
+    if news:
+        behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)
+
+
+def tell_of_new_days(
+    tx: Transaction, member_key: str, extended: Standing, settle: Settle, now: dt.datetime
+) -> None:
+    """Where a line was just granted an extension, the other requests that have its number learn of it."""
+    number = valid_number(extended.item.verdict)
+    if number is None or not prolonging.extends(extended.item.requested):
+        return
+    for other, line in holders.having(tx, member_key, number):
+        settle(tx, other, [line.by_now(tx)], casebook.RULES, now)
 
 
 def _give_up_what_is_renewed(

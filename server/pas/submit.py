@@ -26,7 +26,7 @@ from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
-from server.pas.settling import Settle
+from server.pas.settling import Settle, tell_of_new_days
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 
@@ -133,6 +133,8 @@ class Submit:
             for line in judged
         ]
         standing = [line.by_now(tx) for line in reached]
+        for line in standing:
+            tell_of_new_days(tx, row.member_key, line, self.settle, now)
         items = tuple(line.item for line in standing)
         case = Case(case_id, read, items, now, rejections, request=read.claim_url)
         fresh = [item.sequence for item in items]

@@ -15,7 +15,10 @@ from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
 from tests.pas import builders as a
+from tests.pas import charts
 from tests.pas.conftest import FHIR, GUIDE, Answer
+from tests.pas.test_attachments import parameters as attachment
+from tests.pas.test_attachments import scan, send, tracking
 from tests.pas.test_changes import cancelled, prior, update
 from tests.pas.test_lifecycle import granted, later, quoting
 from tests.review.test_desk import ONE_BASE
@@ -179,6 +182,34 @@ def test_who_extended_an_authorization_is_told_that_it_was_cancelled(
     assert (extended.action, told.action) == ("A1", "C")
     assert told.url == extended.url
     assert later(office.payer, quoting(first.number, "4")).action == "C"
+
+
+@ONE_BASE
+def test_whose_authorization_another_request_extended_is_told_of_the_days(
+    office: Office, clinic: Endpoint
+) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    first = granted(office.payer)
+    extended = later(office.payer, quoting(first.number, "4"))
+    office.deliver()
+
+    (told,) = (Answer(event.body["entry"][1]["resource"]) for event in clinic.events)
+    assert told.url == first.url
+    assert told.response["preAuthPeriod"] == extended.response["preAuthPeriod"]
+    assert granted(office.payer).response["preAuthPeriod"] == extended.response["preAuthPeriod"]
+
+
+@ONE_BASE
+def test_papers_that_leave_the_same_open_are_no_news(office: Office, clinic: Endpoint) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    asked = office.payer.submit(a.request())
+    for paper in (charts.film(), charts.film(), scan()):
+        send(office.payer, attachment(tracking(asked), paper, final=False))
+    office.deliver()
+
+    assert len(clinic.events) == 1
 
 
 def test_nothing_goes_out_before_the_handshake_arrived(office: Office, clinic: Endpoint) -> None:
