@@ -43,7 +43,7 @@ REFERRED_TO = frozenset(
         "PractitionerRole",
     }
 )
-"""Types read by reference, where an order, a Coverage or a role names one."""
+"""Types read by reference, where an order, a Coverage, a role or a prescription names one."""
 
 
 class Batches:
@@ -173,7 +173,8 @@ def _unsent(named: Iterable[str], prefetch: Prefetch) -> list[str]:
 
 
 def _referred_to(resources: Iterable[Resource], known: Iterable[Resource], access: Access) -> Iterator[str]:
-    """What orders, Coverages, appointments and roles refer to, and is not among what is `known`."""
+    """What orders, Coverages, appointments, roles and prescriptions refer to, and is not among what is
+    `known`."""
     resolver = Resolver.of(known)
     for resource in resources:
         for reference in _references(resource):
@@ -185,26 +186,32 @@ def _referred_to(resources: Iterable[Resource], known: Iterable[Resource], acces
                 yield "/".join(found)
 
 
+DRUG = "medicationReference"
+
 _ELEMENTS: Mapping[str, tuple[str, ...]] = {
     "ServiceRequest": ("requester", "performer", "insurance", "encounter", "locationReference"),
     "DeviceRequest": ("requester", "performer", "insurance", "encounter", "codeReference"),
-    "MedicationRequest": ("requester", "insurance", "encounter", "medicationReference"),
+    "MedicationRequest": ("requester", "insurance", "encounter", DRUG),
     "NutritionOrder": ("orderer", "encounter"),
     "VisionPrescription": ("prescriber", "encounter"),
     "CommunicationRequest": ("sender", "requester", "encounter"),
     "Task": ("location",),
     "Coverage": ("payor",),
+    "MedicationDispense": (DRUG,),
     "PractitionerRole": ("practitioner", "organization"),
 }
 
 
 def _references(resource: Resource) -> Iterator[Resource]:
-    """Only drafts ask for their people: of the orders of years ago nobody needs to know who wrote them."""
+    """Only drafts ask for their people: of the orders of years ago nobody needs to know who wrote them, but
+    what was taken counts."""
     kind = str(resource.get("resourceType"))
     if kind == "Appointment":
         yield from sites_of(resource)
     is_old_order = kind.endswith(("Request", "Order")) and resource.get("status") not in ("draft", "active")
-    for element in () if is_old_order else _ELEMENTS.get(kind, ()):
+    for element in _ELEMENTS.get(kind, ()):
+        if is_old_order and element != DRUG:
+            continue
         content = resource.get(element)
         for reference in content if isinstance(content, list) else [content]:
             if isinstance(reference, dict):

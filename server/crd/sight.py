@@ -33,6 +33,7 @@ CHART: Mapping[str, str] = {
     "Encounter": "visits",
     "Goal": "treatment goals",
     "ImagingStudy": "imaging studies",
+    "MedicationDispense": "medicines handed out",
     "MedicationRequest": "prescriptions",
     "Observation": "examination findings and scores",
     "Procedure": "procedures and therapy visits",

@@ -255,6 +255,24 @@ def test_b_pages_are_followed_and_includes_not_relied_on(crd: Crd) -> None:
     assert not any("_include" in asked for asked in server.asked)
 
 
+@pytest.mark.parametrize("kind", ["MedicationRequest", "MedicationDispense"])
+def test_b_what_was_taken_is_read_from_the_ehr_where_it_is_only_referred_to(crd: Crd, kind: str) -> None:
+    """Many an EHR has its drugs in Medications. The plan wants care of two kinds."""
+    order, insurance = ehr.shoulder(), ehr.coverage(plan="carelon")
+    drug = ehr.nsaid(70)
+    medicine = {"resourceType": "Medication", "id": "m", "code": drug.pop("medicationCodeableConcept")}
+    given = {"MedicationRequest": drug, "MedicationDispense": {"whenHandedOver": ehr.day(70)}}[kind]
+    taken = {
+        **{"resourceType": kind, "id": "taken", "status": "completed", "subject": ehr.ref(ehr.PATIENT)},
+        **given,
+        "medicationReference": ehr.ref(medicine),
+    }
+    others = [each for each in ehr.six_weeks_of_care(order) if each["resourceType"] != "MedicationRequest"]
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *others, taken, medicine]) as server:
+        information = crd(ehr.sign(order, fhirServer=server.base)).information
+    assert information["pa-needed"] == "satisfied", reasons(information)
+
+
 def test_b_who_has_the_role_that_orders_is_read_too(crd: Crd) -> None:
     """A gold card is a person's."""
     gold = {**ehr.PHYSICIAN, "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": GOLD}]}
