@@ -17,7 +17,7 @@ from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
-from server.fhir.systems import NPIS, coding_key, is_billed
+from server.fhir.systems import NPI, coding_key, is_billed, npis
 from server.policy.line import codings
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
@@ -138,9 +138,11 @@ def with_orderer(order: Mapping[str, Any], resources: Iterable[Mapping[str, Any]
     holder = holder if isinstance(holder, dict) else {}
     person = named(holder, order, listed) if holder else found
     told = [holder.get("identifier"), *elements(person, "identifier")]
-    npi = next((each for each in told if isinstance(each, dict) and each.get("system") in NPIS), None)
+    number = next(npis(told), None)
     hidden = reference_text(requester).startswith("#") or (holder and not reference_text(holder))
-    return {**order, "requester": {**requester, "identifier": npi}} if npi and hidden else order
+    if number is None or not hidden:
+        return order
+    return {**order, "requester": {**requester, "identifier": {"system": NPI, "value": number}}}
 
 
 def named(

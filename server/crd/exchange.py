@@ -16,9 +16,10 @@ from server.crd.intake import Call
 from server.crd.sight import Prefetch
 from server.crd.version import Element, Version
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import FhirError
 from server.fhir.references import Resolver, reference_text
-from server.fhir.systems import NPIS
+from server.fhir.systems import npis
 from server.store import exchanges
 from server.store import tables as stored
 
@@ -93,17 +94,8 @@ def people(user: str, resolver: Resolver) -> Element:
     role = next((role for role in roles if role is asked or _is_of(role, user)), {})
     person = resolver.resolve(role.get("practitioner")) or asked
     group = resolver.resolve(role.get("organization")) or {}
-    told = {"provider": npi(person), "group": npi(group)}
-    return {name: number for name, number in told.items() if number}
-
-
-def npi(resource: Mapping[str, Any]) -> str:
-    """The National Provider Identifier of a practitioner or organization; empty where it has none."""
-    listed = resource.get("identifier")
-    for identifier in listed if isinstance(listed, list) else []:
-        if isinstance(identifier, dict) and identifier.get("system") in NPIS:
-            return str(identifier.get("value", ""))
-    return ""
+    told = {"provider": npis(elements(person, "identifier")), "group": npis(elements(group, "identifier"))}
+    return {name: number for name, numbers in told.items() if (number := next(numbers, ""))}
 
 
 def _is_of(role: Mapping[str, Any], user: str) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from server.dtr.coverage_information import COVERAGE_INFORMATION
+from server.fhir.elements import elements
 from server.fhir.references import Resolver
-from server.fhir.systems import NPIS
+from server.fhir.systems import npis
 
 Resource = dict[str, Any]
 
@@ -44,9 +45,8 @@ def provider(orders: Iterable[Resource], referenced: Iterable[Resource]) -> str:
     resolver = Resolver.of(list(referenced))
     for order in orders:
         requester = resolver.resolve(order.get("requester")) or {}
-        for identifier in requester.get("identifier") or []:
-            if identifier.get("system") in NPIS:
-                return str(identifier.get("value", ""))
+        for number in npis(elements(requester, "identifier")):
+            return number
     return ""
 
 

@@ -1,7 +1,7 @@
 """Systems that several packages read: services, diagnoses, places, who is who; under one name each."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 CPT = "http://www.ama-assn.org/go/cpt"
@@ -11,6 +11,14 @@ LOINC = "http://loinc.org"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 NPIS = frozenset({NPI, "urn:oid:2.16.840.1.113883.4.6"})
 """NPIs as clients are seen to name them."""
+
+
+def npis(identifiers: Iterable[Any]) -> Iterator[str]:
+    """The National Provider Identifiers among the identifiers of a resource or reference, in their order."""
+    for identifier in identifiers:
+        if isinstance(identifier, Mapping) and identifier.get("system") in NPIS and identifier.get("value"):
+            yield str(identifier["value"])
+
 
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -18,8 +18,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.fhir.dates import begun, first_day, over
+from server.fhir.elements import elements
 from server.fhir.references import type_and_id
-from server.fhir.systems import NPIS
+from server.fhir.systems import npis
 from server.policy.manifest import GoldCardRule
 from server.policy.request import Authorization, Resource, Ruling
 from server.policy.residence import state_of
@@ -70,10 +71,8 @@ def orderers(order: Resource, resources: Iterable[Resource]) -> list[str]:
     requester = order.get("requester") or {}
     found = _meant(requester, listed)
     person = _meant(found.get("practitioner") or {}, listed) if "practitioner" in found else found
-    own = person.get("identifier") or [] if person.get("resourceType") == "Practitioner" else []
-    identifiers = [requester.get("identifier"), *own]
-    named = (each for each in identifiers if isinstance(each, dict) and each.get("system") in NPIS)
-    return [str(each["value"]) for each in named if each.get("value")]
+    own = elements(person, "identifier") if person.get("resourceType") == "Practitioner" else []
+    return list(npis([requester.get("identifier"), *own]))
 
 
 def honoured(held: Authorization, coverage: Resource, plan: Plan) -> Authorization | None:
@@ -94,8 +93,7 @@ def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
 
 def npi_of(member: Resource) -> str:
     """Whose gold card a member of a list is; empty where it does not say."""
-    identifier = (member.get("entity") or {}).get("identifier") or {}
-    return str(identifier.get("value") or "") if identifier.get("system") in NPIS else ""
+    return next(npis([(member.get("entity") or {}).get("identifier")]), "")
 
 
 def _holds(member: Resource, on: dt.date) -> bool:

@@ -19,7 +19,7 @@ from server.fhir.dates import first_day, last_day
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
 from server.fhir.references import Resolver
-from server.fhir.systems import BILLED, NPIS
+from server.fhir.systems import BILLED, npis
 from server.policy.line import codings, line_of
 from server.policy.request import Authorization, Ruling
 
@@ -159,8 +159,7 @@ def _named(resource: Resource, element: str, resolver: Resolver) -> str:
 
 
 def _npi(resource: Resource, element: str, resolver: Resolver) -> str:
-    listed = _identifiers(resource, element, resolver)
-    return next((str(one["value"]) for one in listed if one.get("system") in NPIS), "")
+    return next(npis(_identifiers(resource, element, resolver)), "")
 
 
 def _identifiers(resource: Resource, element: str, resolver: Resolver) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from server.fhir.dates import instant
+from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
-from server.fhir.systems import NPIS
+from server.fhir.systems import npis
 from server.pas import casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.change import change_of
@@ -149,6 +150,5 @@ def _parties(read: Submission) -> list[Resource]:
 
 def _identifier(parties: Iterable[Resource], client: str) -> Resource:
     """The first NPI among them; the client's name where there is none."""
-    listed = [one for party in parties for one in party.get("identifier") or []]
-    number = next((one for one in listed if one.get("system") in NPIS and one.get("value")), None)
-    return {"system": NPI, "value": number["value"]} if number else {"value": client or "unknown"}
+    number = next((each for party in parties for each in npis(elements(party, "identifier"))), None)
+    return {"system": NPI, "value": number} if number else {"value": client or "unknown"}
