@@ -6,7 +6,8 @@ comes from the requested service. Where both speak, the Claim decides: it is wha
 Read of `Claim.item`: sequence, productOrService, modifier, diagnosisSequence, careTeamSequence, location[x],
 serviced[x], quantity, bodySite, the requestedService extension; informationSequence tells which forms were
 answered for another item (`judging`), all else of the Bundle is everybody's chart. An item that names no day
-is for that of the patient event (supportingInfo). Left aside, since no rule turns on them: revenue,
+is for that of the patient event (supportingInfo), and where the order names none either, for the Claim's
+billable period. Left aside, since no rule turns on them: revenue,
 unitPrice, net, encounter, detail, programCode, udi.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from server.adjudication.order_lines import order_line
 from server.adjudication.orders import void
+from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
 from server.fhir.systems import BILLED
 from server.pas.chart import LocalChart
@@ -194,13 +196,23 @@ def _encounter(claim: Resource, requested: Resource, chart: LocalChart) -> Resou
 
 
 def _occurrence(claim: Resource, item: Resource, requested: Resource) -> Resource:
-    """The planned date of the item, else of the patient event; else the order's, in whatever form."""
+    """The planned date of the item, else of the patient event; else the order's, in whatever form; else the
+    period that the Claim is to be billed for."""
     for date, period in ((item.get("servicedDate"), item.get("servicedPeriod")), patient_event(claim)):
         if date:
             return {"occurrenceDateTime": date}
         if period:
             return {"occurrencePeriod": period}
-    return {name: content for name, content in requested.items() if name.startswith("occurrence")}
+    ordered = {name: content for name, content in requested.items() if name.startswith("occurrence")}
+    return ordered or _billed(claim)
+
+
+def _billed(claim: Resource) -> Resource:
+    """PAS names it among what an update may revise. One that had begun when it was sent says no more than
+    that the service is asked for now."""
+    period = claim.get("billablePeriod") or {}
+    start, sent = first_day(period.get("start")), first_day(claim["created"])
+    return {"occurrencePeriod": period} if start and sent and sent < start else {}
 
 
 def patient_event(claim: Resource) -> tuple[Any, Any]:

@@ -56,6 +56,16 @@ def error_code(answer: Answer) -> str:
     return str(answer.response["error"][0]["code"]["coding"][0]["code"])
 
 
+def test_a_billable_period_asks_for_its_days_and_is_revised_where_no_item_names_any(payer: Payer) -> None:
+    """PAS, "Updating Authorization Requests": Claim.billablePeriod may be revised."""
+    item = {name: content for name, content in a.item(1).items() if name != "servicedDate"}
+    year, spring = {"start": "2026-01-01", "end": "2027-12-31"}, {"start": "2027-03-01", "end": "2027-03-31"}
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(item, billablePeriod=year)))
+    moved = payer.submit(update(marked(item, "changed"), billablePeriod=spring))
+    assert first.response["preAuthPeriod"]["start"] == "2026-11-20"
+    assert moved.response["preAuthPeriod"]["start"] == "2027-03-01"
+
+
 def test_an_item_that_is_added_is_decided_and_the_others_stand(payer: Payer) -> None:
     first = first_request(payer, a.item(1))
     changed = payer.submit(update(a.item(1), marked(FILM, "added")))
