@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.casebook import Standing
@@ -29,6 +30,7 @@ def settle(
 ) -> None:
     """The lines as they stand from now on, by this actor; in the words of the version they came by. A verdict
     that says what was told already, such as what is still missing, is no news."""
+    lines = [_beside_what_stands(tx, row, line, now) for line in lines]
     told = {item.sequence: item.verdict for item in casebook.read_again(tx, row).items}
     news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
     casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
@@ -53,6 +55,12 @@ def tell_of_new_days(
         return
     for other, line in holders.having(tx, member_key, number):
         settle(tx, other, [line.by_now(tx)], casebook.RULES, now)
+
+
+def _beside_what_stands(tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> Standing:
+    item = line.item
+    reached = prolonging.beside_what_stands(tx, row.member_key, item.requested, item.verdict, now)
+    return replace(line, item=replace(item, verdict=reached))
 
 
 def _give_up_what_is_renewed(

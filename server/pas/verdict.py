@@ -84,8 +84,11 @@ class NotRequired(msgspec.Struct, frozen=True, tag="not-required"):
 
 
 class Denied(msgspec.Struct, frozen=True, tag="denied"):
+    """`stands` are the words about an authorization that was not prolonged and is good all the same."""
+
     denial: Denial
     review: Review | None = None
+    stands: str = ""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -193,10 +196,11 @@ def unnumbered(verdict: Verdict) -> Verdict:
 
 
 def note_texts(verdict: Verdict) -> list[str]:
-    """What a person reads about a verdict: one text a denial, one a criterion that is open."""
+    """What a person reads about a verdict: one text a denial, one what stands beside it, one a criterion that
+    is open."""
     match verdict:
-        case Denied(denial):
-            return [denial.text]
+        case Denied(denial, stands=stands):
+            return [denial.text, *([stands] if stands else [])]
         case Asked(asks):
             return [ask.text for ask in asks]
         case Modified(why=why, place=place):

@@ -163,6 +163,23 @@ def test_a_renewal_that_a_person_grants_takes_the_place_of_what_is_renewed(payer
     assert (good, held(payer)) == ({before: "active"}, {before: "cancelled", renewed: "active"})
 
 
+@ONE_BASE
+def test_a_renewal_that_is_denied_says_that_what_there_is_stays_good(payer: Payer) -> None:
+    """Whether the rules deny it or a person does."""
+    pended(payer)
+    number = decide(payer, "approve", waiting(payer)).json()["number"]
+    asked, short = quoting(number, "R", servicedDate="2027-02-20"), charts.answers(**charts.SHORT_TRIAL)
+    at_once = later(payer, asked, short, *charts.film_and_examination())
+    renewal = pended(payer, claim=a.claim(asked, id="pa-2", related=[prior("PA-1")]))
+    decide(payer, "deny", waiting(payer))
+    by_a_person = Answer({"entry": [{"resource": payer.read(renewal.url)}]})
+
+    assert at_once.action == by_a_person.action == "A3"
+    for denied in (at_once, by_a_person):
+        assert denied.words.endswith(f"What was authorized stands as it was: {number}, until 2027-01-30.")
+    assert held(payer) == {number: "active"}
+
+
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
