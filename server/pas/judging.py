@@ -24,6 +24,7 @@ from server.pas.prolonging import Extension
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
 from server.pas.verdict import Certified, InReview, Modified, Span, Verdict
+from server.policy.line import day_of_service
 from server.policy.request import Chart
 from server.policy.residence import state_of
 from server.store import Transaction, authorizations
@@ -188,9 +189,11 @@ class Judge:
     def lines(
         self, tx: Transaction, docket: Docket, items: Sequence[Resource], now: dt.datetime
     ) -> list[Line]:
-        """These items of the docket, judged; reads the store and writes nothing."""
+        """These items of the docket, judged, in the order of their days of service: what is granted for an
+        earlier day may answer a later one. Reads the store and writes nothing."""
         local = {item["sequence"]: item for item in docket.claim.get("item") or []}
-        return [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
+        judged = [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
+        return sorted(judged, key=lambda line: day_of_service(line.judged.order, now.date()))
 
     def verdict(
         self,

@@ -132,7 +132,7 @@ class Submit:
             Standing.judged(line, self.judge.verdict(tx, line, case_id, caller.client, now), now)
             for line in judged
         ]
-        standing = [line.by_now(tx) for line in reached]
+        standing = [line.by_now(tx) for line in sorted(reached, key=lambda line: line.item.sequence)]
         for line in standing:
             tell_of_new_days(tx, row.member_key, line, self.settle, now)
         items = tuple(line.item for line in standing)

@@ -110,6 +110,18 @@ def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: P
     assert payer.submit(a.request(claim=a.claim(created="2026-11-28"))).action == "A4"
 
 
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+@pytest.mark.parametrize("days", [("2026-12-01", "2026-12-20"), ("2026-12-20", "2026-12-01")])
+def test_a_study_on_two_days_has_one_number_in_whatever_order_they_are_listed(
+    payer: Payer, days: tuple[str, str]
+) -> None:
+    first, second = (a.item(place, servicedDate=day) for place, day in enumerate(days, start=1))
+    answer = first_request(payer, first, second)
+
+    assert answer.actions == ["A1", "A1"]
+    assert answer.number
+
+
 def test_a_claim_that_is_only_associated_with_an_earlier_one_takes_nothing_from_it(payer: Payer) -> None:
     """Its first line took the place of the other's, whose number was given up."""
     first = first_request(payer, a.item(1))
