@@ -24,7 +24,12 @@ PRODUCTION = {
 @pytest.mark.parametrize(
     ("command", "settings", "code", "words"),
     [
-        ("load patient.json", {"DATABASE_URL": "sqlite:///nowhere/payer.db"}, 1, "DATABASE_URL: unable to"),
+        (
+            "load patient.json",
+            {"DATABASE_URL": "sqlite:///nowhere/payer.db"},
+            1,
+            "/nowhere/payer.db: No such",
+        ),
         ("review list", {}, 1, "no server has kept anything in sqlite:///payer.db"),
         ("report cms --year 2026", {}, 1, "no server has kept anything"),
         ("dtr errors", {}, 1, "no server has kept anything"),

@@ -92,9 +92,9 @@ _READING: dict[str, dict[str, Any]] = {
 
 def _keep_from_others(path: str) -> None:
     """A new file is its owner's alone, as are those that SQLite puts beside it; one that is there stays as it
-    is, and where none can be made SQLite says why."""
-    with suppress(OSError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    is. Raises OSError, which names the file, where none can be made: SQLite would not say which, nor why."""
+    with suppress(FileExistsError):
+        os.close(os.open(Path(path).absolute(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _speak_sqlite(engine: Engine) -> None:
