@@ -22,7 +22,7 @@ from server.policy.determination import Criterion, Decision, Determination, Line
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
 from server.policy.line import day_of_service, line_of, planned_day
-from server.policy.reading import readable
+from server.policy.reading import apart, readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import SPAN
 from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
@@ -100,7 +100,7 @@ def evaluated(
             **plan.parameters(policy),
             "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),
             "holidays": around((first_day(order.get("authoredOn")), planned_day(order), now.date())),
-            "Order": order,
+            "Order": apart(order)[0],
             "Coverage": member.coverage,
             "memberKnown": member.known,
             **({"authorizationOnFile": held.number} if held else {}),

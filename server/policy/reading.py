@@ -8,6 +8,9 @@ what is this member's is handed in.
 
 from __future__ import annotations
 
+from typing import Any
+
+from server.fhir.elements import elements
 from server.fhir.references import type_and_id
 from server.policy.request import Chart, Member, Resource
 
@@ -24,10 +27,42 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     """The data of one evaluation: the order's patient, what is known of them, and the payer's records."""
     named = type_and_id(order.get("subject"))
     patient = named[1] if named and named[0] == "Patient" else ""
-    own = [each for each in chart.resources if _is_clients(each) and _is_of(each, patient)]
+    sent = [*apart(order)[1:], *(part for each in chart.resources for part in apart(each))]
+    own = [each for each in sent if _is_clients(each) and _is_of(each, patient)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
     proven = [record for record in kept if record.get("status") not in CLOSED]
     return [*_one_patient(own), *proven]
+
+
+def apart(resource: Resource) -> list[Resource]:
+    """A resource, then what it contains, as if that had come along by itself: the rules follow references by
+    type and id. A form stays whole."""
+    listed = elements(resource, "contained") if "contained" in resource else []
+    inside = [each for each in listed if each.get("id") and each.get("resourceType") not in _KEPT_INSIDE]
+    if not inside:
+        return [resource]
+    names = {f"#{each['id']}": f"{resource.get('id', 'it')}.{each['id']}" for each in inside}
+    paths = {own: f"{each['resourceType']}/{names[own]}" for own, each in zip(names, inside, strict=True)}
+    parts = [{**each, "id": names[f"#{each['id']}"]} for each in inside]
+    return [_pointing(part, paths) for part in (resource, *parts)]
+
+
+_KEPT_INSIDE = frozenset({None, "Patient", "Questionnaire"})
+"""A contained Patient has no record, and whoever points to it names nobody else."""
+
+
+def _pointing(element: Any, paths: dict[str, str]) -> Any:
+    """An element whose references inside lead to these paths."""
+    if isinstance(element, list):
+        return [_pointing(each, paths) for each in element]
+    if not isinstance(element, dict):
+        return element
+    return {
+        name: paths.get(content, content)
+        if name == "reference" and isinstance(content, str)
+        else _pointing(content, paths)
+        for name, content in element.items()
+    }
 
 
 def _is_clients(resource: Resource) -> bool:

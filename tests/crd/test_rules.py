@@ -309,6 +309,16 @@ def test_b_who_orders_is_known_by_whatever_the_order_brings_along(crd: Crd, name
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "no-auth"
 
 
+def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
+    """Whom no plan lets order imaging."""
+    therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
+    role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
+    order = ehr.shoulder(requester={"reference": "#role"}, contained=[role])
+    information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
+    assert information["pa-needed"] == "auth-needed"
+    assert "signed by a therapist" in reasons(information)
+
+
 @pytest.mark.parametrize("fault", [403, 404, 500, 503, "redirect", "outcome", "garbage"])
 def test_b_a_type_that_cannot_be_had_is_unknown_and_the_rest_is_used(crd: Crd, fault: int | str) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
