@@ -1,8 +1,9 @@
 """Structured logs: one JSON object a line, with the request id, without patients and without secrets.
 
 Everyone logs with `structlog.get_logger()` and passes facts of the protocol only: kinds, counts, codes of
-the payer, durations. An exception is written as its class and the lines it passed through; its message may
-quote a request, so it stays out.
+the payer, durations. An exception is written as its class and the lines it passed through, one of the
+database with the code that says what ails it (`SQLITE_FULL`, `53100`); its message may quote a request, so it
+stays out.
 """
 
 import logging
@@ -64,12 +65,16 @@ class _OfLibraries(logging.Handler):
 def exception_without_message(
     logger: object, method: str, event: MutableMapping[str, object]
 ) -> MutableMapping[str, object]:
-    """Replaces `exc_info` by class and places."""
+    """Replaces `exc_info` by class, the database's code where it has one, and places."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
     if isinstance(error, BaseException):
         event["exception"] = type(error).__name__
+        cause = getattr(error, "orig", None)
+        code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+        if code:
+            event["code"] = code
         event["at"] = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)

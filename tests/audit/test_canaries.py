@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from server import logs
 from server.fhir import json
@@ -85,3 +86,23 @@ def test_no_canary_reaches_logs_errors_or_metrics(town: Town, written: io.String
     assert refused
     quoted = [answer.text for answer in refused if CANARY in answer.text]
     assert not quoted
+
+
+def test_a_full_disk_is_named_in_the_log_and_the_request_may_come_again(
+    town: Town, written: io.StringIO
+) -> None:
+    engine = town.app.state.services.store.engine
+
+    def full(connection: Any, *_: Any) -> None:
+        connection.connection.dbapi_connection.execute("PRAGMA max_page_count = 1")
+
+    event.listen(engine, "begin", full)
+    try:
+        refused = town.post("/r2.0/fhir/Claim/$submit", a.request())
+    finally:
+        event.remove(engine, "begin", full)
+        engine.dispose()
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert '"code": "SQLITE_FULL"' in written.getvalue()
+    assert "INSERT" not in written.getvalue()
