@@ -25,13 +25,17 @@ from server.pas.intake import Submission, stored
 from server.pas.rejection import Rejection
 from server.pas.terms import COVERAGE_INFORMATION, CPT, LOINC, NPI, concept
 from server.pas.verdict import Denied
+from server.policy.line import line_of
 from server.services import Services
 from server.store import Transaction, cases, events, tables
 
 Resource = dict[str, Any]
 
 RESULTS = {"A1": "approved", "A6": "modified", "A3": "denied", "A4": "pended", "C": "cancelled"}
-AMBULATORY, CANCELLATION = "outpatient", "cancel"
+CANCELLATION = "cancel"
+
+STAYS = {"12": "home", "21": "inpatient", "51": "inpatient", "61": "inpatient"}
+"""CMS's places of service that are none of an outpatient's."""
 
 
 def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterator[Resource]:
@@ -119,11 +123,17 @@ def _item(
         "initialSubmissionTime": instant(since[line.item.sequence]),
         "finalResponseTime": instant(line.decided) if line.decided else None,
         "responsesRequired": max(1, len(answers)),
-        "locationType": AMBULATORY,
+        "locationType": _location_type(line.order),
         "result": RESULTS[verdict.action(reached)],
         "denialReason": reached.denial.code if isinstance(reached, Denied) else None,
     }
     return {name: content for name, content in detail.items() if content}
+
+
+def _location_type(order: Mapping[str, Any]) -> str | None:
+    """None where the order tells no place."""
+    place = line_of(order).place_of_service
+    return STAYS.get(place, "outpatient") if place else None
 
 
 def _requested(event: tables.PaEvent, place: tuple[int, int], sent: Sequence[_Sent]) -> Resource:

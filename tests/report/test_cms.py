@@ -220,6 +220,16 @@ def test_what_the_guide_asks_of_each_authorization(year: Payer, monkeypatch: pyt
 
 
 @ONE_BASE
+def test_where_a_service_is_done_is_told_as_it_was_asked_for(payer: Payer) -> None:
+    for number, place in enumerate(("21", "22", "")):
+        where = {"locationCodeableConcept": a.concept(a.PLACE, place) if place else {"text": "There"}}
+        payer.submit(a.request(claim=a.claim(a.item(**where)), **member(f"M-{number}")))
+    told = records(payer.app.state.services, NOW, NOW + dt.timedelta(days=1))
+    places = {record["itemDetail"][0].get("locationType") for record in told}
+    assert places == {"inpatient", "outpatient", None}
+
+
+@ONE_BASE
 def test_a_change_is_an_exchange_of_the_same_record(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dr Kim asks in her role. What is asked of her comes after two days; after five it is another study."""
     services, whole = payer.app.state.services, charts.meets_every_criterion()
