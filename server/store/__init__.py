@@ -52,8 +52,9 @@ class Store:
     @classmethod
     def open(cls, url: str) -> "Store":
         """Connects and brings the schema up to date. Raises sqlalchemy.exc.OperationalError when there is no
-        getting in."""
-        engine = create_engine(url)
+        getting in. A connection that was cut while nobody used it, by a failover or a firewall, is noticed
+        before a transaction begins on it, not by the request whose it would be."""
+        engine = create_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
         if engine.dialect.name == "sqlite":
             _keep_from_others(str(engine.url.database))
             _speak_sqlite(engine)

@@ -56,6 +56,22 @@ def case(case_id: str = "c", **changes: Any) -> stored.PaCase:
     )
 
 
+def test_connections_cut_while_idle_cost_nobody_a_request(new_database: NewDatabase) -> None:
+    url = new_database("postgresql")
+    store, other = Store.open(url), Store.open(url)
+    with store.reading() as tx, store.transaction() as writing:
+        ours = [session.scalar(text("SELECT pg_backend_pid()")) for session in (tx, writing)]
+    with other.transaction() as tx:
+        tx.execute(text("SELECT pg_terminate_backend(pid) FROM unnest(:ours) AS pid"), {"ours": ours})
+
+    with store.transaction() as tx:
+        tx.add(case())
+    with store.reading() as tx:
+        assert cases.by_id(tx, "c") is not None
+    store.close()
+    other.close()
+
+
 def name() -> stored.PaIdentifier:
     return stored.PaIdentifier(case_id="c", system="s", value="v", kind="claim")
 
