@@ -2,9 +2,10 @@
 cancellations; an appeal is a later version of what was denied).
 
 A change names the earlier Claim (`related.claim`, by reference or identifier) or, where 2.0.1 gives it no way
-to, marks its items and relies on its own Claim.identifier, or on our reference number of a pend. It repeats
-every item and piece of supporting information ever sent, under the same sequences; marks tell what is new
-against the version before. A cancelled piece of supporting information is no evidence any more.
+to, marks its items (certification type S, revised, is a mark too) and relies on its own Claim.identifier, or
+on our reference number of a pend. It repeats every item and piece of supporting information ever sent, under
+the same sequences; marks tell what is new against the version before. A cancelled piece of supporting
+information is no evidence any more.
 """
 
 from __future__ import annotations

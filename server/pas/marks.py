@@ -11,7 +11,7 @@ Resource = dict[str, Any]
 
 INFO_CANCELLED = f"{STRUCTURE}/modifierextension-infoCancelled"
 
-IMMEDIATE_APPEAL, APPEAL, CANCEL, EXTENSION, RENEWAL = "1", "2", "3", "4", "R"
+IMMEDIATE_APPEAL, APPEAL, CANCEL, EXTENSION, RENEWAL, REVISION = "1", "2", "3", "4", "R", "S"
 """Certification types (X12 1322)."""
 
 
@@ -48,7 +48,7 @@ def changed(element: Resource) -> bool:
 def marked(element: Resource) -> bool:
     """Whether it has any mark that only a change or an appeal of an earlier Claim can have."""
     changes = cancelled(element) or extension(element, extension_url("infoChanged")) is not None
-    return changes or appeal(element, element) is not None
+    return changes or certification(element) == REVISION or appeal(element, element) is not None
 
 
 def quoted_number(item: Resource) -> str | None:

@@ -110,6 +110,23 @@ def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: P
     assert payer.submit(a.request(claim=a.claim(created="2026-11-28"))).action == "A4"
 
 
+def test_what_is_revised_is_no_further_request(payer: Payer) -> None:
+    """2.0.1 has no way to bring the Claim before along: its own name and the certification type say it."""
+    trace, kind, _, service = a.item()["extension"]
+    revised = {
+        "url": extension_url("certificationType"),
+        "valueCodeableConcept": concept(CERTIFICATION, "S"),
+    }
+    twice = a.item(extension=[trace, kind, revised, service], quantity={"value": 2, "unit": "unit"})
+    first = first_request(payer, a.item(1))
+    second = payer.submit(update(twice, related=[]))
+    (found,) = payer.inquire(a.inquiry())
+
+    assert (first.action, second.action, found.action) == ("A1", "A4", "A4")
+    unknown = update(twice, id="pa-9", related=[], identifier=[called("PA-9")])
+    assert error_code(payer.submit(unknown)) == "AA"
+
+
 @pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
 @pytest.mark.parametrize("days", [("2026-12-01", "2026-12-20"), ("2026-12-20", "2026-12-01")])
 def test_a_study_on_two_days_has_one_number_in_whatever_order_they_are_listed(
