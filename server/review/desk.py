@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import appealing, casebook, verdict
+from server.pas import appealing, behaviours, casebook, verdict
 from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
 from server.pas.meanwhile import authorized_meanwhile, authorized_since
@@ -203,7 +203,8 @@ class Desk:
                 raise InvalidRequest(
                     Issue("value", "until", f"A clock is extended once, by {LONGEST.days} days at most.")
                 )
-            check_review(review, casebook.read_again(tx, case).read)
+            read = casebook.read_again(tx, case).read
+            check_review(review, read)
             _in_time(line, now)
             told = events.of_chain(tx, case.chain_id, PROLONGED)
             if any(event.sequence == item.sequence and event.at >= line.received for event in told):
@@ -214,6 +215,8 @@ class Desk:
             events.record(
                 tx, case.id, item.sequence, PROLONGED, review.actor, now, until=due.isoformat(), why=why
             )
+            if isinstance(line.item.verdict, Asked):  # whoever is asked reads in the Task until when
+                behaviours.tell(self.services, tx, case, read, now)
             return Waiting(item, case, line)
 
     def _taken(self, tx: Transaction, item_id: str, revision: int) -> tuple[stored.PaCase, stored.WorkItem]:

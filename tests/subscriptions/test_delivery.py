@@ -10,6 +10,8 @@ from time import monotonic
 import pytest
 
 from server.fhir.structure import faults
+from server.pas.verdict import Review
+from server.review.desk import Desk
 from server.store import subscriptions
 from server.store import tables as stored
 from server.subscriptions.delivery import PATIENCE, PAUSES
@@ -21,7 +23,7 @@ from tests.pas.test_attachments import parameters as attachment
 from tests.pas.test_attachments import scan, send, tracking
 from tests.pas.test_changes import cancelled, prior, update
 from tests.pas.test_lifecycle import granted, later, quoting
-from tests.review.test_desk import ONE_BASE
+from tests.review.test_desk import ONE_BASE, decide, waiting
 from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
@@ -198,6 +200,24 @@ def test_whose_authorization_another_request_extended_is_told_of_the_days(
     assert told.url == first.url
     assert told.response["preAuthPeriod"] == extended.response["preAuthPeriod"]
     assert granted(office.payer).response["preAuthPeriod"] == extended.response["preAuthPeriod"]
+
+
+@ONE_BASE
+def test_whoever_is_asked_is_told_of_more_time(office: Office, clinic: Endpoint) -> None:
+    office.subscribe(clinic.url)
+    office.deliver()
+    office.pend()
+    decide(office.payer, "ask", waiting(office.payer), text="The consultation.", documents=["11488-4"])
+    asked, review = waiting(office.payer), Review("Dr Kim")
+    Desk(office.services).extend(asked["id"], asked["revision"], review, dt.date(2026, 12, 9), "Holidays.")
+    office.deliver()
+
+    ends = [
+        task["restriction"]["period"]["end"][:10]
+        for event in clinic.events
+        for task in Answer(event.body["entry"][1]["resource"]).of_type("Task")
+    ]
+    assert ends == ["2026-12-09", "2026-12-09"]
 
 
 @ONE_BASE
