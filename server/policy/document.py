@@ -33,6 +33,8 @@ def _lines(catalog: Catalog) -> Iterator[str]:
     yield "Made from the policy data by `make policies`; change the data, not this page."
     yield ""
     yield "A criterion is met, not met or unknown: what a chart does not say is unknown, never not met."
+    yield "What a form said was lacking (no film, no change, not examined) is so for its own order; for one"
+    yield "written more than a week later it is unknown and asked anew."
     yield "Where its words name a parameter, such as `ccWeeks`, a determination has the plan's value there."
     yield "Marks of a source: " + "; ".join(f"**{mark}** {words}" for mark, words in MARKS.items()) + "."
     yield "Denial themes: " + "; ".join(f"**{theme}** {words}" for theme, words in THEMES.items()) + "."

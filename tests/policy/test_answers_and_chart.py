@@ -3,17 +3,19 @@ a negative answer decides what the chart's silence cannot. So for the form of ev
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from server.app import the_catalog
 from server.policy.case_draft import SIDES, SNOMED, Fact, concept
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
-from server.policy.determination import Decision
+from server.policy.determination import Decision, Met
 from server.policy.determine import evaluated
 from tests.policy.test_vignettes import DAY_ZERO
 
@@ -179,6 +181,19 @@ def test_silence_asks_and_a_negative_answer_decides(catalog: Catalog, region: st
         assert outcome(catalog, region, denied) == (Decision.DENY, (criterion,), ()), criterion
 
 
+@pytest.mark.parametrize("region", REGIONS)
+def test_what_was_lacking_for_an_earlier_order_is_asked_anew(catalog: Catalog, region: str) -> None:
+    """It may be there by now. What an earlier form tells of the order's evidence denies nothing unasked."""
+    found = ways(region)
+    for place, criterion in enumerate(found):
+        by = (CHART, ANSWER)[place % 2]
+        others = [fact for name, each in found.items() if name != criterion for fact in each[by]]
+        earlier = [replace(fact, date=45) for fact in found[criterion][DENIED]]
+        assert outcome(catalog, region, [*others, *earlier]) == (Decision.MORE_INFO, (), (criterion,)), (
+            criterion
+        )
+
+
 def test_a_score_of_which_only_the_orders_month_is_known_is_none_of_the_future(catalog: Catalog) -> None:
     others = [fact for name, each in ways("SH").items() if name != "FUN" for fact in each[CHART]]
     low = Fact("Observation", "quickdash", "score", 20, 5)
@@ -234,3 +249,15 @@ def test_a_form_of_the_other_side_fills_none_in_the_record_either(catalog: Catal
 
     assert filled() is not None
     assert filled(left) is None
+
+
+def test_a_form_that_names_another_order_is_for_that_one(catalog: Catalog) -> None:
+    """Of yesterday though it be: the examination that it says is missing may have been this morning."""
+    url = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
+    context = [{"url": url, "valueReference": {"reference": "ServiceRequest/yesterdays"}}]
+    told = Fact("QuestionnaireResponse", "EXM", "linkId", 1, "no", {"extension": context})
+    given = case(catalog, "KN", [told])
+    examined = judged(given, catalog, hints=False).criterion("EXM").value
+    yesterdays = {**given.order, "id": "yesterdays", "status": "revoked"}
+    replaced = dataclasses.replace(given, clinical=(*given.clinical, yesterdays))
+    assert (examined, judged(replaced, catalog, hints=False).criterion("EXM").value) == (Met.NO, Met.UNKNOWN)
