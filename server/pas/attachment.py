@@ -10,9 +10,9 @@ information; the operation is CDex's).
 
 The lines that wait for information are judged again, with what came as evidence. What rules cannot read (a
 scanned document), and what a reviewer asked for, goes to a person once all of it is there: with the line of
-the tracking number and those that an Attachment names, no other was answered by it. CDex itself was
-not at hand: parameters are read as PAS names them, and those that name payer and provider are left aside,
-since the tracking number says both.
+the tracking number and those that an Attachment names; one that names none is about the request as a whole
+(CDex 2.1, `$submit-attachment`). Left aside are the parameters that name payer and provider, since the
+tracking number says both, and Code. CDex wants MemberId; it is compared where it is there.
 """
 
 from __future__ import annotations
@@ -44,13 +44,19 @@ DECIDED = "Nothing waits for it: the case is decided."
 @dataclass(frozen=True, slots=True)
 class Attachments:
     """The operation's input. `contents` are the resources, those of a Bundle one by one; `final` says that
-    nothing more will come; `lines` are the items that it answers for, by sequence."""
+    nothing more will come; `lines` are the items that it answers for, by sequence; `whole`, that some of it
+    names none."""
 
     tracking: str
     member: str
     final: bool
     contents: tuple[Resource, ...]
     lines: frozenset[int]
+    whole: bool
+
+    def answers(self, sequence: int) -> bool:
+        """A paper that names no line is about all of them; a form is of the line it was asked for."""
+        return sequence in self.lines or (self.whole and bool(evidence.unread(self.contents)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ class SubmitAttachment:
     ) -> Verdict:
         asked = before.item.verdict
         assert isinstance(asked, Asked), "only lines that wait for information are judged again"
-        answered = sent.final and before.item.sequence in sent.lines
+        answered = sent.final and sent.answers(before.item.sequence)
         if asked.review is not None:
             recommended = proposed(judged.judged.determination, asked.recommended)
             came = InReview("What the reviewer asked for has come.", asked.tracking, before.due, recommended)
@@ -169,12 +175,14 @@ def read(raw: bytes) -> Attachments:
     if issues:
         raise InvalidRequest(*issues)
     tracking = _text(named["TrackingId"])
+    lines = [frozenset(_lines(each)) for each in attachments]
     return Attachments(
         tracking=tracking,
         member=_text(named.get("MemberId", {})),
         final=named.get("Final", {}).get("valueBoolean", True) is True,
         contents=tuple(content for each in attachments for content in _contents(each)),
-        lines=frozenset([_line_of(tracking), *(line for each in attachments for line in _lines(each))]),
+        lines=frozenset([_line_of(tracking)]).union(*lines),
+        whole=not all(lines),
     )
 
 

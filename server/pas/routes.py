@@ -26,6 +26,10 @@ from server.services import GUIDES, Services, Version
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 
 SUBMIT_ATTACHMENT = "http://hl7.org/fhir/us/davinci-cdex/OperationDefinition/submit-attachment"
+ATTACHMENTS = (
+    "For what was asked for of a prior authorization, under its tracking number. Final is honoured: what is "
+    "too large for one call, which is answered 413, comes in several."
+)
 
 
 def capability(version: Version) -> Contribution:
@@ -57,7 +61,9 @@ def capability(version: Version) -> Contribution:
                 for kind in ("CommunicationRequest", "Task")
             ),
         ],
-        operations=[{"name": "submit-attachment", "definition": SUBMIT_ATTACHMENT}],
+        operations=[
+            {"name": "submit-attachment", "definition": SUBMIT_ATTACHMENT, "documentation": ATTACHMENTS}
+        ],
         instantiates=[f"{guide}/CapabilityStatement/IntermediaryCapabilities"],
         guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDES[version]['PAS']}"],
     )

@@ -17,7 +17,9 @@ from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 Resource = dict[str, Any]
 
 
-def parameters(tracking: str, *contents: Resource, final: bool = True, **changed: Any) -> Resource:
+def parameters(
+    tracking: str, *contents: Resource, final: bool = True, line: str = "1", **changed: Any
+) -> Resource:
     named = {
         "TrackingId": {
             "valueIdentifier": {"system": "https://payer.example/pas-tracking", "value": tracking}
@@ -32,7 +34,7 @@ def parameters(tracking: str, *contents: Resource, final: bool = True, **changed
         {
             "name": "Attachment",
             "part": [
-                {"name": "LineItem", "valueString": "1"},
+                *([{"name": "LineItem", "valueString": line}] if line else []),
                 {"name": "Code", "valueCodeableConcept": concept(LOINC, "11506-3")},
                 {"name": "Content", "resource": content},
             ],
@@ -168,6 +170,15 @@ def test_a_scan_that_a_person_has_answers_for_its_line_and_stays_there_when_anot
 
     assert after(payer).actions == ["A4", "C"]
     assert waiting(payer)["item"] == 1
+
+
+@ONE_BASE
+def test_a_scan_that_names_no_line_is_for_the_whole_request(payer: Payer) -> None:
+    """CDex: if LineItem is absent, the attachment is associated with the entire prior authorization."""
+    knee = a.item(2, "73721", extension=a.item(2)["extension"][:3])
+    shoulder, _ = payer.submit(a.request(claim=a.claim(a.item(1), knee))).of_type("CommunicationRequest")
+    send(payer, parameters(shoulder["identifier"][0]["value"], scan(), line=""))
+    assert {item["item"] for item in payer.http.get("/review").json()["items"]} == {1, 2}
 
 
 @ONE_BASE
