@@ -36,10 +36,24 @@ def appointment_line(
 ) -> Resource:
     """The booked service: that of the order it was made for, on the day and at the site of the appointment,
     else what the appointment itself names. `resources` as with `order_line`."""
-    line = order_line(order or appointment, resources)
-    if when := _booked_time(appointment):
-        line = {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when}
+    line = _timed(order_line(order or appointment, resources), _booked_time(appointment))
     return moved(line, sites_of(appointment), resources)
+
+
+def dispatched_line(order: Resource, tasks: Iterable[Resource], resources: Iterable[Resource]) -> Resource:
+    """The order as it is sent to be carried out: in the period and at the sites that its Tasks name (CRD 2.2,
+    CRD Task Dispatch). `resources` as with `order_line`."""
+    listed = list(tasks)
+    sites = [task["location"] for task in listed if isinstance(task.get("location"), dict)]
+    restrictions = (task.get("restriction") for task in listed)
+    periods = [each.get("period") for each in restrictions if isinstance(each, dict)]
+    when = next(({"occurrencePeriod": each} for each in periods if isinstance(each, dict)), {})
+    return moved(_timed(order_line(order, resources), when), sites, resources)
+
+
+def _timed(line: Resource, when: Resource) -> Resource:
+    """The line at that time, where one is told."""
+    return {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when} if when else line
 
 
 def _booked_time(appointment: Resource) -> Resource:

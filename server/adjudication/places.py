@@ -14,6 +14,7 @@ from typing import Any
 
 from server.adjudication.orders import named, planned_day
 from server.fhir.dates import over
+from server.fhir.elements import elements
 from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_place_of_service
 from server.policy.line import codings
 
@@ -87,15 +88,17 @@ _STANDS_FOR = {
 
 
 def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
-    """The order with the place of service that its category, its other codes of a place or the type of the
-    Location it names among `resources` stand for, as a `locationCode` of its own. It stays as it is where it
-    has one already, where nothing tells, and where Locations are of different kinds."""
+    """The order with the place of service that its category, its other codes of a place or the type of a
+    Location among `resources` stand for, the one it names or else that of the role it is to be done in, as a
+    `locationCode` of its own. It stays as it is where it has one already, where nothing tells, and where
+    Locations are of different kinds."""
     concepts = order.get("locationCode") or []
     if any(is_place_of_service(coding) for coding in codings(concepts)):
         return order
     category = order.get("category") or []
     listed = list(resources)
     said = set(_places(category)) or set(_places(concepts)) or set(_of_locations(order, listed))
+    said = said or set(_of_roles(order, listed))
     if HOSPITAL in said:
         if _in_hospital(order, listed):
             return order
@@ -132,6 +135,12 @@ def _of_locations(order: Resource, resources: Iterable[Resource]) -> Iterator[st
         location = named(reference, order, resources) if isinstance(reference, dict) else {}
         if location.get("resourceType") == "Location":
             yield from islice(_places(location.get("type") or []), 1)
+
+
+def _of_roles(order: Resource, resources: list[Resource]) -> Iterator[str]:
+    for performer in elements(order, "performer"):
+        role = named(performer, order, resources)
+        yield from _of_locations({**order, "locationReference": elements(role, "location")}, resources)
 
 
 def _places(concepts: Iterable[Any]) -> Iterator[str]:

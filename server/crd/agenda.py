@@ -13,9 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
+from server.adjudication.order_lines import (
+    appointment_line,
+    by_code,
+    dispatched_line,
+    order_line,
+    orders_of,
+)
 from server.adjudication.orders import service_code
-from server.adjudication.places import moved
 from server.crd.focus import Focus, asked_about, selected
 from server.crd.hooks import REQUESTS
 from server.crd.intake import Call
@@ -127,8 +132,8 @@ def unread(version: Version, call: Call, sight: Sight) -> list[str]:
 
 
 def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
-    """The orders, for the performer they are sent to, whomever they were written for, at the site that their
-    Task names; without those that are not to be done any more. What cannot be read does not keep the others
+    """The orders, for the performer they are sent to, whomever they were written for, as their Tasks ask for
+    them; without those that are not to be done any more. What cannot be read does not keep the others
     from being answered."""
     named = version.dispatched(call.context)
     if named and unread(version, call, sight) == named:
@@ -142,14 +147,15 @@ def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
     for found in _each_once(there):
         if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
-            sites = [task["location"] for task in call.tasks if _is_about(task, found, sight)]
-            line = moved(order_line(found, sight.record), sites, sight.record)
+            tasks = (task for task in call.tasks if _is_about(task, found, sight))
+            line = dispatched_line(found, tasks, sight.record)
             yield Focus(found, {**line, "performer": [{"reference": call.context["performer"]}]})
 
 
 def _is_about(task: Resource, order: Resource, sight: Sight) -> bool:
-    """Whether a Task says where this order is to be done."""
-    return isinstance(task.get("location"), dict) and sight.resolver.resolve(task.get("focus")) is order
+    """Whether a Task asks for this order to be carried out."""
+    focus = task.get("focus")
+    return isinstance(focus, dict) and sight.resolver.resolve(focus) is order
 
 
 def _in_encounter(line: Resource, call: Call) -> Resource:

@@ -1,8 +1,9 @@
 """Asking the EHR for what prefetch did not bring (CRD, "FHIR data access").
 
 Three rounds under one deadline, every round in parallel: what the patient's record holds, then what the
-orders and the first answers refer to, then who has the roles among that. The record is asked for only where
-an order needs it, a type at a time, and only types that nobody fetched. `_include` is not relied on.
+orders and the first answers refer to, then who has the roles among that, and where. The record is asked for
+only where an order needs it, a type at a time, and only of types that nobody fetched. `_include` is not
+relied on.
 """
 
 from __future__ import annotations
@@ -147,12 +148,12 @@ def _record(call: Call, prefetch: Prefetch) -> Iterator[str]:
 
 
 def _named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
-    """What the call is about and does not bring: its encounter, dispatched orders, the order that an
-    appointment is for."""
+    """What the call is about and does not bring: its encounter, dispatched orders and to whom they go, the
+    order that an appointment is for."""
     encounter = call.context.get("encounterId")
     references = [f"Encounter/{str(encounter).rpartition('/')[2]}"] if encounter else []
     dispatched = call.context.get("dispatchedOrders") or [call.context.get("order")]
-    references += [text for text in dispatched if isinstance(text, str)]
+    references += [text for text in (*dispatched, call.context.get("performer")) if isinstance(text, str)]
     for resource in context:
         if resource.get("resourceType") == "Appointment":
             references += orders_of(resource)
@@ -198,7 +199,7 @@ _ELEMENTS: Mapping[str, tuple[str, ...]] = {
     "Task": ("location",),
     "Coverage": ("payor",),
     "MedicationDispense": (DRUG,),
-    "PractitionerRole": ("practitioner", "organization"),
+    "PractitionerRole": ("practitioner", "organization", "location"),
 }
 
 

@@ -327,16 +327,35 @@ def test_a_copy_of_records_may_be_billed(crd_2_2: Crd, spelled: str) -> None:
     assert told["billingCode"][0]["code"] == "99080"
 
 
-def test_a_dispatch_is_to_the_site_that_its_task_names(crd: Crd) -> None:
+@pytest.mark.parametrize("named_by", ["Task", "PractitionerRole"])
+def test_a_dispatch_is_to_the_site_that_its_task_or_its_performer_names(crd: Crd, named_by: str) -> None:
     order, sent = at("PROFF", inside=False)
     site = sent.pop("locations")
     del order["locationReference"]
     order["status"] = {"2.0": "draft", "2.2": "active"}[crd.version]
-    task = {"resourceType": "Task", "status": "draft", "intent": "order", "focus": ehr.ref(order)}
-    body = ehr.dispatch(order, sent, crd.version)
-    with Ehr([site]) as server:
-        named = {**task, "location": ehr.ref(site)}
-        tasks = {"2.0": {"task": named}, "2.2": {"fulfillmentTasks": [named]}}[crd.version]
-        context = {**body["context"], **tasks}
-        told = crd({**body, "context": context, "fhirServer": server.base}).information
-    assert told["pa-needed"] == "satisfied"
+    role = {"resourceType": "PractitionerRole", "id": "role", "location": [ehr.ref(site)]}
+    place = {"Task": {"location": ehr.ref(site)}, "PractitionerRole": {}}[named_by]
+    body = sent_out(order, sent, crd.version, **place)
+    if named_by == "PractitionerRole":
+        body["context"]["performer"] = "PractitionerRole/role"
+    with Ehr([site, role]) as server:
+        assert crd({**body, "fhirServer": server.base}).information["pa-needed"] == "satisfied"
+
+
+def test_a_dispatch_is_for_the_period_that_its_task_names(crd: Crd) -> None:
+    """By which the insurance may have ended."""
+    order, year = ehr.shoulder(), {"start": "2026-01-01", "end": "2026-12-31"}
+    sent = ehr.prefetch(insurance=ehr.coverage(period=year))
+    told = []
+    for period in ({"start": "2026-12-01", "end": "2026-12-31"}, {"start": "2027-01-04"}):
+        body = sent_out(order, sent, crd.version, restriction={"period": period})
+        told.append(crd(body).information["covered"])
+    assert told == ["covered", "not-covered"]
+
+
+def sent_out(order: dict[str, Any], sent: dict[str, Any], version: str, **changes: Any) -> dict[str, Any]:
+    """A dispatch with a Task for the order."""
+    task = {"resourceType": "Task", "status": "draft", "intent": "order", "focus": ehr.ref(order), **changes}
+    body = ehr.dispatch(order, sent, version)
+    tasks = {"2.0": {"task": task}, "2.2": {"fulfillmentTasks": [task]}}[version]
+    return {**body, "context": {**body["context"], **tasks}}

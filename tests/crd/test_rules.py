@@ -180,16 +180,18 @@ def test_b_a_dispatched_order_that_was_cancelled_gets_no_answer(crd: Crd) -> Non
 
 
 def test_b_a_dispatched_order_is_judged_for_the_performer_it_is_sent_to(crd: Crd) -> None:
-    """The hospital that follows the patient may do it, whomever it was written for."""
+    """The hospital that follows the patient may do it, whomever it was written for, or who works there."""
     order = ehr.mri("70553", "G35.A", place="22", performer=[{"reference": "Organization/elsewhere"}])
     followed = ehr.film("70553", 200) | {"performer": [{"reference": "Organization/imaging"}]}
+    role = {"resourceType": "PractitionerRole", "id": "mri", "organization": followed["performer"][0]}
     told = []
-    for organization in ("imaging", "elsewhere"):
-        sent = ehr.prefetch([followed], ehr.coverage(plan="carelon"))
-        body = ehr.dispatch(order, sent, crd.version)
-        body["context"]["performer"] = f"Organization/{organization}"
-        told.append(crd(body).of(order)["pa-needed"])
-    assert told == ["satisfied", "auth-needed"]
+    with Ehr([role]) as server:
+        for performer in ("Organization/imaging", "PractitionerRole/mri", "Organization/elsewhere"):
+            sent = ehr.prefetch([followed], ehr.coverage(plan="carelon"))
+            body = {**ehr.dispatch(order, sent, crd.version), "fhirServer": server.base}
+            body["context"]["performer"] = performer
+            told.append(crd(body).of(order)["pa-needed"])
+    assert told == ["satisfied", "satisfied", "auth-needed"]
 
 
 @pytest.mark.parametrize("user", ["PractitionerRole/role-1", "Practitioner/dr-lee", "Patient/anna"])
