@@ -72,7 +72,7 @@ def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[s
 
 def _member_id(coverage: Resource, patient: Resource | None) -> str:
     """`subscriberId`, for one of the family with what tells them apart, since a family shares the id; else an
-    identifier of type MB of the Coverage or of the patient."""
+    identifier of type MB of the Coverage or of the patient. Number 0 of a family is the subscriber."""
     subscriber = _text(coverage.get("subscriberId"))
     numbers = [
         number
@@ -83,8 +83,10 @@ def _member_id(coverage: Resource, patient: Resource | None) -> str:
     if not subscriber:
         return next(iter(numbers), "")
     dependent = _text(coverage.get("dependent"))
-    if dependent or not _covers_another(coverage):
-        return f"{subscriber}-{dependent}" if dependent else subscriber
+    if not (dependent.strip("0") or _covers_another(coverage)):
+        return subscriber
+    if dependent:
+        return f"{subscriber}-{dependent}"
     own = next((number for number in numbers if number != subscriber), "")
     return own or f"{subscriber}-{_born(coverage, patient)}"
 

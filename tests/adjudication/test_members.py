@@ -24,8 +24,13 @@ def test_subscriber_id_and_member_identifier_are_one_key() -> None:
 
 
 def test_dependents_of_one_subscriber_are_different_members() -> None:
-    keys = {member_key(coverage(subscriberId="M1", dependent=number)) for number in ("0", "1")}
-    assert len(keys) == 2
+    """Of whom the subscriber is the one without a number, or number 0."""
+    subscriber, zero, one, two = (
+        member_key(coverage(subscriberId="M1", **told))
+        for told in ({}, {"dependent": "0"}, {"dependent": "1"}, {"dependent": "2"})
+    )
+    assert subscriber == zero
+    assert len({subscriber, one, two}) == 3
 
 
 def test_a_family_that_shares_a_number_is_not_one_member() -> None:
