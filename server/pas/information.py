@@ -2,7 +2,8 @@
 information).
 
 One CommunicationRequest an item says what is missing, one line a criterion; one Task names the forms to fill,
-each by its tracking number. The answer comes as an update of the Claim, or as the form itself.
+each by its tracking number, and the address of `$submit-attachment` (CDex: the operation's own, not a base).
+The answer comes as an update of the Claim, or as the form itself.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def _task(
         "reasonReference": {"reference": read.claim_url},
         "restriction": {"period": {"end": instant(min(verdict.due for _, verdict in asked))}},
         "input": [
-            {"type": concept(PAS_CODES, "payer-url"), "valueUrl": base},
+            {"type": concept(PAS_CODES, "payer-url"), "valueUrl": f"{base}/$submit-attachment"},
             *inputs,
         ],
     }

@@ -111,6 +111,8 @@ def router(services: Services, version: Version) -> APIRouter:
         """The ClaimResponse as it stands now, under the URL that an answer gave it."""
         return FhirResponse(read_again("ClaimResponse", resource_id))
 
+    # There are readers of payer-url who take it for a base.
+    @routes.post("/$submit-attachment/$submit-attachment", include_in_schema=False)
     @routes.post("/$submit-attachment", summary="Send what was asked for", response_class=FhirResponse)
     def submit_attachment(request: Request, body: FhirBody) -> FhirResponse:
         """Documents or a filled form, under the tracking number of the pend; the lines that wait for it are

@@ -250,7 +250,7 @@ def test_d_the_task_says_where_the_answer_goes_and_until_when(payer: Payer) -> N
     (task,) = payer.submit(a.request()).of_type("Task")
     (address,) = [one["valueUrl"] for one in task["input"] if one["type"]["coding"][0]["code"] == "payer-url"]
 
-    assert address == f"http://payer.test{payer.base}"
+    assert address == f"http://payer.test{payer.base}/$submit-attachment"
     assert task["restriction"]["period"]["end"].startswith("2026-12-02")
     assert task["reasonReference"] == {"reference": f"{a.HOST}/Claim/pa-1"}
 
