@@ -204,14 +204,16 @@ class Delivery:
             notice.delivered, subscription.told = self.clock(), self.wall()
             subscription.failures, subscription.fault = 0, ""
             # What still reached the old address of a changed subscription is no handshake with the new one.
-            if notice.kind == "handshake" or subscription.status == "error":
+            there = subscription.status == "error" and subscription.resource == seen.resource
+            if notice.kind == "handshake" or there:
                 subscription.status = "active" if subscription.status != "off" else "off"
             return None
         if subscription.resource != seen.resource:
             return None
         subscription.failures += 1
         subscription.fault = fault
-        if subscription.failures >= PATIENCE and subscription.status != "off":
+        # A handshake that fails shows an endpoint that is none (Subscriptions backport, REST-Hook).
+        if (notice.kind == "handshake" or subscription.failures >= PATIENCE) and subscription.status != "off":
             subscription.status = "error"
         pause = PAUSES[min(subscription.failures, len(PAUSES)) - 1]
         again = self.wall() + dt.timedelta(seconds=pause)

@@ -33,6 +33,9 @@ Resource = dict[str, Any]
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
+STATEMENT = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"
+)
 
 SINCE, UNTIL = "eventsSinceNumber", "eventsUntilNumber"
 
@@ -67,7 +70,8 @@ def capability(version: Version) -> Contribution:
                     for name in ("status", "events")
                 ],
             }
-        ]
+        ],
+        instantiates=[STATEMENT],
     )
 
 

@@ -302,6 +302,7 @@ def test_f_the_capability_statement_names_operations_topic_and_guide(payer: Paye
 
     assert said["fhirVersion"] == "4.0.1"
     assert f"{guide}/CapabilityStatement/IntermediaryCapabilities" in said["instantiates"]
+    assert any(url.endswith("/backport-subscription-server-r4") for url in said["instantiates"])
     assert {one["name"]: one["definition"] for one in resources["Claim"]["operation"]} == {
         "submit": f"{guide}/OperationDefinition/Claim-submit",
         "inquire": f"{guide}/OperationDefinition/Claim-inquiry",

@@ -233,14 +233,18 @@ def test_papers_that_leave_the_same_open_are_no_news(office: Office, clinic: End
 
 
 def test_nothing_goes_out_before_the_handshake_arrived(office: Office, clinic: Endpoint) -> None:
+    """A handshake that fails SHALL leave the subscription in error (backport guide, REST-Hook)."""
     clinic.answer = 503
-    office.subscribe(clinic.url)
+    wish = office.subscribe(clinic.url)
     office.result()
     office.deliver()
+    refused = office.read(wish["id"])
     clinic.answer = 200
     office.deliver(wait=PAUSES[0])
 
+    assert (refused["status"], refused["error"]) == ("error", "status 503")
     assert clinic.kinds == ["handshake", "handshake", "event-notification"]
+    assert office.read(wish["id"])["status"] == "active"
 
 
 def test_what_does_not_arrive_is_tried_again_after_a_pause_that_grows(
