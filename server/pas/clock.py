@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 
@@ -70,7 +71,7 @@ class Clock:
             return
         assert isinstance(waited, Asked), "a pended line waits for information or for a person"
         contested = line.item.sequence in appealing.contested(tx, row.chain_id)
-        outcome = self._outcome(line, waited, contested or _unread(tx, row, waited))
+        outcome = self._outcome(line, waited, contested or _unread(tx, row, line, waited))
         self.settle(tx, row, [line.now(outcome, now)], CLOCK, now)
 
     def _outcome(self, line: Standing, waited: Asked, for_a_person: bool) -> Verdict:
@@ -87,9 +88,15 @@ class Clock:
         structlog.get_logger().error("review overdue", case=row.id, due=line.due.isoformat())
 
 
-def _unread(tx: Transaction, row: stored.PaCase, waited: Asked) -> bool:
-    """Whether papers came, with the request or after it, and no reviewer has asked anything since."""
-    return waited.review is None and bool(evidence.unread(casebook.handed_in(tx, row)))
+def _unread(tx: Transaction, row: stored.PaCase, line: Standing, waited: Asked) -> bool:
+    """Whether something came that nobody has read: papers, with the request or after it; after a reviewer's
+    question anything at all."""
+    if waited.review is None:
+        return bool(evidence.unread(casebook.handed_in(tx, row)))
+    asked = (line.item.sequence, waited.review.actor)
+    told = events.of_chain(tx, row.chain_id, events.PENDED, evidence.ATTACHED)
+    since = takewhile(lambda event: (event.sequence, event.actor) != asked, reversed(told))
+    return any(event.kind == evidence.ATTACHED for event in since)
 
 
 def _waits_on(tx: Transaction, item: stored.PaItem) -> bool:

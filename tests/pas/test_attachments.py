@@ -418,6 +418,17 @@ def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer, with_the_
 
 
 @ONE_BASE
+def test_the_clock_denies_nobody_who_answered_a_reviewer_in_part(payer: Payer) -> None:
+    payer.submit(with_a_scan())
+    decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
+    send(payer, parameters(f"{after(payer).response['id']}-1", {**scan(), "id": "letter"}, final=False))
+    clock(payer, WEEK).sweep()
+
+    assert after(payer).action == "A4"
+    assert waiting(payer)["status"] == "open"
+
+
+@ONE_BASE
 def test_what_answers_the_form_takes_the_scan_off_the_desk(payer: Payer) -> None:
     pended = payer.submit(with_a_scan())
     send(payer, parameters(tracking(pended), charts.answers(), *charts.meets_every_criterion()))
