@@ -153,11 +153,13 @@ def _judged(
     tx: Transaction, judge: Judge, row: stored.PaCase, wanted: Set[int], now: dt.datetime
 ) -> Iterator[Line]:
     """These lines judged with what was attached, each as the newest version that lists it asks for it."""
-    attached = evidence.of_chain(tx, row.chain_id)
-    for version in reversed(cases.chain(tx, row.chain_id)):
+    versions = cases.chain(tx, row.chain_id)
+    for place, version in reversed(list(enumerate(versions))):
         if not wanted:
             return
-        docket = Docket.of(evidence.joined(intake.stored(version.request), attached))
+        read = intake.stored(version.request)
+        attached = evidence.holding_for(tx, read, row.chain_id, versions[:place])
+        docket = Docket.of(evidence.joined(read, attached))
         items = [item for item in docket.read.items if item["sequence"] in wanted]
         wanted = wanted - {item["sequence"] for item in items}
         yield from judge.lines(tx, docket, items, now)

@@ -13,9 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 from server.fhir.references import Resolver, local_reference
+from server.pas import intake
 from server.pas.intake import Submission
 from server.pas.marks import cancelled
 from server.store import Transaction, events
+from server.store import tables as stored
 
 Resource = dict[str, Any]
 
@@ -41,6 +43,28 @@ def keep(
 def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
     """What was attached to any version of a request, oldest first."""
     return [event.detail["resource"] for event in events.of_chain(tx, chain_id, ATTACHED)]
+
+
+def holding_for(
+    tx: Transaction, read: Submission, chain_id: str, before: Sequence[stored.PaCase]
+) -> list[Resource]:
+    """What was attached to a request and is newer than what this version of it has: all but what was attached
+    to versions `before` and the version brings otherwise than those had it."""
+    attached = events.of_chain(tx, chain_id, ATTACHED)
+    own = _by_name(read)
+    known = {row.id: _by_name(intake.stored(row.request)) for row in before if attached}
+
+    def holds(event: stored.PaEvent) -> bool:
+        name = local_reference(event.detail["resource"])
+        had = known.get(event.case_id)
+        return had is None or name not in own or own[name] == had.get(name)
+
+    return [event.detail["resource"] for event in attached if holds(event)]
+
+
+def _by_name(read: Submission) -> dict[str, Resource]:
+    named = ((local_reference(entry["resource"]), entry["resource"]) for entry in read.bundle["entry"])
+    return {name: resource for name, resource in named if name}
 
 
 def handed_in(versions: Sequence[Submission], attached: Sequence[Resource]) -> list[Resource]:

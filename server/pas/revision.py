@@ -105,9 +105,9 @@ class Revision:
     def _informed(self, tx: Transaction, chain_id: str, known: Container[int]) -> Docket:
         """The new version's evidence, and what was attached to those before; a line that none of those had is
         a request of its own day."""
-        attached = evidence.of_chain(tx, chain_id)
-        read = evidence.joined(self.docket.read, attached) if attached else self.docket.read
-        return Docket.of(read, before=known)
+        read, (*before, _) = self.docket.read, cases.chain(tx, chain_id)
+        attached = evidence.holding_for(tx, read, chain_id, before)
+        return Docket.of(evidence.joined(read, attached), before=known)
 
     def _brings_unread(self, tx: Transaction, before: stored.PaCase) -> bool:
         brought = evidence.unread(evidence.handed_in([self.docket.read], ()))

@@ -124,6 +124,18 @@ def test_what_came_is_not_lost_when_the_request_is_updated(payer: Payer) -> None
     assert updated.action == "A1"
 
 
+@ONE_BASE
+def test_what_an_update_corrects_is_read_as_corrected_and_what_it_repeats_as_attached(payer: Payer) -> None:
+    """Sent once more are an old film, of which a new one came meanwhile, and the score without its slip."""
+    *most, form = charts.meets_every_criterion()
+    rest = [each for each in most if each["id"] not in ("quickdash", "film")]
+    pended = payer.submit(a.request(*rest, charts.film(400)))
+    send(payer, parameters(tracking(pended), charts.film(), charts.quickdash(2)))
+    sent_once_more = [*rest, charts.film(400), charts.quickdash(), form]
+
+    assert payer.submit(update(a.item(1), chart=sent_once_more)).action == "A1"
+
+
 def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
     pended = payer.submit(a.request())
     send(payer, parameters(tracking(pended), scan(), final=False))
