@@ -1,10 +1,11 @@
 """What payers ruled before, read from ClaimResponses (`use` preauthorization) among the payer's own records.
 One that was cancelled or entered in error rules nothing, and a bill that was spends nothing.
 
-As an `Authorization`, of the member it is about: its number is `preAuthRef`; its service the
-`addItem.productOrService`, the authorized code of the item's detail extension, or that of the Claim it
-answers; its span `preAuthPeriod`, else SPAN days from `created`. It is spent once a bill among the records
-quotes the number. Where `insurer` names who ruled by an identifier, that is its `issuer`.
+Each line is ruled on for itself. As an `Authorization`, of the member it is about: its number is that of the
+line's review action, else `preAuthRef`; its service the `addItem.productOrService`, the authorized code of
+the item's detail extension, or that of the line of the Claim; its span that of the line, else
+`preAuthPeriod`, else SPAN days from `created`. It is spent once a bill among the records quotes the number.
+Where `insurer` names who ruled by an identifier, that is its `issuer`.
 
 As a `Ruling`, of the clinician who asked (`orderer_of`): approved or denied, and when.
 """
@@ -17,9 +18,10 @@ from typing import Any
 
 from server.fhir.dates import first_day, last_day
 from server.fhir.elements import elements
-from server.fhir.extensions import extension, value
+from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import Resolver
 from server.fhir.systems import BILLED, npis
+from server.policy.determination import Line
 from server.policy.line import codings, line_of
 from server.policy.request import Authorization, Ruling
 
@@ -28,6 +30,7 @@ SPAN = dt.timedelta(days=60)
 
 PAS = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 ITEM_DETAIL = f"{PAS}/extension-itemAuthorizedDetail"
+ITEM_PERIOD = f"{PAS}/extension-itemPreAuthPeriod"
 REVIEW_ACTION = f"{PAS}/extension-reviewAction"
 REVIEW_ACTION_CODE = f"{PAS}/extension-reviewActionCode"
 GRANTED = frozenset({"A1", "A6"})
@@ -41,17 +44,15 @@ def authorizations_of(records: Iterable[Resource]) -> list[Authorization]:
     listed = [dict(record) for record in records]
     resolver = Resolver.of(listed)
     spent = set(numbers_claimed(listed))
-    found = (_authorization(record, resolver, spent) for record in _responses(listed))
-    return [authorization for authorization in found if authorization is not None]
+    return [found for record in _responses(listed) for found in _authorizations(record, resolver, spent)]
 
 
 def rulings_of(records: Iterable[Resource]) -> list[Ruling]:
-    """What was approved or denied in these records, of whichever members; a response that did neither, or
-    whose orderer or service cannot be told, says nothing."""
+    """What was approved or denied in these records, of whichever members; a line that was neither, or whose
+    orderer or service cannot be told, says nothing."""
     listed = [dict(record) for record in records]
     resolver = Resolver.of(listed)
-    found = (_ruling(record, resolver) for record in _responses(listed))
-    return [ruling for ruling in found if ruling is not None]
+    return [found for record in _responses(listed) for found in _rulings(record, resolver)]
 
 
 def orderer_of(response: Resource, resolver: Resolver) -> str:
@@ -79,47 +80,71 @@ def _responses(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _authorization(response: dict[str, Any], resolver: Resolver, spent: set[str]) -> Authorization | None:
-    number, created = response.get("preAuthRef"), first_day(response.get("created"))
-    period = response.get("preAuthPeriod") or {}
-    start = first_day(period.get("start")) or created
-    service = next(_services(response, resolver), None)
-    if not number or start is None or service is None or not _granted(response):
-        return None
-    line = line_of(service)
-    return Authorization(
-        number=str(number),
-        code=line.code,
-        side=line.side,
-        start=start,
-        end=last_day(period.get("end")) or start + SPAN,
-        used=str(number) in spent,
-        issuer=_named(response, "insurer", resolver),
-    )
+def _authorizations(response: dict[str, Any], resolver: Resolver, spent: set[str]) -> Iterator[Authorization]:
+    issuer = _named(response, "insurer", resolver)
+    for line, ruling in _lines(response, resolver):
+        number = _first(_reviews(ruling), "number") or response.get("preAuthRef")
+        own = _first(ruling, ITEM_PERIOD)
+        period = own if isinstance(own, dict) else response.get("preAuthPeriod") or {}
+        start = first_day(period.get("start")) or first_day(response.get("created"))
+        if number and start is not None and _granted(response, ruling):
+            yield Authorization(
+                number=str(number),
+                code=line.code,
+                side=line.side,
+                start=start,
+                end=last_day(period.get("end")) or start + SPAN,
+                used=str(number) in spent,
+                issuer=issuer,
+            )
 
 
-def _ruling(response: dict[str, Any], resolver: Resolver) -> Ruling | None:
+def _rulings(response: dict[str, Any], resolver: Resolver) -> Iterator[Ruling]:
     orderer, day = orderer_of(response, resolver), first_day(response.get("created"))
-    service = next(_services(response, resolver), None)
-    granted, denied = _granted(response), bool(_actions(response) & DENIED)
-    if not orderer or day is None or service is None or not (granted or denied):
-        return None
-    return Ruling(
-        orderer, line_of(service).code, day, approved=granted, payer=_named(response, "insurer", resolver)
-    )
+    payer = _named(response, "insurer", resolver)
+    for line, ruling in _lines(response, resolver):
+        granted = _granted(response, ruling)
+        if orderer and day is not None and (granted or _actions(response, ruling) & DENIED):
+            yield Ruling(orderer, line.code, day, approved=granted, payer=payer)
 
 
-def _services(response: dict[str, Any], resolver: Resolver) -> Iterator[dict[str, Any]]:
-    """What was ruled on, in the shape of an order: the response's own word first, then the request's."""
-    for item in elements(response, "addItem"):
-        yield _as_order(item)
-    for item in elements(response, "item"):
-        code = value(extension(extension(item, ITEM_DETAIL), "productOrServiceCode"))
-        if isinstance(code, dict):
-            yield _as_order({"productOrService": code})
-    claim = resolver.resolve(response.get("request"), response)
-    for item in elements(claim or {}, "item"):
-        yield _as_order(item)
+def _lines(response: dict[str, Any], resolver: Resolver) -> Iterator[tuple[Line, list[Resource]]]:
+    """What was ruled on, each line with the elements of the response that rule on it: the service that was
+    authorized before the one that was asked for. An added line without a number is there for all."""
+    for service, ruling in _services(response, resolver):
+        line = line_of(_as_order(service))
+        if line.code:
+            yield line, ruling
+
+
+def _services(response: dict[str, Any], resolver: Resolver) -> Iterator[tuple[Resource, list[Resource]]]:
+    asked = elements(resolver.resolve(response.get("request"), response) or {}, "item")
+    ruled, added = elements(response, "item"), elements(response, "addItem")
+    replaced: list[Any] = []
+    for each in added:
+        listed = each.get("itemSequence")
+        named = listed if isinstance(listed, list) else []
+        lines = [item for item in ruled if not named or item.get("itemSequence") in named]
+        replaced.extend(lines)
+        yield each, [each, *lines]
+    for item in ruled:
+        if item not in replaced:
+            yield _service_of(item, asked), [item]
+    if not ruled and not added:
+        yield from ((item, []) for item in asked)
+
+
+def _service_of(item: Resource, asked: list[dict[str, Any]]) -> Resource:
+    """The line of the Claim that an item answers, with the code and modifiers that it authorizes instead."""
+    alone = asked[0] if len(asked) == 1 else {}
+    line = next((each for each in asked if each.get("sequence") == item.get("itemSequence")), alone)
+    detail = extension(item, ITEM_DETAIL)
+    code, modifiers = value(extension(detail, "productOrServiceCode")), values(detail, "modifier")
+    return {
+        **line,
+        **({"productOrService": code} if code else {}),
+        **({"modifier": modifiers} if modifiers else {}),
+    }
 
 
 def _as_order(item: Resource) -> dict[str, Any]:
@@ -138,19 +163,34 @@ def _as_order(item: Resource) -> dict[str, Any]:
     }
 
 
-def _granted(response: Resource) -> bool:
-    """A response without a review action is one that was kept because it granted something."""
-    actions = _actions(response)
-    return not actions or bool(actions & GRANTED)
+def _granted(response: Resource, ruling: list[Resource]) -> bool:
+    """A response without any review action is one that was kept because it granted something."""
+    actions = _actions(response, ruling)
+    if actions:
+        return bool(actions & GRANTED)
+    return not any(True for _ in _reviews([*elements(response, "item"), *elements(response, "addItem")]))
 
 
-def _actions(response: Resource) -> set[Any]:
-    return {
-        coding.get("code")
-        for item in [*elements(response, "item"), *elements(response, "addItem")]
-        for adjudication in elements(item, "adjudication")
-        for coding in codings([value(extension(extension(adjudication, REVIEW_ACTION), REVIEW_ACTION_CODE))])
-    }
+def _actions(response: Resource, ruling: list[Resource]) -> set[Any]:
+    """What was done about a line: by the first element that says so, the whole response last."""
+    told = (
+        {
+            c.get("code")
+            for c in codings(value(extension(review, REVIEW_ACTION_CODE)) for review in _reviews([each]))
+        }
+        for each in [*ruling, response]
+    )
+    return next((actions for actions in told if actions), set())
+
+
+def _reviews(ruling: Iterable[Resource]) -> Iterator[Resource]:
+    for each in ruling:
+        for adjudication in elements(each, "adjudication"):
+            yield from extensions(adjudication, REVIEW_ACTION)
+
+
+def _first(parts: Iterable[Resource], url: str) -> Any:
+    return next((content for each in parts if (content := value(extension(each, url)))), None)
 
 
 def _named(resource: Resource, element: str, resolver: Resolver) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.fhir.systems import PLACE_OF_SERVICE
+from server.fhir.systems import NPI, PLACE_OF_SERVICE
 from server.policy.line import line_of
 from server.policy.request import Authorization
-from server.policy.rulings import authorizations_of
+from server.policy.rulings import authorizations_of, rulings_of
 from tests.adjudication.test_orders import order
 
 DAY = dt.date(2026, 11, 20)
@@ -95,9 +95,46 @@ def test_half_a_record_is_none(lacking: str) -> None:
 
 
 def test_a_denial_on_file_grants_nothing() -> None:
-    base = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
-    coding = {"system": "https://codesystem.x12.org/005010/306", "code": "A3"}
-    action = {"url": f"{base}/extension-reviewActionCode", "valueCodeableConcept": {"coding": [coding]}}
-    review = {"url": f"{base}/extension-reviewAction", "extension": [action]}
-    item = {**record()["addItem"][0], "adjudication": [{"extension": [review]}]}
+    item = {**record()["addItem"][0], "adjudication": [reviewed("A3")]}
     assert authorizations_of([record(addItem=[item])]) == []
+
+
+PAS = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
+
+
+def reviewed(action: str, number: str = "") -> dict[str, Any]:
+    coding = {"system": "https://codesystem.x12.org/005010/306", "code": action}
+    code = {"url": f"{PAS}/extension-reviewActionCode", "valueCodeableConcept": {"coding": [coding]}}
+    told = [{"url": "number", "valueString": number}] if number else []
+    return {"extension": [{"url": f"{PAS}/extension-reviewAction", "extension": [*told, code]}]}
+
+
+def lines(*codes: str) -> list[dict[str, Any]]:
+    system = "http://www.ama-assn.org/go/cpt"
+    return [
+        {"sequence": sequence, "productOrService": {"coding": [{"system": system, "code": code}]}}
+        for sequence, code in enumerate(codes, 1)
+    ]
+
+
+def test_each_line_is_ruled_on_for_itself() -> None:
+    """Denied, granted, granted as another and for other days, and not decided yet."""
+    claim = {"resourceType": "Claim", "id": "c", "item": lines("72141", "72148", "70553", "72146")}
+    span = {"start": "2026-11-03", "end": "2026-11-09"}
+    added = {
+        **lines("70551")[0],
+        "itemSequence": [3],
+        "adjudication": [reviewed("A1", "OLD-3")],
+        "extension": [{"url": f"{PAS}/extension-itemPreAuthPeriod", "valuePeriod": span}],
+    }
+    verdicts = [reviewed("A3"), reviewed("A1", "OLD-2"), reviewed("A6", "OLD-3"), reviewed("A4")]
+    told = record(
+        request={"reference": "Claim/c"},
+        requestor={"identifier": {"system": NPI, "value": "1111111112"}},
+        item=[{"itemSequence": place, "adjudication": [each]} for place, each in enumerate(verdicts, 1)],
+        addItem=[added],
+    )
+    spans = {each.number: (each.code, each.end.isoformat()) for each in authorizations_of([told, claim])}
+    assert spans == {"OLD-3": ("70551", "2026-11-09"), "OLD-2": ("72148", "2026-12-31")}
+    ruled = {each.code: each.approved for each in rulings_of([told, claim])}
+    assert ruled == {"70551": True, "72141": False, "72148": True}
