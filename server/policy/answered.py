@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from server.fhir.canonical import canonical
 from server.fhir.elements import elements
 from server.policy.catalog import Catalog, Policy
 from server.policy.request import Resource
@@ -28,7 +29,8 @@ def in_form(resources: Iterable[Resource], policy: Policy, catalog: Catalog) -> 
 
 
 def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
-    """Every interview asks for the immediate indications of its region, which no other region does."""
+    """An interview asks for the immediate indications of its region, which no other region does, unless
+    they are known; then the form tells by the CQL that its questions are filled by."""
     named = resource["questionnaire"]
     if resource.get("resourceType") != "QuestionnaireResponse" or not str(named).startswith("#"):
         return False
@@ -40,9 +42,16 @@ def _is_about(resource: Resource, policy: Policy, catalog: Catalog) -> bool:
         return False
     answered = {str(item.get("linkId")): item for item in _items(resource) if item.get("answer")}
     services = [each.get("valueCoding") for each in elements(answered.get(SERVICE, {}), "answer")]
-    return policy.immediate in answered and all(
+    asked = {each.immediate for each in catalog.policies} & answered.keys()
+    return (policy.immediate in asked if asked else _is_filled_by(form, policy, catalog)) and all(
         isinstance(each, dict) and str(each.get("code")) in policy.codes for each in services
     )
+
+
+def _is_filled_by(form: Resource, policy: Policy, catalog: Catalog) -> bool:
+    url = catalog.library(policy.prefill)["url"]
+    named = (str(each.get("valueCanonical")) for each in elements(form, "extension"))
+    return any(canonical(name).url == url for name in named)
 
 
 def _items(element: Resource) -> Iterator[Resource]:

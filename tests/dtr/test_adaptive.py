@@ -244,6 +244,18 @@ def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
     assert purpose(done) == "withpa"
 
 
+def test_d_an_interview_about_the_site_alone_counts_at_every_door(dtr: Dtr) -> None:
+    """Of cauda equina nothing clinical is asked."""
+    order, card = lumbar("G83.4", place="22"), coverage(f"M-site-{dtr.version}", plan="carelon")
+    told = {"name": "context", "valueString": dtr.asserted(order, card)}
+    (found,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
+    calls, done = interview(
+        dtr, found.draft, {"PATIENT.age": 52, "SOS-SITE": "continuity", "PA.issue": False}
+    )
+    assert [call[0] for call in calls] == ["PATIENT.age", "SOS-SITE", "PA.issue"]
+    assert dtr.informed(order, card, [{**done, "id": "form"}])["pa-needed"] == "satisfied"
+
+
 def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
     _, done = interview(dtr, draft, FACTS | {"SH-IMM": "SH-IMM.2"})
     assert step(dtr, done) == done
