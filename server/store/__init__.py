@@ -54,7 +54,8 @@ class Store:
         """Connects and brings the schema up to date. Raises sqlalchemy.exc.OperationalError when there is no
         getting in. A connection that was cut while nobody used it, by a failover or a firewall, is noticed
         before a transaction begins on it, not by the request whose it would be."""
-        engine = create_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
+        pinged = make_url(url).get_backend_name() != "sqlite"
+        engine = create_engine(url, pool_pre_ping=pinged, hide_parameters=True)
         if engine.dialect.name == "sqlite":
             _keep_from_others(str(engine.url.database))
             _speak_sqlite(engine)

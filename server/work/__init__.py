@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
 
 from server.clock import wall
 from server.store import Store, Transaction
@@ -34,6 +35,11 @@ SWEEP = "sweep"
 EVERY = "*/15 * * * * *"
 POLL = 0.2
 """Seconds between two looks at the queue: how long a decision may wait before its notification leaves."""
+
+PAUSE = 1.0
+ATTEMPTS = 12
+"""Seconds until a job that the database failed is tried again, twice as long each time, and how often: a
+database may be away for an hour."""
 
 KEPT = dt.timedelta(days=1)
 AT_A_TIME = 1000
@@ -140,12 +146,19 @@ def apart(what: str, **facts: str) -> Iterator[None]:
 
 
 def _as_step(name: str, job: Job) -> Job:
-    """The job as a workflow of one step: its own progress is in the store."""
+    """The job as a workflow of one step, tried again where the database failed it: its own progress is in the
+    store."""
 
     def once(*arguments: str) -> None:
         job(*arguments)
 
-    step = DBOS.step(name=f"{name}-once")(once)
+    step = DBOS.step(
+        name=f"{name}-once",
+        retries_allowed=True,
+        max_attempts=ATTEMPTS,
+        interval_seconds=PAUSE,
+        should_retry=lambda error: isinstance(error, OperationalError),
+    )(once)
 
     def workflow(*arguments: str) -> None:
         step(*arguments)

@@ -21,7 +21,7 @@ from server.store import Store
 from tests import postgresql
 from tests.crash.books import Line, balanced, undelivered
 from tests.crash.clients import Clients
-from tests.crash.servers import Victim
+from tests.crash.servers import Victim, crash_database
 from tests.pas.conftest import FHIR
 from tests.subscriptions.builders import subscription
 from tests.subscriptions.endpoint import Endpoint
@@ -37,7 +37,7 @@ SETTLING = 300.0
 
 
 def main(
-    kills: Annotated[int, typer.Option(help="How often the server is killed, on each database.")] = 100,
+    kills: Annotated[int, typer.Option(help="How often something is killed, on each database.")] = 100,
     database: Annotated[list[Kind] | None, typer.Option(help="Which databases; both by default.")] = None,
     clients: Annotated[int, typer.Option(help="How many submit at a time.")] = 4,
     seed: Annotated[int | None, typer.Option(help="To have the same moments again.")] = None,
@@ -75,7 +75,7 @@ def run(
             task = progress.add_task(f"Kills on {kind}", total=kills)
             with suppress(KeyboardInterrupt):
                 while not progress.finished:
-                    killed_at_random(victim, chance)
+                    killed_at_random(victim, url, chance)
                     progress.advance(task)
             done = int(progress.tasks[0].completed)
         victim.kill()
@@ -99,9 +99,16 @@ def run(
     }
 
 
-def killed_at_random(victim: Victim, chance: random.Random) -> None:
-    """One time in five while it starts, else while it works. Leaves it starting."""
-    if chance.random() < 0.2:
+def killed_at_random(victim: Victim, url: str, chance: random.Random) -> None:
+    """One time in five while it starts, else while it works. Leaves it starting. PostgreSQL, a server of its
+    own, is what dies one time in five."""
+    fate = chance.random()
+    if fate > 0.8 and url.startswith("postgresql"):
+        victim.ready()
+        time.sleep(chance.uniform(0.0, 3.0))
+        crash_database(url)
+        return
+    if fate < 0.2:
         time.sleep(chance.uniform(0.0, 2.0))
     else:
         victim.ready()

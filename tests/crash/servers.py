@@ -1,18 +1,23 @@
-"""The process that is killed. Importing this module reads and compiles the policies: a server forked from a
-process that has done so starts in a second, and holds nothing of the one that was killed."""
+"""The process that is killed, and the database. Importing this module reads and compiles the policies: a
+server forked from a process that has done so starts in a second, and holds nothing of the one that was
+killed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import faulthandler
 import os
+import signal
 import tempfile
 import time
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import httpx
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from server.adjudication.adjudicator import Adjudicator
 from server.app import the_catalog
@@ -90,6 +95,22 @@ class Victim:
         assert self._process is not None
         self._process.kill()
         self._process.join()
+
+
+def crash_database(url: str) -> None:
+    """A process of PostgreSQL dies: it throws everybody out, recovers what was committed, and comes back."""
+    engine = create_engine(url, poolclass=NullPool)
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with engine.connect() as connection:
+        victim = connection.scalar(text(f"{others} ORDER BY random() LIMIT 1"))
+    if victim is not None:
+        os.kill(victim, signal.SIGKILL)
+    end = time.monotonic() + START
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        with suppress(OperationalError), engine.connect():
+            return
+    raise RuntimeError("the database did not come back")
 
 
 def live(folder: Path, log: Path, settings: dict[str, str]) -> None:

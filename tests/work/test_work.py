@@ -8,7 +8,9 @@ from threading import Condition, Event
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+import server.work
 from server import logs
 from server.clock import wall
 from server.fhir import json
@@ -115,6 +117,29 @@ def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewData
     assert "Anna" not in written.getvalue()
     assert [line["exception"] for line in lines if "exception" in line] == ["ValueError"]
     assert any(place.endswith("fails") for line in lines for place in line.get("at", []))
+
+
+def test_a_job_that_the_database_failed_is_tried_again(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.work, "PAUSE", 0.0)
+    store, done = Store.open(new_database("sqlite")), Event()
+    failures = [OperationalError("SELECT", {}, Exception("the disk is full")) for _ in range(3)]
+
+    def unlucky() -> None:
+        if failures:
+            raise failures.pop()
+        done.set()
+
+    work = Work(store)
+    work.launch({"unlucky": unlucky}, sweeps=[], executor="here")
+    try:
+        with store.transaction() as tx:
+            work.enqueue(tx, "unlucky")
+        assert done.wait(30)
+    finally:
+        work.close()
+        store.close()
 
 
 def kept(store: Store) -> int:
