@@ -312,7 +312,9 @@ def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(
     asked = quoting("OLD-1", "4")
 
     assert later(payer, asked, **{"X-Dry-Run": "true"}).action == "A3"
-    assert later(payer, asked).action == "A3"
+    denied = later(payer, asked)
+    assert denied.action == "A3"
+    assert "stands as it was" not in denied.words
 
 
 def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> None:
