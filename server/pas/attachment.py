@@ -28,6 +28,7 @@ from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_o
 from server.pas import casebook, evidence, intake, verdict
 from server.pas.casebook import Standing
 from server.pas.decision import UNREAD, proposed, read_by_a_person
+from server.pas.evidence import Attached
 from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
 from server.pas.verdict import Asked, InReview, Verdict
@@ -43,20 +44,24 @@ DECIDED = "Nothing waits for it: the case is decided."
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """The operation's input. `contents` are the resources, those of a Bundle one by one; `final` says that
-    nothing more will come; `lines` are the items that it answers for, by sequence; `whole`, that some of it
-    names none."""
+    """The operation's input. `contents` are the resources, those of a Bundle one by one, each for the items
+    that its Attachment names, else that of the tracking number; `final` says that nothing more will come;
+    `lines` are the items that it answers for, by sequence; `whole`, that some of it names none."""
 
     tracking: str
     member: str
     final: bool
-    contents: tuple[Resource, ...]
+    contents: tuple[Attached, ...]
     lines: frozenset[int]
     whole: bool
 
     def answers(self, sequence: int) -> bool:
         """A paper that names no line is about all of them; a form is of the line it was asked for."""
-        return sequence in self.lines or (self.whole and bool(evidence.unread(self.contents)))
+        return sequence in self.lines or (self.whole and self.has_papers)
+
+    @property
+    def has_papers(self) -> bool:
+        return bool(evidence.unread(content for content, _ in self.contents))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ class SubmitAttachment:
             came = InReview("What the reviewer asked for has come.", asked.tracking, before.due, recommended)
             return came if answered else asked
         reached = judge.verdict(tx, judged, row.id, row.client, now)
-        if isinstance(reached, Asked) and evidence.unread(sent.contents) and answered:
+        if isinstance(reached, Asked) and sent.has_papers and answered:
             reached = read_by_a_person(reached, UNREAD)
         return verdict.tracked(reached, asked.tracking)
 
@@ -159,7 +164,7 @@ def _judged(
             return
         read = intake.stored(version.request)
         attached = evidence.holding_for(tx, read, row.chain_id, versions[:place])
-        docket = Docket.of(evidence.joined(read, attached))
+        docket = Docket.of(read, attached=attached)
         items = [item for item in docket.read.items if item["sequence"] in wanted]
         wanted = wanted - {item["sequence"] for item in items}
         yield from judge.lines(tx, docket, items, now)
@@ -177,13 +182,17 @@ def read(raw: bytes) -> Attachments:
     if issues:
         raise InvalidRequest(*issues)
     tracking = _text(named["TrackingId"])
-    lines = [frozenset(_lines(each)) for each in attachments]
+    own, lines = frozenset([_line_of(tracking)]), [frozenset(_lines(each)) for each in attachments]
     return Attachments(
         tracking=tracking,
         member=_text(named.get("MemberId", {})),
         final=named.get("Final", {}).get("valueBoolean", True) is True,
-        contents=tuple(content for each in attachments for content in _contents(each)),
-        lines=frozenset([_line_of(tracking)]).union(*lines),
+        contents=tuple(
+            Attached(content, named or own)
+            for each, named in zip(attachments, lines, strict=True)
+            for content in _contents(each)
+        ),
+        lines=own.union(*lines),
         whole=not all(lines),
     )
 

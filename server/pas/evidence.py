@@ -7,9 +7,10 @@ the line it was asked for.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from server.fhir.references import Resolver, local_reference
@@ -27,17 +28,25 @@ PAPERS = frozenset({"DocumentReference", "Binary", "Composition", "Media"})
 """Resources whose content no rule reads."""
 
 
+class Attached(NamedTuple):
+    """A resource that came later, and the items that it answers for, by sequence."""
+
+    resource: Resource
+    lines: frozenset[int]
+
+
 def keep(
     tx: Transaction,
     case_id: str,
     sequence: int,
     client: str,
-    resources: Iterable[Resource],
+    pieces: Iterable[Attached],
     now: dt.datetime,
 ) -> None:
     """One event a resource."""
-    for resource in resources:
-        events.record(tx, case_id, sequence, ATTACHED, client or "client", now, resource=resource)
+    for piece in pieces:
+        told = {"resource": piece.resource, "lines": sorted(piece.lines)}
+        events.record(tx, case_id, sequence, ATTACHED, client or "client", now, **told)
 
 
 def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
@@ -47,7 +56,7 @@ def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
 
 def holding_for(
     tx: Transaction, read: Submission, chain_id: str, before: Sequence[stored.PaCase]
-) -> list[Resource]:
+) -> list[Attached]:
     """What was attached to a request and is newer than what this version of it has: all but what was attached
     to versions `before` and the version brings otherwise than those had it."""
     attached = events.of_chain(tx, chain_id, ATTACHED)
@@ -59,7 +68,11 @@ def holding_for(
         had = known.get(event.case_id)
         return had is None or name not in own or own[name] == had.get(name)
 
-    return [event.detail["resource"] for event in attached if holds(event)]
+    return [
+        Attached(event.detail["resource"], frozenset(event.detail.get("lines") or [event.sequence]))
+        for event in attached
+        if holds(event)
+    ]
 
 
 def _by_name(read: Submission) -> dict[str, Resource]:
@@ -94,14 +107,28 @@ def unread(handed: Iterable[Resource]) -> list[Resource]:
     ]
 
 
-def joined(read: Submission, attached: Sequence[Resource]) -> Submission:
+def forms(read: Submission, attached: Sequence[Attached]) -> list[Attached]:
+    """The forms that were attached, each with every line that it was sent for. Of one that the request has
+    itself, the Claim says for which it is."""
+    own, lines = _by_name(read), defaultdict[str, set[int]](set)
+    named = [
+        (local_reference(piece.resource) or f"{id(piece.resource)}", piece)
+        for piece in attached
+        if piece.resource.get("resourceType") == "QuestionnaireResponse"
+    ]
+    for name, piece in named:
+        lines[name] |= piece.lines
+    return [Attached(piece.resource, frozenset(lines[name])) for name, piece in named if name not in own]
+
+
+def joined(read: Submission, attached: Sequence[Attached]) -> Submission:
     """The request as if it had come with these. What has the type and id of something in the request takes
     its place, the later of two the earlier's; the Claim and its parties stay as they were."""
     if not attached:
         return read
     parties = (read.claim, read.patient, read.insurer, read.provider, read.coverage)
     fixed = {local_reference(party) for party in parties}
-    newest = {local_reference(one) or f"urn:uuid:{uuid4()}": one for one in attached}
+    newest = {local_reference(one) or f"urn:uuid:{uuid4()}": one for one, _ in attached}
     added = {name: one for name, one in newest.items() if name not in fixed}
     kept = [entry for entry in read.bundle["entry"] if local_reference(entry["resource"]) not in added]
     own = read.resolver.entry_of(read.claim)

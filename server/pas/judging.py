@@ -13,10 +13,11 @@ from server.adjudication.members import member_key
 from server.adjudication.orders import service_code, withdrawn
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
-from server.pas import appealing, change, decision, lines, prolonging, rejection
+from server.pas import appealing, change, decision, evidence, lines, prolonging, rejection
 from server.pas.case import tracking
 from server.pas.chart import LocalChart, local_chart
 from server.pas.deadlines import Deadlines
+from server.pas.evidence import Attached
 from server.pas.inquiry import identifiers
 from server.pas.intake import Submission
 from server.pas.marks import IMMEDIATE_APPEAL, appeal
@@ -42,11 +43,16 @@ class Docket:
     patient: Resource
     coverage: Resource
     orders: dict[int, Resource]
+    sent_later: Sequence[Attached] = ()
 
     @classmethod
-    def of(cls, read: Submission, before: Container[int] | None = None) -> Docket:
-        """`before` has the sequences of the lines that an earlier version asked for: those are as timely as
-        they were. Where None tells, all of a change were, and none of a first request."""
+    def of(
+        cls, read: Submission, before: Container[int] | None = None, attached: Sequence[Attached] = ()
+    ) -> Docket:
+        """With what was attached to it. `before` has the sequences of the lines that an earlier version asked
+        for: those are as timely as they were. Where None tells, all of a change were, and none of a first
+        request."""
+        forms, read = evidence.forms(read, attached), evidence.joined(read, attached)
         chart = local_chart(read.resolver)
         claim = chart.of(read.claim)
         changes = change.change_of(read) is not None
@@ -66,6 +72,7 @@ class Docket:
                 item["sequence"]: lines.order_of(claim, item, chart, asked_on(item))
                 for item in claim.get("item") or []
             },
+            sent_later=forms,
         )
 
     @property
@@ -134,7 +141,8 @@ class Docket:
         return set(identifiers(found)).isdisjoint(identifiers(self.patient))
 
     def _answered_for_others(self, item: Resource) -> list[Resource]:
-        """The forms that the Claim ties to other items (`informationSequence`), and not to this one."""
+        """The forms that the Claim ties to other items (`informationSequence`), or that were attached for
+        others, and not for this one."""
         pointed = {
             entry["sequence"]: self.chart.find(entry.get("valueReference"))
             for entry in self.claim.get("supportingInfo") or []
@@ -146,7 +154,12 @@ class Docket:
 
         own = forms(item)
         others = (each for other in self.claim["item"] for each in forms(other))
-        return [each for each in others if all(each is not form for form in own)]
+        sent_for_others = (
+            self.chart.of(form)
+            for form, lines in self.sent_later
+            if item["sequence"] not in lines and self.read.resolver.entry_of(form) is not None
+        )
+        return [*(each for each in others if all(each is not form for form in own)), *sent_for_others]
 
 
 def _essence(order: Mapping[str, Any]) -> Resource:

@@ -107,7 +107,7 @@ class Revision:
         a request of its own day."""
         read, (*before, _) = self.docket.read, cases.chain(tx, chain_id)
         attached = evidence.holding_for(tx, read, chain_id, before)
-        return Docket.of(evidence.joined(read, attached), before=known)
+        return Docket.of(read, before=known, attached=attached)
 
     def _brings_unread(self, tx: Transaction, before: stored.PaCase) -> bool:
         brought = evidence.unread(evidence.handed_in([self.docket.read], ()))

@@ -125,6 +125,28 @@ def test_what_came_is_not_lost_when_the_request_is_updated(payer: Payer) -> None
 
 
 @ONE_BASE
+def test_of_two_shoulders_each_is_judged_by_the_form_that_was_sent_for_it(payer: Payer) -> None:
+    *rest, _ = a.item()["extension"]
+    left = a.item(2, modifier=[concept(a.CPT, "LT")], diagnosisSequence=[2], extension=rest)
+    both = a.claim(a.item(1), left, diagnosis=[a.diagnosis(), a.diagnosis("M75.112", 2)])
+    pended = payer.submit(a.request(claim=both))
+    of_right = parameters(
+        f"{pended.response['id']}-1", charts.answers(**{"SH-IMM": "none", "CC-DUR.none": True})
+    )
+    send(payer, of_right)
+    after_one = after(payer).actions
+    of_left = parameters(
+        f"{pended.response['id']}-2", {**charts.answers(**{"SH-IMM": "SH-IMM.2"}), "id": "2"}
+    )
+    of_left["parameter"][-1]["part"] = [
+        part for part in of_left["parameter"][-1]["part"] if part["name"] != "LineItem"
+    ]
+    send(payer, of_left)
+
+    assert (after_one, after(payer).actions) == (["A3", "A4"], ["A3", "A1"])
+
+
+@ONE_BASE
 def test_what_an_update_corrects_is_read_as_corrected_and_what_it_repeats_as_attached(payer: Payer) -> None:
     """Sent once more are an old film, of which a new one came meanwhile, and the score without its slip."""
     *most, form = charts.meets_every_criterion()
