@@ -1,4 +1,5 @@
-"""How much may come before a body, and how long it may take: the head of a request.
+"""How much may come before a body, and how long it may take: the head of a request. And how long a server
+that ends waits for those who have nothing to ask.
 
     uvicorn.Config(app, http=BoundedHead)
 
@@ -18,6 +19,10 @@ MOST_BYTES = 64_000
 
 SECONDS = 30.0
 """From the connection, or the first byte of a later request, to the end of its head."""
+
+
+FAREWELL = 1.0
+"""From the end of a server to the end of its idle connections."""
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -44,6 +49,13 @@ class BoundedHead(HttpToolsProtocol):
         if self._arrived > MOST_BYTES:
             self._end()
             self.send_400_response("The head of the request is too large.")
+
+    def shutdown(self) -> None:
+        """An idle client need not say good-bye: TLS would wait for that half a minute, and whoever stops the
+        server kills it before."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL, self.transport.abort)
 
     def on_message_begin(self) -> None:
         self._begin()

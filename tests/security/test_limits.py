@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import socket
 import sqlite3
+import ssl
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from server import inside
+from server import inside, tls
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security import heads
@@ -147,6 +151,40 @@ def test_a_head_without_end_is_refused_and_one_that_stops_is_given_up(
         assert asyncio.run(told(first, *[line * 100] * 30)).startswith(b"HTTP/1.1 400")
     monkeypatch.setattr(heads, "SECONDS", 0.05)
     assert asyncio.run(told(first)) == b""
+
+
+def test_an_idle_client_does_not_keep_a_server_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under TLS: asyncio waits half a minute for a client to say good-bye, and one in a pool never does."""
+    monkeypatch.setattr(heads, "FAREWELL", 0.05)
+    certificate, key = tls.self_made(tmp_path, ["localhost"], dt.datetime.now(dt.UTC))
+    trusting = ssl.create_default_context(cafile=str(certificate))
+
+    def greets(address: tuple[str, int]) -> ssl.SSLSocket:
+        return trusting.wrap_socket(socket.create_connection(address), server_hostname="localhost")
+
+    async def story() -> None:
+        config, state = Config(heads.BoundedHead, log_config=None), ServerState()
+        config.load()
+        served = await asyncio.get_running_loop().create_server(
+            lambda: heads.BoundedHead(config, state, {}),
+            "127.0.0.1",
+            0,
+            ssl=tls.server_context(certificate, key),
+        )
+        idle = await asyncio.to_thread(greets, served.sockets[0].getsockname())
+        async with asyncio.timeout(10):
+            while not state.connections:
+                await asyncio.sleep(0)
+            for connection in list(state.connections):
+                connection.shutdown()
+            while state.connections:
+                await asyncio.sleep(0)
+        idle.close()
+        served.close()
+
+    asyncio.run(story())
 
 
 def test_one_request_too_many_is_told_to_come_again_and_health_is_answered() -> None:
