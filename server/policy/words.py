@@ -13,6 +13,7 @@ from typing import Any
 from server.elm import Evidence as Found
 from server.elm import Result, Run
 from server.fhir.dates import first_day
+from server.fhir.systems import coding_key
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Evidence, Met
 from server.policy.line import codings
@@ -191,5 +192,5 @@ def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
         return PLAIN[kind]
     concept = resource.get("code") or resource.get("medicationCodeableConcept")
     coding: Mapping[str, Any] = next(codings([concept]), {})
-    named = coding.get("display") or coding.get("code") or PLAIN.get(kind, kind)
+    named = coding.get("display") or coding_key(coding)[1] or PLAIN.get(kind, kind)
     return f"{named} on {day.isoformat()}" if day else str(named)
