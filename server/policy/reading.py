@@ -30,8 +30,14 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     sent = [*apart(order)[1:], *(part for each in chart.resources for part in apart(each))]
     own = [each for each in sent if _is_clients(each) and _is_of(each, patient)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
-    proven = [record for record in kept if record.get("status") not in CLOSED]
+    proven = [_as_answered(record) for record in kept if record.get("status") not in CLOSED]
     return [*_one_patient(own), *proven]
+
+
+def _as_answered(record: Resource) -> Resource:
+    """A bill as it came in says what was done as the payer's answer to it does, for which the rules look."""
+    is_bill = record.get("resourceType") == "Claim" and record.get("use") == "claim"
+    return {**record, "resourceType": "ExplanationOfBenefit"} if is_bill else record
 
 
 def apart(resource: Resource) -> list[Resource]:
