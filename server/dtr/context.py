@@ -1,5 +1,9 @@
-"""What the context of a package request stands for: a coverage assertion of ours, or the tracking number of a
-line that is pended."""
+"""What the context of a package request stands for: a coverage assertion of ours, or a line that is pended,
+by our tracking number or by the trace number that its own request gave it.
+
+PAS 2.2.1 has the provider make the Task, with the item's trace number for the context ("Additional
+information"); we send one with our tracking number.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,13 @@ WITHDRAWN = "What this number was given for was cancelled: no form is needed."
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a context was given for: an order; an assertion also for a member, and under which Coverage."""
+    """What a context was given for: an order; an assertion also for a member, and under which Coverage.
+    `number` is our own for it, where it was called otherwise."""
 
     order: Resource
     member: str = ""
     coverage: Resource = field(default_factory=dict)
+    number: str = ""
 
 
 def given_for(
@@ -39,15 +45,15 @@ def given_for(
         given = Context(assertion.order, assertion.member_key, assertion.coverage)
         if any(_is_of(given, coverage) for coverage in asked.coverages):
             return given
-    pended = cases.line_called(tx, asked.context)
-    case = visible(pended[0]) if pended else None
-    if pended and case is not None:
-        given = Context(pended[1].order, case.member_key)
-        if any(_is_of(given, coverage) for coverage in asked.coverages):
-            if pended[1].outcome != CANCELLED:
-                return replace(given, member="")
-            issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
-            return None
+    ours = cases.line_called(tx, asked.context)
+    for case, line in [ours] if ours else cases.lines_traced(tx, asked.context):
+        given = Context(line.order, case.member_key, number="" if ours else f"{case.id}-{line.sequence}")
+        if visible(case) is None or not any(_is_of(given, coverage) for coverage in asked.coverages):
+            continue
+        if line.outcome != CANCELLED:
+            return replace(given, member="")
+        issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
+        return None
     unknown = (
         "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
         "number, with the Coverage it was given for."

@@ -86,8 +86,8 @@ class Packager:
         """Raises NotFound for a member or context this payer does not know."""
         issues: list[Issue] = []
         told = given_for(tx, asked, issues, refuses=self._version.refuses_foreign) if asked.context else None
-        if told is None:
-            asked = replace(asked, context="")
+        if told is None or told.number:
+            asked = replace(asked, context=told.number if told else "")
         self._refuse_strangers(tx, asked, told)
         orders = self._orders(asked, told)
         not_done = [order for order in orders if self._is_withdrawn(order, asked)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
@@ -45,19 +45,24 @@ DECIDED = "Nothing waits for it: the case is decided."
 @dataclass(frozen=True, slots=True)
 class Attachments:
     """The operation's input. `contents` are the resources, those of a Bundle one by one, each for the items
-    that its Attachment names, else that of the tracking number; `final` says that nothing more will come;
-    `lines` are the items that it answers for, by sequence; `whole`, that some of it names none."""
+    that its Attachment names; `final` says that nothing more will come; `whole`, that some of it names no
+    item; `lines` are those that it answers for, by sequence."""
 
     tracking: str
     member: str
     final: bool
     contents: tuple[Attached, ...]
-    lines: frozenset[int]
     whole: bool
+    lines: frozenset[int] = frozenset()
 
     def answers(self, sequence: int) -> bool:
         """A paper that names no line is about all of them; a form is of the line it was asked for."""
         return sequence in self.lines or (self.whole and self.has_papers)
+
+    def about(self, own: frozenset[int], every: frozenset[int]) -> Attachments:
+        """The same, with its lines: the tracking number is for `own`, or stands for the whole request."""
+        contents = tuple(Attached(content, lines or own or every) for content, lines in self.contents)
+        return replace(self, contents=contents, lines=own.union(*(lines for _, lines in contents)))
 
     @property
     def has_papers(self) -> bool:
@@ -78,8 +83,9 @@ class SubmitAttachment:
         Unprocessable where the tracking number is not ours or the case is another member's."""
         sent = read(raw)
         with self.store.transaction() as tx:
-            row = self._case(tx, sent)
-            evidence.keep(tx, row.id, _line_of(sent.tracking), client, sent.contents, now)
+            row, own = self._case(tx, sent)
+            sent = sent.about(own, frozenset(item.sequence for item in cases.items(tx, row.id)))
+            evidence.keep(tx, row.id, min(sent.lines, default=0), client, sent.contents, now)
             for with_a_reviewer in work_items.of_case(tx, row.id):
                 work_items.outdate(tx, with_a_reviewer)
             standing = casebook.standing_of(tx, row.id)
@@ -93,15 +99,14 @@ class SubmitAttachment:
         ]
         return operation_outcome([Issue(each.code, (), each.diagnostics, "information") for each in told])
 
-    def _case(self, tx: Transaction, sent: Attachments) -> stored.PaCase:
-        """The case that holds now in the chain of the one the number was given in, for this transaction
-        alone."""
-        case = casebook.by_resource_id(tx, sent.tracking)
-        row = cases.by_id(tx, case.id) if case is not None else None
-        tracked = row is not None and any(
-            name.kind == "tracking" and name.value == sent.tracking for name in cases.identifiers(tx, row.id)
-        )
-        if row is None or not tracked:
+    def _case(self, tx: Transaction, sent: Attachments) -> tuple[stored.PaCase, frozenset[int]]:
+        """The case that holds now in the chain of the one that is named, for this transaction alone, and the
+        item that the number was given for, if it is ours."""
+        own = frozenset([_line_of(sent.tracking)])
+        row = _tracked(tx, sent.tracking)
+        if row is None:
+            row, own = _named(tx, sent), frozenset()
+        if row is None:
             raise Unprocessable(
                 Issue("not-found", "TrackingId", "Nothing was asked for under this tracking number.")
             )
@@ -109,7 +114,7 @@ class SubmitAttachment:
             raise Unprocessable(
                 Issue("business-rule", "MemberId", "What was asked for is about another member.")
             )
-        return cases.hold_current(tx, row)
+        return cases.hold_current(tx, row), own
 
     def _judged_again(
         self,
@@ -154,6 +159,25 @@ class SubmitAttachment:
         return verdict.tracked(reached, asked.tracking)
 
 
+def _tracked(tx: Transaction, number: str) -> stored.PaCase | None:
+    """By the number under which we asked."""
+    case = casebook.by_resource_id(tx, number)
+    row = cases.by_id(tx, case.id) if case is not None else None
+    names = cases.identifiers(tx, row.id) if row is not None else ()
+    return row if any(name.kind == "tracking" and name.value == number for name in names) else None
+
+
+def _named(tx: Transaction, sent: Attachments) -> stored.PaCase | None:
+    """By an identifier of the request or of its answer, which a Task has that the provider made (PAS 2.2.1),
+    and of the member that comes with it, for every client gives such names. One that waits goes first."""
+    own = [sent.tracking] if len(sent.tracking) == casebook.CASE_ID_LENGTH else []
+    keys = [*own, *cases.called(tx, None, sent.tracking)] if sent.member else []
+    found = [case.id for key in keys if (case := casebook.by_resource_id(tx, key)) is not None]
+    rows = [row for case_id in found if (row := cases.by_id(tx, case_id)) is not None]
+    theirs = [row for row in rows if row.member_key.startswith("member:") and _is_of(row, sent.member)]
+    return max(theirs, key=lambda row: any(map(_waits, casebook.standing_of(tx, row.id))), default=None)
+
+
 def _judged(
     tx: Transaction, judge: Judge, row: stored.PaCase, wanted: Set[int], now: dt.datetime
 ) -> Iterator[Line]:
@@ -181,18 +205,16 @@ def read(raw: bytes) -> Attachments:
     issues = list(_faults(named, attachments))
     if issues:
         raise InvalidRequest(*issues)
-    tracking = _text(named["TrackingId"])
-    own, lines = frozenset([_line_of(tracking)]), [frozenset(_lines(each)) for each in attachments]
+    lines = [frozenset(_lines(each)) for each in attachments]
     return Attachments(
-        tracking=tracking,
+        tracking=_text(named["TrackingId"]),
         member=_text(named.get("MemberId", {})),
         final=named.get("Final", {}).get("valueBoolean", True) is True,
         contents=tuple(
-            Attached(content, named or own)
-            for each, named in zip(attachments, lines, strict=True)
+            Attached(content, its_own)
+            for each, its_own in zip(attachments, lines, strict=True)
             for content in _contents(each)
         ),
-        lines=own.union(*lines),
         whole=not all(lines),
     )
 

@@ -1,6 +1,6 @@
 """Prior-authorization requests as PAS received them, their lines, and the names clients know them by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -119,6 +119,16 @@ def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None
     case = current(tx, named)
     line = tx.get(PaItem, (case.id, int(sequence)))
     return (case, line) if line is not None else None
+
+
+def lines_traced(tx: Transaction, number: str) -> Iterator[tuple[PaCase, PaItem]]:
+    """The undecided lines, each with its case, that any client sent under this trace number, which is an
+    extension of the item. Whom they concern is for the caller to find out."""
+    for case_id in called(tx, None, number):
+        for line in items(tx, case_id):
+            traces = (each.get("valueIdentifier") for each in line.requested.get("extension") or [])
+            if line.decided is None and any(trace and trace.get("value") == number for trace in traces):
+                yield tx.get_one(PaCase, case_id), line
 
 
 def line_granted(tx: Transaction, granted: Authorization) -> tuple[PaCase, PaItem] | None:

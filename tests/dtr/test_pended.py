@@ -91,6 +91,28 @@ def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> N
     assert reviewed(dtr, address) == "A1"
 
 
+def test_a_e_a_task_that_the_provider_made_leads_to_the_form_and_the_decision_as_well(dtr: Dtr) -> None:
+    """PAS 2.2.1, "Additional information": the context is the item's trace number, and the Task is called as
+    the ClaimResponse is first, which is what the Claim was called."""
+    case, _, address = pended(dtr, "own-task")
+    told = json.decode_object(dtr.get(address).content)
+    traces = (extension.get("valueIdentifier") for extension in told["item"][0]["extension"])
+    context = {"name": "context", "valueString": next(trace["value"] for trace in traces if trace)}
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context)
+    assert package.form.questionnaire["id"] == "mri-shoulder"
+
+    chart = [dict(case.patient), dict(case.coverage), dict(case.order)]
+    filling = populate(package.form, package.draft, the_catalog().engine, chart, case.now, "auto")
+    filled = filling.answered({"SH-IMM": ["SH-IMM.2"]}, "Practitioner/practitioner")
+    sent = attachment(
+        case, told["identifier"][0]["value"], {**filled.response("completed", case.now), "id": "f"}
+    )
+    nobody = {**sent, "parameter": [each for each in sent["parameter"] if each["name"] != "MemberId"]}
+    assert dtr.post("$submit-attachment", nobody).status_code == 422
+    assert dtr.post("$submit-attachment", sent).status_code == 200
+    assert reviewed(dtr, address) == "A1"
+
+
 def test_the_completed_adaptive_form_decides_the_request_it_was_filled_for(dtr: Dtr) -> None:
     """It names no form but the one inside it, and is read as the answers of its region all the same."""
     case, number, address = pended(dtr, "adaptive")
