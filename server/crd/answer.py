@@ -285,6 +285,7 @@ class Desk:
     def _assertion_row(
         self, hearing: Hearing, answer: Answer, judged: Judged, assertion_id: str, what_if: bool
     ) -> stored.Assertion:
+        record = agenda.chart_of(answer.focus, hearing.asked, hearing.sight)
         return stored.Assertion(
             id=assertion_id,
             version=self.version.name,
@@ -298,6 +299,7 @@ class Desk:
             questionnaires=list(judged.determination.questionnaires),
             what_if=what_if,
             created=hearing.now,
+            chart=list(_in_the_way(judged, record)),
         )
 
     def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
@@ -374,6 +376,16 @@ class Desk:
         telephone = judged.plan.contact if judged else ""
         name = self.adjudicator.catalog.payer["name"]
         return self.version.contact(name, telephone) if telephone else None
+
+
+def _in_the_way(judged: Judged, record: Iterable[Resource]) -> Iterator[Resource]:
+    """What of the record stands between the order and its approval, for whoever judges it later by answers
+    alone. Those that there are already are asked for anew."""
+    open_ones = judged.determination.in_the_way
+    named = {each.reference for criterion in open_ones for each in criterion.evidence}
+    for resource in record:
+        if resource["resourceType"] != "QuestionnaireResponse" and local_reference(resource) in named:
+            yield resource
 
 
 def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:

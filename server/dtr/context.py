@@ -13,7 +13,7 @@ from typing import Any
 from server.adjudication.members import is_of_another
 from server.dtr.request import PackageRequest
 from server.fhir.errors import Issue, NotFound
-from server.fhir.references import type_and_id
+from server.fhir.references import local_reference, type_and_id
 from server.security.caller import visible
 from server.store import Transaction, assertions, cases
 
@@ -27,13 +27,14 @@ WITHDRAWN = "What this number was given for was cancelled: no form is needed."
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a context was given for: an order; an assertion also for a member, and under which Coverage.
-    `number` is our own for it, where it was called otherwise."""
+    """What a context was given for: an order; an assertion also for a member, under which Coverage, and in
+    view of what of the patient's record. `number` is our own for it, where it was called otherwise."""
 
     order: Resource
     member: str = ""
     coverage: Resource = field(default_factory=dict)
     number: str = ""
+    chart: list[Resource] = field(default_factory=list)
 
 
 def given_for(
@@ -42,7 +43,7 @@ def given_for(
     """What the context was given for; None where we never gave it, or gave it for another member."""
     assertion = visible(assertions.by_id(tx, asked.context))
     if assertion is not None:
-        given = Context(assertion.order, assertion.member_key, assertion.coverage)
+        given = Context(assertion.order, assertion.member_key, assertion.coverage, chart=assertion.chart)
         if any(_is_of(given, coverage) for coverage in asked.coverages):
             return given
     ours = cases.line_called(tx, asked.context)
@@ -67,6 +68,13 @@ def given_for(
 def member_of(told: Context | None, coverage: Resource) -> str:
     """The key of whose Coverage it is, where the context tells."""
     return told.member if told is not None and _is_of(told, coverage) else ""
+
+
+def chart_with(told: Context | None, coverage: Resource, sent: list[Resource]) -> list[Resource]:
+    """What was sent, and what the payer knew already of whose Coverage it is."""
+    known = told.chart if told is not None and _is_of(told, coverage) else []
+    names = {local_reference(each) for each in sent}
+    return [*sent, *(each for each in known if local_reference(each) not in names)]
 
 
 def _is_of(told: Context, coverage: Resource) -> bool:

@@ -13,7 +13,7 @@ Expectations and Responsibilities".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,14 +55,16 @@ CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the context says: the order and its coverage, by an assertion for which member as well. `pended`:
-    a request for it waits for answers, so the authorization comes by that way."""
+    """What the context says: the order and its coverage, by an assertion for which member as well, and what
+    of the patient's record stood in the way. `pended`: a request for it waits for answers, so the
+    authorization comes by that way."""
 
     order: Resource
     coverage: Resource
     assertion: str | None
     pended: bool
     member: str = ""
+    chart: Sequence[Resource] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ class Interviewer:
             return None
         told = visible(assertions.by_id(tx, context))
         if told is not None:
-            return Known(told.order, told.coverage, told.id, pended=False, member=told.member_key)
+            return Known(told.order, told.coverage, told.id, False, told.member_key, told.chart)
         pended = cases.line_called(tx, context)
         if pended is None or visible(pended[0]) is None:
             return None
@@ -255,7 +257,8 @@ class Interviewer:
         *,
         hints: bool,
     ) -> Judged:
-        """The policy over the answers alone; beside them, of a known order, the payer's own records."""
+        """The policy over the answers; beside them, of a known order, what of the record stood in its way and
+        the payer's own records."""
         answered = _as_answered(answers, policy.questionnaire if policy else "", now)
         if known is not None and known.assertion is not None:
             beneficiary = (known.coverage.get("beneficiary") or {}).get("reference", "")
@@ -266,7 +269,7 @@ class Interviewer:
                 known.order,
                 known.coverage,
                 None,
-                Chart([patient, answered]),
+                Chart([patient, *known.chart, answered]),
                 now,
                 assertion_id=known.assertion,
                 member=known.member,

@@ -20,7 +20,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
 from server.adjudication.orders import service_code, withdrawn
 from server.dtr.artefacts import Artefacts, Package
-from server.dtr.context import Context, given_for, member_of
+from server.dtr.context import Context, chart_with, given_for, member_of
 from server.dtr.form import Answers
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
@@ -221,7 +221,7 @@ class Packager:
             order,
             coverage,
             _patient(asked, coverage, order),
-            Chart(resources=asked.referenced),
+            Chart(resources=chart_with(told, coverage, asked.referenced)),
             now,
             fhir_server=f"client:{calling().client}",
             assertion_id=asked.context or None,

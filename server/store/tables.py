@@ -63,7 +63,8 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=Fal
 
 
 class Assertion(Table):
-    """What CRD told a client about one order, under its coverage-assertion-id."""
+    """What CRD told a client about one order, under its coverage-assertion-id; `chart` is what of the
+    patient's record stood between the order and its approval."""
 
     __tablename__ = "assertion"
 
@@ -79,6 +80,7 @@ class Assertion(Table):
     questionnaires: Mapped[list[Any]]
     what_if: Mapped[bool]
     created: Mapped[datetime]
+    chart: Mapped[list[Any]] = mapped_column(default_factory=list, server_default="[]")
 
 
 class Authorization(Table):

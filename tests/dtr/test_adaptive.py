@@ -16,7 +16,7 @@ from server.dtr.response import information_origin
 from server.fhir import json
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
-from tests.crd.builders import PATIENT, coverage, lumbar, mri, shoulder
+from tests.crd.builders import PATIENT, concept, coverage, film, lumbar, mri, ref, shoulder
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
 from tests.dtr.test_package import purpose
 from tests.dtr.test_package_requests import CHILD, rows
@@ -242,6 +242,24 @@ def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
     assert said(done)["pa-needed"] == "auth-needed"
     assert "satisfied-pa-id" not in said(done)
     assert purpose(done) == "withpa"
+
+
+@pytest.mark.parametrize("found", ["an MRI of before", "a therapist who orders"])
+def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: str) -> None:
+    """No number is given that the request itself would not have got."""
+    therapist = concept("http://nucc.org/provider-taxonomy", "225100000X")
+    role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
+    before, order, told = {
+        "an MRI of before": (film("73221", 60), shoulder(), "nothing has changed since"),
+        "a therapist who orders": (role, shoulder(requester=ref(role)), "signed by a therapist"),
+    }[found]
+    card = coverage(f"M-{before['id']}-{dtr.version}")
+    context = {"name": "context", "valueString": dtr.asserted(order, card, [before])}
+    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), context)
+    given = {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "RPT-INT": "no-change", "PA.issue": True}
+    _, done = interview(dtr, begun.draft, given)
+    assert said(done)["pa-needed"] == "auth-needed"
+    assert told in said(done)["reason"]["text"]
 
 
 def test_d_an_interview_about_the_site_alone_counts_at_every_door(dtr: Dtr) -> None:
