@@ -31,7 +31,7 @@ def settle(
     """The lines as they stand from now on, by this actor; in the words of the version they came by. A verdict
     that says what was told already, such as what is still missing, is no news."""
     lines = [_beside_what_stands(tx, row, line, now) for line in lines]
-    told = {item.sequence: item.verdict for item in casebook.read_again(tx, row).items}
+    told = {line.item.sequence: line.item.verdict for line in casebook.standing_of(tx, row.id)}
     news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
     casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
     for line in news:
