@@ -28,13 +28,15 @@ WITHDRAWN = "What this number was given for was cancelled: no form is needed."
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a context was given for: an order; an assertion also for a member, under which Coverage, and in
-    view of what of the patient's record. `number` is our own for it, where it was called otherwise."""
+    view of what of the patient's record. `number` is our own for it, where it was called otherwise; `forms`
+    are those that a request waits for."""
 
     order: Resource
     member: str = ""
     coverage: Resource = field(default_factory=dict)
     number: str = ""
     chart: list[Resource] = field(default_factory=list)
+    forms: tuple[str, ...] = ()
 
 
 def given_for(
@@ -48,7 +50,9 @@ def given_for(
             return given
     ours = cases.line_called(tx, asked.context)
     for case, line in [ours] if ours else cases.lines_traced(tx, asked.context):
-        given = Context(line.order, case.member_key, number="" if ours else f"{case.id}-{line.sequence}")
+        number = "" if ours else f"{case.id}-{line.sequence}"
+        waits_for = tuple(line.determination.get("questionnaires", ()))
+        given = Context(line.order, case.member_key, number=number, forms=waits_for)
         if visible(case) is None or not any(_is_of(given, coverage) for coverage in asked.coverages):
             continue
         if line.outcome != CANCELLED:

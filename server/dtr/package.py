@@ -45,15 +45,18 @@ PARTIES = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRol
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What the payer says of an order, as the client knows it, under a coverage."""
+    """What the payer says of an order, as the client knows it, under a coverage. `awaited` are the forms that
+    a request for it waits for, which knows more of the patient than the order tells."""
 
     coverage: Resource
     order: Resource
     judged: Judged
+    awaited: tuple[str, ...] = ()
 
     @property
     def forms(self) -> tuple[str, ...]:
-        return self.judged.determination.questionnaires
+        said = self.judged.determination
+        return said.questionnaires or (() if said.gate else self.awaited)
 
 
 @dataclass(slots=True)
@@ -95,7 +98,12 @@ class Packager:
         orders = [order for order in orders if order not in not_done]
         issues += [_foreign(order) for order in orders if _is_for_another(order, asked.coverages)]
         needs = [
-            Need(coverage, order, self._judge(tx, asked, line, coverage, now, told))
+            Need(
+                coverage,
+                order,
+                self._judge(tx, asked, line, coverage, now, told),
+                told.forms if told is not None and order is told.order else (),
+            )
             for coverage in asked.coverages
             for order in orders
             for line in self._lines(order, asked)

@@ -11,6 +11,7 @@ from server.dtr.populate import populate
 from server.fhir import json
 from server.pas.cases import request_of
 from server.pas.information import TRACKING_SYSTEM
+from server.policy.case_draft import Fact
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.determination import Decision
 from tests.crd.builders import DAY
@@ -18,19 +19,16 @@ from tests.dtr.conftest import FHIR_JSON, Dtr, resource
 from tests.dtr.test_adaptive import ADAPTIVE, interview, named, said
 
 
-def pended(dtr: Dtr, name: str) -> tuple[Case, str, str]:
+def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
     """A case about which the payer asks for information, the tracking number it gives, and where its answer
     can be read."""
     vignette = Vignette(
         id=f"{name}-{dtr.version.replace('.', '')}",
-        region="SH",
-        cpt="73221",
-        icd10=("M75.111",),
         age=52,
         sex="F",
         rbm="evicore",
-        modifiers=("RT",),
         expected=Expected(decision=Decision.MORE_INFO),
+        **{"region": "SH", "cpt": "73221", "icd10": ("M75.111",), "modifiers": ("RT",), **changes},
     )
     case = case_of(vignette, DAY, the_catalog().payer)
     body = json.encode(request_of(case))
@@ -89,6 +87,17 @@ def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> N
     sent = dtr.post("$submit-attachment", attachment(case, number, response))
     assert sent.status_code == 200, sent.text
     assert reviewed(dtr, address) == "A1"
+
+
+def test_a_the_form_that_a_request_waits_for_is_had_by_its_number(dtr: Dtr) -> None:
+    """Of cauda equina the order tells enough; that there was an MRI lately only the request's chart did."""
+    before = Fact(type="DiagnosticReport", code="72148", system="cpt", date=60)
+    spine = {"region": "LS", "cpt": "72148", "icd10": ("G83.4",), "modifiers": (), "facts": (before,)}
+    case, number, _ = pended(dtr, "repeated", **spine)
+    (package,) = dtr.packages(
+        resource("coverage", dict(case.coverage)), {"name": "context", "valueString": number}
+    )
+    assert package.form.questionnaire["id"] == "mri-lumbar-spine"
 
 
 def test_a_e_a_task_that_the_provider_made_leads_to_the_form_and_the_decision_as_well(dtr: Dtr) -> None:
