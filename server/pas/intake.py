@@ -233,7 +233,7 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
     yield from _modifier_faults(claim, CLAIM_PATH)
     known = {
-        name: {entry["sequence"] for entry in claim.get(name) or []} for name in demands.pointers.values()
+        name: {entry.get("sequence") for entry in claim.get(name) or []} for name in demands.pointers.values()
     }
     if len(claim.get("item") or []) > MOST_LINES:
         words = f"More than {MOST_LINES} lines are not decided at once. Send them in several requests."

@@ -18,6 +18,7 @@ Resource = dict[str, Any]
 SUBMIT = Demands(
     claim={
         "identifier": "the case trace number that the answer echoes",
+        "created": "the day of the request",
         "insurer": "the payer",
         "item": "at least one service",
     },

@@ -36,6 +36,13 @@ def changed(change: Callable[[Resource], object]) -> Resource:
     return bundle
 
 
+def unknown(element: Resource, name: str) -> None:
+    """FHIR lets an extension stand where a required value would."""
+    del element[name]
+    reason = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
+    element[f"_{name}"] = {"extension": [reason]}
+
+
 def test_a_sound_request_is_read_with_its_parties() -> None:
     request = read(a.request())
 
@@ -133,6 +140,8 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
         (lambda c: c.update(created="25 November"), f"{CLAIM}.created"),
+        (lambda c: unknown(c, "created"), f"{CLAIM}.created"),
+        (lambda c: unknown(c["diagnosis"][0], "sequence"), f"{CLAIM}.diagnosis[0].sequence"),
         (lambda c: c.update(insurance={}), f"{CLAIM}.insurance"),
         (lambda c: c["patient"].update(reference="Patient/nobody"), f"{CLAIM}.patient.reference"),
         (lambda c: c.update(patient={"display": "Anna"}), f"{CLAIM}.patient"),
