@@ -64,13 +64,14 @@ class Interview:
         said: Determination,
         ranks: Mapping[str, int],
         curable: frozenset[str],
+        mute: frozenset[str],
         issued: frozenset[str],
         answers: Answers,
     ) -> list[Node]:
         """The questions to ask now; empty where nothing that may be asked can change the outcome.
 
         `ranks` is how much of a burden a criterion's questions are; `curable` holds what is not met but an
-        answer can mend.
+        answer can mend, `mute` what no answer tells.
         """
         if self.regional is None or said.decision is Decision.DENY:
             return []
@@ -83,7 +84,8 @@ class Interview:
         wanted = [
             criterion
             for criterion in said.criteria
-            if criterion.id in said.matters or (criterion.id in said.unmet and criterion.id in curable)
+            if criterion.id not in mute
+            and (criterion.id in said.matters or (criterion.id in said.unmet and criterion.id in curable))
         ]
         for rank in sorted({ranks.get(criterion.id, 1) for criterion in wanted}):
             together = [criterion for criterion in wanted if ranks.get(criterion.id, 1) == rank]

@@ -144,11 +144,10 @@ class Interviewer:
             return Outcome(self._asking(response, sent, own, policy, interview.facts(bool(known)), now))
         judged = self._judge(tx, answers, order, known, policy, now, hints=False)
         said = judged.determination
-        curable = frozenset() if known else CODING
+        # Of an order that is known, no answer says which part or side it means: the order has to.
+        mute = CODING if known else frozenset()
         ranks = {name: text.rank for name, text in policy.criteria.items()} if policy else {}
-        # Of an order that is known, no answer says which part it means: the order has to.
-        mute = known is not None and policy is None
-        new = [] if mute else interview.next(said, ranks, curable, issued, answers)
+        new = interview.next(said, ranks, CODING - mute, mute, issued, answers)
         if not new and ISSUE not in issued and _may_be_issued(judged, known):
             new = interview.issue(issued)
         if new:

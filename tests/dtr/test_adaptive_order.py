@@ -21,6 +21,10 @@ def test_of_a_known_order_nobody_is_asked_what_only_the_order_can_say(dtr: Dtr) 
     calls, done = interview(dtr, draft, {"PATIENT.age": 52})
     assert [call[0] for call in calls] == ["PATIENT.age"]
     assert "Which joint or part" in said(done)["reason"]["text"]
+    _, draft = began(dtr, "of no side", mri("73221", "M75.100"))
+    calls, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
+    assert [call[0] for call in calls] == ["PATIENT.age", "SH-IMM"]
+    assert "No side is stated" in said(done)["reason"]["text"]
 
 
 @pytest.mark.parametrize("typed", ["M75111", "m75.111", " M75.111 "])
