@@ -97,16 +97,17 @@ def named(tx: Transaction, client: str, member_key: str, system: str, value: str
 
 
 def called(tx: Transaction, system: str | None, value: str) -> Sequence[str]:
-    """Ids of the cases that hold which any client sent under such a name, under whatever system where none is
-    given. Whom they concern is for the caller to find out."""
-    asked = (
-        select(PaCase.id)
+    """Ids of the cases that hold of requests that any client sent, in whatever version, under such a name,
+    under whatever system where none is given. Whom they concern is for the caller to find out."""
+    named = (
+        select(PaCase.chain_id)
         .join(PaIdentifier, PaIdentifier.case_id == PaCase.id)
-        .where(PaIdentifier.value == value, PaCase.replaced_by.is_(None))
+        .where(PaIdentifier.value == value)
     )
     if system is not None:
-        asked = asked.where(PaIdentifier.system == system)
-    return tx.scalars(asked.distinct()).all()
+        named = named.where(PaIdentifier.system == system)
+    asked = select(PaCase.id).where(PaCase.chain_id.in_(named), PaCase.replaced_by.is_(None))
+    return tx.scalars(asked).all()
 
 
 def line_called(tx: Transaction, reference: str) -> tuple[PaCase, PaItem] | None:

@@ -101,10 +101,13 @@ def test_what_a_modifier_asks_is_not_answered_as_if_it_were_not_there(payer: Pay
 
 
 def test_the_version_that_holds_is_what_a_search_tells(payer: Payer, granted: Answer) -> None:
+    """By the names of those that it replaced, too."""
     related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
-    moved = a.claim(a.item(1, servicedDate="2026-12-20"), related=related, id="pa-2")
+    own = [{"system": "https://ehr.example/pa", "value": "PA-2"}]
+    moved = a.claim(a.item(1, servicedDate="2026-12-20"), related=related, id="pa-2", identifier=own)
     changed = payer.submit(a.request(*charts.meets_every_criterion(), claim=moved))
-    (entry,) = found(payer, identifier="PA-1")
+    (entry,) = found(payer, identifier="PA-2")
 
     assert entry["fullUrl"] == changed.url
     assert entry["resource"]["preAuthRef"] == changed.number
+    assert [entry] == found(payer, identifier="PA-1") == found(payer, request=f"{a.HOST}/Claim/pa-1")
