@@ -71,15 +71,17 @@ class Appeals:
         return Certified(granted.number, granted.created.date(), span, Decimal(units), review)
 
     def _denied(self, tx: Transaction, case_id: str, sequence: int) -> tuple[stored.PaCase, Standing]:
-        if cases.by_id(tx, case_id) is None:
+        """The line in the version of its request that holds: whoever appeals may quote an earlier one."""
+        named = cases.by_id(tx, case_id)
+        if named is None:
             raise NotFound("There is no case with this id: it is the id of the ClaimResponse.")
-        row = cases.hold(tx, case_id)
-        lines = {line.item.sequence: line for line in casebook.standing_of(tx, case_id)}
+        row = cases.hold_current(tx, named)
+        lines = {line.item.sequence: line for line in casebook.standing_of(tx, row.id)}
         if sequence not in lines:
             raise NotFound(f"The case has no item {sequence}.")
         standing = lines[sequence].item.verdict
         if verdict.pended(standing) and sequence in appealing.contested(tx, row.chain_id):
             raise Conflict("This appeal came as a request and waits at the desk: decide its work item.")
-        if row.replaced_by is not None or not isinstance(standing, Denied):
+        if not isinstance(standing, Denied):
             raise Conflict("Only a denial that stands can be appealed.")
         return row, lines[sequence]

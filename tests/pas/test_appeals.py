@@ -304,3 +304,14 @@ def test_papers_that_follow_a_telephone_call_belong_to_the_same_appeal(payer: Pa
 
     assert heard.action == "A4"
     assert history(payer, heard) == [("pended", "rules")]
+
+
+@ONE_BASE
+def test_a_letter_may_quote_the_answer_to_an_earlier_version(payer: Payer) -> None:
+    quoted = denied(payer, a.item(1), FILM).response["id"]
+    payer.submit(update(a.item(1), cancelled(FILM), chart=[]))
+    appeals = Appeals(payer.app.state.services)
+    appeals.receive(quoted, 1, "member")
+    appeals.decide(quoted, 1, Review("Dr Kim"), overturned=True, why="Seen in person.")
+
+    assert found(payer).actions == ["A1", "C"]
