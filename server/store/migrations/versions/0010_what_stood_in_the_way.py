@@ -10,4 +10,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("assertion", sa.Column("chart", sa.JSON(), server_default="[]", nullable=False))
+    op.add_column("assertion", sa.Column("chart", sa.Text(), server_default="[]", nullable=False))
