@@ -35,7 +35,12 @@ def appointment_line(
     appointment: Resource, order: Resource | None, resources: Iterable[Resource] = ()
 ) -> Resource:
     """The booked service: that of the order it was made for, on the day and at the site of the appointment,
-    else what the appointment itself names. `resources` as with `order_line`."""
+    else what the appointment itself names. `resources` as with `order_line`. An order inside the appointment
+    points to what lies there beside it."""
+    inside = elements(appointment, "contained")
+    beside = [each for each in inside if each is not order]
+    if order is not None and len(beside) < len(inside):
+        order = {**order, "contained": beside}
     line = _timed(order_line(order or appointment, resources), _booked_time(appointment))
     return moved(line, sites_of(appointment), resources)
 

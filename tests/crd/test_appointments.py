@@ -77,6 +77,16 @@ def test_an_order_inside_its_appointment_is_answered_where_the_client_can_keep_i
     assert set(crd(ehr.book(booked, sent=ehr.prefetch())).resources) == {booked["id"]}
 
 
+def test_an_order_inside_its_appointment_points_to_what_lies_beside_it(crd: Crd) -> None:
+    code, subject = ehr.concept(ehr.ICD, "M25.511"), ehr.ref(ehr.PATIENT)
+    pain = {"resourceType": "Condition", "id": "pain", "code": code, "subject": subject}
+    order = ehr.shoulder(reasonReference=[{"reference": "#pain"}])
+    del order["reasonCode"]
+    booked = ehr.appointment("", contained=[order, pain], basedOn=[{"reference": f"#{order['id']}"}])
+    sent = ehr.prefetch(ehr.six_weeks_of_care(order))
+    assert crd(ehr.book(booked, sent=sent)).of(booked)["pa-needed"] == "satisfied"
+
+
 def test_an_appointment_that_does_not_name_its_patient_rests_on_nobody_elses_record(crd: Crd) -> None:
     imaging = ehr.concept(ehr.CPT, "73221", "73221-RT")
     booked = ehr.appointment(serviceType=[imaging], reasonCode=[ehr.concept(ehr.ICD, "M25.511")])
