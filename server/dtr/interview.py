@@ -12,12 +12,12 @@ asked together. A guide that forbids conditions there gets such questions one ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from server.dtr.form import ENABLE_WHEN_EXPRESSION, Answers, Form, criterion_of
-from server.policy.determination import Criterion, Decision, Determination
+from server.policy.determination import Criterion, Decision, Determination, Met
 
 Node = dict[str, Any]
 
@@ -94,6 +94,15 @@ class Interview:
                 asked = frozenset(n["linkId"] for n in new)
                 return [*_why(together, asked, issued), *(self._shown(node, asked) for node in new)]
         return []
+
+    def awaited(
+        self, said: Determination, names: Collection[str], issued: frozenset[str], answers: Answers
+    ) -> list[Node]:
+        """Questions that a request waits for by what only its chart shows: to whoever has the answers alone
+        these criteria, `names` among them, look met."""
+        hidden = {each.id for each in said.criteria if each.id in names and each.value is Met.YES}
+        new = self._ask(hidden, issued, answers)
+        return [self._shown(node, frozenset(n["linkId"] for n in new)) for node in new]
 
     def _ask(self, criteria: set[str], issued: frozenset[str], answers: Answers) -> list[Node]:
         """The questions of these criteria that were not asked yet, in the form's order, and what introduces

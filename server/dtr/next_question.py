@@ -57,7 +57,7 @@ CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 class Known:
     """What the context says: the order and its coverage, by an assertion for which member as well, and what
     of the patient's record stood in the way. `pended`: a request for it waits for answers, so the
-    authorization comes by that way."""
+    authorization comes by that way; `awaited` are the criteria that it leaves open."""
 
     order: Resource
     coverage: Resource
@@ -65,6 +65,7 @@ class Known:
     pended: bool
     member: str = ""
     chart: Sequence[Resource] = ()
+    awaited: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ class Interviewer:
         mute = CODING if known else frozenset()
         ranks = {name: text.rank for name, text in policy.criteria.items()} if policy else {}
         new = interview.next(said, ranks, CODING - mute, mute, issued, answers)
+        if not new and known is not None and said.decision is not Decision.DENY:
+            new = interview.awaited(said, known.awaited, issued, answers)
         if not new and ISSUE not in issued and _may_be_issued(judged, known):
             new = interview.issue(issued)
         if new:
@@ -236,7 +239,9 @@ class Interviewer:
         if pended is None or visible(pended[0]) is None:
             return None
         line = pended[1]
-        return Known(line.order, coverage_of(line.determination.get("plan", "")), None, pended=True)
+        said = line.determination
+        coverage, open_ones = coverage_of(said.get("plan", "")), said.get("unknown", ())
+        return Known(line.order, coverage, None, pended=True, awaited=open_ones)
 
     def _interview(self, own: Form, policy: Policy | None) -> Interview:
         """By the form of the order's region, or while that is not known of one that the code may be of: those

@@ -93,11 +93,17 @@ def test_a_the_form_that_a_request_waits_for_is_had_by_its_number(dtr: Dtr) -> N
     """Of cauda equina the order tells enough; that there was an MRI lately only the request's chart did."""
     before = Fact(type="DiagnosticReport", code="72148", system="cpt", date=60)
     spine = {"region": "LS", "cpt": "72148", "icd10": ("G83.4",), "modifiers": (), "facts": (before,)}
-    case, number, _ = pended(dtr, "repeated", **spine)
+    case, number, address = pended(dtr, "repeated", **spine)
     (package,) = dtr.packages(
         resource("coverage", dict(case.coverage)), {"name": "context", "valueString": number}
     )
     assert package.form.questionnaire["id"] == "mri-lumbar-spine"
+    context = {"name": "context", "valueString": number}
+    (found,) = dtr.packages(resource("coverage", dict(case.coverage)), named(ADAPTIVE), context)
+    calls, done = interview(dtr, found.draft, {"PATIENT.age": 52, "RPT-INT": "worse"})
+    assert [call[0] for call in calls] == ["PATIENT.age", "RPT-INT"]
+    sent = dtr.post("$submit-attachment", attachment(case, number, {**done, "id": "filled"}))
+    assert (sent.status_code, reviewed(dtr, address)) == (200, "A1")
 
 
 def test_a_e_a_task_that_the_provider_made_leads_to_the_form_and_the_decision_as_well(dtr: Dtr) -> None:
