@@ -111,7 +111,10 @@ class Docket:
         """Whether this item orders something else than what was judged before: that has in it what other
         resources said of the order, such as the kind of its Location."""
         item = next(each for each in self.claim["item"] if each["sequence"] == sequence)
-        return _essence(as_judged(self.orders[sequence], self.seen(item))) != _essence(before)
+        order, seen = self.orders[sequence], self.seen(item)
+        # A billable period that has begun since then asks for the same days still.
+        alike = (order, {"occurrencePeriod": lines.billable(self.claim), **order})
+        return all(_essence(as_judged(each, seen)) != _essence(before) for each in alike)
 
     def seen(self, item: Resource) -> list[Resource]:
         """What an item is judged on: the request's resources but those withdrawn and the forms that were

@@ -210,9 +210,13 @@ def _occurrence(claim: Resource, item: Resource, requested: Resource) -> Resourc
 def _billed(claim: Resource) -> Resource:
     """PAS names it among what an update may revise. One that had begun when it was sent says no more than
     that the service is asked for now."""
-    period = claim.get("billablePeriod") or {}
-    start, sent = first_day(period.get("start")), first_day(claim["created"])
-    return {"occurrencePeriod": period} if start and sent and sent < start else {}
+    start, sent = first_day(billable(claim).get("start")), first_day(claim["created"])
+    return {"occurrencePeriod": billable(claim)} if start and sent and sent < start else {}
+
+
+def billable(claim: Resource) -> Resource:
+    """The period that the Claim is to be billed for; empty where it tells none."""
+    return dict(claim.get("billablePeriod") or {})
 
 
 def patient_event(claim: Resource) -> tuple[Any, Any]:

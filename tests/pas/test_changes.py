@@ -66,6 +66,17 @@ def test_a_billable_period_asks_for_its_days_and_is_revised_where_no_item_names_
     assert moved.response["preAuthPeriod"]["start"] == "2027-03-01"
 
 
+def test_an_item_stands_though_the_billable_period_that_it_was_asked_for_has_begun_since(
+    payer: Payer,
+) -> None:
+    item = {name: content for name, content in a.item(1).items() if name != "servicedDate"}
+    days = {"start": "2026-12-01", "end": "2026-12-31"}
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(item, billablePeriod=days)))
+    later = payer.submit(update(item, marked(FILM, "added"), billablePeriod=days, created="2026-12-05"))
+    assert (later.number, later.actions) == (first.number, ["A1", "A1"])
+    assert later.response["preAuthPeriod"] == first.response["preAuthPeriod"]
+
+
 def test_an_item_that_is_added_is_decided_and_the_others_stand(payer: Payer) -> None:
     first = first_request(payer, a.item(1))
     changed = payer.submit(update(a.item(1), marked(FILM, "added")))
