@@ -37,7 +37,7 @@ POLL = 0.2
 """Seconds between two looks at the queue: how long a decision may wait before its notification leaves."""
 
 PAUSE = 1.0
-ATTEMPTS = 12
+ATTEMPTS = 13
 """Seconds until a job that the database failed is tried again, twice as long each time, and how often: a
 database may be away for an hour."""
 

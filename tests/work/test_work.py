@@ -122,6 +122,9 @@ def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewData
 def test_a_job_that_the_database_failed_is_tried_again(
     new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A database may be away for an hour."""
+    pauses = [server.work.PAUSE * 2**attempt for attempt in range(server.work.ATTEMPTS - 1)]
+    assert sum(pauses) > 3600
     monkeypatch.setattr(server.work, "PAUSE", 0.0)
     store, done = Store.open(new_database("sqlite")), Event()
     failures = [OperationalError("SELECT", {}, Exception("the disk is full")) for _ in range(3)]
