@@ -45,28 +45,26 @@ DECIDED = "Nothing waits for it: the case is decided."
 @dataclass(frozen=True, slots=True)
 class Attachments:
     """The operation's input. `contents` are the resources, those of a Bundle one by one, each for the items
-    that its Attachment names; `final` says that nothing more will come; `whole`, that some of it names no
-    item; `lines` are those that it answers for, by sequence."""
+    that its Attachment names, by sequence; `final` says that nothing more will come; `own` is the item that
+    the tracking number was given for, if it was for one."""
 
     tracking: str
     member: str
     final: bool
     contents: tuple[Attached, ...]
-    whole: bool
-    lines: frozenset[int] = frozenset()
+    own: frozenset[int] = frozenset()
 
     def answers(self, sequence: int) -> bool:
-        """A paper that names no line is about all of them; a form is of the line it was asked for."""
-        return sequence in self.lines or (self.whole and self.has_papers)
+        return sequence in self.own.union(*(lines for _, lines in self.contents))
 
     def about(self, own: frozenset[int], every: frozenset[int]) -> Attachments:
-        """The same, with its lines: the tracking number is for `own`, or stands for the whole request."""
-        contents = tuple(Attached(content, lines or own or every) for content, lines in self.contents)
-        return replace(self, contents=contents, lines=own.union(*(lines for _, lines in contents)))
-
-    @property
-    def has_papers(self) -> bool:
-        return bool(evidence.unread(content for content, _ in self.contents))
+        """The same, with the lines of what names none: a paper is about all of them, a form of the line it
+        was asked for."""
+        contents = (
+            Attached(content, lines or (every if evidence.unread([content]) else own or every))
+            for content, lines in self.contents
+        )
+        return replace(self, contents=tuple(contents), own=own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class SubmitAttachment:
         with self.store.transaction() as tx:
             row, own = self._case(tx, sent)
             sent = sent.about(own, frozenset(item.sequence for item in cases.items(tx, row.id)))
-            evidence.keep(tx, row.id, min(sent.lines, default=0), client, sent.contents, now)
+            evidence.keep(tx, row.id, client, sent.contents, now)
             for with_a_reviewer in work_items.of_case(tx, row.id):
                 work_items.outdate(tx, with_a_reviewer)
             standing = casebook.standing_of(tx, row.id)
@@ -154,7 +152,7 @@ class SubmitAttachment:
             came = InReview("What the reviewer asked for has come.", asked.tracking, before.due, recommended)
             return came if answered else asked
         reached = judge.verdict(tx, judged, row.id, row.client, now)
-        if isinstance(reached, Asked) and sent.has_papers and answered:
+        if isinstance(reached, Asked) and answered and _papers(tx, row, before.item.sequence):
             reached = read_by_a_person(reached, UNREAD)
         return verdict.tracked(reached, asked.tracking)
 
@@ -176,6 +174,12 @@ def _named(tx: Transaction, sent: Attachments) -> stored.PaCase | None:
     rows = [row for case_id in found if (row := cases.by_id(tx, case_id)) is not None]
     theirs = [row for row in rows if row.member_key.startswith("member:") and _is_of(row, sent.member)]
     return max(theirs, key=lambda row: any(map(_waits, casebook.standing_of(tx, row.id))), default=None)
+
+
+def _papers(tx: Transaction, row: stored.PaCase, sequence: int) -> list[Resource]:
+    """What a person must read of all that came for a line by now, with this call or before it."""
+    came = evidence.of_chain(tx, row.chain_id)
+    return evidence.unread(piece.resource for piece in came if sequence in piece.lines)
 
 
 def _judged(
@@ -215,7 +219,6 @@ def read(raw: bytes) -> Attachments:
             for each, its_own in zip(attachments, lines, strict=True)
             for content in _contents(each)
         ),
-        whole=not all(lines),
     )
 
 

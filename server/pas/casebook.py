@@ -221,7 +221,7 @@ def handed_in(tx: Transaction, row: stored.PaCase, read: Submission | None = Non
     this version where it was read already."""
     versions = cases.chain(tx, row.chain_id)
     sent = [read if read and each.id == row.id else intake.stored(each.request) for each in versions]
-    return evidence.handed_in(sent, evidence.of_chain(tx, row.chain_id))
+    return evidence.handed_in(sent, [piece.resource for piece in evidence.of_chain(tx, row.chain_id)])
 
 
 def of_member(tx: Transaction, member_key: str) -> list[tuple[stored.PaCase, Case]]:

@@ -38,7 +38,6 @@ class Attached(NamedTuple):
 def keep(
     tx: Transaction,
     case_id: str,
-    sequence: int,
     client: str,
     pieces: Iterable[Attached],
     now: dt.datetime,
@@ -46,12 +45,17 @@ def keep(
     """One event a resource."""
     for piece in pieces:
         told = {"resource": piece.resource, "lines": sorted(piece.lines)}
-        events.record(tx, case_id, sequence, ATTACHED, client or "client", now, **told)
+        first = min(piece.lines, default=0)
+        events.record(tx, case_id, first, ATTACHED, client or "client", now, **told)
 
 
-def of_chain(tx: Transaction, chain_id: str) -> list[Resource]:
+def of_chain(tx: Transaction, chain_id: str) -> list[Attached]:
     """What was attached to any version of a request, oldest first."""
-    return [event.detail["resource"] for event in events.of_chain(tx, chain_id, ATTACHED)]
+    return [_attached(event) for event in events.of_chain(tx, chain_id, ATTACHED)]
+
+
+def _attached(event: stored.PaEvent) -> Attached:
+    return Attached(event.detail["resource"], frozenset(event.detail.get("lines") or [event.sequence]))
 
 
 def holding_for(
@@ -68,11 +72,7 @@ def holding_for(
         had = known.get(event.case_id)
         return had is None or name not in own or own[name] == had.get(name)
 
-    return [
-        Attached(event.detail["resource"], frozenset(event.detail.get("lines") or [event.sequence]))
-        for event in attached
-        if holds(event)
-    ]
+    return [_attached(event) for event in attached if holds(event)]
 
 
 def _by_name(read: Submission) -> dict[str, Resource]:

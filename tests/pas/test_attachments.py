@@ -163,7 +163,6 @@ def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
     send(payer, parameters(tracking(pended), scan(), final=False))
     waiting_still = payer.http.get("/review").json()["items"]
     send(payer, parameters(tracking(pended), charts.film()))
-    send(payer, parameters(tracking(pended), scan()))
     (item,) = payer.http.get("/review").json()["items"]
     shown = payer.http.get(f"/review/{item['id']}").json()
 
