@@ -11,7 +11,7 @@ from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import reference_text
 from server.fhir.systems import is_billed
-from server.policy.line import codings
+from server.policy.line import codings, planned_day
 
 Resource = dict[str, Any]
 
@@ -57,8 +57,10 @@ def dispatched_line(order: Resource, tasks: Iterable[Resource], resources: Itera
 
 
 def _timed(line: Resource, when: Resource) -> Resource:
-    """The line at that time, where one is told."""
-    return {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when} if when else line
+    """The line at that time, where it tells from when."""
+    if planned_day(when) is None:
+        return line
+    return {**{name: line[name] for name in line if name not in _OCCURRENCE}, **when}
 
 
 def _booked_time(appointment: Resource) -> Resource:

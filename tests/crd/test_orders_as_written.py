@@ -353,6 +353,14 @@ def test_a_dispatch_is_for_the_period_that_its_task_names(crd: Crd) -> None:
     assert told == ["covered", "not-covered"]
 
 
+def test_a_dispatch_that_only_says_until_when_leaves_the_day_of_the_order(crd: Crd) -> None:
+    """On which the insurance may not be there any more, though it is today."""
+    order, year = ehr.shoulder(occurrenceDateTime="2027-01-04"), {"start": "2026-01-01", "end": "2026-12-31"}
+    sent = ehr.prefetch(insurance=ehr.coverage(period=year))
+    body = sent_out(order, sent, crd.version, restriction={"period": {"end": "2027-02-28"}})
+    assert crd(body).information["covered"] == "not-covered"
+
+
 def sent_out(order: dict[str, Any], sent: dict[str, Any], version: str, **changes: Any) -> dict[str, Any]:
     """A dispatch with a Task for the order."""
     task = {"resourceType": "Task", "status": "draft", "intent": "order", "focus": ehr.ref(order), **changes}
