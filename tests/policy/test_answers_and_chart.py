@@ -261,3 +261,18 @@ def test_a_form_that_names_another_order_is_for_that_one(catalog: Catalog) -> No
     yesterdays = {**given.order, "id": "yesterdays", "status": "revoked"}
     replaced = dataclasses.replace(given, clinical=(*given.clinical, yesterdays))
     assert (examined, judged(replaced, catalog, hints=False).criterion("EXM").value) == (Met.NO, Met.UNKNOWN)
+
+
+def test_treatment_of_another_region_is_no_news_of_this_ones(catalog: Catalog) -> None:
+    """A shoulder's form of today tells nothing of the knee, whose form of before told of a short trial."""
+    others = [fact for name, each in ways("KN").items() if name != "CC-DUR" for fact in each[CHART]]
+    before = [
+        replace(answer("CC-DUR.start", "D-60"), date=45),
+        replace(answer("CC-DUR.end", "D-45"), date=45),
+        replace(answer("CC-DUR.modalities", ["pt"]), date=45),
+    ]
+    given = case(catalog, "KN", [*others, *before])
+    shoulders = case(catalog, "SH", [answer("CC-DUR.start", "D-50"), answer("CC-DUR.modalities", ["pt"])])
+    forms = [each for each in shoulders.clinical if each["resourceType"] == "QuestionnaireResponse"]
+    said = judged(dataclasses.replace(given, clinical=(*given.clinical, *forms)), catalog, hints=False)
+    assert (said.decision, said.unknown) == (Decision.MORE_INFO, ("CC-DUR",))
