@@ -29,6 +29,7 @@ from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir.errors import Forbidden, InvalidRequest, Issue
 from server.fhir.references import Resolver, local_reference
+from server.policy.reading import apart
 from server.policy.request import Chart
 from server.security.caller import calling
 from server.security.outbound import Outbound
@@ -384,7 +385,8 @@ def _in_the_way(judged: Judged, record: Iterable[Resource]) -> Iterator[Resource
     open_ones = judged.determination.in_the_way
     named = {each.reference for criterion in open_ones for each in criterion.evidence}
     for resource in record:
-        if resource["resourceType"] != "QuestionnaireResponse" and local_reference(resource) in named:
+        parts = {local_reference(part) for part in apart(resource)}
+        if resource["resourceType"] != "QuestionnaireResponse" and parts & named:
             yield resource
 
 

@@ -244,13 +244,18 @@ def test_d_no_number_is_given_unasked(dtr: Dtr) -> None:
     assert purpose(done) == "withpa"
 
 
-@pytest.mark.parametrize("found", ["an MRI of before", "a therapist who orders"])
+@pytest.mark.parametrize(
+    "found", ["an MRI of before", "an MRI that a visit contains", "a therapist who orders"]
+)
 def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: str) -> None:
     """No number is given that the request itself would not have got."""
     therapist = concept("http://nucc.org/provider-taxonomy", "225100000X")
     role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
+    mri_before = film("73221", 60)
+    visit = {"resourceType": "Encounter", "id": "visit", "status": "finished", "contained": [mri_before]}
     before, order, told = {
-        "an MRI of before": (film("73221", 60), shoulder(), "nothing has changed since"),
+        "an MRI of before": (mri_before, shoulder(), "nothing has changed since"),
+        "an MRI that a visit contains": (visit, shoulder(), "nothing has changed since"),
         "a therapist who orders": (role, shoulder(requester=ref(role)), "signed by a therapist"),
     }[found]
     card = coverage(f"M-{before['id']}-{dtr.version}")
