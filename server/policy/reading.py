@@ -47,7 +47,8 @@ def apart(resource: Resource) -> list[Resource]:
     inside = [each for each in listed if each.get("id") and each.get("resourceType") not in _KEPT_INSIDE]
     if not inside:
         return [resource]
-    names = {f"#{each['id']}": f"{resource.get('id', 'it')}.{each['id']}" for each in inside}
+    whose = f"{resource.get('resourceType')}.{resource.get('id', 'it')}"
+    names = {f"#{each['id']}": f"{whose}.{each['id']}" for each in inside}
     paths = {own: f"{each['resourceType']}/{names[own]}" for own, each in zip(names, inside, strict=True)}
     parts = [{**each, "id": names[f"#{each['id']}"]} for each in inside]
     return [_pointing(part, paths) for part in (resource, *parts)]

@@ -321,6 +321,17 @@ def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
     assert "signed by a therapist" in reasons(information)
 
 
+def test_b_who_is_inside_one_record_is_nobody_of_another(crd: Crd) -> None:
+    """Though both records have one number, and both people one name in them."""
+    therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
+    role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
+    doctor = {**role, "code": [ehr.concept("http://nucc.org/provider-taxonomy", "207X00000X")]}
+    order = ehr.shoulder(requester={"reference": "#role"}, contained=[doctor])
+    visit = {"resourceType": "Encounter", "id": order["id"], "status": "finished", "contained": [role]}
+    information = crd(ehr.sign(order, sent=ehr.prefetch([*ehr.six_weeks_of_care(order), visit]))).information
+    assert information["pa-needed"] == "satisfied"
+
+
 @pytest.mark.parametrize("fault", [403, 404, 500, 503, "redirect", "outcome", "garbage"])
 def test_b_a_type_that_cannot_be_had_is_unknown_and_the_rest_is_used(crd: Crd, fault: int | str) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
