@@ -27,8 +27,9 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     """The data of one evaluation: the order's patient, what is known of them, and the payer's records."""
     named = type_and_id(order.get("subject"))
     patient = named[1] if named and named[0] == "Patient" else ""
-    sent = [*apart(order)[1:], *(part for each in chart.resources for part in apart(each))]
-    own = [each for each in sent if _is_clients(each) and _is_of(each, patient)]
+    sent = (each for each in chart.resources if _is_of(each, patient))
+    parts = [*apart(order)[1:], *(part for each in sent for part in apart(each))]
+    own = [each for each in parts if _is_clients(each) and _is_of(each, patient)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
     proven = [_as_answered(record) for record in kept if record.get("status") not in CLOSED]
     return [*_one_patient(own), *proven]

@@ -321,6 +321,22 @@ def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
     assert "signed by a therapist" in reasons(information)
 
 
+def test_b_what_anothers_record_contains_is_none_of_the_patients(crd: Crd) -> None:
+    """The mother's tumor, in a letter about her, is no reason for the child's study."""
+    tumor = {"resourceType": "Condition", "id": "tumor", "code": ehr.concept(ehr.ICD, "C49.11")}
+    mother = {"resourceType": "Patient", "id": "mother"}
+    letter = {
+        "resourceType": "Encounter",
+        "id": "letter",
+        "status": "finished",
+        "subject": {"reference": "Patient/mother"},
+        "contained": [mother, {**tumor, "subject": {"reference": "#mother"}}],
+        "diagnosis": [{"condition": {"reference": "#tumor"}}],
+    }
+    said = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([letter]))).information
+    assert said["pa-needed"] == "auth-needed"
+
+
 def test_b_who_is_inside_one_record_is_nobody_of_another(crd: Crd) -> None:
     """Though both records have one number, and both people one name in them."""
     therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
