@@ -31,7 +31,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
-from server.pas.settling import Settle, tell_of_new_days
+from server.pas.settling import Settle, settle_others, tell_of_new_days
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision
@@ -318,8 +318,8 @@ class Revision:
         held = authorizations.by_number(tx, number) if number else None
         if held is None or held.status != "cancelled":
             return
-        for other, extended in holders.having(tx, self.docket.member_key, held.number):
-            self.settle(tx, other, [extended.now(Cancelled(held.number), now)], casebook.RULES, now)
+        ended, member_key = Cancelled(held.number), self.docket.member_key
+        settle_others(tx, member_key, held.number, lambda each: each.now(ended, now), self.settle, now)
 
     def _told(
         self,

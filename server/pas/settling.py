@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.casebook import Standing
@@ -51,10 +52,23 @@ def tell_of_new_days(
 ) -> None:
     """Where a line was just granted an extension, the other requests that have its number learn of it."""
     number = valid_number(extended.item.verdict)
-    if number is None or not prolonging.extends(extended.item.requested):
-        return
-    for other, line in holders.having(tx, member_key, number):
-        settle(tx, other, [line.by_now(tx)], casebook.RULES, now)
+    if number is not None and prolonging.extends(extended.item.requested):
+        settle_others(tx, member_key, number, lambda line: line.by_now(tx), settle, now)
+
+
+def settle_others(
+    tx: Transaction,
+    member_key: str,
+    number: str,
+    change: Callable[[Standing], Standing],
+    settle: Settle,
+    now: dt.datetime,
+) -> None:
+    """Every line of the member that has this number as the change has it; those of one request at once, for
+    its subscribers are told of a result once."""
+    having = holders.having(tx, member_key, number)
+    for row in {row.id: row for row, _ in having}.values():
+        settle(tx, row, [change(line) for other, line in having if other.id == row.id], casebook.RULES, now)
 
 
 def _beside_what_stands(tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> Standing:
@@ -73,5 +87,7 @@ def _give_up_what_is_renewed(
     if holders.is_good_elsewhere(tx, row.member_key, renewed):
         return
     authorizations.cancel(tx, renewed)
-    for other, extended in holders.having(tx, row.member_key, renewed):
-        settle(services, tx, other, [extended.now(Cancelled(renewed), now)], casebook.RULES, now)
+    ended = Cancelled(renewed)
+    settle_others(
+        tx, row.member_key, renewed, lambda each: each.now(ended, now), partial(settle, services), now
+    )

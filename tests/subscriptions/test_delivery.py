@@ -190,16 +190,18 @@ def test_who_extended_an_authorization_is_told_that_it_was_cancelled(
 def test_whose_authorization_another_request_extended_is_told_of_the_days(
     office: Office, clinic: Endpoint
 ) -> None:
+    """Once, though two lines have its number."""
     office.subscribe(clinic.url)
     office.deliver()
-    first = granted(office.payer)
+    asked = a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(1), a.item(2)))
+    first = office.payer.submit(asked)
     extended = later(office.payer, quoting(first.number, "4"))
     office.deliver()
 
     (told,) = (Answer(event.body["entry"][1]["resource"]) for event in clinic.events)
     assert told.url == first.url
     assert told.response["preAuthPeriod"] == extended.response["preAuthPeriod"]
-    assert granted(office.payer).response["preAuthPeriod"] == extended.response["preAuthPeriod"]
+    assert office.payer.submit(asked).response["preAuthPeriod"] == extended.response["preAuthPeriod"]
 
 
 @ONE_BASE
