@@ -300,6 +300,23 @@ def prefetch(chart: Iterable[Resource] = (), insurance: Resource | None = None) 
     }
 
 
+def problem(code: str) -> Resource:
+    """An entry of the problem list."""
+    return {
+        "resourceType": "Condition",
+        "id": f"problem-{code}",
+        "clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
+        "verificationStatus": concept(
+            "http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed"
+        ),
+        "category": [
+            concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")
+        ],
+        "code": concept(ICD, code),
+        "subject": ref(PATIENT),
+    }
+
+
 def sign(*orders: Resource, sent: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """An order-sign call."""
     context = {"userId": "Practitioner/dr-lee", "patientId": "anna", "draftOrders": collection(orders)}

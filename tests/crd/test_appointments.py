@@ -78,9 +78,8 @@ def test_an_order_inside_its_appointment_is_answered_where_the_client_can_keep_i
 
 
 def test_an_order_inside_its_appointment_points_to_what_lies_beside_it(crd: Crd) -> None:
-    code, subject = ehr.concept(ehr.ICD, "M25.511"), ehr.ref(ehr.PATIENT)
-    pain = {"resourceType": "Condition", "id": "pain", "code": code, "subject": subject}
-    order = ehr.shoulder(reasonReference=[{"reference": "#pain"}])
+    pain = ehr.problem("M25.511")
+    order = ehr.shoulder(reasonReference=[{"reference": f"#{pain['id']}"}])
     del order["reasonCode"]
     booked = ehr.appointment("", contained=[order, pain], basedOn=[{"reference": f"#{order['id']}"}])
     sent = ehr.prefetch(ehr.six_weeks_of_care(order))

@@ -31,20 +31,6 @@ def only_action(card: Card) -> dict[str, Any]:
     return dict(action)
 
 
-def problem(code: str) -> dict[str, Any]:
-    return ehr._fact(
-        "Condition",
-        clinicalStatus=ehr.concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
-        verificationStatus=ehr.concept(
-            "http://terminology.hl7.org/CodeSystem/condition-ver-status", "confirmed"
-        ),
-        category=[
-            ehr.concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")
-        ],
-        code=ehr.concept(ehr.ICD, code),
-    )
-
-
 # ---- Propose alternate request
 
 
@@ -155,7 +141,7 @@ def test_a_freestanding_centre_is_proposed_and_the_networks_own_are_named(crd: C
 
 def test_kidney_function_is_ordered_beside_contrast_and_has_no_body_site(crd: Crd) -> None:
     order = ehr.mri("73222", "M25.511", side="RT")
-    answer = crd(ehr.sign(order, sent=ehr.prefetch([problem("N18.5")])))
+    answer = crd(ehr.sign(order, sent=ehr.prefetch([ehr.problem("N18.5")])))
     lab = only_action(card_of(answer, "clinical-reminder", "kidney"))["resource"]
     assert lab["code"]["coding"][0]["code"] == "82565"
     assert "bodySite" not in lab
@@ -179,7 +165,7 @@ def test_the_guideline_is_a_card_of_links_alone(crd: Crd) -> None:
 
 
 def test_claustrophobia_on_record_is_an_instruction(crd: Crd) -> None:
-    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([problem("F40.240")])))
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([ehr.problem("F40.240")])))
     card = card_of(answer, "clinical-reminder", "Claustrophobia")
     assert not {"links", "suggestions"} & card.keys()
 
@@ -295,14 +281,14 @@ def test_the_front_desk_is_asked_as_well(crd: Crd, hook: str) -> None:
         (
             "encounter-discharge",
             {
-                "contained": [{**problem("M54.16"), "id": "complaint"}],
+                "contained": [{**ehr.problem("M54.16"), "id": "complaint"}],
                 "reasonReference": [{"reference": "#complaint"}],
             },
         ),
         (
             "encounter-start",
             {
-                "contained": [{**problem("M54.16"), "id": "complaint"}],
+                "contained": [{**ehr.problem("M54.16"), "id": "complaint"}],
                 "diagnosis": [{"condition": {"reference": "#complaint"}}],
             },
         ),
@@ -322,7 +308,7 @@ def test_a_visit_for_a_known_complaint_says_what_the_plan_will_look_for(
 
 
 def test_the_record_is_read_for_a_complaint_that_a_visit_only_refers_to(crd: Crd) -> None:
-    complaint = problem("M54.16")
+    complaint = ehr.problem("M54.16")
     visit = {**ehr.visit(0), "diagnosis": [{"condition": ehr.ref(complaint)}]}
     with Ehr([complaint]) as server:
         answer = crd({**ehr.encounter_call("encounter-start", visit), "fhirServer": server.base})
@@ -339,7 +325,7 @@ def test_a_visit_for_something_else_says_nothing_of_imaging(crd: Crd) -> None:
 
 def test_importance_decides_what_falls_to_the_limit(crd: Crd) -> None:
     order = ehr.mri("72158", "M54.16", place="22")
-    body = ehr.sign(order, sent=ehr.prefetch([problem("N18.5"), problem("F40.240")]))
+    body = ehr.sign(order, sent=ehr.prefetch([ehr.problem("N18.5"), ehr.problem("F40.240")]))
     every = [card["summary"] for card in crd(body).cards]
     limited = {**body, "extension": {"davinci-crd.configuration": {"max-cards": 2}}}
     assert [card["summary"] for card in crd(limited).cards] == every[:2]
@@ -350,7 +336,7 @@ def test_importance_decides_what_falls_to_the_limit(crd: Crd) -> None:
 
 def test_every_kind_of_card_can_be_switched_off_by_its_code(crd: Crd) -> None:
     order = ehr.mri("72158", "M54.16", place="22")
-    body = ehr.sign(order, sent=ehr.prefetch([problem("N18.5"), problem("F40.240")]))
+    body = ehr.sign(order, sent=ehr.prefetch([ehr.problem("N18.5"), ehr.problem("F40.240")]))
     topics = {card["source"]["topic"]["code"] for card in crd(body).cards}
     assert len(topics) > 5
     for topic in topics:

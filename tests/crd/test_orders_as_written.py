@@ -15,19 +15,6 @@ HAND, HIP = ehr.concept(ehr.SNOMED, "85562004"), ehr.concept(ehr.SNOMED, "298360
 RIGHT = ehr.concept(ehr.SNOMED, "24028007")
 
 
-def condition(code: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Condition",
-        "id": f"problem-{code}",
-        "clinicalStatus": ehr.concept("http://terminology.hl7.org/CodeSystem/condition-clinical", "active"),
-        "category": [
-            ehr.concept("http://terminology.hl7.org/CodeSystem/condition-category", "problem-list-item")
-        ],
-        "code": ehr.concept(ehr.ICD, code),
-        "subject": ehr.ref(ehr.PATIENT),
-    }
-
-
 def told_by(*problems: dict[str, Any], code: str = "73221", **changes: Any) -> dict[str, Any]:
     """An order without diagnoses of its own that points into the problem list."""
     order = ehr.mri(code, side="RT", reasonReference=[ehr.ref(problem) for problem in problems], **changes)
@@ -50,7 +37,7 @@ def changes(answer: Answered, label: str) -> list[dict[str, Any]]:
 
 
 def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) -> None:
-    pain = condition("M25.511")
+    pain = ehr.problem("M25.511")
     order = told_by(pain)
     sent = ehr.prefetch([pain, *ehr.six_weeks_of_care(order)])
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "satisfied"
@@ -58,14 +45,14 @@ def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) ->
 
 def test_a_problem_that_was_refuted_is_no_reason(crd: Crd) -> None:
     status = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-    pain = {**condition("M25.511"), "verificationStatus": ehr.concept(status, "refuted")}
+    pain = {**ehr.problem("M25.511"), "verificationStatus": ehr.concept(status, "refuted")}
     order = told_by(pain)
     sent = ehr.prefetch([pain, *ehr.six_weeks_of_care(order)])
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "auth-needed"
 
 
 def test_a_diagnosis_contained_in_the_order_tells_it_too(crd: Crd) -> None:
-    pain = condition("M25.511")
+    pain = ehr.problem("M25.511")
     order = {**told_by(pain), "contained": [pain], "reasonReference": [{"reference": f"#{pain['id']}"}]}
     assert crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information["pa-needed"] == (
         "satisfied"
@@ -92,7 +79,7 @@ def test_an_order_that_names_its_patient_otherwise_rests_on_nobody_elses_record(
 
 def test_a_sided_diagnosis_is_proposed_beside_the_problem_list(crd: Crd) -> None:
     """The problem is not the order's to change; the better code stands in the order, before it."""
-    pain = condition("M25.519")
+    pain = ehr.problem("M25.519")
     order = told_by(pain)
     answer = crd(ehr.sign(order, sent=ehr.prefetch([pain])))
     (changed,) = changes(answer, "Change the diagnosis to M25.511")

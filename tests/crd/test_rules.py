@@ -314,7 +314,14 @@ def test_b_who_orders_is_known_by_whatever_the_order_brings_along(crd: Crd, name
 def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
     """Whom no plan lets order imaging."""
     therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
-    role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "practitioner": ehr.ref(ehr.PHYSICIAN),
+        "organization": {"reference": "Organization/clinic"},
+        "code": [therapist],
+        "telecom": [{"system": "phone", "value": "+1 555 0100"}],
+    }
     order = ehr.shoulder(requester={"reference": "#role"}, contained=[role])
     information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
     assert information["pa-needed"] == "auth-needed"
