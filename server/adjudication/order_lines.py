@@ -7,6 +7,7 @@ from typing import Any
 
 from server.adjudication.orders import named, plainly_coded, service_code
 from server.adjudication.places import moved
+from server.fhir.dates import begun, over
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import reference_text
@@ -47,13 +48,14 @@ def appointment_line(
 
 def dispatched_line(order: Resource, tasks: Iterable[Resource], resources: Iterable[Resource]) -> Resource:
     """The order as it is sent to be carried out: in the period and at the sites that its Tasks name (CRD 2.2,
-    CRD Task Dispatch). `resources` as with `order_line`."""
-    listed = list(tasks)
+    CRD Task Dispatch), of which the order's own day may be one. `resources` as with `order_line`."""
+    listed, line = list(tasks), order_line(order, resources)
     sites = [task["location"] for task in listed if isinstance(task.get("location"), dict)]
     restrictions = (task.get("restriction") for task in listed)
     periods = [each.get("period") for each in restrictions if isinstance(each, dict)]
-    when = next(({"occurrencePeriod": each} for each in periods if isinstance(each, dict)), {})
-    return moved(_timed(order_line(order, resources), when), sites, resources)
+    period, own = next((each for each in periods if isinstance(each, dict)), {}), planned_day(line)
+    kept = own is not None and begun(period, own) and not over(period, own)
+    return moved(line if kept else _timed(line, {"occurrencePeriod": period}), sites, resources)
 
 
 def _timed(line: Resource, when: Resource) -> Resource:

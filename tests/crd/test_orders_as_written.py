@@ -348,6 +348,19 @@ def test_a_dispatch_that_only_says_until_when_leaves_the_day_of_the_order(crd: C
     assert crd(body).information["covered"] == "not-covered"
 
 
+def test_a_dispatch_for_a_period_with_the_day_of_the_order_in_it_has_the_number_of_the_order(
+    crd: Crd,
+) -> None:
+    """Which is good from that day on, and not yet when the period begins."""
+    order = ehr.shoulder(occurrenceDateTime=ehr.day(-10))
+    sent = ehr.prefetch(ehr.six_weeks_of_care(order))
+    signed = crd(ehr.sign(order, sent=sent)).information
+    order["status"] = {"2.0": "draft", "2.2": "active"}[crd.version]
+    period = {"start": ehr.day(0), "end": ehr.day(-60)}
+    dispatched = crd(sent_out(order, sent, crd.version, restriction={"period": period})).information
+    assert dispatched["satisfied-pa-id"] == signed["satisfied-pa-id"]
+
+
 def sent_out(order: dict[str, Any], sent: dict[str, Any], version: str, **changes: Any) -> dict[str, Any]:
     """A dispatch with a Task for the order."""
     task = {"resourceType": "Task", "status": "draft", "intent": "order", "focus": ehr.ref(order), **changes}
