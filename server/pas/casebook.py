@@ -218,7 +218,9 @@ def as_it_holds(tx: Transaction, row: stored.PaCase) -> Case:
 
 def handed_in(tx: Transaction, row: stored.PaCase, read: Submission | None = None) -> list[Resource]:
     """What the provider sent to be read, with any version of the request or for it, as it came; `read` is
-    this version where it was read already."""
+    this version as it just came: before a first request there was none, and nothing for it."""
+    if read is not None and row.id == row.chain_id:
+        return evidence.handed_in([read], ())
     versions = cases.chain(tx, row.chain_id)
     sent = [read if read and each.id == row.id else intake.stored(each.request) for each in versions]
     return evidence.handed_in(sent, [piece.resource for piece in evidence.of_chain(tx, row.chain_id)])
