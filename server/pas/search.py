@@ -10,20 +10,19 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.parameters import unmodified
+from server.fhir.parameters import Asked, unmodified
+from server.fhir.search import is_one_of, searchset
 from server.pas import casebook
 from server.pas.case import CASE_SYSTEM
 from server.pas.intake import Submission, stored
-from server.pas.response import claim_response_url, pas_response_bundle
+from server.pas.response import pas_response_bundle
 from server.pas.version import Version
 from server.store import Store, Transaction, cases
 
 Resource = dict[str, Any]
-Asked = Sequence[tuple[str, str]]
 
 KEYS = {"_id": "token", "identifier": "token", "patient.identifier": "token", "request": "reference"}
 """Parameters that lead to cases."""
@@ -66,27 +65,18 @@ class Search:
             )
         with self.store.reading() as tx:
             found = set.intersection(*(set(_case_ids(tx, name, text.split(","))) for name, text in keys))
-            entries = [entry for case_id in sorted(found) for entry in self._entry(tx, case_id, now)]
-        matching = [entry for entry in entries if _matches(entry["resource"], filters)]
-        return {
-            "resourceType": "Bundle",
-            "type": "searchset",
-            "total": len(matching),
-            "link": [
-                {"relation": "self", "url": f"{self.base}/ClaimResponse?{urlencode([*keys, *filters])}"}
-            ],
-            **({"entry": matching} if matching else {}),
-        }
+            told = [response for case_id in sorted(found) for response in self._response(tx, case_id, now)]
+        matching = [
+            response
+            for response in told
+            if all(is_one_of(response[name], text, FILTERS[name]) for name, text in filters)
+        ]
+        return searchset(self.base, "ClaimResponse", [*keys, *filters], matching)
 
-    def _entry(self, tx: Transaction, case_id: str, now: dt.datetime) -> Iterator[Resource]:
+    def _response(self, tx: Transaction, case_id: str, now: dt.datetime) -> Iterator[Resource]:
         case = casebook.by_resource_id(tx, case_id)
         if case is not None and case.id == case_id:
-            answer = pas_response_bundle(self.version, case, self.base, now)
-            yield {
-                "fullUrl": claim_response_url(case, self.base),
-                "resource": answer["entry"][0]["resource"],
-                "search": {"mode": "match"},
-            }
+            yield pas_response_bundle(self.version, case, self.base, now)["entry"][0]["resource"]
 
 
 def _case_ids(tx: Transaction, name: str, texts: Sequence[str]) -> Iterator[str]:
@@ -111,9 +101,3 @@ def _may_be(read: Submission, system: str, value: str) -> bool:
     listed = elements(read.patient, "identifier")
     systems = {each.get("system", "") for each in listed if each.get("value") == value}
     return not systems or system in systems
-
-
-def _matches(response: Resource, filters: Asked) -> bool:
-    """A code may come with its system."""
-    named = ((text, response[name], f"{FILTERS[name]}|{response[name]}") for name, text in filters)
-    return all(not {code, full}.isdisjoint(text.split(",")) for text, code, full in named)
