@@ -26,11 +26,11 @@ from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
 from server.pas import casebook, evidence, intake, verdict
-from server.pas.casebook import Standing
 from server.pas.decision import UNREAD, proposed, read_by_a_person
 from server.pas.evidence import Attached
 from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
+from server.pas.standing import Standing
 from server.pas.verdict import Asked, InReview, Verdict
 from server.pas.versions import VERSIONS
 from server.store import Store, Transaction, cases, work_items

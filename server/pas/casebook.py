@@ -1,25 +1,20 @@
-"""Cases in the store: kept, and read again as they stand.
-
-A `Standing` is one line as it is kept: the item with its verdict, what it was judged as, and its decision
-clock. It is made by a judgement, or carried over from the version before.
-"""
+"""Cases in the store: kept, and read again as they stand."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from server.adjudication.orders import order_key as key_of
-from server.adjudication.orders import service_code, side
-from server.pas import change, decision, evidence, intake, prolonging, verdict
+from server.pas import change, decision, evidence, intake, verdict
 from server.pas.case import Case, Item, tracking
 from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
 from server.pas.intake import Submission
-from server.pas.judging import Line
 from server.pas.rejection import Rejection
+from server.pas.standing import Standing
 from server.pas.verdict import Asked, InReview, Span, Verdict
 from server.security.caller import calling
 from server.store import Transaction, authorizations, cases, events, work_items
@@ -29,81 +24,6 @@ Resource = dict[str, Any]
 
 CASE_ID_LENGTH = len(cases.new_id())
 RULES = "rules"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One line as it stands."""
-
-    item: Item
-    order_key: str
-    cpt: str
-    side: str
-    order: Resource
-    determination: Resource
-    expedited: bool
-    received: dt.datetime
-    due: dt.datetime
-    decided: dt.datetime | None
-    orderer: str = ""
-
-    @classmethod
-    def judged(
-        cls,
-        line: Line,
-        reached: Verdict,
-        now: dt.datetime,
-        since: Standing | None = None,
-    ) -> Standing:
-        """Decided now, or within its hours. `since` is the line before, if it was pended: its clock runs
-        on, and runs out sooner where it has become urgent since."""
-        judged = line.judged
-        running = since is not None and since.decided is None
-        due = now + dt.timedelta(hours=line.hours)
-        if since and running:
-            due = min(since.due, due) if line.expedited and not since.expedited else since.due
-        return cls(
-            item=Item(line.requested, verdict.due_by(reached, due)),
-            order_key=judged.order_key,
-            cpt=service_code(judged.order),
-            side=side(judged.order) or "",
-            order=dict(judged.order),
-            determination=judged.kept,
-            expedited=line.expedited,
-            received=since.received if since and running else now,
-            due=due,
-            decided=None if verdict.pended(reached) else now,
-            orderer=judged.orderer,
-        )
-
-    @classmethod
-    def kept(cls, row: stored.PaItem) -> Standing:
-        return cls(
-            item=Item(row.requested, verdict.from_json(row.verdict)),
-            order_key=row.order_key,
-            cpt=row.cpt,
-            side=row.side,
-            order=row.order,
-            determination=row.determination,
-            expedited=row.expedited,
-            received=row.received,
-            due=row.due,
-            decided=row.decided,
-            orderer=row.orderer,
-        )
-
-    def under(self, requested: Resource) -> Standing:
-        """The same line as a later version of the request words it."""
-        return replace(self, item=Item(requested, self.item.verdict))
-
-    def by_now(self, tx: Transaction) -> Standing:
-        """The same line with the days that its authorization has by now."""
-        return replace(self, item=replace(self.item, verdict=prolonging.by_now(tx, self.item.verdict)))
-
-    def now(self, reached: Verdict, at: dt.datetime, requested: Resource | None = None) -> Standing:
-        """The same line under another verdict."""
-        item = Item(self.item.requested if requested is None else requested, reached)
-        return replace(self, item=item, decided=None if verdict.pended(reached) else at)
 
 
 def open_case(

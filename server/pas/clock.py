@@ -17,9 +17,9 @@ from itertools import takewhile
 import structlog
 
 from server.pas import appealing, casebook, evidence, verdict
-from server.pas.casebook import Standing
 from server.pas.meanwhile import authorized_meanwhile
 from server.pas.settling import Settle
+from server.pas.standing import Standing
 from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.policy.catalog import Catalog
 from server.policy.denial import NOTHING_FOUND, Denial, Finding

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from server.adjudication.authorizations import done_on
 from server.pas import prolonging, verdict
-from server.pas.casebook import Standing
 from server.pas.marks import quoted_number
+from server.pas.standing import Standing
 from server.store import Transaction, cases, events
 from server.store import tables as stored
 

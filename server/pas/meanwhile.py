@@ -9,8 +9,8 @@ import msgspec
 
 from server.adjudication.authorizations import on_file
 from server.pas import appealing
-from server.pas.casebook import Standing
 from server.pas.decision import authorized
+from server.pas.standing import Standing
 from server.pas.verdict import Certified, Modified, Review
 from server.policy.determination import Line
 from server.policy.line import day_of_service

@@ -24,7 +24,6 @@ from server.adjudication.authorizations import done_on
 from server.adjudication.orders import service_code, side
 from server.pas import appealing, casebook, decision, evidence, holders, prolonging, rejection, verdict
 from server.pas.case import Case
-from server.pas.casebook import Standing
 from server.pas.change import Change, withdrawn_evidence
 from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
@@ -32,6 +31,7 @@ from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.settling import Settle, settle_others, tell_of_new_days
+from server.pas.standing import Standing
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.pas.version import Version
 from server.policy.determination import Decision

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 
 from server.pas import behaviours, casebook, holders, prolonging
-from server.pas.casebook import Standing
 from server.pas.handover import assign_of
+from server.pas.standing import Standing
 from server.pas.verdict import Cancelled, InReview, pended, valid_number
 from server.pas.wording import answer_of
 from server.services import Services

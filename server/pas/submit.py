@@ -17,7 +17,6 @@ from typing import Any
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
 from server.pas.case import Case
-from server.pas.casebook import Standing
 from server.pas.change import Change, change_of
 from server.pas.handover import Assign
 from server.pas.intake import read as read_request
@@ -27,6 +26,7 @@ from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
 from server.pas.settling import Settle, tell_of_new_days
+from server.pas.standing import Standing
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 

@@ -17,12 +17,12 @@ from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
 from server.fhir.systems import npis
 from server.pas import casebook, verdict
-from server.pas.casebook import Standing
 from server.pas.change import change_of
 from server.pas.deadlines import Deadlines
 from server.pas.evidence import ATTACHED
 from server.pas.intake import Submission, stored
 from server.pas.rejection import Rejection
+from server.pas.standing import Standing
 from server.pas.terms import COVERAGE_INFORMATION, CPT, LOINC, NPI, concept
 from server.pas.verdict import Denied
 from server.policy.line import line_of

@@ -14,9 +14,9 @@ from decimal import Decimal
 
 from server.fhir.errors import Conflict, NotFound
 from server.pas import appealing, casebook, verdict
-from server.pas.casebook import Standing
 from server.pas.meanwhile import authorized_since
 from server.pas.settling import settle
+from server.pas.standing import Standing
 from server.pas.verdict import Certified, Denied, Review, Verdict
 from server.review.terms import Terms, check_review, owed, span_of
 from server.services import Services

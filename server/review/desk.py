@@ -15,10 +15,10 @@ from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import appealing, behaviours, casebook, verdict
-from server.pas.casebook import Standing
 from server.pas.decision import MORE_INFORMATION
 from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
+from server.pas.standing import Standing
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
 from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial

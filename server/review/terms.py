@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from server.fhir.errors import InvalidRequest, Issue
-from server.pas.casebook import Standing
 from server.pas.decision import SPAN
 from server.pas.inquiry import PROVIDERS
 from server.pas.intake import Submission
+from server.pas.standing import Standing
 from server.pas.verdict import Review, Span
 from server.policy.line import day_of_service
 
