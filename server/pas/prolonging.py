@@ -62,15 +62,15 @@ def refused(item: Resource, reached: Verdict, place: int) -> Rejection | None:
 def beside_what_stands(
     tx: Transaction, member_key: str, item: Resource, reached: Verdict, now: dt.datetime
 ) -> Verdict:
-    """The verdict; where it denies more time, with the words that what we authorized stays good, if it
-    does."""
+    """The verdict; where it denies more time, with the words that it leaves what we authorized as it was, if
+    that is good: they are read again when that may be cancelled."""
     if not isinstance(reached, Denied) or certification(item) not in (EXTENSION, RENEWAL):
         return reached
     listed = on_file(tx, member_key, records.of_member(tx, member_key))
     quoted = (held for held in listed if held.number == quoted_number(item) and not held.used)
     ours = (held for held in quoted if authorizations.by_number(tx, held.number) is not None)
     good = next((held for held in ours if now.date() <= held.end), None)
-    words = f"What was authorized stands as it was: {good.number}, until {good.end}." if good else ""
+    words = f"This leaves what was authorized as it was: {good.number}, until {good.end}." if good else ""
     return msgspec.structs.replace(reached, stands=words)
 
 

@@ -176,7 +176,9 @@ def test_a_renewal_that_is_denied_says_that_what_there_is_stays_good(payer: Paye
 
     assert at_once.action == by_a_person.action == "A3"
     for denied in (at_once, by_a_person):
-        assert denied.words.endswith(f"What was authorized stands as it was: {number}, until 2027-01-30.")
+        assert denied.words.endswith(
+            f"This leaves what was authorized as it was: {number}, until 2027-01-30."
+        )
     assert held(payer) == {number: "active"}
 
 
@@ -314,7 +316,7 @@ def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(
     assert later(payer, asked, **{"X-Dry-Run": "true"}).action == "A3"
     denied = later(payer, asked)
     assert denied.action == "A3"
-    assert "stands as it was" not in denied.words
+    assert "what was authorized as it was" not in denied.words
 
 
 def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> None:
