@@ -53,6 +53,16 @@ def test_a_plain_json_is_accepted_as_a_content_type(payer: Payer) -> None:
 
 
 @both
+def test_a_a_form_may_name_the_order_that_its_item_does_not(payer: Payer) -> None:
+    """What it says is missing is known then, and not asked for again."""
+    form = charts.answers(**{**charts.SHORT_TRIAL, "CC-OUT": "no-change", "EXM": "no"})
+    context = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
+    form["extension"] = [{"url": context, "valueReference": {"reference": "ServiceRequest/mri"}}]
+    loose = a.claim(a.item(extension=a.item()["extension"][:-1]))  # without requestedService
+    assert payer.submit(a.request(charts.film(), charts.quickdash(), form, claim=loose)).action == "A3"
+
+
+@both
 def test_a_elements_that_the_profile_does_not_speak_of_are_no_error(payer: Payer) -> None:
     unspoken = a.claim(
         subType=concept("https://ehr.example/claim-subtype", "routine"),
