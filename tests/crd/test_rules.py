@@ -311,18 +311,21 @@ def test_b_who_orders_is_known_by_whatever_the_order_brings_along(crd: Crd, name
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "no-auth"
 
 
-def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
-    """Whom no plan lets order imaging."""
-    therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
-    role = {
+def working_as(code: str) -> dict[str, Any]:
+    """A role of that taxonomy, as the guide's profiles ask for one."""
+    return {
         "resourceType": "PractitionerRole",
         "id": "role",
         "practitioner": ehr.ref(ehr.PHYSICIAN),
         "organization": {"reference": "Organization/clinic"},
-        "code": [therapist],
+        "code": [ehr.concept("http://nucc.org/provider-taxonomy", code)],
         "telecom": [{"system": "phone", "value": "+1 555 0100"}],
     }
-    order = ehr.shoulder(requester={"reference": "#role"}, contained=[role])
+
+
+def test_b_a_therapist_is_one_inside_the_order_too(crd: Crd) -> None:
+    """Whom no plan lets order imaging."""
+    order = ehr.shoulder(requester={"reference": "#role"}, contained=[working_as("225100000X")])
     information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
     assert information["pa-needed"] == "auth-needed"
     assert "signed by a therapist" in reasons(information)
@@ -346,11 +349,9 @@ def test_b_what_anothers_record_contains_is_none_of_the_patients(crd: Crd) -> No
 
 def test_b_who_is_inside_one_record_is_nobody_of_another(crd: Crd) -> None:
     """Though both records have one number, and both people one name in them."""
-    therapist = ehr.concept("http://nucc.org/provider-taxonomy", "225100000X")
-    role = {"resourceType": "PractitionerRole", "id": "role", "code": [therapist]}
-    doctor = {**role, "code": [ehr.concept("http://nucc.org/provider-taxonomy", "207X00000X")]}
-    order = ehr.shoulder(requester={"reference": "#role"}, contained=[doctor])
-    visit = {"resourceType": "Encounter", "id": order["id"], "status": "finished", "contained": [role]}
+    order = ehr.shoulder(requester={"reference": "#role"}, contained=[working_as("207X00000X")])
+    therapist = working_as("225100000X")
+    visit = {"resourceType": "Encounter", "id": order["id"], "status": "finished", "contained": [therapist]}
     information = crd(ehr.sign(order, sent=ehr.prefetch([*ehr.six_weeks_of_care(order), visit]))).information
     assert information["pa-needed"] == "satisfied"
 
