@@ -7,7 +7,6 @@ plainest case under strict evaluation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -91,12 +90,10 @@ def _any_type(paths: Iterable[str]) -> list[str]:
     return [f"{path}.resolve().id" for path in paths]
 
 
-_PEOPLE = "%encounter.participant.individual"
-
-
-def _people(paths: list[str]) -> dict[str, str]:
-    """practitionerRoles and practitioners, over the same paths."""
-    roles = [_PEOPLE, *paths]
+def _people(paths: list[str], visit: bool = True) -> dict[str, str]:
+    """practitionerRoles and practitioners, over the same paths; as below, `visit` where the hook tells an
+    encounter: where none is fetched, no operand may name it."""
+    roles = [*(["%encounter.participant.individual"] if visit else []), *paths]
     return {
         "practitionerRoles": _by_id("PractitionerRole", _of_type("PractitionerRole", roles)),
         "practitioners": _by_id(
@@ -109,24 +106,21 @@ def _people(paths: list[str]) -> dict[str, str]:
     }
 
 
-def _organizations(any_type: list[str], typed: list[str]) -> dict[str, str]:
+def _organizations(any_type: list[str], typed: list[str], visit: bool = True) -> dict[str, str]:
     operands = [
         *_any_type(["%practitionerRoles.entry.resource.organization"]),
-        *_of_type("Organization", ["%encounter.serviceProvider"]),
+        *_of_type("Organization", ["%encounter.serviceProvider"] if visit else []),
         *_any_type(any_type),
         *_of_type("Organization", typed),
     ]
     return {"organizations": _by_id("Organization", operands)}
 
 
-def _without_visit(prefetch: Mapping[str, str]) -> dict[str, str]:
-    """A dispatch tells no encounter: nothing of one is fetched, so no operand may name it."""
-    return {key: re.sub(r"%encounter\.[^|]+\|", "", template) for key, template in prefetch.items()}
-
-
-def _locations(any_type: list[str], typed: list[str]) -> dict[str, str]:
+def _locations(any_type: list[str], typed: list[str], visit: bool = True) -> dict[str, str]:
     operands = [
-        *_any_type(["%practitionerRoles.entry.resource.location", "%encounter.location.location", *any_type]),
+        *_any_type(["%practitionerRoles.entry.resource.location"]),
+        *_any_type(["%encounter.location.location"] if visit else []),
+        *_any_type(any_type),
         *_of_type("Location", typed),
     ]
     return {"locations": _by_id("Location", operands)}
@@ -164,7 +158,8 @@ _DISPATCHING = {
             ),
             "%nutritionOrders.entry.resource.orderer",
             "%visionPrescriptions.entry.resource.prescriber",
-        ]
+        ],
+        visit=False,
     ),
     **_organizations(
         ["%medicationRequests.entry.resource.dispenseRequest.performer"],
@@ -173,8 +168,9 @@ _DISPATCHING = {
             "%communicationRequests.entry.resource.sender",
             "%serviceRequests.entry.resource.performer",
         ],
+        visit=False,
     ),
-    **_locations(["%serviceRequests.entry.resource.locationReference"], []),
+    **_locations(["%serviceRequests.entry.resource.locationReference"], [], visit=False),
 }
 _BASED_ON = "context.appointments.entry.resource.basedOn"
 _ALTERNATE = f"{_BASED_ON}.extension('http://hl7.org/fhir/StructureDefinition/alternate-reference').value"
@@ -219,7 +215,7 @@ V2_2 = Version(
     prefetch={
         "order-sign": _ORDERING,
         "order-select": _ORDERING,
-        "order-dispatch": _without_visit(_DISPATCHING),
+        "order-dispatch": _DISPATCHING,
         "appointment-book": _BOOKING,
         "encounter-start": _VISITING,
         "encounter-discharge": _VISITING,
