@@ -297,21 +297,30 @@ def _dangling(request: Submission) -> Iterator[Issue]:
 
 
 def _amount_faults(request: Submission) -> Iterator[Issue]:
-    """Of each item that asks for something: its days, and its own quantity, else that of the order it was
-    made from."""
-    asking = not cancels_everything(request.claim)
+    """Of a Claim and of each item that asks for something: its days, and of an item its own quantity, else
+    that of the order it was made from."""
+    if cancels_everything(request.claim):
+        return
+    yield from _period_faults(request.claim, "billablePeriod", CLAIM_PATH)
+    for index, piece in enumerate(request.claim.get("supportingInfo") or []):
+        if not cancelled(piece):
+            yield from _period_faults(piece, "timingPeriod", f"{CLAIM_PATH}.supportingInfo[{index}]")
     for index, item in enumerate(request.items):
         order = request.resolve(value(extension(item, extension_url("requestedService"))))
         entry = request.resolver.entry_of(order) if order else None
-        if not asking or cancelled(item):
+        if cancelled(item):
             continue
-        if ends_before_it_begins(item.get("servicedPeriod")):
-            words = "The period ends before it begins. Send the days on which the service may be done."
-            yield Issue("value", f"{CLAIM_PATH}.item[{index}].servicedPeriod", words)
+        yield from _period_faults(item, "servicedPeriod", f"{CLAIM_PATH}.item[{index}]")
         if "quantity" in item:
             yield from quantity_faults(item["quantity"], f"{CLAIM_PATH}.item[{index}].quantity")
         elif order and entry:
             yield from quantity_faults(order.get("quantityQuantity"), f"{entry.path}.quantityQuantity")
+
+
+def _period_faults(element: Resource, name: str, path: str) -> Iterator[Issue]:
+    if ends_before_it_begins(element.get(name)):
+        words = "The period ends before it begins. Send the days on which the service may be done."
+        yield Issue("value", f"{path}.{name}", words)
 
 
 def _party_faults(request: Submission) -> Iterator[Issue]:

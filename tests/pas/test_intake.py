@@ -10,6 +10,7 @@ from server.fhir.errors import FhirError, InvalidJson, InvalidRequest
 from server.pas import intake, v2_0
 from server.pas.intake import Submission
 from server.pas.marks import INFO_CANCELLED
+from server.pas.terms import PAS_CODES, concept
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
@@ -73,10 +74,14 @@ def test_what_is_not_json_is_refused_as_such() -> None:
         intake.read(b'{"resourceType": "Bundle",', v2_0.SUBMIT)
 
 
-BACKWARDS = {
-    **{name: content for name, content in a.item().items() if name != "servicedDate"},
-    "servicedPeriod": {"start": "2026-12-20", "end": "2026-12-01"},
-}
+BACKWARDS = {"start": "2026-12-20", "end": "2026-12-01"}
+
+
+def undated(**changes: Any) -> Resource:
+    return {name: content for name, content in a.item(**changes).items() if name != "servicedDate"}
+
+
+EVENT = {"sequence": 1, "category": concept(PAS_CODES, "patientEvent"), "timingPeriod": BACKWARDS}
 
 
 def older(entry: Resource) -> Resource:
@@ -136,7 +141,9 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c["item"][0].update(diagnosisSequence=[7]), f"{CLAIM}.item[0].diagnosisSequence"),
         (lambda c: c["item"][0].update(careTeamSequence=[7]), f"{CLAIM}.item[0].careTeamSequence"),
         (lambda c: c["item"][0].update(informationSequence=[7]), f"{CLAIM}.item[0].informationSequence"),
-        (lambda c: c.update(item=[BACKWARDS]), f"{CLAIM}.item[0].servicedPeriod"),
+        (lambda c: c.update(item=[undated(servicedPeriod=BACKWARDS)]), f"{CLAIM}.item[0].servicedPeriod"),
+        (lambda c: c.update(billablePeriod=BACKWARDS), f"{CLAIM}.billablePeriod"),
+        (lambda c: c.update(supportingInfo=[EVENT]), f"{CLAIM}.supportingInfo[0].timingPeriod"),
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
         (lambda c: c.update(created="25 November"), f"{CLAIM}.created"),
