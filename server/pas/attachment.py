@@ -57,6 +57,14 @@ class Attachments:
     def answers(self, sequence: int) -> bool:
         return sequence in self.own.union(*(lines for _, lines in self.contents))
 
+    def check(self, every: Set[int]) -> None:
+        """Raises Unprocessable where one names an item that is not among all of the request's, by sequence:
+        nothing would ever be decided by it."""
+        named = frozenset[int]().union(*(lines for _, lines in self.contents))
+        if unknown := sorted(named - every):
+            words = f"The request has no item {', '.join(map(str, unknown))}. Send the item's sequence."
+            raise Unprocessable(Issue("not-found", "Attachment.LineItem", words))
+
     def about(self, own: frozenset[int], every: frozenset[int]) -> Attachments:
         """The same, with the lines of what names none: a paper is about all of them, a form of the line it
         was asked for."""
@@ -78,11 +86,14 @@ class SubmitAttachment:
 
     def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """An OperationOutcome that says what has become of the lines. Raises InvalidJson, InvalidRequest, and
-        Unprocessable where the tracking number is not ours or the case is another member's."""
+        Unprocessable where the tracking number is not ours, the case is another member's, or the request has
+        no item of a number that is named."""
         sent = read(raw)
         with self.store.transaction() as tx:
             row, own = self._case(tx, sent)
-            sent = sent.about(own, frozenset(item.sequence for item in cases.items(tx, row.id)))
+            every = frozenset(item.sequence for item in cases.items(tx, row.id))
+            sent.check(every)
+            sent = sent.about(own, every)
             evidence.keep(tx, row.id, client, sent.contents, now)
             for with_a_reviewer in work_items.of_case(tx, row.id):
                 work_items.outdate(tx, with_a_reviewer)
@@ -213,7 +224,7 @@ def read(raw: bytes) -> Attachments:
     return Attachments(
         tracking=_text(named["TrackingId"]),
         member=_text(named.get("MemberId", {})),
-        final=named.get("Final", {}).get("valueBoolean", True) is True,
+        final=named["Final"]["valueBoolean"] if "Final" in named else True,
         contents=tuple(
             Attached(content, its_own)
             for each, its_own in zip(attachments, lines, strict=True)
@@ -227,6 +238,8 @@ def _faults(named: dict[str, Resource], attachments: Sequence[Resource]) -> Iter
         yield Issue("required", "TrackingId", "TrackingId is missing: the number under which we asked.")
     if _text(named.get("AttachTo", {})) != "preauthorization":
         yield Issue("not-supported", "AttachTo", "Attachments are taken for preauthorization only.")
+    if not isinstance(named.get("Final", {"valueBoolean": True}).get("valueBoolean"), bool):
+        yield Issue("value", "Final", "Final is no boolean. Send true or false as valueBoolean.")
     if not attachments:
         yield Issue("required", "Attachment", "There is no Attachment. Add what was asked for.")
     for index, attachment in enumerate(attachments):
@@ -236,6 +249,9 @@ def _faults(named: dict[str, Resource], attachments: Sequence[Resource]) -> Iter
                 f"Attachment[{index}].Content",
                 "The Attachment has no resource in Content. Add it.",
             )
+        if not all(_lines(attachment)):
+            words = "LineItem is the sequence of an item, as valueString. Send that, or leave it out for all."
+            yield Issue("value", f"Attachment[{index}].LineItem", words)
 
 
 def _contents(attachment: Resource) -> Iterator[Resource]:

@@ -366,13 +366,17 @@ def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer)
         ({"TrackingId": {}}, 400, "TrackingId is missing"),
         ({"AttachTo": {"valueCode": "claim"}}, 400, "preauthorization only"),
         ({"MemberId": {"valueIdentifier": {"value": "M-OTHER"}}}, 422, "another member"),
+        ({"Final": {"valueString": "false"}}, 400, "Final is no boolean"),
+        ({"line": "7"}, 422, "no item 7"),
+        ({"line": "one"}, 400, "LineItem is the sequence"),
     ],
 )
 def test_what_cannot_be_attached_is_refused(payer: Payer, changed: Resource, status: int, words: str) -> None:
     pended = payer.submit(a.request())
-    told = send(payer, parameters(tracking(pended), charts.film(), **changed), status)
+    told = send(payer, parameters(tracking(pended), *charts.meets_every_criterion(), **changed), status)
 
     assert words in told
+    assert after(payer).action == "A4"
 
 
 @ONE_BASE
