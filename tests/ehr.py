@@ -5,6 +5,7 @@ with Ehr([patient, condition], token="t") as ehr:
     ehr.asked                     ["Condition?patient=p1", …] in order of arrival
     ehr.answers["Observation"] = 503 | "hang" | "redirect" | "outcome" | "garbage"
     ehr.page_size = 2             searches come in pages
+    ehr.narrow["Observation"] = "category"       no search of the type without it, and each for one alone
     ehr.takes_batches = True      says so in its metadata, and answers a POST of a batch
 """
 
@@ -33,6 +34,7 @@ class Ehr:
         self.page_size = 1000
         self.takes_batches = False
         self.answers: dict[str, int | str] = {}
+        self.narrow: dict[str, str] = {}
         self.asked: list[str] = []
         self.tokens: list[str] = []
         self.traces: set[str] = set()
@@ -111,10 +113,15 @@ class Ehr:
         asked = parse_qs(query)
         patient = asked.get("patient", [""])[0]
         start = int(asked.get("page", ["0"])[0])
+        needed = self.narrow.get(kind, "")
+        if needed and needed not in asked:
+            return 400, OUTCOME
         found = [
             resource
             for resource in self.resources
-            if resource["resourceType"] == kind and _patient(resource) in (f"Patient/{patient}", "")
+            if resource["resourceType"] == kind
+            and _patient(resource) in (f"Patient/{patient}", "")
+            and (not needed or asked[needed][0] in json.encode(resource.get(needed)).decode())
         ]
         page = found[start : start + self.page_size]
         links = [{"relation": "self", "url": f"{self.base}/{text}"}]

@@ -2,8 +2,8 @@
 
 Three rounds under one deadline, every round in parallel: what the patient's record holds, then what the
 orders and the first answers refer to, then who has the roles among that, and where. The record is asked for
-only where an order needs it, a type at a time, and only of types that nobody fetched. `_include` is not
-relied on.
+only where an order needs it, a type at a time, and only of types that nobody fetched; where the EHR gives no
+search for all of a type, the round after asks for its parts. `_include` is not relied on.
 """
 
 from __future__ import annotations
@@ -45,6 +45,16 @@ REFERRED_TO = frozenset(
     }
 )
 """Types read by reference, where an order, a Coverage, a role or a prescription names one."""
+
+_SEEN, _FILED = ("exam", "survey", "functional-status", "vital-signs"), ("imaging", "laboratory", "procedure")
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "CarePlan": ("category=assess-plan",),
+    "MedicationRequest": ("intent=order", "intent=plan"),
+    "Observation": tuple(f"category={each}" for each in (*_SEEN, *_FILED, "therapy")),
+}
+"""By type: the searches that US Core has servers support of what they need not give for the patient alone.
+Together they are less than the whole."""
 
 
 class Batches:
@@ -122,13 +132,18 @@ async def completed(
         needed_now = not needed and needs_record(_resolved(named, seen))
         every = [*context, *call.tasks, *seen.resources]
         second = await ask(
-            [*(_record(call, seen) if needed_now else ()), *_referred_to(every, every, call.access)],
+            [
+                *(_record(call, seen) if needed_now else ()),
+                *_parts(first),
+                *_referred_to(every, every, call.access),
+            ],
             end - time.monotonic(),
         )
         seen = _joined(seen, second)
         roles = [each for each in seen.resources if each.get("resourceType") == "PractitionerRole"]
         behind = _referred_to(roles, seen.resources, call.access)
-        third = await ask([text for text in behind if text not in second], end - time.monotonic())
+        further = [*_parts(second), *(text for text in behind if text not in second)]
+        third = await ask(further, end - time.monotonic())
     _log({**first, **second, **third}, DEADLINE - (end - time.monotonic()))
     return _joined(seen, third)
 
@@ -145,6 +160,13 @@ def _record(call: Call, prefetch: Prefetch) -> Iterator[str]:
     for kind in CHART:
         if kind not in prefetch.held | prefetch.failed:
             yield f"{kind}?patient={call.patient_id}"
+
+
+def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """The parts of what the EHR does not give whole."""
+    for text, outcome in outcomes.items():
+        if outcome == Withheld(400) and "&" not in text:
+            yield from (f"{text}&{part}" for part in PARTS.get(_type(text), ()))
 
 
 def _named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
@@ -223,7 +245,7 @@ _REFUSALS = (Withheld(401), Withheld(403))
 
 
 def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
-    """What was found joins what was sent. A search that found nothing is known to be empty; what was
+    """What was found joins what was sent. A search for all that found nothing is known to be empty; what was
     withheld stays unseen, what failed is unreadable."""
     found = [
         resource
@@ -232,7 +254,8 @@ def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
         for resource in outcome.resources
     ]
     searched = {text: outcome for text, outcome in outcomes.items() if "?" in text}
-    held = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Found)}
+    whole = {text: outcome for text, outcome in searched.items() if "&" not in text}
+    held = {_type(text) for text, outcome in whole.items() if isinstance(outcome, Found)}
     failed = {_type(text) for text, outcome in searched.items() if isinstance(outcome, Failed)}
     refused = {_type(text) for text, outcome in searched.items() if outcome in _REFUSALS}
     return Prefetch(

@@ -209,6 +209,21 @@ def test_f6_a_call_without_prefetch_is_answered_from_the_ehr(crd: Crd) -> None:
     assert set(server.tokens) == {"Bearer t"}
 
 
+def test_what_an_ehr_does_not_give_for_the_patient_alone_is_asked_for_in_parts(crd: Crd) -> None:
+    """Findings by their category and prescriptions by their intent, which is all that US Core promises."""
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    survey = {"category": [ehr.concept(ehr.US_CORE_CATEGORY, "survey")]}
+    chart = [
+        survey | each if each["resourceType"] == "Observation" else each
+        for each in ehr.six_weeks_of_care(order)
+    ]
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart]) as server:
+        server.narrow = {"Observation": "category", "MedicationRequest": "intent"}
+        for server.takes_batches in (False, True):
+            information = crd(ehr.sign(order, fhirServer=server.base)).information
+            assert information["pa-needed"] == "satisfied"
+
+
 def test_f8_null_asks_nothing_and_absent_asks_once(crd: Crd) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
     with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance]) as server:
