@@ -204,4 +204,4 @@ def _matches(bundle: Resource) -> Iterator[Resource]:
 
 def _host(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
