@@ -32,7 +32,7 @@ from server.review.terms import (
     owed,
 )
 from server.services import Services
-from server.store import Transaction, cases, events, work_items
+from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -133,6 +133,7 @@ class Desk:
             if grant.as_asked and (terms.start, terms.end) == (None, None):
                 raise InvalidRequest(Issue("value", "why", "This is what was asked for: approve it."))
             granted = self._granted(tx, waiting, grant, now)
+            _once_in_those_days(tx, granted)
             issued, units = granted.created.date(), Decimal(grant.units)
             return Modified(
                 granted.number, issued, grant.span, grant.code, units, terms.why, review, grant.place
@@ -294,6 +295,19 @@ def _in_time(line: Standing, now: dt.datetime) -> None:
     """Raises Conflict for a line whose clock has run out: it can be decided and nothing else."""
     if line.due <= now:
         raise Conflict("The clock of this line has run out: decide it.")
+
+
+def _once_in_those_days(tx: Transaction, granted: stored.Authorization) -> None:
+    """Raises Conflict where the same order, asked for twice say, has another number on some of those days:
+    with both the study would be authorized twice."""
+    for held in authorizations.of_member(tx, granted.member_key):
+        same = held.order_key == granted.order_key and held.number != granted.number
+        good = held.status == "active" and not held.used and held.units >= granted.units
+        if same and good and held.span_start <= granted.span_end and granted.span_start <= held.span_end:
+            raise Conflict(
+                f"This study is authorized already, under {held.number}, from {held.span_start} to "
+                f"{held.span_end}: grant those days, or none of them."
+            )
 
 
 def _recommended(line: Standing) -> Denial | None:

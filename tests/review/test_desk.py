@@ -270,6 +270,20 @@ def test_other_days_than_were_asked_for_are_a_modification(payer: Payer) -> None
     assert "Six weeks are over then." in found.words
 
 
+@ONE_BASE
+def test_of_one_study_asked_for_twice_no_two_numbers_are_good_on_one_day(payer: Payer) -> None:
+    pended(payer, claim=a.claim(a.item(), a.item(2)))
+    first, second = payer.http.get("/review").json()["items"]
+    january = {"start": "2027-01-04", "end": "2027-01-20", "why": "Six weeks are over then."}
+    number = decide(payer, "modify", first, **january).json()["number"]
+    refused = decide(payer, "modify", second, **{**january, "end": "2027-01-31"})
+    alike = decide(payer, "modify", second, **january)
+
+    assert refused.status_code == 409
+    assert f"{number}, from 2027-01-04 to 2027-01-20" in refused.text
+    assert alike.json()["number"] == number
+
+
 def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:
     pended(payer)
     first = waiting(payer)
