@@ -5,7 +5,7 @@
 
 Cases of one day share an application, which knows nothing of how a server beside it is set. Before each
 request its store is emptied, and the payer's own records of the case are put into it. What the application
-logs is not wanted here.
+logs is not wanted here. `call_of` is an order signed, `information_of` what came back on it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
@@ -24,6 +26,8 @@ from server import inside, logs
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key
 from server.app import create_app
+from server.crd.coverage_information import COVERAGE_INFORMATION
+from server.fhir.extensions import extension
 from server.fhir.references import Resolver
 from server.policy.cases import Case
 from server.policy.rulings import orderer_of
@@ -31,6 +35,11 @@ from server.services import GUIDES, Version
 from server.settings import Given
 from server.store import Store, records
 from server.store.tables import Table
+
+Resource = dict[str, Any]
+
+EHR = "https://ehr.example/fhir"
+JSON = {"Content-Type": "application/json"}
 
 
 class Stage:
@@ -77,3 +86,45 @@ def _set(store: Store, case: Case) -> None:
             of_all = record["resourceType"] in OF_ALL
             asked_by = orderer_of(record, resolver) if record["resourceType"] == "ClaimResponse" else ""
             records.put(tx, dict(record), None if of_all else key, case.now, orderer=asked_by)
+
+
+def information_of(body: Resource, order: Any) -> Resource | None:
+    """The coverage information that a response puts on an order."""
+    for action in body["systemActions"]:
+        resource = action["resource"]
+        if (resource["resourceType"], resource["id"]) == (order["resourceType"], order["id"]):
+            return extension(resource, COVERAGE_INFORMATION)
+    return None
+
+
+def call_of(case: Case) -> Resource:
+    """The order-sign call an EHR would make, with everything it has on the patient."""
+    by_type: dict[str, list[Resource]] = {}
+    for resource in (*case.parties, *case.clinical):
+        if resource["resourceType"] != "Patient":
+            by_type.setdefault(resource["resourceType"], []).append(dict(resource))
+    return {
+        "hook": "order-sign",
+        "hookInstance": str(uuid4()),
+        "context": {
+            "userId": case.order["requester"]["reference"],
+            "patientId": case.patient["id"],
+            "draftOrders": _bundle("collection", [case.order, *case.siblings]),
+        },
+        "prefetch": {
+            "patient": case.patient,
+            "coverage": _bundle("searchset", [case.coverage]),
+            **{kind: _bundle("searchset", found) for kind, found in by_type.items()},
+        },
+    }
+
+
+def _bundle(kind: str, resources: Sequence[Any]) -> Resource:
+    return {
+        "resourceType": "Bundle",
+        "type": kind,
+        "entry": [
+            {"fullUrl": f"{EHR}/{resource['resourceType']}/{resource['id']}", "resource": resource}
+            for resource in resources
+        ],
+    }

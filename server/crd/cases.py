@@ -9,21 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
-from uuid import uuid4
 
-from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
-from server.rehearsal import Stage, on_every_base
+from server.rehearsal import JSON, Stage, call_of, information_of, on_every_base
 from server.store import Store, assertions
 
 Resource = dict[str, Any]
-
-EHR = "https://ehr.example/fhir"
-JSON = {"Content-Type": "application/json"}
 
 
 def door(catalog: Catalog) -> CrdDoor:
@@ -110,45 +105,3 @@ def _kept_otherwise(kept: Resource, expected: Expected) -> Iterator[str]:
     ):
         if found != hoped:
             yield f"{name}: {found}, expected {hoped}"
-
-
-def information_of(body: Resource, order: Any) -> Resource | None:
-    """The coverage information that a response puts on an order."""
-    for action in body["systemActions"]:
-        resource = action["resource"]
-        if (resource["resourceType"], resource["id"]) == (order["resourceType"], order["id"]):
-            return extension(resource, COVERAGE_INFORMATION)
-    return None
-
-
-def call_of(case: Case) -> Resource:
-    """The order-sign call an EHR would make, with everything it has on the patient."""
-    by_type: dict[str, list[Resource]] = {}
-    for resource in (*case.parties, *case.clinical):
-        if resource["resourceType"] != "Patient":
-            by_type.setdefault(resource["resourceType"], []).append(dict(resource))
-    return {
-        "hook": "order-sign",
-        "hookInstance": str(uuid4()),
-        "context": {
-            "userId": case.order["requester"]["reference"],
-            "patientId": case.patient["id"],
-            "draftOrders": _bundle("collection", [case.order, *case.siblings]),
-        },
-        "prefetch": {
-            "patient": case.patient,
-            "coverage": _bundle("searchset", [case.coverage]),
-            **{kind: _bundle("searchset", found) for kind, found in by_type.items()},
-        },
-    }
-
-
-def _bundle(kind: str, resources: Sequence[Any]) -> Resource:
-    return {
-        "resourceType": "Bundle",
-        "type": kind,
-        "entry": [
-            {"fullUrl": f"{EHR}/{resource['resourceType']}/{resource['id']}", "resource": resource}
-            for resource in resources
-        ],
-    }

@@ -19,7 +19,6 @@ from typing import Any
 
 import httpx
 
-from server.crd.cases import call_of, information_of
 from server.crd.sight import CHART
 from server.dtr.form import Form
 from server.dtr.populate import Filling, populate
@@ -29,6 +28,7 @@ from server.fhir.extensions import value, values
 from server.pas.cases import claim_of, request_of
 from server.pas.terms import profile
 from server.policy.cases import Case
+from server.rehearsal import call_of, information_of
 
 Resource = dict[str, Any]
 

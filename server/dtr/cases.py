@@ -1,9 +1,10 @@
 """Cases put to the DTR door, on both bases (`davinci-payer policy test --door dtr`).
 
-For the order alone the package is asked for. An app then fills its form with nothing but what the package
-brings and the case's chart; what the case's own forms say is what the clinician answers to the rest. The
-response must fit its form, and chart and response together must come out as the case expects. Where
-something is unknown, a question must be left open; what is wrong with the order itself is mended there.
+The order is signed, and the package asked for with the order alone and the context that CRD gave. An app then
+fills its form with nothing but what the package brings and the case's chart; what the case's own forms say is
+what the clinician answers to the rest. The response must fit its form, and chart and response together must
+come out as the case expects. Where something is unknown, a question must be left open; what is wrong with the
+order itself is mended there.
 
 Like `commands`, this stands above the application.
 """
@@ -27,13 +28,14 @@ from server.elm import Engine
 from server.fhir import json
 from server.fhir.dates import first_day
 from server.fhir.elements import elements
+from server.fhir.extensions import extension, value
 from server.fhir.references import Resolver
 from server.policy.cases import Case, Expected, differences
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from server.policy.reading import readable
 from server.policy.request import Chart
-from server.rehearsal import Stage, on_every_base
+from server.rehearsal import JSON, Stage, call_of, information_of, on_every_base
 from server.services import Services, Version
 
 Resource = dict[str, Any]
@@ -101,6 +103,7 @@ def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
     parameters = [
         {"name": "coverage", "resource": case.coverage},
         {"name": "order", "resource": case.order},
+        {"name": "context", "valueString": signed(app, version, case)},
         *({"name": "referenced", "resource": each} for each in (*case.parties, *_reasons_of(case))),
     ]
     body = json.encode({"resourceType": "Parameters", "parameter": parameters})
@@ -108,6 +111,18 @@ def package_of(app: FastAPI, version: Version, case: Case) -> Resource | None:
     told = json.decode_object(answer.content)
     listed = [told, *(parameter["resource"] for parameter in told.get("parameter", []))]
     return next((each for each in listed if each["resourceType"] == "Bundle"), None)
+
+
+WHAT_IF = {"davinci-crd.configuration": {"unsolicited-determ": False}}
+"""What is granted while ordering would stand in for what the form is to show."""
+
+
+def signed(app: FastAPI, version: Version, case: Case) -> str:
+    """The context that CRD gives for the order, with the whole chart in sight."""
+    call = json.encode({**call_of(case), "extension": WHAT_IF})
+    answer = inside.post(app, f"/r{version}/cds-services/order-sign", call, JSON)
+    information = information_of(json.decode_object(answer.content), case.order)
+    return str(value(extension(information, "coverage-assertion-id")))
 
 
 def _reasons_of(case: Case) -> list[Mapping[str, Any]]:

@@ -1,10 +1,9 @@
 """The policies' cases at the DTR door: the form is filled by the package's own CQL, answered, and judged.
 
 Here are all of `EXAMPLE_CASES` and, of the project's own, those that ask something of the form that no
-example does; the rest is `davinci-payer policy test tests/vignettes/*.json --door dtr`. Of the rest two kinds
-leave unasked what is unknown, and must: an earlier MRI that only the payer's claims show, since no form sees
-them (CS-810, LS-806, TS-810, every -812 and -819), and what only the chart makes unknown, since the form is
-asked for with the order alone, which needs none (AF-146, BR-143, BR-191, BR-195).
+example does; the rest is `davinci-payer policy test tests/vignettes/*.json --door dtr`. Of the rest one kind
+leaves unasked what is unknown: an earlier MRI that only the payer's claims show, since no form sees them
+(CS-810, LS-806, LS-P98, TS-810, every -812 and -819).
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ def dtr(catalog: Catalog) -> DtrDoor:
 
 
 OF_OUR_OWN = {
+    "BR-143": "a stroke of day 91, which only the chart shows",
     "SH-E50": "NIA: two active treatments, none inactive",
     "SH-E51": "Carelon: a mix of treatments in an old trial only",
     "SH-E93": "an answer too old to count, which nobody gives again",
