@@ -1,4 +1,22 @@
-"""Text that others wrote, on the terminal of whoever runs a command: it is shown, and steers nothing."""
+"""What passes over the terminal of whoever runs a command. Text that others wrote is shown there, and steers
+nothing."""
+
+import datetime as dt
+
+import typer
+
+
+def day_of(text: str, option: str = "") -> dt.date:
+    """The day that an option names. Where it is none, or so far away that nothing can be counted from it, the
+    program ends with a word on it."""
+    try:
+        day = dt.date.fromisoformat(text)
+        if not 1900 <= day.year < 2200:
+            raise ValueError(text)
+        return day
+    except ValueError:
+        typer.echo(f"{option} {text}: expected a day such as 2026-11-25".lstrip(), err=True)
+        raise typer.Exit(2) from None
 
 
 def plain(text: str) -> str:

@@ -17,7 +17,7 @@ from server.terminal import on_one_line
 
 app = typer.Typer(name="dtr", help="Forms, and what apps report about them.", no_args_is_help=True)
 
-Limit = Annotated[int, typer.Option(min=1, help="How many reports, the newest first.")]
+Limit = Annotated[int, typer.Option(min=1, max=2**31 - 1, help="How many reports, the newest first.")]
 
 
 @app.callback()

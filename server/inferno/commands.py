@@ -18,6 +18,7 @@ import typer
 
 from server.fhir import json
 from server.inferno.preset import Preset
+from server.terminal import day_of
 
 app = typer.Typer(name="inferno", help="Presets for the Inferno test kits.", no_args_is_help=True)
 
@@ -37,8 +38,9 @@ def write_presets(
     into: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("tests/inferno"),
 ) -> None:
     """Write the presets of a guide; each payload says what it provokes."""
+    presets = presets_of(guide, base.rstrip("/"), day_of(day, "--day") if day else _today())
     into.mkdir(parents=True, exist_ok=True)
-    for preset in presets_of(guide, base.rstrip("/"), _day(day)):
+    for preset in presets:
         path = into / f"{preset.name}.json"
         path.write_bytes(written(preset))
         typer.echo(f"{path}: {preset.title}, {len(preset.inputs)} inputs")
@@ -61,9 +63,5 @@ def written(preset: Preset) -> bytes:
     return msgspec.json.format(json.encode(preset.content), indent=2) + b"\n"
 
 
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text) if text else dt.datetime.now(dt.UTC).date()
-    except ValueError:
-        typer.echo(f"--day {text}: expected a date such as 2026-11-25", err=True)
-        raise typer.Exit(2) from None
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()

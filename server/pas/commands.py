@@ -1,6 +1,5 @@
 """`davinci-payer pas try FILE`: what would be decided about a PAS request Bundle, and why."""
 
-import datetime as dt
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
 from server.pas.usage import use
 from server.services import GUIDES
+from server.terminal import day_of
 
 app = typer.Typer(name="pas", help="Prior authorization requests.", no_args_is_help=True)
 
@@ -61,11 +61,7 @@ def use_authorization(
 
     services = the_services()
     now = services.clock()
-    try:
-        day = dt.date.fromisoformat(on) if on else now.date()
-    except ValueError:
-        typer.echo(f"--on {on}: expected a day such as 2026-11-25", err=True)
-        raise typer.Exit(2) from None
+    day = day_of(on, "--on") if on else now.date()
     try:
         with running(services.store, services.clock, "pas use"), services.store.transaction() as tx:
             row = use(tx, number, units, day, now)

@@ -27,6 +27,7 @@ from server.policy.difference import State, changes
 from server.policy.document import document
 from server.policy.faults import faults
 from server.policy.policies import BY_NAME
+from server.terminal import day_of
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
 
@@ -139,7 +140,7 @@ def run_cases(
     day: Day = DAY_ZERO,
 ) -> None:
     """Run each case against a clean store and compare the outcome with what it expects."""
-    vignettes, day_zero = _vignettes(files, region), _day(day)
+    vignettes, day_zero = _vignettes(files, region), day_of(day, "--day")
     catalog = _catalog()
     doors = _doors(door, catalog)
     table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
@@ -178,7 +179,7 @@ def diff(
     """
     vignettes = _vignettes(files or _own_cases(), region)
     try:
-        before, after = State.of(old, _day(day)), State.of(new, _day(day))
+        before, after = State.of(old, day_of(day, "--day")), State.of(new, day_of(day, "--day"))
     except (CatalogError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -209,7 +210,7 @@ def explain(
     if vignette is None:
         typer.echo(f"{file.name} has no case {case}", err=True)
         raise typer.Exit(2)
-    laid_out = _laid_out(vignette, _day(day), catalog)
+    laid_out = _laid_out(vignette, day_of(day, "--day"), catalog)
     if define:
         for line in _define(laid_out, define, depth, catalog):
             typer.echo(line)
@@ -283,14 +284,6 @@ def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str
         typer.echo(f"the policy of this case has no define {name}", err=True)
         raise typer.Exit(2)
     yield from run.explain(name).lines(depth)
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        typer.echo(f"--day {text}: expected a date such as {DAY_ZERO}", err=True)
-        raise typer.Exit(2) from None
 
 
 def _catalog() -> Catalog:

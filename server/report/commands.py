@@ -22,6 +22,7 @@ from rich.table import Table
 from server.fhir import json
 from server.report.cms import figures
 from server.services import Services
+from server.terminal import day_of
 
 app = typer.Typer(name="report", help="Figures and metric records.", no_args_is_help=True)
 
@@ -122,12 +123,5 @@ FORMS = {"table": _as_table, "csv": _as_csv, "json": _as_json}
 
 
 def moment(text: str) -> dt.datetime:
-    """The beginning of a day that has another after it, UTC."""
-    try:
-        day = dt.date.fromisoformat(text)
-        if day == dt.date.max:
-            raise ValueError(text)
-        return dt.datetime.combine(day, dt.time(), dt.UTC)
-    except ValueError:
-        typer.echo(f"{text}: expected a date such as 2026-01-31", err=True)
-        raise typer.Exit(2) from None
+    """The beginning of a day, UTC."""
+    return dt.datetime.combine(day_of(text), dt.time(), dt.UTC)

@@ -26,7 +26,7 @@ from server.pas.verdict import Review
 from server.review.appeals import Appeals
 from server.review.desk import PARTS, Desk, Waiting, finding, history
 from server.review.terms import Terms
-from server.terminal import plain
+from server.terminal import day_of, plain
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
@@ -38,7 +38,9 @@ Npi = Annotated[str, typer.Option(help="National provider identifier of the revi
 Specialty = Annotated[str, typer.Option(help="NUCC taxonomy code of the reviewer.")]
 Diagnoses = Annotated[list[str] | None, typer.Option("--diagnosis", help="ICD-10-CM code to communicate.")]
 Provider = Annotated[str, typer.Option(help="For whom it is authorized: a provider of the request.")]
-Revision = Annotated[int, typer.Option(help="The revision that was read; 0: the one that stands now.")]
+Revision = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="The revision that was read; 0: the one that stands now.")
+]
 Day = Annotated[str, typer.Option(help="A day such as 2026-11-25.")]
 
 
@@ -259,11 +261,7 @@ def _moment(at: dt.datetime) -> str:
 
 
 def _day(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError:
-        typer.echo(f"{text}: expected a day such as 2026-11-25", err=True)
-        raise typer.Exit(2) from None
+    return day_of(text) if text else None
 
 
 def _console() -> Console:
