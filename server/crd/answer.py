@@ -8,7 +8,7 @@ answered only once that has ended.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,9 +46,11 @@ COVERAGE_UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said of one order under one Coverage. `judged` is None where the Coverage could not be read."""
+    """What is said of one order under one Coverage, in the light of `chart`. `judged` is None where the
+    Coverage could not be read."""
 
     focus: Focus
+    chart: Chart
     coverage: Resource
     coverage_reference: str
     judged: Judged | None
@@ -157,21 +159,22 @@ class Desk:
                     f"{len(found)} active Coverages were sent. Send the one to be billed.",
                 )
             )
+        chart = Chart(
+            resources=list(agenda.chart_of(focus, hearing.asked, hearing.sight)), notes=hearing.sight.notes
+        )
         if not found:
             for reference in uninsured.named_unread(
                 self.version, hearing.call, focus.resource, hearing.sight
             ):
                 saying = not_read(COVERAGE_UNREADABLE)
                 yield Answer(
-                    focus, {"resourceType": "Coverage"}, reference, None, saying, assertions.new_id()
+                    focus, chart, {"resourceType": "Coverage"}, reference, None, saying, assertions.new_id()
                 )
-        chart = Chart(
-            resources=list(agenda.chart_of(focus, hearing.asked, hearing.sight)), notes=hearing.sight.notes
-        )
         for reference, coverage in found:
             judged = self._judged(tx, hearing, focus.line, coverage, chart, reference, focus.resource)
             yield Answer(
                 focus,
+                chart,
                 coverage,
                 reference,
                 judged,
@@ -286,7 +289,6 @@ class Desk:
     def _assertion_row(
         self, hearing: Hearing, answer: Answer, judged: Judged, assertion_id: str, what_if: bool
     ) -> stored.Assertion:
-        record = agenda.chart_of(answer.focus, hearing.asked, hearing.sight)
         return stored.Assertion(
             id=assertion_id,
             version=self.version.name,
@@ -300,7 +302,7 @@ class Desk:
             questionnaires=list(judged.determination.questionnaires),
             what_if=what_if,
             created=hearing.now,
-            chart=list(_in_the_way(judged, record)),
+            chart=list(_in_the_way(judged, answer.chart)),
         )
 
     def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
@@ -379,14 +381,14 @@ class Desk:
         return self.version.contact(name, telephone) if telephone else None
 
 
-def _in_the_way(judged: Judged, record: Iterable[Resource]) -> Iterator[Resource]:
-    """What of the record stands between the order and its approval, for whoever judges it later by answers
+def _in_the_way(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
+    """What of the chart stands between the order and its approval, for whoever judges it later by answers
     alone. Those that there are already are asked for anew."""
     open_ones = judged.determination.in_the_way
     named = {each.reference for criterion in open_ones for each in criterion.evidence}
-    for resource in record:
-        parts = {local_reference(part) for part in apart(resource)}
-        if resource["resourceType"] != "QuestionnaireResponse" and parts & named:
+    for resource in chart.resources:
+        is_form = resource["resourceType"] == "QuestionnaireResponse"
+        if not is_form and not named.isdisjoint(map(local_reference, apart(resource))):
             yield resource
 
 
