@@ -276,3 +276,21 @@ def test_treatment_of_another_region_is_no_news_of_this_ones(catalog: Catalog) -
     forms = [each for each in shoulders.clinical if each["resourceType"] == "QuestionnaireResponse"]
     said = judged(dataclasses.replace(given, clinical=(*given.clinical, *forms)), catalog, hints=False)
     assert (said.decision, said.unknown) == (Decision.MORE_INFO, ("CC-DUR",))
+
+
+def test_a_hundred_forms_of_before_cost_ten_times_ten(catalog: Catalog) -> None:
+    """Their answers are held against what newer forms spoke of, not against every answer of theirs."""
+
+    def read(forms: int, steps: int) -> int:
+        told = (
+            replace(answer(f"EXM.{number}", "positive"), date=day)
+            for number in range(10)
+            for day in range(forms)
+        )
+        given = case(catalog, "KN", told)
+        policy = catalog.policy_for(given.order, DAY_ZERO)
+        assert policy is not None
+        run = catalog.engine.evaluate(policy.prefill, data=given.resources, now=given.now, steps=steps)
+        return len(run["Given"].value)
+
+    assert read(10, 5_000) == read(100, 50_000)
