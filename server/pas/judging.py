@@ -222,18 +222,6 @@ class Judge:
     ) -> Verdict:
         """The verdict, with a number where one is due, granted in `tx`. A line under appeal waits for a
         person; `contested` is what stood before."""
-        reached = self._reached(tx, line, case_id, client, now, contested)
-        return prolonging.beside_what_stands(tx, line.judged.member.key, line.requested, reached, now)
-
-    def _reached(
-        self,
-        tx: Transaction,
-        line: Line,
-        case_id: str,
-        client: str,
-        now: dt.datetime,
-        contested: Verdict | None,
-    ) -> Verdict:
         said, number = line.judged.determination, tracking(case_id, line.requested["sequence"])
         if contested is not None:
             return appealing.to_be_heard(said, contested, number, now)

@@ -204,7 +204,8 @@ class Revision:
                 standing[sequence] = before.under(judged.requested)
                 refusals.append(against)
             else:
-                standing[sequence] = Standing.judged(judged, reached, now, since=before)
+                decided = Standing.judged(judged, reached, now, since=before)
+                standing[sequence] = decided.beside_what_stands(tx, self.docket.member_key, now)
                 fresh.append(sequence)
         for sequence in known.keys() & set(fresh):
             self._end_extensions(tx, known[sequence], now)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from server.pas import behaviours, casebook, holders, prolonging
@@ -31,7 +30,7 @@ def settle(
 ) -> None:
     """The lines as they stand from now on, by this actor; in the words of the version they came by. A verdict
     that says what was told already, such as what is still missing, is no news."""
-    lines = [_beside_what_stands(tx, row, line, now) for line in lines]
+    lines = [line.beside_what_stands(tx, row.member_key, now) for line in lines]
     told = {line.item.sequence: line.item.verdict for line in casebook.standing_of(tx, row.id)}
     news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
     casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
@@ -69,12 +68,6 @@ def settle_others(
     having = holders.having(tx, member_key, number)
     for row in {row.id: row for row, _ in having}.values():
         settle(tx, row, [change(line) for other, line in having if other.id == row.id], casebook.RULES, now)
-
-
-def _beside_what_stands(tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> Standing:
-    item = line.item
-    reached = prolonging.beside_what_stands(tx, row.member_key, item.requested, item.verdict, now)
-    return replace(line, item=replace(item, verdict=reached))
 
 
 def _give_up_what_is_renewed(

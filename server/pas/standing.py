@@ -87,6 +87,12 @@ class Standing:
         """The same line with the days that its authorization has by now."""
         return replace(self, item=replace(self.item, verdict=prolonging.by_now(tx, self.item.verdict)))
 
+    def beside_what_stands(self, tx: Transaction, member_key: str, now: dt.datetime) -> Standing:
+        """The same line; see `prolonging.beside_what_stands`."""
+        item = self.item
+        reached = prolonging.beside_what_stands(tx, member_key, item.requested, item.verdict, now)
+        return replace(self, item=replace(item, verdict=reached))
+
     def now(self, reached: Verdict, at: dt.datetime, requested: Resource | None = None) -> Standing:
         """The same line under another verdict."""
         item = Item(self.item.requested if requested is None else requested, reached)

@@ -128,11 +128,12 @@ class Submit:
         row = casebook.open_case(
             tx, case_id, self.version.name, caller.client, docket.member_key, read.raw, now
         )
-        reached = [
+        reached = (
             Standing.judged(line, self.judge.verdict(tx, line, case_id, caller.client, now), now)
             for line in judged
-        ]
-        standing = [line.by_now(tx) for line in sorted(reached, key=lambda line: line.item.sequence)]
+        )
+        decided = [line.beside_what_stands(tx, row.member_key, now) for line in reached]
+        standing = [line.by_now(tx) for line in sorted(decided, key=lambda line: line.item.sequence)]
         for line in standing:
             tell_of_new_days(tx, row.member_key, line, self.settle, now)
         items = tuple(line.item for line in standing)
