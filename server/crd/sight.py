@@ -132,14 +132,7 @@ class Sight:
 def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch, day: dt.date) -> Sight:
     """Joins the context's resources with the prefetched ones; of one that came twice, the context's copy
     counts. `day` is today's."""
-    in_context = list(context)
-    named = {local_reference(resource) for resource in in_context} - {""}
-    beside = [
-        resource
-        for resource in prefetch.resources
-        if not local_reference(resource) or local_reference(resource) not in named
-    ]
-    every = list(_once([*in_context, *beside]))
+    every = list(_once([*context, *prefetch.resources]))
     return Sight(
         patient=_patient(every, patient_id),
         coverages=tuple(_coverages(every, patient_id, day)),
@@ -223,7 +216,7 @@ def _link(content: Any, relation: str) -> str:
 
 
 def _once(resources: Iterable[Resource]) -> Iterator[Resource]:
-    """Each resource once: a Practitioner included by three searches is one Practitioner."""
+    """The first of each name: a Practitioner included by three searches is one Practitioner."""
     seen: set[str] = set()
     for resource in resources:
         name = local_reference(resource)
