@@ -28,6 +28,7 @@ from server.crd.sight import Sight
 from server.crd.version import Version
 from server.fhir.errors import Issue, PreconditionFailed
 from server.fhir.references import Entry, Resolver, local_reference, reference_text, type_and_id
+from server.policy.request import Chart
 
 Resource = dict[str, Any]
 
@@ -73,14 +74,11 @@ def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:
     return [(reference, coverage) for reference, coverage in found.values() if reference]
 
 
-def chart_of(focus: Focus, every: list[Focus], sight: Sight) -> Iterator[Resource]:
-    """The record without the order itself and without the orders of this call that are not to be done."""
-    lines = {local_reference(other.resource): other for other in every}
-    for resource in sight.record:
-        name = local_reference(resource)
-        if name == focus.reference or name == local_reference(focus.line):
-            continue
-        yield lines[name].resource if name in lines else resource
+def chart_of(focus: Focus, sight: Sight) -> Chart:
+    """The record without the order itself, and what of it could not be had."""
+    own = {focus.reference, local_reference(focus.line)}
+    beside = [resource for resource in sight.record if local_reference(resource) not in own]
+    return Chart(resources=beside, notes=sight.notes)
 
 
 def _sent(version: Version, call: Call, in_context: Resolver, sight: Sight) -> Iterator[Focus]:

@@ -159,9 +159,7 @@ class Desk:
                     f"{len(found)} active Coverages were sent. Send the one to be billed.",
                 )
             )
-        chart = Chart(
-            resources=list(agenda.chart_of(focus, hearing.asked, hearing.sight)), notes=hearing.sight.notes
-        )
+        chart = agenda.chart_of(focus, hearing.sight)
         if not found:
             for reference in uninsured.named_unread(
                 self.version, hearing.call, focus.resource, hearing.sight
