@@ -73,7 +73,7 @@ globalThis.document = {
 };
 globalThis.location = {
   href: "https://payer.example/r2.0/appropriateness/launch",
-  search: "?iss=https%3A%2F%2Fehr.example%2Ffhir&launch=L1",
+  search: "?iss=https%3A%2F%2Fehr.example%2Ffhir%2F&launch=L1",
   replace: (url) => { went = url; },
 };
 const answers = {
@@ -90,6 +90,7 @@ const answers = {
 };
 globalThis.fetch = async (url, options = {}) => {
   asked.push({ url: String(url), body: options.body ? Object.fromEntries(options.body) : null });
+  if (!(String(url) in answers)) throw new TypeError("Failed to fetch");
   return { ok: true, status: 200, json: async () => answers[String(url)] };
 };
 const wait = () => new Promise((done) => setTimeout(done, 50));
@@ -103,6 +104,17 @@ await import(process.argv[2] + "?show");
 await wait();
 const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(asked[1].body.code_verifier));
 const right = went;
+const told = {};
+const step = async (name, step, search) => {
+  [document.body.dataset.step, location.search, went] = [step, search, ""];
+  await import(process.argv[2] + "?" + name);
+  await wait();
+  told[name] = document.getElementById("state").textContent;
+};
+await step("nobody", "launch", "?iss=https%3A%2F%2Fdown.example&launch=L1");
+await step("signed", "launch", "?iss=https%3A%2F%2Fehr.example%2Ffhir&launch=L1");
+answers["https://ehr.example/token"].appContext = "shoulder";
+await step("foreign", "show", "?code=C1&state=" + new URL(went).searchParams.get("state"));
 went = "";
 answers["https://ehr.example/fhir/.well-known/smart-configuration"].authorization_endpoint =
   "javascript:alert(document.domain)//";
@@ -111,7 +123,7 @@ location.search = "?iss=https%3A%2F%2Fehr.example%2Ffhir&launch=L1";
 await import(process.argv[2] + "?again");
 await wait();
 console.log(JSON.stringify({
-  went: right, lured: went, state: document.getElementById("state").textContent,
+  told, went: right, lured: went, state: document.getElementById("state").textContent,
   authorize, asked, expected: Buffer.from(hash).toString("base64url"),
   reason: document.getElementById("reason").textContent,
   rows: document.getElementById("criteria").rows.map(
@@ -130,12 +142,14 @@ def test_the_script_launches_with_pkce_and_shows_the_order_of_its_context(tmp_pa
     run = subprocess.run(["node", driver, page.as_uri()], capture_output=True, text=True, check=True)
     seen = json.loads(run.stdout)
     asked = seen["authorize"]
+    assert seen["told"]["nobody"] == "The EHR does not say how to sign in. (no answer)"
+    assert seen["told"]["foreign"] == "The EHR did not say which order this is about."
     assert seen["went"].startswith("https://ehr.example/authorize?tenant=7&")
     assert (seen["lured"], seen["state"]) == ("", "The EHR's sign-in is no web address.")
     assert (asked["response_type"], asked["launch"], asked["aud"]) == (
         "code",
         "L1",
-        "https://ehr.example/fhir",
+        "https://ehr.example/fhir/",
     )
     assert (asked["code_challenge_method"], asked["code_challenge"]) == ("S256", seen["expected"])
     assert asked["redirect_uri"] == "https://payer.example/r2.0/appropriateness/"

@@ -16,17 +16,19 @@ async function challenge(verifier) {
   return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier))));
 }
 
-async function answered(response, what) {
+// Whoever reads the page is told what did not work, not what the browser calls it.
+async function read(address, what, options) {
+  const response = await fetch(address, options).catch(() => ({ ok: false, status: "no answer" }));
   if (!response.ok) throw new Error(`${what} (${response.status})`);
-  return response.json();
+  return response.json().catch(() => { throw new Error(what); });
 }
 
 async function launch(asked) {
-  const iss = asked.get("iss").replace(/\/$/, "");
-  const smart = await answered(
-    await fetch(`${iss}/.well-known/smart-configuration`, { headers: { Accept: "application/json" } }),
-    "The EHR does not say how to sign in.",
-  );
+  const iss = asked.get("iss"); // goes back as it came: the EHR compares
+  const silent = "The EHR does not say how to sign in.";
+  const address = `${iss.replace(/\/$/, "")}/.well-known/smart-configuration`;
+  const smart = await read(address, silent, { headers: { Accept: "application/json" } });
+  if (!smart.authorization_endpoint || !smart.token_endpoint) throw new Error(silent);
   const pending = { state: random(), verifier: random(), token: smart.token_endpoint };
   sessionStorage.setItem(PENDING, JSON.stringify(pending));
   const authorize = signIn(smart.authorization_endpoint, {
@@ -45,8 +47,8 @@ async function launch(asked) {
 
 // Whoever wrote the link chose the EHR: what it calls its address may be a script, to be run as ours.
 function signIn(endpoint, asked) {
+  if (!/^https?:\/\//i.test(endpoint)) throw new Error("The EHR's sign-in is no web address.");
   const address = new URL(endpoint);
-  if (!["https:", "http:"].includes(address.protocol)) throw new Error("The EHR's sign-in is no web address.");
   Object.entries(asked).forEach(([name, content]) => address.searchParams.set(name, content));
   return address.href;
 }
@@ -58,27 +60,27 @@ async function show(asked) {
     throw new Error("This sign-in was not begun here. Open the page from your EHR again.");
   }
   if (asked.get("error")) throw new Error(asked.get("error_description") ?? "The EHR refused to sign in.");
-  const granted = await answered(
-    await fetch(pending.token, {
-      method: "POST",
-      body: new URLSearchParams({
-        grant_type: "authorization_code",
-        code: asked.get("code"),
-        redirect_uri: new URL("./", location.href).href,
-        client_id: CLIENT_ID,
-        code_verifier: pending.verifier,
-      }),
+  const granted = await read(pending.token, "The EHR did not complete the sign-in.", {
+    method: "POST",
+    body: new URLSearchParams({
+      grant_type: "authorization_code",
+      code: asked.get("code"),
+      redirect_uri: new URL("./", location.href).href,
+      client_id: CLIENT_ID,
+      code_verifier: pending.verifier,
     }),
-    "The EHR did not complete the sign-in.",
-  );
-  const { assertion } = JSON.parse(granted.appContext ?? "{}");
-  if (!assertion) throw new Error("The EHR did not say which order this is about.");
-  render(
-    await answered(
-      await fetch(new URL(`criteria/${encodeURIComponent(assertion)}`, location.href)),
-      "The plan does not know this order.",
-    ),
-  );
+  });
+  const address = new URL(`criteria/${encodeURIComponent(meant(granted.appContext))}`, location.href);
+  render(await read(address, "The plan does not know this order."));
+}
+
+// The card's app context, as the text it was or as what the EHR made of that.
+function meant(context) {
+  try {
+    const { assertion } = typeof context === "string" ? JSON.parse(context) : context;
+    if (assertion) return assertion;
+  } catch {}
+  throw new Error("The EHR did not say which order this is about.");
 }
 
 // Where there is no room for columns, each cell says which it is.
