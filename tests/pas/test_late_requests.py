@@ -1,5 +1,7 @@
 """Authorization asked for after the study: late, unless it was urgent, none was needed, or it was there."""
 
+from typing import Any
+
 import pytest
 
 from server.pas.terms import LEVEL_OF_SERVICE, PAS_CODES
@@ -8,6 +10,8 @@ from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import marked, update
 from tests.review.test_desk import ONE_BASE
+
+Resource = dict[str, Any]
 
 EMERGENCY = {
     "url": a.extension_url("levelOfServiceCode"),
@@ -151,9 +155,28 @@ def test_a_line_that_a_change_adds_is_asked_for_on_the_day_of_the_change(payer: 
     assert "G-RETRO" in further.words
 
 
+def running(**changes: Any) -> Resource:
+    """An item of whose planned period the first days are over."""
+    line = {name: content for name, content in a.item(**changes).items() if name != "servicedDate"}
+    return {**line, "servicedPeriod": {"start": "2026-11-10", "end": "2026-12-20"}}
+
+
 def test_while_a_planned_period_runs_the_study_may_be_still_to_come(payer: Payer) -> None:
-    line = {name: content for name, content in a.item().items() if name != "servicedDate"}
-    running = {**line, "servicedPeriod": {"start": "2026-11-20", "end": "2026-12-20"}}
-    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(running)))
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(running())))
 
     assert answer.action == "A1"
+
+
+@pytest.mark.parametrize("service", ["73221", "73030"])
+@pytest.mark.parametrize(
+    ("insured", "action"), [({"start": "2026-11-15"}, "A1"), ({"end": "2026-11-22"}, "A3")]
+)
+def test_while_a_planned_period_runs_coverage_counts_for_what_is_to_come(
+    payer: Payer, service: str, insured: Resource, action: str
+) -> None:
+    """Who joined after its first day is insured on those that are authorized, who left since is not."""
+    card = a.coverage(period=insured)
+    claim = a.claim(running(service=service))
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=claim, coverage=card))
+
+    assert answer.action == action
