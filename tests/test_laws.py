@@ -4,9 +4,10 @@ the same question gets the same answer."""
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Any
@@ -26,6 +27,7 @@ from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine
 from server.policy.request import Chart
 from tests.conftest import at_noon
+from tests.validation.mutants import holder_of, walked
 
 DAY = dt.date(2026, 11, 20)
 PLANS = ("evicore", "carelon", "nia", "reviewed", "no-imaging-pa")
@@ -168,6 +170,24 @@ def test_the_same_chart_in_whatever_order_gets_the_same_answer(
     assert said(case).to_json() == one.to_json()
     for name in ("decision", "unmet", "unknown", "theme", "gate"):
         assert getattr(one, name) == getattr(other, name), name
+
+
+@pytest.mark.parametrize("region", REGIONS, ids=lambda each: each.name)
+def test_no_day_and_no_number_of_a_record_stops_a_determination(region: Region) -> None:
+    """Some systems write the year 9999 for "without end", and slips of a key are of any size."""
+    case = laid_out(region, [each for facts in supporting(region).values() for each in facts])
+    records = [case.order, *case.chart.resources]
+    for number, record in enumerate(records):
+        for path, value in walked(record):
+            far: Sequence[Any] = ()
+            if isinstance(value, str) and value.startswith("2026-"):
+                far = ("0001-01-01", "9999-12-31")
+            elif isinstance(value, int) and not isinstance(value, bool):
+                far = (-(10**9), 10**25)
+            for strange in far:
+                told = copy.deepcopy(records)
+                holder_of(told[number], path)[path[-1]] = strange
+                said(replace(case, order=told[0]), Chart(told[1:]))
 
 
 @pytest.fixture(scope="module")
