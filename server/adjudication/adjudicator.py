@@ -12,7 +12,6 @@ from server.adjudication.judged import Judged
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, of_somebody_else, payors
 from server.adjudication.orders import (
-    day_zero,
     order_key,
     plainly_coded,
     service_code,
@@ -26,7 +25,7 @@ from server.adjudication.rulings import ruled
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
-from server.policy.line import day_of_service
+from server.policy.line import day_of_service, day_zero
 from server.policy.request import Chart, Member, Ruling
 from server.policy.rulings import SPAN
 from server.settings import Settings
@@ -74,7 +73,7 @@ class Adjudicator:
         asking = orderers(order, seen.resources)
         ruled = self._ruled(tx, order, asking, seen, plan, now)
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
-        days = day_zero(order, now), day_of_service(order, now.date())
+        days = day_zero(order, now.date()), day_of_service(order, now.date())
         whose = self._member(tx, key, coverage, patient, days, _order_key(told, key, order), ruled)
         if self.governs(order):
             said = determine(order, whose, seen, plan, now, hints=hints)
@@ -159,7 +158,7 @@ class Adjudicator:
         now: dt.datetime,
     ) -> list[Ruling]:
         """What was ruled on the orderer's earlier requests, where a rule of the plan looks at that."""
-        on = day_zero(order, now)
+        on = day_zero(order, now.date())
         rules = rules_for(plan, order, chart.resources, on)
         since = on - dt.timedelta(days=max((rule.window_days for rule in rules), default=0))
         return ruled(tx, asking, since, on) if rules else []

@@ -5,7 +5,6 @@ They follow the conventions of `server.policy.request`. Everything clinical is r
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -160,11 +159,6 @@ def named(
 def void(condition: Mapping[str, Any]) -> bool:
     """Whether a Condition says that the patient does not have it."""
     return any(each.get("code") in VOID for each in codings([condition.get("verificationStatus")]))
-
-
-def day_zero(order: Mapping[str, Any], now: dt.datetime) -> dt.date:
-    """The day evidence windows count from: `authoredOn`, else today."""
-    return first_day(order.get("authoredOn")) or now.date()
 
 
 def order_key(member_key: str, order: Mapping[str, Any], code: str = "") -> str:

@@ -10,11 +10,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from server.adjudication.orders import day_zero, planned_day, service_code, side
+from server.adjudication.orders import planned_day, service_code, side
 from server.fhir.dates import begun, over
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.determine import due_hours, expedited, gated
-from server.policy.line import day_of_service
+from server.policy.line import day_of_service, day_zero
 from server.policy.request import Chart, Member, Resource
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def determine(order: Resource, member: Member, chart: Chart, plan: Plan, now: dt
     """As `server.policy.determine`, for a service outside every policy. The gate of the policies is theirs
     too: who or what is exempt from authorization of imaging, and what is authorized already."""
     service = plan.catalog.service(plan, service_code(order))
-    line, day = _line(order), day_zero(order, now)
+    line, day = _line(order), day_zero(order, now.date())
     on = day_of_service(order, now.date()) if planned_day(order) else day
     gate, covered, decision, reason = _ruling(service, member, plan, day, on)
     reserved = not gate

@@ -31,13 +31,13 @@ from server.dtr.response import DTR, answers_of
 from server.dtr.validation import COMPLETE, faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
-from server.fhir.dates import first_day, instant
+from server.fhir.dates import instant
 from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.extensions import values
 from server.policy.catalog import Policy
 from server.policy.determination import Decision
 from server.policy.determine import determine
-from server.policy.line import planned_day
+from server.policy.line import day_zero, planned_day
 from server.policy.request import Chart, Member
 from server.security.caller import visible
 from server.store import Transaction, assertions, cases
@@ -136,7 +136,7 @@ class Interviewer:
         known = self._known(tx, response)
         answers = answers_of(response)
         order = known.order if known else order_of(answers)
-        day = planned_day(order) or first_day(order.get("authoredOn")) or now.date()
+        day = planned_day(order) or day_zero(order, now.date())
         policy = self._catalog.policy_for(order, day)
         interview = self._interview(own, policy or self._catalog.any_policy(service_code(order), day))
         issued = frozenset(Form({"item": sent.get("item", [])}).items)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from msgspec.structs import replace
 
 from server.elm import Run
-from server.fhir.dates import first_day
 from server.policy.advice import advice_on
 from server.policy.answered import in_form
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
-from server.policy.line import day_of_service, line_of, planned_day
+from server.policy.line import day_of_service, day_zero, line_of, planned_day
 from server.policy.reading import apart, readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import SPAN
@@ -33,6 +33,23 @@ MOST_WHAT_IFS = 16
 LIMB: Final = "MRI of a limb"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order as it is asked for: its line, day zero, the day it is planned for, and the day on which an
+    authorization must hold."""
+
+    order: Resource
+    line: Line
+    day_zero: dt.date
+    planned: dt.date | None
+    on: dt.date
+
+    @classmethod
+    def of(cls, order: Resource, today: dt.date) -> Asked:
+        on = day_of_service(order, today)
+        return cls(order, line_of(order), day_zero(order, today), planned_day(order), on)
+
+
 def determine(
     order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime, *, hints: bool = True
 ) -> Determination:
@@ -41,23 +58,18 @@ def determine(
     Without `hints` neither ways to approval nor advice are worked out, which is most of the time; what is
     decided, and what is open, is the same.
     """
-    line = line_of(order)
-    day_zero = first_day(order.get("authoredOn")) or now.date()
-    planned = planned_day(order)
-    policy = plan.catalog.policy_for(order, planned or day_zero)
+    asked = Asked.of(order, now.date())
+    policy = plan.catalog.policy_for(order, asked.planned or asked.day_zero)
     if policy is None:
-        return gated(order, member, chart, plan, now, LIMB) or _unlocated(
-            line, day_zero, planned, plan, chart
-        )
-    on = day_of_service(order, now.date())
-    held = _authorization(member, line, on, plan)
+        return gated(order, member, chart, plan, now, LIMB) or _unlocated(asked, plan, chart)
+    held = _authorization(member, asked, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
     run = evaluated(policy, order, member, chart, plan, now, None if again else held)
     if again and run["Decision"].value != Decision.APPROVE:
         # The same order asked for again is told what it was told before; where the chart no longer shows it,
         # the authorization stands.
         run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, line, order, day_zero, planned, on, held, chart, hints)
+    return _told(run, policy, plan, asked, held, chart, hints=hints)
 
 
 def gated(
@@ -65,18 +77,17 @@ def gated(
 ) -> Determination | None:
     """What the gate says of imaging, called `title`, of which the part is not known or has no policy: any
     policy can tell, since the gate is the same in all. None where the gate lets it pass."""
-    line, planned = line_of(order), planned_day(order)
-    day_zero = first_day(order.get("authoredOn")) or now.date()
-    telling = plan.catalog.any_policy(line.code, planned or day_zero)
+    asked = Asked.of(order, now.date())
+    code = asked.line.code
+    telling = plan.catalog.any_policy(code, asked.planned or asked.day_zero)
     if telling is None:
         return None
-    on = day_of_service(order, now.date())
-    held = _authorization(member, line, on, plan)
-    codes = telling.codes if line.code in telling.codes else (line.code,)
+    held = _authorization(member, asked, plan)
+    codes = telling.codes if code in telling.codes else (code,)
     run = evaluated(telling, order, member, chart, plan, now, held, codes)
     if run["Gate"].value is None:
         return None
-    said = _told(run, telling, plan, line, order, day_zero, planned, on, held, chart, hints=False)
+    said = _told(run, telling, plan, asked, held, chart, hints=False)
     criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
     return replace(said, policy="", region="", title=title, criteria=criteria)
 
@@ -99,7 +110,7 @@ def evaluated(
         parameters={
             **plan.parameters(policy),
             "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),
-            "holidays": around((first_day(order.get("authoredOn")), planned_day(order), now.date())),
+            "holidays": around((day_zero(order, now.date()), planned_day(order), now.date())),
             "Order": apart(order)[0],
             "Coverage": member.coverage,
             "memberKnown": member.known,
@@ -114,7 +125,7 @@ def _exempt(
     codes: Collection[str], order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime
 ) -> list[str]:
     """NPIs that need no authorization: listed by the plan, by the payer's records, or by their own record."""
-    on = first_day(order.get("authoredOn")) or now.date()
+    on = day_zero(order, now.date())
     listed = [*plan.gold_cards, *gold_cards(member.records, on)]
     own = [each for each in member.rulings if not plan.catalog.is_another_payer(each.payer)]
     if own:
@@ -126,15 +137,13 @@ def _told(
     run: Run,
     policy: Policy,
     plan: Plan,
-    line: Line,
-    order: Resource,
-    day_zero: dt.date,
-    planned: dt.date | None,
-    on: dt.date,
+    asked: Asked,
     held: Authorization | None,
     chart: Chart,
+    *,
     hints: bool,
 ) -> Determination:
+    order, line = asked.order, asked.line
     named = [text_id for text_id in policy.themes if text_id in policy.criteria and text_id in run]
     for text_id in named:
         _ = run[text_id]
@@ -154,14 +163,14 @@ def _told(
     theme = theme if said in (Decision.DENY, Decision.MORE_INFO) and not gate else None
     reserved = plan.reviewer_denies and said is Decision.DENY and not gate
     held = held if said is Decision.APPROVE and gate in ("", "G-AUTH") else None
-    start = held.start if held else on if planned else day_zero
+    start = held.start if held else asked.on if asked.planned else asked.day_zero
     return Determination(
         plan=plan.name,
         policy=policy.canonical,
         region=policy.region,
         line=line,
-        day_zero=day_zero,
-        planned=planned,
+        day_zero=asked.day_zero,
+        planned=asked.planned,
         covered=gate != "G-COV",
         pa_needed=gate in ("", "G-COV", "G-RETRO"),
         decision=Decision.PEND if reserved else said,
@@ -182,7 +191,7 @@ def _told(
         expedited=expedited(order),
         due_hours=due_hours(order),
         valid_from=start if said is Decision.APPROVE else None,
-        valid_until=(held.end if held else on + SPAN) if said is Decision.APPROVE else None,
+        valid_until=(held.end if held else asked.on + SPAN) if said is Decision.APPROVE else None,
         units=line.units,
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,
@@ -244,11 +253,10 @@ def _assuming(run: Run, met: Sequence[str]) -> Run:
     return run.assume(dict.fromkeys(met, True), evidence=False) if met else run
 
 
-def _unlocated(
-    line: Line, day_zero: dt.date, planned: dt.date | None, plan: Plan, chart: Chart
-) -> Determination:
+def _unlocated(asked: Asked, plan: Plan, chart: Chart) -> Determination:
     """A limb code whose part neither site nor diagnosis tells, and which the gate lets pass: the coding
     criterion alone is assessed."""
+    line = asked.line
     known = {d for policy in plan.catalog.policies for _, d in policy.diagnoses}
     elsewhere = any(d in known for d in line.diagnoses)
     text = plan.criteria[plan.catalog.policies[0].id]["COD-CPT"]
@@ -268,8 +276,8 @@ def _unlocated(
         policy="",
         region="",
         line=line,
-        day_zero=day_zero,
-        planned=planned,
+        day_zero=asked.day_zero,
+        planned=asked.planned,
         covered=True,
         pa_needed=True,
         decision=Decision.MORE_INFO,
@@ -302,11 +310,11 @@ def _where(held: Authorization | None, line: Line) -> str:
     return f" It is authorized at place of service {held.place} only."
 
 
-def _authorization(member: Member, line: Line, on: dt.date, plan: Plan) -> Authorization | None:
+def _authorization(member: Member, asked: Asked, plan: Plan) -> Authorization | None:
     """The authorization on file that is good for the order on that day."""
     for held in member.authorizations:
         each = honoured(held, member.coverage, plan)
-        if each is not None and each.good_for(line, member.order_key, on):
+        if each is not None and each.good_for(asked.line, member.order_key, asked.on):
             return each
     return None
 

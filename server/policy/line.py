@@ -116,12 +116,17 @@ def planned_day(order: Resource) -> dt.date | None:
     return next((day for text in candidates if (day := first_day(text)) is not None), None)
 
 
+def day_zero(order: Resource, today: dt.date) -> dt.date:
+    """The day evidence windows count from: `authoredOn`, else today."""
+    return first_day(order.get("authoredOn")) or today
+
+
 def day_of_service(order: Resource, today: dt.date) -> dt.date:
     """The day an authorization must hold on: the planned day, of a period that is under way today; where none
     is planned, not before the order was written, nor before today."""
     planned = planned_day(order)
     if planned is None:
-        return max(first_day(order.get("authoredOn")) or today, today)
+        return max(day_zero(order, today), today)
     period = order.get("occurrencePeriod")
     under_way = isinstance(period, dict) and begun(period, today) and not over(period, today)
     return today if under_way else planned

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from server.adjudication.orders import day_zero, order_key, plainly_coded, planned_day, service_code, side
+from server.adjudication.orders import order_key, plainly_coded, planned_day, service_code, side
 from server.adjudication.places import with_place
 from server.fhir.systems import PLACE_OF_SERVICE
-from server.policy.line import line_of
+from server.policy.line import day_zero, line_of
 
 CPT = "http://www.ama-assn.org/go/cpt"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -70,8 +70,8 @@ def test_the_planned_day(elements: dict[str, Any], day: dt.date | None) -> None:
 
 
 def test_day_zero_is_the_day_of_the_order_else_today() -> None:
-    assert day_zero(order("73221", authoredOn="2026-11-18T23:30:00Z"), NOW) == dt.date(2026, 11, 18)
-    assert day_zero(order("73221"), NOW) == NOW.date()
+    assert day_zero(order("73221", authoredOn="2026-11-18T23:30:00Z"), NOW.date()) == dt.date(2026, 11, 18)
+    assert day_zero(order("73221"), NOW.date()) == NOW.date()
 
 
 def test_an_order_is_the_same_by_member_service_side_and_planned_day() -> None:
