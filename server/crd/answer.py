@@ -169,7 +169,8 @@ class Desk:
                     focus, chart, {"resourceType": "Coverage"}, reference, None, saying, assertions.new_id()
                 )
         for reference, coverage in found:
-            judged = self._judged(tx, hearing, focus.line, coverage, chart, reference, focus.resource)
+            told = earlier_assertion(focus.resource, reference)
+            judged = self._judged(tx, hearing, focus.line, coverage, chart, told)
             yield Answer(
                 focus,
                 chart,
@@ -195,9 +196,9 @@ class Desk:
         line: Resource,
         coverage: Resource,
         chart: Chart,
-        reference: str,
-        resource: Resource,
+        told: str | None = None,
     ) -> Judged:
+        """`told` is the assertion id that the order carries for this Coverage."""
         return self.adjudicator.judge(
             tx,
             line,
@@ -206,7 +207,7 @@ class Desk:
             chart,
             hearing.now,
             fhir_server=hearing.call.client_server or f"client:{hearing.client}",
-            assertion_id=earlier_assertion(resource, reference),
+            assertion_id=told,
         )
 
     def _outlook(
@@ -223,7 +224,7 @@ class Desk:
         line = self._imaging(focus.resource, focus.line, hearing.sight.resolver, day)
         if line is None or not judged.determination.covered:
             return None
-        would = self._judged(tx, hearing, line, coverage, chart, "", line)
+        would = self._judged(tx, hearing, line, coverage, chart)
         return Outlook(would, assertions.new_id())
 
     def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
