@@ -58,10 +58,6 @@ class Prefetch:
     refused: frozenset[str] = frozenset()
     rejected: bool = False
 
-    def unseen(self) -> list[str]:
-        """Parts of the record that nobody fetched."""
-        return [kind for kind in CHART if kind not in self.held and kind not in self.failed]
-
 
 def read_prefetch(
     prefetch: Mapping[str, Any], by_id: Collection[str] = (), named: Collection[str] = ()

@@ -16,7 +16,7 @@ Comparison and arithmetic are in `operators`; here are the values, their parsing
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -244,12 +244,6 @@ class DateTime(msgspec.Struct, frozen=True, eq=False, gc=False):
         clock = moment.hour * HOUR_MS + moment.minute * MINUTE_MS + moment.second * SECOND_MS
         low = moment.toordinal() * DAY_MS + clock + moment.microsecond // 1000 - offset * MINUTE_MS
         return cls(low, low, MILLISECOND, offset)
-
-    def to_python(self) -> datetime:
-        """The first instant this value may mean, as an aware `datetime`."""
-        days, clock = divmod(self.local, DAY_MS)
-        naive = datetime.combine(date.fromordinal(days), datetime.min.time()) + timedelta(milliseconds=clock)
-        return naive.replace(tzinfo=timezone(timedelta(minutes=self.offset)))
 
     @property
     def local(self) -> int:

@@ -247,10 +247,6 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not a CQL value")
 
 
-def _code_parts(code: Code) -> dict[str, Any]:
-    return {"code": code.code, "system": code.system, "version": code.version, "display": code.display}
-
-
 def _present(**parts: Any) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part is not None}
 

@@ -10,13 +10,11 @@
     ├── NotAcceptable               406  not-supported
     ├── TimedOut                    408  timeout
     ├── Conflict                    409  conflict
-    ├── Gone                        410  deleted
     ├── PreconditionFailed          412  processing     data the answer needs could not be had
     ├── TooLarge                    413  too-long
     ├── UnsupportedMediaType        415  not-supported
     ├── Unprocessable               422  business-rule  well-formed, but breaks a rule of the guide
     ├── TooManyRequests             429  throttled
-    ├── NotSupported                501  not-supported
     └── Unavailable                 503  transient
 
 The class says which layer of rules broke. Guides draw the line between 400 and 422 in different places, so
@@ -137,11 +135,6 @@ class Conflict(FhirError):
     code = "conflict"
 
 
-class Gone(FhirError):
-    status = 410
-    code = "deleted"
-
-
 class PreconditionFailed(FhirError):
     status = 412
     code = "processing"
@@ -165,11 +158,6 @@ class Unprocessable(FhirError):
 class TooManyRequests(FhirError):
     status = 429
     code = "throttled"
-
-
-class NotSupported(FhirError):
-    status = 501
-    code = "not-supported"
 
 
 class Unavailable(FhirError):

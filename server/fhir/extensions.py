@@ -39,11 +39,3 @@ def values(element: Element | None, url: str) -> list[Any]:
 def modifier_urls(element: Element | None) -> list[str]:
     """URLs of the modifier extensions: what a reader must know or refuse."""
     return [str(found.get("url", "")) for found in elements(element or {}, "modifierExtension")]
-
-
-def with_extensions(element: Element, url: str, replacements: list[dict[str, Any]]) -> dict[str, Any]:
-    """A copy of the element whose extensions of this URL are the given ones, after all others."""
-    kept = [found for found in elements(element, "extension") if found.get("url") != url]
-    every = kept + replacements
-    rest = {name: content for name, content in element.items() if name != "extension"}
-    return {**rest, "extension": every} if every else rest

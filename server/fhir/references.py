@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from server.fhir.errors import Issue
-
 Resource = dict[str, Any]
 Reference = Mapping[str, Any] | str
 
@@ -124,16 +122,6 @@ class Resolver:
     def _base_of(self, source: Resource | None) -> str:
         holder = self.entry_of(source) if source is not None else None
         return holder.base if holder else ""
-
-    def unresolved(self, resource: Resource) -> list[Issue]:
-        """An issue for every literal reference of the resource that leads nowhere here, with its place."""
-        holder = self.entry_of(resource)
-        start = holder.path if holder and holder.path else str(resource.get("resourceType", ""))
-        return [
-            Issue("not-found", path, "The reference leads to no resource of this request. Add the resource.")
-            for path, text in references_of(resource, start)
-            if self.resolve(text, resource) is None
-        ]
 
 
 def reference_text(reference: Reference | None) -> str:

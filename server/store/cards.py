@@ -16,10 +16,6 @@ def keep(tx: Transaction, shown: Iterable[Card]) -> None:
     append(tx, *shown)
 
 
-def by_uuid(tx: Transaction, uuid: str) -> Card | None:
-    return tx.get(Card, uuid)
-
-
 def add_feedback(tx: Transaction, uuid: str, outcome: str, content: dict[str, Any], now: datetime) -> bool:
     """Keeps one entry of a feedback call; False, and nothing kept, for a card this server never showed."""
     if tx.get(Card, uuid) is None:

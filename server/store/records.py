@@ -22,17 +22,12 @@ def put(
     resource: dict[str, Any],
     member_key: str | None,
     now: datetime,
-    kind: str | None = None,
     orderer: str = "",
 ) -> str | None:
-    """Adds a resource, or replaces the one of the same kind and id, so that a file can be loaded again; gives
-    the member key that one had.
-
-    `kind` is the resource type unless the caller tells resources of one type apart; `orderer` the NPI by whom
-    a ruling is found again.
-    """
+    """Adds a resource, or replaces the one of the same type and id, so that a file can be loaded again; gives
+    the member key that one had. `orderer` is the NPI by whom a ruling is found again."""
     _note(member_key)
-    kind = kind or resource["resourceType"]
+    kind = resource["resourceType"]
     asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
     known = tx.scalars(asked).first()
     former = known.member_key if known is not None else None

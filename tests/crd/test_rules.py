@@ -12,6 +12,7 @@ from server.crd.hooks import HOOKS
 from server.security.outbound import Outbound, Refused
 from server.settings import Settings
 from server.store import assertions, authorizations, cards, records
+from server.store.tables import Card
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd, Server
 from tests.crd.shape import coverage_informations, reasons
@@ -620,7 +621,7 @@ def test_d_feedback_is_kept_with_its_card_and_that_of_strangers_passed_over(crd:
     assert crd.post(told, "order-sign/feedback").status_code == 200
     with crd.app.state.services.store.reading() as tx:
         (kept,) = cards.feedback(tx, card["uuid"])
-        known = cards.by_uuid(tx, card["uuid"])
+        known = tx.get(Card, card["uuid"])
     assert kept.content["acceptedSuggestions"] == told["feedback"][0]["acceptedSuggestions"]
     assert known is not None
     assert known.assertion_id == answer.information["coverage-assertion-id"]

@@ -1,9 +1,7 @@
 """Extensions by URL, on elements as they come."""
 
-from typing import Any
-
 from server.fhir.canonical import canonical
-from server.fhir.extensions import extension, extensions, value, values, with_extensions
+from server.fhir.extensions import extension, extensions, value, values
 
 A, B = "https://a.example/ext", "https://b.example/ext"
 
@@ -25,17 +23,6 @@ def test_an_absent_extension_has_no_value() -> None:
 def test_malformed_extensions_are_passed_over() -> None:
     assert list(extensions({"extension": [None, "x", {"url": A}]}, A)) == [{"url": A}]
     assert list(extensions({"extension": {"url": A}}, A)) == []
-
-
-def test_replacing_leaves_other_extensions_and_the_original_alone() -> None:
-    element: dict[str, Any] = {
-        "id": "1",
-        "extension": [{"url": A, "valueCode": "old"}, {"url": B, "valueCode": "kept"}],
-    }
-    changed = with_extensions(element, A, [{"url": A, "valueCode": "new"}])
-    assert [found["valueCode"] for found in changed["extension"]] == ["kept", "new"]
-    assert element["extension"][0] == {"url": A, "valueCode": "old"}
-    assert "extension" not in with_extensions({"extension": [{"url": A}]}, A, [])
 
 
 def test_canonicals() -> None:

@@ -238,9 +238,9 @@ def _whole(ms: int) -> Callable[[Instant, Instant], int]:
     return count
 
 
-def _crossed(ms: int, shift: int = 0) -> Callable[[Instant, Instant], int]:
+def _crossed(ms: int) -> Callable[[Instant, Instant], int]:
     def count(a: Instant, b: Instant) -> int:
-        return (b[0] * DAY_MS + b[1] + shift) // ms - (a[0] * DAY_MS + a[1] + shift) // ms
+        return (b[0] * DAY_MS + b[1]) // ms - (a[0] * DAY_MS + a[1]) // ms
 
     return count
 
