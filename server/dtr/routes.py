@@ -35,6 +35,7 @@ from server.fhir.parameters import Posted
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, is_one_of, searchset
+from server.security.caller import calling
 from server.services import Services
 from server.services import Version as Name
 from server.store import exchanges, questionnaire_errors
@@ -118,7 +119,7 @@ def router(services: Services, version: Name) -> APIRouter:
             table,
             operation,
             request.state.request_id,
-            caller(request),
+            calling().client,
             body,
             started,
             services.clock(),
@@ -137,7 +138,7 @@ def router(services: Services, version: Name) -> APIRouter:
             answer = outcome.response
             if outcome.judged is not None:
                 with services.store.transaction() as tx:
-                    answer = interviewer.concluded(tx, outcome, caller(request), started)
+                    answer = interviewer.concluded(tx, outcome, calling().client, started)
         except FhirError as error:
             record(request, NEXT, b"", started, status=error.status, issues=error.issues)
             raise
@@ -172,9 +173,9 @@ def router(services: Services, version: Name) -> APIRouter:
         )
 
     @routes.post(f"/Questionnaire/{COMPLAINT}", summary="Report errors of a form", status_code=204)
-    def complain(request: Request, body: FhirBody) -> Response:
+    def complain(body: FhirBody) -> Response:
         """What an app could not make of a form. Kept for its author, without anything about the patient."""
-        rows = read_complaints(json.decode_object(body), table, caller(request), services.clock())
+        rows = read_complaints(json.decode_object(body), table, calling().client, services.clock())
         with services.store.transaction() as tx:
             for row in rows:
                 questionnaire_errors.keep(tx, row)
@@ -191,11 +192,6 @@ def router(services: Services, version: Name) -> APIRouter:
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)
     return routes
-
-
-def caller(request: Request) -> str:
-    """Who calls, as the security layer found out; empty where nobody has to say."""
-    return str(getattr(request.state, "client", "") or "")
 
 
 def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) -> None:

@@ -18,9 +18,10 @@ from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
 from server.pas.search import Search, search_parameters
 from server.pas.settling import settle
-from server.pas.submit import Caller, Submit
+from server.pas.submit import Submit
 from server.pas.terms import profile
 from server.pas.versions import VERSIONS as SPOKEN
+from server.security.caller import calling
 from server.services import GUIDES, Services, Version
 
 VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
@@ -88,7 +89,6 @@ def router(services: Services, version: Version) -> APIRouter:
 
     @routes.post("/Claim/$submit", summary="Ask for prior authorization", response_class=FhirResponse)
     def submit_claim(
-        request: Request,
         body: FhirBody,
         asked: Annotated[frozenset[Behaviour], Depends(behaving)],
         dry_run: Annotated[
@@ -99,12 +99,12 @@ def router(services: Services, version: Version) -> APIRouter:
         decision is stored before it is answered."""
         now = services.clock()
         deciding = replace(held if Behaviour.PEND in asked else submit, dry=dry_run)
-        return FhirResponse(deciding.answer(body, caller(request), now))
+        return FhirResponse(deciding.answer(body, calling().client, now))
 
     @routes.post("/Claim/$inquire", summary="Ask what was decided", response_class=FhirResponse)
-    def inquire_claim(request: Request, body: FhirBody) -> FhirResponse:
+    def inquire_claim(body: FhirBody) -> FhirResponse:
         """A PAS inquiry Bundle in; every case of the member that matches it and concerns the asker out."""
-        return FhirResponse(inquire.answer(body, client(request), services.clock()))
+        return FhirResponse(inquire.answer(body, calling().client, services.clock()))
 
     @routes.get("/ClaimResponse/{resource_id}", summary="Read a decision again", response_class=FhirResponse)
     def read_claim_response(resource_id: str) -> FhirResponse:
@@ -114,10 +114,10 @@ def router(services: Services, version: Version) -> APIRouter:
     # There are readers of payer-url who take it for a base.
     @routes.post("/$submit-attachment/$submit-attachment", include_in_schema=False)
     @routes.post("/$submit-attachment", summary="Send what was asked for", response_class=FhirResponse)
-    def submit_attachment(request: Request, body: FhirBody) -> FhirResponse:
+    def submit_attachment(body: FhirBody) -> FhirResponse:
         """Documents or a filled form, under the tracking number of the pend; the lines that wait for it are
         judged again."""
-        return FhirResponse(attach.answer(body, client(request), services.clock()))
+        return FhirResponse(attach.answer(body, calling().client, services.clock()))
 
     @routes.get("/ClaimResponse", summary="Search decisions", response_class=FhirResponse)
     def search_claim_responses(request: Request) -> FhirResponse:
@@ -150,12 +150,3 @@ def router(services: Services, version: Version) -> APIRouter:
         raise NotFound(f"There is no {kind} with this id. Use the URL that the answer gave it.")
 
     return routes
-
-
-def caller(request: Request) -> Caller:
-    return Caller(client(request), str(getattr(request.state, "request_id", "")))
-
-
-def client(request: Request) -> str:
-    """Who calls, as the security layer found out; empty where nobody has to say."""
-    return str(getattr(request.state, "client", "") or "")

@@ -36,14 +36,6 @@ REPEAT = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who submits, and under which request id."""
-
-    client: str = ""
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Submit:
     """The use case at one FHIR base."""
 
@@ -62,7 +54,7 @@ class Submit:
     def judge(self) -> Judge:
         return Judge(self.adjudicator, self.version.name, self.hold)
 
-    def answer(self, raw: bytes, caller: Caller, now: dt.datetime) -> Resource:
+    def answer(self, raw: bytes, client: str, now: dt.datetime) -> Resource:
         """The response Bundle, once the decision is stored; of a dry run as it would be. Raises InvalidJson,
         InvalidRequest."""
         docket = Docket.of(read_request(raw, self.version.submit_demands))
@@ -70,11 +62,11 @@ class Submit:
         judged, rejections = ([], ()) if changing else self._judged(docket, now)
         case_id = cases.new_id()
         with self.store.transaction() as tx:
-            told = None if self.dry else self._first_answer(tx, raw, caller, case_id, now)
+            told = None if self.dry else self._first_answer(tx, raw, client, case_id, now)
             if told is None and changing:
-                told = self._revision(docket, changing).answer(tx, case_id, caller.client, now)
+                told = self._revision(docket, changing).answer(tx, case_id, client, now)
             elif told is None:
-                told = self._decided(tx, docket, judged, rejections, case_id, caller, now)
+                told = self._decided(tx, docket, judged, rejections, case_id, client, now)
             if self.dry:
                 tx.rollback()
             return told
@@ -85,18 +77,18 @@ class Submit:
         )
 
     def _first_answer(
-        self, tx: Transaction, raw: bytes, caller: Caller, case_id: str, now: dt.datetime
+        self, tx: Transaction, raw: bytes, client: str, case_id: str, now: dt.datetime
     ) -> Resource | None:
         """The answer that these bytes had already; None, and `case_id` answers them, where they had none, or
         one that decided no line, or what they asked was changed since: whoever asks again after a
         cancellation asks anew."""
         digest = hashlib.sha256(raw).hexdigest()
         name = self.version.name
-        answering = repeats.claim(tx, caller.client, name, digest, case_id, now, since=now - REPEAT)
+        answering = repeats.claim(tx, client, name, digest, case_id, now, since=now - REPEAT)
         known = cases.by_id(tx, answering) if answering != case_id else None
         if known is None or (known.replaced_by is None and cases.told(tx, known.id)):
             return known.response if known else None
-        repeats.answered_by(tx, caller.client, name, digest, case_id)
+        repeats.answered_by(tx, client, name, digest, case_id)
         return None
 
     def _judged(self, docket: Docket, now: dt.datetime) -> tuple[list[Line], tuple[Rejection, ...]]:
@@ -121,16 +113,13 @@ class Submit:
         judged: list[Line],
         rejections: tuple[Rejection, ...],
         case_id: str,
-        caller: Caller,
+        client: str,
         now: dt.datetime,
     ) -> Resource:
         read = docket.read
-        row = casebook.open_case(
-            tx, case_id, self.version.name, caller.client, docket.member_key, read.raw, now
-        )
+        row = casebook.open_case(tx, case_id, self.version.name, client, docket.member_key, read.raw, now)
         reached = (
-            Standing.judged(line, self.judge.verdict(tx, line, case_id, caller.client, now), now)
-            for line in judged
+            Standing.judged(line, self.judge.verdict(tx, line, case_id, client, now), now) for line in judged
         )
         decided = [line.beside_what_stands(tx, row.member_key, now) for line in reached]
         standing = [line.by_now(tx) for line in sorted(decided, key=lambda line: line.item.sequence)]

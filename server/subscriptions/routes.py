@@ -83,12 +83,12 @@ def router(services: Services, version: Version) -> APIRouter:
     )
 
     @routes.post("", summary="Subscribe to results", status_code=201, response_class=FhirResponse)
-    def create(request: Request, body: FhirBody) -> FhirResponse:
+    def create(body: FhirBody) -> FhirResponse:
         """201 with status `requested`, the handshake follows; or with status `off`, and nothing does."""
         wished = _only_own(wish(json.decode_object(body), version, outbound, services.clock()))
         row = stored.Subscription(
             id=subscriptions.new_id(),
-            client=caller(request),
+            client=calling().client,
             version=version,
             status="off" if wished.off else "requested",
             resource={},
@@ -104,14 +104,14 @@ def router(services: Services, version: Version) -> APIRouter:
         )
 
     @routes.put("/{subscription_id}", summary="Change a subscription", response_class=FhirResponse)
-    def update(request: Request, subscription_id: str, body: FhirBody) -> FhirResponse:
+    def update(subscription_id: str, body: FhirBody) -> FhirResponse:
         """Begins anew with a handshake, then what was owed before; or with status `off` stops."""
         wished = _only_own(wish(json.decode_object(body), version, outbound, services.clock()))
         if wished.resource.get("id") != subscription_id:
             place = "Subscription.id"
             raise InvalidRequest(Issue("value", place, "The id must be that of the address."))
         with services.store.transaction() as tx:
-            row = _own(tx, request, subscription_id, changing=True)
+            row = _own(tx, subscription_id, changing=True)
             row.resource, row.version = wished.resource, version
             row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
             row.leased = None  # a changed address is tried at once, however long the old one was to wait
@@ -122,40 +122,38 @@ def router(services: Services, version: Version) -> APIRouter:
         return FhirResponse(rendered(row))
 
     @routes.delete("/{subscription_id}", summary="Unsubscribe", status_code=204)
-    def delete(request: Request, subscription_id: str) -> Response:
+    def delete(subscription_id: str) -> Response:
         with services.store.transaction() as tx:
-            subscriptions.remove(tx, _own(tx, request, subscription_id, changing=True))
+            subscriptions.remove(tx, _own(tx, subscription_id, changing=True))
         return Response(status_code=204)
 
     @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
     def search(request: Request) -> FhirResponse:
         used = honoured(request, "Subscription", SEARCHED)
         with services.store.reading() as tx:
-            rows = subscriptions.of_client(tx, caller(request))
+            rows = subscriptions.of_client(tx, calling().client)
         found = [rendered(row) for row in rows if all(_matches(row, *parameter) for parameter in used)]
         return FhirResponse(searchset(base, "Subscription", used, found))
 
     @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
-    def statuses(
-        request: Request, ids: Annotated[Texts, Query(alias="id")] = None, status: Texts = None
-    ) -> FhirResponse:
-        return _stand(_listed(request, ids, status))
+    def statuses(ids: Annotated[Texts, Query(alias="id")] = None, status: Texts = None) -> FhirResponse:
+        return _stand(_listed(ids, status))
 
     @routes.post("/$status", include_in_schema=False)
-    def statuses_asked(request: Request, asked: Posted) -> FhirResponse:
+    def statuses_asked(asked: Posted) -> FhirResponse:
         named = ([text for name, text in asked if name == wanted] for wanted in ("id", "status"))
-        return _stand(_listed(request, *named))
+        return _stand(_listed(*named))
 
     @routes.get("/{subscription_id}", summary="Read a subscription", response_class=FhirResponse)
-    def read(request: Request, subscription_id: str) -> FhirResponse:
+    def read(subscription_id: str) -> FhirResponse:
         with services.store.reading() as tx:
-            return FhirResponse(rendered(_own(tx, request, subscription_id)))
+            return FhirResponse(rendered(_own(tx, subscription_id)))
 
     @routes.get("/{subscription_id}/$status", summary="How it stands", response_class=FhirResponse)
     @routes.post("/{subscription_id}/$status", include_in_schema=False)
-    def status_of(request: Request, subscription_id: str) -> FhirResponse:
+    def status_of(subscription_id: str) -> FhirResponse:
         with services.store.reading() as tx:
-            return _stand([_own(tx, request, subscription_id)])
+            return _stand([_own(tx, subscription_id)])
 
     @routes.get("/{subscription_id}/$events", summary="What it was told of", response_class=FhirResponse)
     def events(
@@ -175,29 +173,27 @@ def router(services: Services, version: Version) -> APIRouter:
     def _events(request: Request, subscription_id: str, since: int, until: int | None) -> FhirResponse:
         focus_of: FocusOf = request.app.state.focus_of
         with services.store.reading() as tx:
-            row = _own(tx, request, subscription_id)
+            row = _own(tx, subscription_id)
             notices = subscriptions.events(tx, row.id, since, until)
         told = [Event(each.number, each.at, focus_of(each.focus, row.version)) for each in notices]
         standing = standing_of(row, services.fhir_base)
         return FhirResponse(notification(standing, "query-event", told, services.clock()))
 
-    def _listed(request: Request, ids: Texts, statuses: Texts) -> list[stored.Subscription]:
+    def _listed(ids: Texts, statuses: Texts) -> list[stored.Subscription]:
         """The caller's subscriptions, those of any of these ids and statuses where some are named."""
         with services.store.reading() as tx:
-            rows = subscriptions.of_client(tx, caller(request))
+            rows = subscriptions.of_client(tx, calling().client)
         return [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
 
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())
         topic.wake_later(tx, services.work, row.id, delay=HANDSHAKE)
 
-    def _own(
-        tx: Transaction, request: Request, subscription_id: str, changing: bool = False
-    ) -> stored.Subscription:
+    def _own(tx: Transaction, subscription_id: str, changing: bool = False) -> stored.Subscription:
         row = (
             subscriptions.hold(tx, subscription_id) if changing else subscriptions.by_id(tx, subscription_id)
         )
-        if row is None or row.client != caller(request):
+        if row is None or row.client != calling().client:
             raise NotFound("There is no Subscription with this id, or it is another client's.")
         return row
 
@@ -237,8 +233,3 @@ def _only_own(wished: Wish) -> Wish:
         words = "Notifications go to registered endpoints only. Have this one registered."
         raise Forbidden(Issue("forbidden", "Subscription.channel.endpoint", words))
     return wished
-
-
-def caller(request: Request) -> str:
-    """Who calls, as the security layer found out; empty where nobody has to say."""
-    return str(getattr(request.state, "client", "") or "")

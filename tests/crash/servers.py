@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from server.adjudication.adjudicator import Adjudicator
 from server.app import the_catalog
 from server.cli import serve
-from server.pas.submit import Caller, Submit
+from server.pas.submit import Submit
 from server.pas.versions import VERSIONS
 from server.settings import Settings
 from server.store import Store
@@ -43,7 +43,7 @@ def warm() -> None:
             nobody = (lambda tx, item: None, lambda *_: None)
             submit = Submit(version, "http://payer.test", store, adjudicator, *nobody)
             for request in (approved("M-0"), pended("M-0")):
-                submit.answer(a.raw(request), Caller(), dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
+                submit.answer(a.raw(request), "", dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC))
         store.close()
 
 

@@ -18,7 +18,7 @@ import pytest
 from server.pas.handover import assign_of
 from server.pas.marks import INFO_CANCELLED
 from server.pas.settling import settle
-from server.pas.submit import Caller, Submit
+from server.pas.submit import Submit
 from server.pas.terms import CERTIFICATION, concept, extension_url
 from server.pas.versions import VERSIONS
 from tests.pas import builders as a
@@ -232,7 +232,7 @@ def test_c_the_window_of_a_repeat_ends_though_the_bytes_are_the_same(payer: Paye
     )
     now = services.clock()
     within, after = (
-        Answer(submit.answer(body, Caller(), now + dt.timedelta(minutes=minutes))) for minutes in (4, 6)
+        Answer(submit.answer(body, "", now + dt.timedelta(minutes=minutes))) for minutes in (4, 6)
     )
 
     assert within.response["id"] == first.response["id"] != after.response["id"]
