@@ -32,7 +32,7 @@ def imaging_for(
     visit = with_diagnoses(line, resolver)
     for code in _complaints(visit):
         for policy in catalog.policies:
-            if policy.in_force(day) and (ICD, code) in policy.diagnoses:
+            if policy.effective.holds(day) and (ICD, code) in policy.diagnoses:
                 return _plain_study(visit, code, policy, catalog, day)
     return None
 

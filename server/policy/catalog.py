@@ -174,7 +174,7 @@ class Catalog:
         then by a policy that takes what is left. None where nothing tells, or no policy has the code.
         """
         code = _code(order)
-        governing = [p for p in self.policies if code in p.codes and p.in_force(on)]
+        governing = [p for p in self.policies if code in p.codes and p.effective.holds(on)]
         candidates = sorted(governing, key=lambda policy: policy.precedence)
         own = (p for p in candidates if not p.joint)
         sites = set(_codings(order.get("bodySite") or []))
@@ -188,7 +188,7 @@ class Catalog:
 
     def any_policy(self, code: str, on: dt.date) -> Policy | None:
         """A policy in force on that day, one that has the code where there is one, whatever its part."""
-        in_force = [policy for policy in self.policies if policy.in_force(on)]
+        in_force = [policy for policy in self.policies if policy.effective.holds(on)]
         return next((policy for policy in in_force if code in policy.codes), next(iter(in_force), None))
 
     def service(self, plan: Plan, code: str) -> Service:
@@ -278,8 +278,7 @@ class Catalog:
             codes=frozenset(written.services),
             sites=self._members(path, written.sites),
             diagnoses=self._members(path, written.diagnoses),
-            start=written.effective.start,
-            end=written.effective.end,
+            effective=written.effective,
             owner=written.owner,
             guideline=guideline_title(path, written.guideline, guidelines),
             guideline_url=written.guideline_url,

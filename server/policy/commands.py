@@ -72,8 +72,8 @@ def list_policies() -> None:
             policy.region,
             policy.title,
             " ".join(sorted(policy.codes)),
-            policy.start.isoformat(),
-            policy.end.isoformat() if policy.end else "",
+            policy.effective.start.isoformat(),
+            policy.effective.end.isoformat() if policy.effective.end else "",
             policy.guideline,
         )
     console().print(table)
@@ -85,7 +85,9 @@ def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a 
     catalog = _catalog()
     found = _policy(catalog, policy)
     out = console()
-    out.print(f"[bold]{found.title}[/bold]  {found.canonical}, in force from {found.start.isoformat()}")
+    out.print(
+        f"[bold]{found.title}[/bold]  {found.canonical}, in force from {found.effective.start.isoformat()}"
+    )
     out.print(f"Owner: {found.owner}. Guideline: {found.guideline}. Form: {found.questionnaire}")
     table = Table("Criterion", "Title", "Theme", "Guideline", "Met where", "Questions", show_lines=True)
     applied = set(catalog.engine.defines(found.library))

@@ -48,8 +48,8 @@ def _lines(catalog: Catalog) -> Iterator[str]:
                 f"[{policy.title}](#{policy.id})",
                 policy.version,
                 " ".join(policy.services),
-                policy.start.isoformat(),
-                policy.end.isoformat() if policy.end else "",
+                policy.effective.start.isoformat(),
+                policy.effective.end.isoformat() if policy.effective.end else "",
                 policy.owner,
                 policy.guideline,
             )

@@ -162,7 +162,8 @@ def _overlaps(catalog: Catalog) -> Iterator[str]:
     """Two policies in force at once may share a code only where site and diagnosis tell them apart."""
     for one, other in combinations(catalog.policies, 2):
         shared = one.codes & other.codes
-        together = one.in_force(max(one.start, other.start)) and other.in_force(max(one.start, other.start))
+        both_from = max(one.effective.start, other.effective.start)
+        together = one.effective.holds(both_from) and other.effective.holds(both_from)
         if shared and together and one.region == other.region:
             codes = ", ".join(sorted(shared))
             yield f"{one.id} and {other.id} both govern {codes} in {one.region} at the same time"

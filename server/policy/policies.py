@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from string import Template
 from typing import Any, Final
 
 from server.policy.determination import Theme
-from server.policy.manifest import CatalogError, CriterionEntry, GuidelineEntry
+from server.policy.manifest import CatalogError, CriterionEntry, Effective, GuidelineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Indication:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One coverage policy. `services` are the billed codes it governs, in threes by contrast, `codes` the
-    same as a set; `start` and `end` the days in force; `film` the radiograph that comes first.
+    same as a set; `effective` the days in force; `film` the radiograph that comes first.
 
     A policy of a joint region shares its codes with others: body site or diagnosis says which governs.
     """
@@ -84,8 +83,7 @@ class Policy:
     codes: frozenset[str]
     sites: frozenset[tuple[str, str]]
     diagnoses: frozenset[tuple[str, str]]
-    start: dt.date
-    end: dt.date | None
+    effective: Effective
     owner: str
     guideline: str
     guideline_url: str
@@ -105,9 +103,6 @@ class Policy:
     def immediate(self) -> str:
         """The id of the criterion that holds where an immediate indication is shown."""
         return f"{self.region}-IMM"
-
-    def in_force(self, on: dt.date) -> bool:
-        return self.start <= on and (self.end is None or on <= self.end)
 
 
 def criterion_text(

@@ -70,7 +70,7 @@ def router(services: Services) -> APIRouter:
                     "questionnaire": each.questionnaire,
                     "guideline": each.guideline,
                     "owner": each.owner,
-                    "effective": {"start": each.start, "end": each.end},
+                    "effective": {"start": each.effective.start, "end": each.effective.end},
                     "criteria": [
                         {"id": c.id, "title": c.title, "theme": c.theme, "guideline": c.guideline}
                         for c in each.criteria.values()

@@ -96,7 +96,7 @@ def test_a_modifier_does_not_hide_the_code(catalog: Catalog) -> None:
 
 
 def test_an_order_before_the_policy_was_in_force_has_none(catalog: Catalog) -> None:
-    first = next(policy for policy in catalog.policies if policy.region == "LS").start
+    first = next(policy for policy in catalog.policies if policy.region == "LS").effective.start
     assert governs(catalog, "72148", on=first) == "LS"
     assert governs(catalog, "72148", on=first - dt.timedelta(days=1)) is None
 
