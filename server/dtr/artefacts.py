@@ -63,7 +63,7 @@ class Artefacts:
         for neutral in catalog.questionnaires:
             form = Form(neutral)
             # The questions of an adaptive form come from all regions, and so does their CQL.
-            needed = [_name(library) for library in form.libraries]
+            needed = [canonical(library).name for library in form.libraries]
             needed += [policy.prefill for policy in catalog.policies] if form.adaptive else []
             closure = catalog.library_closure(dict.fromkeys(needed))
             sets = [catalog.value_set(url) for url in _value_sets(form, catalog, closure)]
@@ -160,7 +160,3 @@ def _pinned(library: Resource, catalog: Catalog) -> Resource:
 def _newest(resources: Iterable[Resource]) -> dt.date | None:
     days = [first_day(resource.get("date")) for resource in resources]
     return max(day for day in days if day) if days and None not in days else None
-
-
-def _name(library: str) -> str:
-    return canonical(library).url.rpartition("/")[2]

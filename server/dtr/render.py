@@ -54,7 +54,8 @@ def derived(form: Resource) -> Resource:
 def with_compiled_expressions(form: Resource, url: str, language: str) -> Resource:
     """The form with its CQL expressions in that language and, beside each, its ELM in an extension of this
     URL."""
-    versions = {_name(library): canonical(library).version for library in Form(form).libraries}
+    libraries = map(canonical, Form(form).libraries)
+    versions = {library.name: library.version for library in libraries}
 
     def compiled(expression: Resource) -> Resource:
         elm = {"language": ELM_JSON, "expression": json.encode(expression_elm(expression, versions)).decode()}
@@ -187,7 +188,3 @@ def _with_expressions(item: Resource, change: Callable[[Resource], Resource]) ->
     if "item" in item:
         changed["item"] = [_with_expressions(below, change) for below in item["item"]]
     return changed
-
-
-def _name(library: str) -> str:
-    return canonical(library).url.rpartition("/")[2]

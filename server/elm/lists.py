@@ -15,7 +15,7 @@ from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList, reason
 from server.elm.library import Node
-from server.elm.types import STRING, ListOf, Type
+from server.elm.types import STRING, element_of
 
 Pick = Callable[[list[Any]], int | None]
 
@@ -65,15 +65,11 @@ def indexer(compiler: Compiler, node: Node, scope: Scope) -> Code:
             _narrow(log, start, items, index)
         return items[index]
 
-    return Code(at, STRING if operands[0].type == STRING else _element(operands[0].type))
+    return Code(at, STRING if operands[0].type == STRING else element_of(operands[0].type))
 
 
 def _source(node: Node) -> Any:
     return node["source"] if node.get("source") is not None else node.get("operand")
-
-
-def _element(kind: Type) -> Type:
-    return kind.element if isinstance(kind, ListOf) else None
 
 
 def _picking(compiler: Compiler, source: Code, pick: Pick) -> Code:
@@ -98,7 +94,7 @@ def _picking(compiler: Compiler, source: Code, pick: Pick) -> Code:
         _narrow(log, start, items, index)
         return items[index]
 
-    return Code(traced if compiler.tracing else plain, _element(source.type))
+    return Code(traced if compiler.tracing else plain, element_of(source.type))
 
 
 def _narrow(log: list[Any], start: int, items: list[Any], index: int) -> None:

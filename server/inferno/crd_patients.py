@@ -10,6 +10,7 @@ from typing import Any
 from server.fhir.systems import NPI as NPI
 from server.fhir.systems import PLACE_OF_SERVICE
 from server.fhir.systems import SNOMED as SNOMED
+from server.policy.case_draft import concept
 
 Resource = dict[str, Any]
 
@@ -64,10 +65,10 @@ class Patient:
 
 def back_pain(name: str, day: dt.date) -> Patient:
     """Nothing documented, a fear of narrow places on record, an insurance record that names no plan."""
-    order = {"code": _concept(CPT, "72148"), "locationCode": [_concept(PLACE_OF_SERVICE, "11")]}
+    order = {"code": concept(CPT, "72148"), "locationCode": [concept(PLACE_OF_SERVICE, "11")]}
     name = f"back-{name}"
     chart = [_problem(name, CLAUSTROPHOBIA, "problem-list-item")]
-    return Patient(name, day, {**order, "reasonCode": [_concept(ICD, BACK_PAIN)]}, chart, plan="")
+    return Patient(name, day, {**order, "reasonCode": [concept(ICD, BACK_PAIN)]}, chart, plan="")
 
 
 def torn_cuff(name: str, day: dt.date) -> Patient:
@@ -89,9 +90,9 @@ def spared(name: str, day: dt.date) -> Patient:
 def _shoulder(diagnosis: str) -> Resource:
     return {
         "code": {"coding": [{"system": CPT, "code": code} for code in ("73221", "73221-RT")]},
-        "bodySite": [_concept(SNOMED, RIGHT)],
-        "locationCode": [_concept(PLACE_OF_SERVICE, "11")],
-        "reasonCode": [_concept(ICD, diagnosis)],
+        "bodySite": [concept(SNOMED, RIGHT)],
+        "locationCode": [concept(PLACE_OF_SERVICE, "11")],
+        "reasonCode": [concept(ICD, diagnosis)],
     }
 
 
@@ -115,7 +116,7 @@ def _practitioner() -> Resource:
         "id": "orderer",
         "identifier": [{"system": NPI, "value": "1457362880"}],
         "name": [{"family": "Lee", "given": ["Kim"]}],
-        "qualification": [{"code": _concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
+        "qualification": [{"code": concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
     }
 
 
@@ -138,14 +139,14 @@ def _organization(name: str, npi: str, title: str) -> Resource:
 
 
 def _coverage(name: str, day: dt.date, plan: str) -> Resource:
-    kind = {"type": _concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": plan}
+    kind = {"type": concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": plan}
     return {
         "resourceType": "Coverage",
         "id": f"coverage-{name}",
         "status": "active",
         "subscriberId": f"M-{name}",
         "beneficiary": {"reference": f"Patient/{name}"},
-        "relationship": _concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
+        "relationship": concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
         "period": {"start": day.replace(month=1, day=1).isoformat(), "end": f"{day.year + 4}-12-31"},
         "payor": [{"reference": "Organization/payer"}],
         **({"class": [kind]} if plan else {}),
@@ -166,7 +167,7 @@ def appointment(who: Patient) -> Resource:
         "participant": [
             {"actor": {"reference": f"Patient/{who.name}"}, "status": "accepted"},
             {
-                "type": [_concept(f"{TERMINOLOGY}/v3-ParticipationType", "PPRF")],
+                "type": [concept(f"{TERMINOLOGY}/v3-ParticipationType", "PPRF")],
                 "actor": {"reference": "Practitioner/orderer"},
                 "status": "accepted",
             },
@@ -182,7 +183,7 @@ def encounter(who: Patient) -> Resource:
         "identifier": [{"system": "https://ehr.example/visit", "value": who.name}],
         "status": "in-progress",
         "class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB"},
-        "type": [_concept(CPT, "99213")],
+        "type": [concept(CPT, "99213")],
         "subject": {"reference": f"Patient/{who.name}"},
         "participant": [{"individual": {"reference": "Practitioner/orderer"}}],
         "period": {"start": who.day.isoformat()},
@@ -195,10 +196,10 @@ def _problem(name: str, code: str, category: str) -> Resource:
         name,
         "Condition",
         code,
-        clinicalStatus=_concept(f"{TERMINOLOGY}/condition-clinical", "active"),
-        verificationStatus=_concept(f"{TERMINOLOGY}/condition-ver-status", "confirmed"),
-        category=[_concept(f"{TERMINOLOGY}/condition-category", category)],
-        code=_concept(ICD, code),
+        clinicalStatus=concept(f"{TERMINOLOGY}/condition-clinical", "active"),
+        verificationStatus=concept(f"{TERMINOLOGY}/condition-ver-status", "confirmed"),
+        category=[concept(f"{TERMINOLOGY}/condition-category", category)],
+        code=concept(ICD, code),
     )
 
 
@@ -215,7 +216,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
             "Procedure",
             f"therapy-{days}",
             status="completed",
-            code=_concept(CPT, "97110"),
+            code=concept(CPT, "97110"),
             performedDateTime=before(days),
         )
     yield _fact(
@@ -224,7 +225,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "drug",
         status="completed",
         intent="order",
-        medicationCodeableConcept=_concept("http://www.nlm.nih.gov/research/umls/rxnorm", "5640"),
+        medicationCodeableConcept=concept("http://www.nlm.nih.gov/research/umls/rxnorm", "5640"),
         authoredOn=before(49),
         requester={"reference": "Practitioner/orderer"},
     )
@@ -233,26 +234,26 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "DiagnosticReport",
         "film",
         status="final",
-        code=_concept(CPT, "73030"),
+        code=concept(CPT, "73030"),
         effectiveDateTime=before(45),
-        conclusionCode=[_concept("https://payer.example/CodeSystem/mri-answer", "normal")],
+        conclusionCode=[concept("https://payer.example/CodeSystem/mri-answer", "normal")],
     )
     yield _fact(
         name,
         "Observation",
         "examined",
         status="final",
-        category=[_concept(f"{TERMINOLOGY}/observation-category", "exam")],
-        code=_concept("https://payer.example/CodeSystem/mri-exam-finding", "empty-can"),
+        category=[concept(f"{TERMINOLOGY}/observation-category", "exam")],
+        code=concept("https://payer.example/CodeSystem/mri-exam-finding", "empty-can"),
         effectiveDateTime=before(5),
-        valueCodeableConcept=_concept(SNOMED, "10828004"),
+        valueCodeableConcept=concept(SNOMED, "10828004"),
     )
     yield _fact(
         name,
         "Observation",
         "score",
         status="final",
-        code=_concept("https://payer.example/CodeSystem/mri-score", "quickdash"),
+        code=concept("https://payer.example/CodeSystem/mri-score", "quickdash"),
         effectiveDateTime=before(5),
         valueQuantity=_score(41),
     )
@@ -261,7 +262,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "Observation",
         "pain",
         status="final",
-        code=_concept("http://loinc.org", "72514-3"),
+        code=concept("http://loinc.org", "72514-3"),
         effectiveDateTime=before(5),
         valueQuantity=_score(6),
     )
@@ -271,7 +272,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "seen",
         status="finished",
         **{"class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB"}},
-        type=[_concept(CPT, "99213")],
+        type=[concept(CPT, "99213")],
         period={"start": before(5), "end": before(5)},
         participant=[{"individual": {"reference": "Practitioner/orderer"}}],
     )
@@ -298,7 +299,3 @@ def bundle(kind: str, resources: Sequence[Resource]) -> Resource:
             for resource in resources
         ],
     }
-
-
-def _concept(system: str, code: str) -> Resource:
-    return {"coding": [{"system": system, "code": code}]}

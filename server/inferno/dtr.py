@@ -26,6 +26,7 @@ from server.dtr.request import read_package_request
 from server.dtr.response import information_origin
 from server.dtr.v2_0 import V2_0
 from server.inferno.preset import Input, Preset
+from server.policy.case_draft import concept
 from server.settings import Given
 
 Resource = dict[str, Any]
@@ -114,7 +115,7 @@ def crd_coverage(day: dt.date) -> Resource:
         "status": "active",
         "subscriberId": "M-INFERNO-DTR",
         "beneficiary": {"reference": "Patient/inferno-patient"},
-        "relationship": _concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
+        "relationship": concept(f"{TERMINOLOGY}/subscriber-relationship", "self"),
         "period": {"start": f"{day.year}-01-01", "end": f"{day.year + 1}-12-31"},
         "payor": [
             {
@@ -122,7 +123,7 @@ def crd_coverage(day: dt.date) -> Resource:
                 "display": "Example Health Plan",
             }
         ],
-        "class": [{"type": _concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": ANSWERS["PLAN.id"]}],
+        "class": [{"type": concept(f"{TERMINOLOGY}/coverage-class", "plan"), "value": ANSWERS["PLAN.id"]}],
     }
 
 
@@ -134,12 +135,12 @@ def crd_service_request(day: dt.date) -> Resource:
         "meta": {"profile": [f"{CRD}/profile-servicerequest"]},
         "status": "draft",
         "intent": "order",
-        "code": _concept("http://www.ama-assn.org/go/cpt", ANSWERS["ORDER.cpt"]),
+        "code": concept("http://www.ama-assn.org/go/cpt", ANSWERS["ORDER.cpt"]),
         "subject": {"reference": "Patient/inferno-patient"},
         "authoredOn": day.isoformat(),
         "requester": {"reference": "Practitioner/inferno-practitioner"},
-        "reasonCode": [_concept("http://hl7.org/fhir/sid/icd-10-cm", ANSWERS["ORDER.dx"])],
-        "bodySite": [_concept("http://snomed.info/sct", "24028007")],
+        "reasonCode": [concept("http://hl7.org/fhir/sid/icd-10-cm", ANSWERS["ORDER.dx"])],
+        "bodySite": [concept("http://snomed.info/sct", "24028007")],
     }
 
 
@@ -149,7 +150,7 @@ def patient(day: dt.date) -> Resource:
         "id": "inferno-patient",
         "identifier": [
             {
-                "type": _concept(f"{TERMINOLOGY}/v2-0203", "MR"),
+                "type": concept(f"{TERMINOLOGY}/v2-0203", "MR"),
                 "system": "https://ehr.example/mrn",
                 "value": "I-4711",
             }
@@ -166,7 +167,7 @@ def practitioner() -> Resource:
         "id": "inferno-practitioner",
         "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1457362880"}],
         "name": [{"family": "Lund", "given": ["Ole"]}],
-        "qualification": [{"code": _concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
+        "qualification": [{"code": concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
     }
 
 
@@ -217,7 +218,3 @@ def _item(form: Form, node: Mapping[str, Any]) -> Resource | None:
         **({"answer": [{**answer, "extension": [origin]}]} if answer else {}),
         **({"item": below} if below else {}),
     }
-
-
-def _concept(system: str, code: str) -> Resource:
-    return {"coding": [{"system": system, "code": code}]}

@@ -13,6 +13,7 @@ from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
+from server.policy.case_draft import ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
@@ -139,7 +140,7 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
         "status": "active",
         "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
         "use": "preauthorization",
-        "patient": _reference(case.patient),
+        "patient": ref(case.patient),
         "created": case.day_zero.isoformat(),
         "insurer": case.coverage["payor"][0],
         "provider": {"reference": "Organization/clinic"},
@@ -147,7 +148,7 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
             "http://terminology.hl7.org/CodeSystem/processpriority", "stat" if urgent else "normal"
         ),
         **({"diagnosis": [_diagnosis(*each) for each in enumerate(reasons, start=1)]} if reasons else {}),
-        "insurance": [{"sequence": 1, "focal": True, "coverage": _reference(case.coverage)}],
+        "insurance": [{"sequence": 1, "focal": True, "coverage": ref(case.coverage)}],
         **accident,
         "item": [
             item_of(number, order, case.modifiers if order is case.order else ())
@@ -178,7 +179,7 @@ def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
                 "url": extension_url("certificationType"),
                 "valueCodeableConcept": concept(f"{X12}/1322", "I"),
             },
-            {"url": extension_url("requestedService"), "valueReference": _reference(order)},
+            {"url": extension_url("requestedService"), "valueReference": ref(order)},
         ],
         "sequence": sequence,
         "category": concept(f"{X12}/1365", "62"),
@@ -187,7 +188,3 @@ def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
         **({"locationCodeableConcept": place[0]} if place else {}),
         **({"quantity": quantity} if quantity else {}),
     }
-
-
-def _reference(resource: Any) -> Resource:
-    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
