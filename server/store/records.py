@@ -75,8 +75,9 @@ def named(
     """The resources of this kind to which a reference, this element of these resources, leads."""
     texts = [str((each.get(element) or {}).get("reference") or "") for each in naming]
     ids = {text.rpartition("/")[2] for text in texts if text}
-    asked = _OF_KINDS.where(_RECORDS.c.resource_id.in_(ids))
-    return _resources(tx, asked, kinds=[kind]) if ids else []
+    if not ids:
+        return []
+    return _resources(tx, _OF_KINDS.where(_RECORDS.c.resource_id.in_(ids)), kinds=[kind])
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
