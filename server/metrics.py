@@ -27,24 +27,14 @@ class Metrics:
         self._decisions = Counter(
             "payer_decisions", "Lines decided.", ["door", "version", "outcome"], registry=self.registry
         )
-        self._unread = Counter(
-            "payer_unread_elements",
-            "Elements clients sent that are neither used nor knowingly ignored.",
-            ["door", "element"],
-            registry=self.registry,
-        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(known_method(method), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def decision(self, door: str, version: str, outcome: str) -> None:
-        """`decision("crd", "2.0", "approve")`, once an order line."""
+        """`decision("crd", "2.0", "approve")`, once an order line, at PAS whenever its verdict is another."""
         self._decisions.labels(door, version, outcome).inc()
-
-    def unread(self, door: str, element: str) -> None:
-        """`unread("pas", "Claim.subType")`: a name from the FHIR definitions, never a caller's own."""
-        self._unread.labels(door, element).inc()
 
     def exposition(self) -> bytes:
         """The text format of Prometheus."""

@@ -32,7 +32,7 @@ from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
 from server.pas.settling import Settle, settle_others, tell_of_new_days
 from server.pas.standing import Standing
-from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
+from server.pas.verdict import Asked, Cancelled, Count, Denied, InReview, Verdict, count_all, nobody_counts
 from server.pas.version import Version
 from server.policy.determination import Decision
 from server.store import Transaction, authorizations, cases, work_items
@@ -57,6 +57,7 @@ class Revision:
     docket: Docket
     change: Change
     dry: bool = False
+    count: Count = nobody_counts
     chain_id: str = ""
     """Of the request that is changed, once it is known."""
     unread: bool = False
@@ -342,4 +343,7 @@ class Revision:
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
+        if not self.dry:
+            reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
+            count_all(reached, self.version.name, self.count)
         return answer

@@ -74,7 +74,8 @@ def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
     spoken, base = SPOKEN[version], services.fhir_base(version)
     assign, settled = assign_of(services), partial(settle, services)
-    submit = Submit(spoken, base, services.store, services.adjudicator, assign, settled)
+    counted = services.metrics.decision
+    submit = Submit(spoken, base, services.store, services.adjudicator, assign, settled, count=counted)
     held = replace(submit, assign=behaviours.approved_soon(services), hold=True)
     inquire = Inquire(spoken, base, services.store, services.catalog)
     attach = SubmitAttachment(services.store, services.adjudicator, settled)

@@ -10,7 +10,7 @@ from functools import partial
 from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.handover import assign_of
 from server.pas.standing import Standing
-from server.pas.verdict import Cancelled, InReview, pended, valid_number
+from server.pas.verdict import Cancelled, InReview, count_all, pended, valid_number
 from server.pas.wording import answer_of
 from server.services import Services
 from server.store import Transaction, authorizations, work_items
@@ -42,6 +42,7 @@ def settle(
             assign_of(services)(tx, casebook.open_work_item(tx, row.id, line, reached, now))
         elif waited is not None and not pended(reached):
             work_items.withdraw(tx, waited, f"decided by {actor}", now)
+    count_all((line.item.verdict for line in news), row.version, services.metrics.decision)
     if news:
         behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)
 

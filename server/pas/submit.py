@@ -27,6 +27,7 @@ from server.pas.response import pas_response_bundle
 from server.pas.revision import Revision
 from server.pas.settling import Settle, tell_of_new_days
 from server.pas.standing import Standing
+from server.pas.verdict import Count, count_all, nobody_counts
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
 
@@ -49,6 +50,7 @@ class Submit:
     """See `Judge`."""
     dry: bool = False
     """Whether all of it is taken back before it is answered: nothing is stored, no number is granted."""
+    count: Count = nobody_counts
 
     @property
     def judge(self) -> Judge:
@@ -73,7 +75,15 @@ class Submit:
 
     def _revision(self, docket: Docket, change: Change) -> Revision:
         return Revision(
-            self.version, self.base, self.judge, self.assign, self.settle, docket, change, self.dry
+            self.version,
+            self.base,
+            self.judge,
+            self.assign,
+            self.settle,
+            docket,
+            change,
+            self.dry,
+            self.count,
         )
 
     def _first_answer(
@@ -132,4 +142,6 @@ class Submit:
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
+        if not self.dry:
+            count_all((item.verdict for item in items), self.version.name, self.count)
         return answer

@@ -9,12 +9,17 @@ guide version, says the same.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from server.policy.denial import Denial
+from server.policy.determination import Decision
+
+Count = Callable[[str, str, str], None]
+"""Counts a decision: door, guide version, outcome."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -156,6 +161,17 @@ ACTION: dict[type[Verdict], str] = {
 }
 """Review action codes (X12 306): certified in total, modified, not certified, pending, cancelled."""
 
+DECISION: dict[type[Verdict], Decision] = {
+    Certified: Decision.APPROVE,
+    OnFile: Decision.APPROVE,
+    NotRequired: Decision.APPROVE,
+    Modified: Decision.APPROVE,
+    Denied: Decision.DENY,
+    Asked: Decision.MORE_INFO,
+    InReview: Decision.PEND,
+}
+"""What operators count."""
+
 DISPOSITION: dict[type[Verdict], str] = {
     Certified: "authorized",
     Certifiable: "would be authorized",
@@ -171,6 +187,17 @@ DISPOSITION: dict[type[Verdict], str] = {
 
 def action(verdict: Verdict) -> str:
     return ACTION[type(verdict)]
+
+
+def nobody_counts(door: str, version: str, outcome: str) -> None:
+    pass
+
+
+def count_all(reached: Iterable[Verdict], version: str, count: Count) -> None:
+    """What was decided just now; nothing was of a line that is cancelled."""
+    for kind in map(type, reached):
+        if kind in DECISION:
+            count("pas", version, DECISION[kind])
 
 
 def pended(verdict: Verdict) -> bool:

@@ -2,6 +2,8 @@
 study, `$inquire`, the ClaimResponse under its URL, the metrics, and the notification where one is owed."""
 
 import datetime as dt
+import re
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +20,7 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
 from tests.pas.test_attachments import parameters, send, tracking
-from tests.pas.test_changes import cancelled, marked, update
+from tests.pas.test_changes import called, cancelled, marked, update
 from tests.review.test_desk import DR_KIM, ONE_BASE, decide, pended, waiting
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.conftest import clinic as clinic
@@ -260,3 +262,24 @@ def test_each_line_is_documented_under_its_own_number_as_it_stands_now(payer: Pa
 
     payer.submit(update(moved, cancelled(back), id="pa-3", chart=[], **two))
     assert forms(payer, spine) == []
+
+
+def counted(payer: Payer) -> Counter[str]:
+    """Lines decided at PAS, by outcome, as operators read them."""
+    told = re.findall(
+        r'payer_decisions_total{door="pas",outcome="(.+?)",.+} (.+)', payer.http.get("/metrics").text
+    )
+    return Counter({outcome: int(float(times)) for outcome, times in told})
+
+
+@ONE_BASE
+def test_operators_count_a_line_when_it_is_decided(payer: Payer) -> None:
+    before = counted(payer)
+    other_side = a.item(modifier=[a.concept(a.CPT, "LT")])
+    payer.submit(a.request(*charts.meets_every_criterion()), **{"X-Dry-Run": "true"})
+    granted(payer)
+    pended(payer, claim=a.claim(other_side, id="pa-2", identifier=[called("PA-2")]))
+    decide(payer, "deny", waiting(payer))
+    payer.submit(update(cancelled(a.item())))
+
+    assert counted(payer) - before == {"approve": 1, "pend": 1, "deny": 1}
