@@ -22,12 +22,13 @@ from server.adjudication.orders import (
 )
 from server.adjudication.places import with_place
 from server.adjudication.rulings import ruled
+from server.fhir.dates import moved
 from server.policy.catalog import Catalog, Plan
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
 from server.policy.line import day_of_service, day_zero
 from server.policy.request import Chart, Member, Ruling
-from server.policy.rulings import SPAN
+from server.policy.rulings import lapses
 from server.settings import Settings
 from server.store import Store, Transaction, assertions, authorizations, records
 from server.store import tables as stored
@@ -115,7 +116,7 @@ class Adjudicator:
             side=side(judged.order) or "",
             status="active",
             span_start=start,
-            span_end=said.valid_until or start + SPAN,
+            span_end=said.valid_until or lapses(start),
             units=said.units,
             used=0,
             door=door,
@@ -160,7 +161,7 @@ class Adjudicator:
         """What was ruled on the orderer's earlier requests, where a rule of the plan looks at that."""
         on = day_zero(order, now.date())
         rules = rules_for(plan, order, chart.resources, on)
-        since = on - dt.timedelta(days=max((rule.window_days for rule in rules), default=0))
+        since = moved(on, -max((rule.window_days for rule in rules), default=0))
         return ruled(tx, asking, since, on) if rules else []
 
     def _member(

@@ -7,7 +7,7 @@ written, since a date of service is a day in the life of the clinic, not in UTC.
 
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 _FORM = re.compile(
@@ -35,6 +35,14 @@ def last_day(text: object) -> date | None:
     if not 1 <= month <= 12 or year < 1:
         return None
     return _day(year, month, day or monthrange(year, month)[1])
+
+
+def moved(day: date, days: int) -> date:
+    """The day so many days later, or earlier; the calendar's last, or first, where it has no such day."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return date.max if days > 0 else date.min
 
 
 def begun(period: object, day: date) -> bool:

@@ -19,12 +19,10 @@ from server.pas.verdict import (
 )
 from server.policy.denial import Denial, denial_of
 from server.policy.determination import Criterion, Decision, Determination, Line
+from server.policy.rulings import lapses
 from server.store import tables as stored
 
 ON_FILE = "An authorization for this service is on file."
-
-SPAN = dt.timedelta(days=60)
-"""How long an authorization lasts where the determination does not say (policy source, section 10)."""
 
 MORE_INFORMATION = "0U"
 """Reason code (X12 886) of whatever is asked, whichever criterion asks; not verified against the licensed
@@ -90,7 +88,7 @@ def read_meanwhile(asked: Asked) -> InReview:
 
 def span_of(determination: Determination) -> Span:
     start = determination.valid_from or determination.planned or determination.day_zero
-    return Span(start, determination.valid_until or start + SPAN)
+    return Span(start, determination.valid_until or lapses(start))
 
 
 def units_of(determination: Determination) -> Decimal:

@@ -18,6 +18,7 @@ import msgspec
 from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
+from server.fhir.dates import moved
 from server.pas import rejection, verdict
 from server.pas.decision import authorized
 from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
@@ -29,7 +30,7 @@ from server.store import Transaction, authorizations, cases, events, records
 
 Resource = dict[str, Any]
 
-LONGER = dt.timedelta(days=30)
+LONGER = 30
 EXTENDED = "extended"
 GUIDELINE = "Plan rules: an authorization is extended once, by 30 days, while it is valid and unused"
 REMEDY = "Ask for a renewal (certification type R) with the findings as they are now."
@@ -117,7 +118,7 @@ class Extension:
         against = next(self._against(tx, now), None)
         if row is None or against is not None:
             return self._denied(against or "it was not issued here")
-        row.span_end = row.span_end + LONGER
+        row.span_end = moved(row.span_end, LONGER)
         events.record(
             tx, case_id, int(self.requested["sequence"]), EXTENDED, "rules", now, number=self.number
         )

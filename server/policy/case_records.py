@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from server.fhir.systems import CPT
 from server.policy.case_draft import SIDES, SNOMED, TERMINOLOGY, UCUM, Draft, Fact, Json, Kind, concept, ref
+from server.policy.rulings import lapses
 
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
-AUTHORIZATION_SPAN = dt.timedelta(days=60)
 
 
 def _authorization(fact: Fact, draft: Draft) -> Json:
@@ -20,7 +20,7 @@ def _authorization(fact: Fact, draft: Draft) -> Json:
     )
     number = f"OLD-{len(draft.records) + 1}"
     start = draft.day_zero - dt.timedelta(days=fact.date or 0)
-    end = start + AUTHORIZATION_SPAN
+    end = lapses(start)
     response: Json = {
         "resourceType": "ClaimResponse",
         "id": f"authorization-{len(draft.records) + 1}",

@@ -24,7 +24,7 @@ from server.policy.holidays import around
 from server.policy.line import day_of_service, day_zero, line_of, planned_day
 from server.policy.reading import apart, readable
 from server.policy.request import Authorization, Chart, Member, Resource
-from server.policy.rulings import SPAN
+from server.policy.rulings import lapses
 from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
 
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
@@ -191,7 +191,7 @@ def _told(
         expedited=expedited(order),
         due_hours=due_hours(order),
         valid_from=start if said is Decision.APPROVE else None,
-        valid_until=(held.end if held else asked.on + SPAN) if said is Decision.APPROVE else None,
+        valid_until=(held.end if held else lapses(asked.on)) if said is Decision.APPROVE else None,
         units=line.units,
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,

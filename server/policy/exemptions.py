@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from server.fhir.dates import begun, first_day, over
+from server.fhir.dates import begun, first_day, moved, over
 from server.fhir.elements import elements
 from server.fhir.references import type_and_id
 from server.fhir.systems import npis
@@ -46,7 +46,7 @@ def earned(
         if ruling.code in codes:
             by_orderer[ruling.orderer].append(ruling)
     for rule in rules:
-        first = on - dt.timedelta(days=rule.window_days)
+        first = moved(on, -rule.window_days)
         for orderer, listed in by_orderer.items():
             approved = [ruling.approved for ruling in listed if first <= ruling.day < on]
             if len(approved) >= rule.minimum_requests and (
@@ -83,7 +83,7 @@ def honoured(held: Authorization, coverage: Resource, plan: Plan) -> Authorizati
     started = first_day((coverage.get("period") or {}).get("start"))
     if plan.continuity is None or started is None or not held.start <= started <= held.end:
         return None
-    return replace(held, start=started, end=started + dt.timedelta(days=plan.continuity.days - 1))
+    return replace(held, start=started, end=moved(started, plan.continuity.days - 1))
 
 
 def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:

@@ -4,7 +4,7 @@ One that was cancelled or entered in error rules nothing, and a bill that was sp
 Each line is ruled on for itself. As an `Authorization`, of the member it is about: its number is that of the
 line's review action, else `preAuthRef`; its service the `addItem.productOrService`, the authorized code of
 the item's detail extension, or that of the line of the Claim; its span that of the line, else
-`preAuthPeriod`, else SPAN days from `created`. It is spent once a bill among the records quotes the number.
+`preAuthPeriod`, else from `created` on. It is spent once a bill among the records quotes the number.
 Where `insurer` names who ruled by an identifier, that is its `issuer`.
 
 As a `Ruling`, of the clinician who asked (`orderer_of`): approved or denied, and when.
@@ -16,7 +16,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from server.fhir.dates import first_day, last_day
+from server.fhir.dates import first_day, last_day, moved
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
 from server.fhir.references import Resolver
@@ -25,8 +25,8 @@ from server.policy.determination import Line
 from server.policy.line import codings, line_of
 from server.policy.request import Authorization, Ruling
 
-SPAN = dt.timedelta(days=60)
-"""How long an authorization lasts where nothing says otherwise (policy source, section 10)."""
+SPAN = 60
+"""How many days an authorization lasts where nothing says otherwise (policy source, section 10)."""
 
 PAS = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 ITEM_DETAIL = f"{PAS}/extension-itemAuthorizedDetail"
@@ -37,6 +37,11 @@ GRANTED = frozenset({"A1", "A6"})
 DENIED = frozenset({"A3"})
 
 Resource = Mapping[str, Any]
+
+
+def lapses(start: dt.date) -> dt.date:
+    """The last day of an authorization that names none itself."""
+    return moved(start, SPAN)
 
 
 def authorizations_of(records: Iterable[Resource]) -> list[Authorization]:
@@ -93,7 +98,7 @@ def _authorizations(response: dict[str, Any], resolver: Resolver, spent: set[str
                 code=line.code,
                 side=line.side,
                 start=start,
-                end=last_day(period.get("end")) or start + SPAN,
+                end=last_day(period.get("end")) or lapses(start),
                 used=str(number) in spent,
                 issuer=issuer,
             )

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from server.fhir.errors import InvalidRequest, Issue
-from server.pas.decision import SPAN
 from server.pas.inquiry import PROVIDERS
 from server.pas.intake import Submission
 from server.pas.standing import Standing
 from server.pas.verdict import Review, Span
 from server.policy.line import day_of_service
+from server.policy.rulings import SPAN
 
 _ICD = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _NPI = re.compile(r"([0-9]{10})?")
@@ -73,7 +73,7 @@ def span_of(line: Standing, terms: Terms, today: dt.date) -> Span:
     InvalidRequest."""
     start = terms.start or _planned(line) or dt.date.fromisoformat(line.determination["day_zero"])
     try:
-        end = terms.end or max(start, today) + SPAN
+        end = terms.end or max(start, today) + dt.timedelta(days=SPAN)
     except OverflowError:
         raise InvalidRequest(Issue("value", "start", "No authorization begins that late.")) from None
     if end < start:
