@@ -1,8 +1,8 @@
 """`ValueSet/$expand`: the codes of a value set, optionally only those a filter matches.
 
 Value sets come expanded from the catalog (no network, no key); this picks the active codes from them. FHIR
-R4, valueset-operation-expand.html: `url`, `filter`, `count`, `offset` are honoured, what else is sent is
-passed over. DTR 2.2.0, DTR-ValueSet-expand: as of today, active codes only.
+R4, valueset-operation-expand.html: `url`, `valueSetVersion`, `filter`, `count`, `offset` are honoured, what
+else is sent is passed over. DTR 2.2.0, DTR-ValueSet-expand: as of today, active codes only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ def expand(value_sets: Mapping[str, Resource], asked: Mapping[str, str], now: dt
     wanted = canonical(asked.get("url", ""))
     if not wanted.url:
         raise InvalidRequest(Issue("required", "Parameters.parameter", "Name the value set with url."))
+    if wanted.version is None:
+        wanted = wanted._replace(version=asked.get("valueSetVersion") or None)
     held = value_sets.get(wanted.url)
     if held is None or wanted.version not in (None, held.get("version")):
         raise NotFound(Issue("not-found", "Parameters.parameter", f"There is no value set {wanted}."))

@@ -78,9 +78,11 @@ def test_e_a_count_of_none_gives_only_the_number() -> None:
 
 
 def test_e_by_version() -> None:
-    assert expand(SETS, {"url": f"{URL}|1.0.0"}, NOW)["url"] == URL
-    with pytest.raises(NotFound):
-        expand(SETS, {"url": f"{URL}|2.0.0"}, NOW)
+    for asked in ({"url": f"{URL}|1.0.0"}, {"url": URL, "valueSetVersion": "1.0.0"}):
+        assert expand(SETS, asked, NOW)["url"] == URL
+    for asked in ({"url": f"{URL}|2.0.0"}, {"url": URL, "valueSetVersion": "2.0.0"}):
+        with pytest.raises(NotFound):
+            expand(SETS, asked, NOW)
 
 
 def test_e_an_unknown_set_is_not_found() -> None:
