@@ -235,6 +235,30 @@ def test_an_appeal_is_won_by_the_number_that_another_request_got(payer: Payer, w
 
 
 @ONE_BASE
+@pytest.mark.parametrize("way", ["as a request", "by telephone"])
+def test_an_appeal_is_not_won_by_a_number_that_was_over_when_it_was_asked_for(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    services = payer.app.state.services
+    undated = {name: told for name, told in a.item().items() if name != "servicedDate"}
+    before = payer.submit(a.request(*NOW_ENOUGH, claim=a.claim(undated))).number
+    monkeypatch.setattr(services.clock, "_now", services.clock() + dt.timedelta(days=70))
+    again = {"identifier": [called("PA-2")], "created": "2027-02-03"}
+    asked = payer.submit(a.request(*NOTHING_NEW, claim=a.claim(undated, id="pa-2", **again)))
+    if way == "by telephone":
+        Appeals(services).receive(asked.response["id"], 1, "member")
+        Appeals(services).decide(asked.response["id"], 1, Review("Dr Lee"), overturned=True, why="It helps.")
+    else:
+        contested = a.claim(contesting(undated), id="pa-3", **again)
+        payer.submit(a.request(*NOTHING_NEW, claim=contested))
+        decide(payer, "approve", waiting(payer))
+    (won,) = (told for told in payer.inquire(a.inquiry()) if told.number != before)
+
+    assert asked.action == "A3"
+    assert won.response["preAuthPeriod"]["end"] == "2027-04-04"
+
+
+@ONE_BASE
 def test_an_appeal_of_the_whole_claim_is_one_of_what_was_denied_in_it(payer: Payer) -> None:
     denied(payer, a.item(1), FILM)
     heard = payer.submit(update(a.item(1), FILM, chart=NOTHING_NEW, extension=[certified("2")]))
