@@ -1,9 +1,10 @@
 """Asking the EHR for what prefetch did not bring (CRD, "FHIR data access").
 
 Three rounds under one deadline, every round in parallel: what the patient's record holds, then what the
-orders and the first answers refer to, then who has the roles among that, and where. The record is asked for
-only where an order needs it, a type at a time, and only of types that nobody fetched; where the EHR gives no
-search for all of a type, the round after asks for its parts. `_include` is not relied on.
+orders and the first answers refer to, then who has the roles among that, and where, and which drugs were
+prescribed. The record is asked for only where an order needs it, a type at a time, and only of types that
+nobody fetched; where the EHR gives no search for all of a type, the round after asks for its parts.
+`_include` is not relied on.
 """
 
 from __future__ import annotations
@@ -140,8 +141,8 @@ async def completed(
             end - time.monotonic(),
         )
         seen = _joined(seen, second)
-        roles = [each for each in seen.resources if each.get("resourceType") == "PractitionerRole"]
-        behind = _referred_to(roles, seen.resources, call.access)
+        late = [each for each in seen.resources if each.get("resourceType") in _READ_LATE]
+        behind = _referred_to(late, seen.resources, call.access)
         further = [*_parts(second), *(text for text in behind if text not in second)]
         third = await ask(further, end - time.monotonic())
     _log({**first, **second, **third}, DEADLINE - (end - time.monotonic()))
@@ -208,6 +209,9 @@ def _referred_to(resources: Iterable[Resource], known: Iterable[Resource], acces
             if found and found[0] in REFERRED_TO and not elsewhere and resolver.resolve(reference) is None:
                 yield "/".join(found)
 
+
+_READ_LATE = frozenset({"MedicationDispense", "MedicationRequest", "PractitionerRole"})
+"""What may be had in the second round only, and refers to more."""
 
 DRUG = "medicationReference"
 

@@ -258,8 +258,17 @@ def test_b_pages_are_followed_and_includes_not_relied_on(crd: Crd) -> None:
     assert not any("_include" in asked for asked in server.asked)
 
 
-@pytest.mark.parametrize("kind", ["MedicationRequest", "MedicationDispense"])
-def test_b_what_was_taken_is_read_from_the_ehr_where_it_is_only_referred_to(crd: Crd, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "narrow"),
+    [
+        ("MedicationRequest", {}),
+        ("MedicationRequest", {"MedicationRequest": "intent"}),
+        ("MedicationDispense", {}),
+    ],
+)
+def test_b_what_was_taken_is_read_from_the_ehr_where_it_is_only_referred_to(
+    crd: Crd, kind: str, narrow: dict[str, str]
+) -> None:
     """Many an EHR has its drugs in Medications. The plan wants care of two kinds."""
     order, insurance = ehr.shoulder(), ehr.coverage(plan="carelon")
     drug = ehr.nsaid(70)
@@ -272,6 +281,7 @@ def test_b_what_was_taken_is_read_from_the_ehr_where_it_is_only_referred_to(crd:
     }
     others = [each for each in ehr.six_weeks_of_care(order) if each["resourceType"] != "MedicationRequest"]
     with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *others, taken, medicine]) as server:
+        server.narrow = narrow
         information = crd(ehr.sign(order, fhirServer=server.base)).information
     assert information["pa-needed"] == "satisfied", reasons(information)
 
