@@ -31,9 +31,8 @@ def imaging_for(
     knows the complaint."""
     visit = with_diagnoses(line, resolver)
     for code in _complaints(visit):
-        for policy in catalog.policies:
-            if policy.effective.holds(day) and (ICD, code) in policy.diagnoses:
-                return _plain_study(visit, code, policy, catalog, day)
+        if policy := catalog.policy_of(code, day):
+            return _plain_study(visit, code, policy, catalog, day)
     return None
 
 

@@ -174,21 +174,28 @@ class Catalog:
         then by a policy that takes what is left. None where nothing tells, or no policy has the code.
         """
         code = _code(order)
-        governing = [p for p in self.policies if code in p.codes and p.effective.holds(on)]
-        candidates = sorted(governing, key=lambda policy: policy.precedence)
+        candidates = [p for p in self._in_force(on) if code in p.codes]
         own = (p for p in candidates if not p.joint)
         sites = set(_codings(order.get("bodySite") or []))
         sited = [p for p in candidates if sites & p.sites]
         diagnoses = _codings(order.get("reasonCode") or [])
-        fitting = [[p for p in sited or candidates if one in p.diagnoses] for one in diagnoses]
+        fitting = [[p for p in sited or candidates if one in p.telling] for one in diagnoses]
         alone = (those[0] for those in fitting if len(those) == 1)
         among = (p for those in fitting for p in those)
         left = sited or (p for p in candidates if p.fallback)
         return next((p for ways in (own, alone, among, left) for p in ways), None)
 
+    def policy_of(self, diagnosis: str, on: dt.date) -> Policy | None:
+        """The policy in force on that day of the part that the ICD-10-CM code tells of, if of one."""
+        return next((p for p in self._in_force(on) if (ICD, diagnosis) in p.telling), None)
+
+    def _in_force(self, on: dt.date) -> list[Policy]:
+        in_force = (policy for policy in self.policies if policy.effective.holds(on))
+        return sorted(in_force, key=lambda policy: policy.precedence)
+
     def any_policy(self, code: str, on: dt.date) -> Policy | None:
         """A policy in force on that day, one that has the code where there is one, whatever its part."""
-        in_force = [policy for policy in self.policies if policy.effective.holds(on)]
+        in_force = self._in_force(on)
         return next((policy for policy in in_force if code in policy.codes), next(iter(in_force), None))
 
     def service(self, plan: Plan, code: str) -> Service:
@@ -278,6 +285,7 @@ class Catalog:
             codes=frozenset(written.services),
             sites=self._members(path, written.sites),
             diagnoses=self._members(path, written.diagnoses),
+            telling=self._members(path, written.telling or written.diagnoses),
             effective=written.effective,
             owner=written.owner,
             guideline=guideline_title(path, written.guideline, guidelines),

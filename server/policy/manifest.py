@@ -206,7 +206,8 @@ class PolicyFile(Written, frozen=True):
 
     `sites` and `diagnoses` name the value sets that tell the policies of one code apart; a policy that is
     a `fallback` takes the orders of its codes that neither tells. Of those that a diagnosis fits alike the
-    one with the lowest `precedence` governs (of the leg the upper one: the shin goes with the knee).
+    one with the lowest `precedence` governs (of the leg the upper one: the shin goes with the knee), unless
+    the diagnosis is none of its `telling` (all of its `diagnoses`, where it names no set).
     `services` come in threes: without contrast, with, without and then with. `film` is the radiograph that
     comes first (or several to choose from).
     """
@@ -232,6 +233,7 @@ class PolicyFile(Written, frozen=True):
     status: Literal["active", "draft"] = "active"
     fallback: bool = False
     precedence: int = 0
+    telling: str = ""
 
 
 class PayerFile(Written, frozen=True):

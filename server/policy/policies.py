@@ -69,7 +69,8 @@ class Policy:
     """One coverage policy. `services` are the billed codes it governs, in threes by contrast, `codes` the
     same as a set; `effective` the days in force; `film` the radiograph that comes first.
 
-    A policy of a joint region shares its codes with others: body site or diagnosis says which governs.
+    A policy of a joint region shares its codes with others: body site or diagnosis says which governs;
+    `telling` are those of its diagnoses that say so.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Policy:
     codes: frozenset[str]
     sites: frozenset[tuple[str, str]]
     diagnoses: frozenset[tuple[str, str]]
+    telling: frozenset[tuple[str, str]]
     effective: Effective
     owner: str
     guideline: str

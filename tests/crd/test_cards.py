@@ -315,6 +315,12 @@ def test_the_record_is_read_for_a_complaint_that_a_visit_only_refers_to(crd: Crd
     assert card_of(answer, "clinical-reminder")
 
 
+def test_a_visit_for_a_bone_of_two_joints_is_told_of_the_one_that_its_order_will_be_of(crd: Crd) -> None:
+    visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, "M84.361A")]}
+    (link,) = card_of(crd(ehr.encounter_call("encounter-start", visit)), "guideline")["links"]
+    assert "Knee" in link["label"]
+
+
 def test_a_visit_for_something_else_says_nothing_of_imaging(crd: Crd) -> None:
     visit = {**ehr.visit(0), "reasonCode": [ehr.concept(ehr.ICD, "J00")]}
     assert not crd(ehr.encounter_call("encounter-start", visit)).cards

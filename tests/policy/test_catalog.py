@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DAY = dt.date(2026, 6, 15)
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
-SHOULDER, HAND = "16982005", "85562004"
+SHOULDER, ELBOW, HAND = "16982005", "76248009", "85562004"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,12 @@ def test_the_first_diagnosis_that_belongs_to_a_region_decides(catalog: Catalog) 
 def test_a_diagnosis_that_several_regions_share_tells_less_than_one_of_one_region(catalog: Catalog) -> None:
     assert governs(catalog, "73221", "R22.31", "M25.511") == "SH"
     assert governs(catalog, "73221", "R22.31") is not None
+
+
+def test_a_bone_or_nerve_that_two_parts_of_the_arm_share_has_one_home(catalog: Catalog) -> None:
+    homes = {"M87.021": "SH", "G54.0": "SH", "M84.331A": "WH", "S46.211A": "EL"}
+    assert {code: governs(catalog, "73221", code) for code in homes} == homes
+    assert governs(catalog, "73221", "M87.021", site=ELBOW) == "EL"
 
 
 def test_a_limb_code_without_site_and_diagnosis_has_no_policy_yet(catalog: Catalog) -> None:
