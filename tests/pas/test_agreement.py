@@ -266,9 +266,8 @@ def test_each_line_is_documented_under_its_own_number_as_it_stands_now(payer: Pa
 
 def counted(payer: Payer) -> Counter[str]:
     """Lines decided at PAS, by outcome, as operators read them."""
-    told = re.findall(
-        r'payer_decisions_total{door="pas",outcome="(.+?)",.+} (.+)', payer.http.get("/metrics").text
-    )
+    series = rf'payer_decisions_total{{door="pas",outcome="(.+?)",version="{payer.version}"}} (.+)'
+    told = re.findall(series, payer.http.get("/metrics").text)
     return Counter({outcome: int(float(times)) for outcome, times in told})
 
 
