@@ -29,7 +29,7 @@ def test_a_documented_trial_is_satisfied_at_once(crd: Crd) -> None:
     order = ehr.shoulder()
     information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
     assert information["pa-needed"] == "satisfied"
-    assert "not asked yet" not in reasons(information), "nothing is open where nothing is needed"
+    assert "not known yet" not in reasons(information), "nothing is open where nothing is needed"
     number = information["satisfied-pa-id"]
     with crd.app.state.services.store.reading() as tx:
         kept = authorizations.by_number(tx, number)

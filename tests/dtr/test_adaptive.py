@@ -178,7 +178,7 @@ def test_d_an_immediate_indication_ends_it(dtr: Dtr, draft: dict[str, Any]) -> N
 def test_d_it_says_why_it_asks(dtr: Dtr, draft: dict[str, Any]) -> None:
     response = step(dtr, answered(step(dtr, draft), FACTS))
     texts = {item["linkId"]: item["text"] for item in response["contained"][0]["item"]}
-    assert "not asked yet" in texts["SH-IMM.why"]
+    assert "not known yet" in texts["SH-IMM.why"]
 
 
 def test_d_a_denial_that_is_certain_ends_it(dtr: Dtr, draft: dict[str, Any]) -> None:

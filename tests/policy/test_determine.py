@@ -12,7 +12,7 @@ from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
-from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, mri, shoulder
+from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, mri, problem, ref, shoulder
 
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 CHILD = {**PATIENT, "birthDate": f"{DAY.year - 11}-01-01"}
@@ -37,6 +37,25 @@ def test_a_coverage_in_the_chart_is_no_evidence_of_what_the_plan_asks_for(catalo
         for more in ([], [coverage(plan="nia", id="another")])
     )
     assert beside == without
+
+
+def test_a_question_that_was_answered_is_not_called_unasked(catalog: Catalog) -> None:
+    """None of the indications, says the form; an infection of the joint, says the chart."""
+    answered = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "answered",
+        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
+        "status": "completed",
+        "subject": ref(PATIENT),
+        "authored": DAY.isoformat(),
+        "item": [
+            {"linkId": "SH-IMM", "answer": [{"valueCoding": {"code": "none"}}]},
+            {"linkId": "CC-DUR.none", "answer": [{"valueBoolean": True}]},
+        ],
+    }
+    found = said(catalog, PATIENT, answered, problem("M00.011"))
+    assert found.unmet == ("CNF",)
+    assert "asked" not in found.criterion("SH-IMM").sentence
 
 
 @pytest.mark.parametrize("people", [(CHILD, PARENT), (PARENT, CHILD)])
