@@ -94,6 +94,23 @@ def test_an_extension_is_granted_once(payer: Payer) -> None:
         assert owed in again.words
 
 
+@ONE_BASE
+def test_nobody_is_denied_more_time_for_what_needs_no_authorization_any_more(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The member's plan is another now, and what the old one authorized is over."""
+    first, clock = granted(payer), payer.app.state.services.clock
+    monkeypatch.setattr(clock, "_now", clock() + dt.timedelta(days=70))
+    claim = a.claim(
+        quoting(first.number, "4", servicedDate="2027-02-10"), id="pa-9", identifier=[called("PA-9")]
+    )
+    spared = payer.submit(a.request(claim=claim, coverage=a.coverage("no-imaging-pa")))
+    denied = payer.submit(a.request(claim=claim))
+
+    assert spared.response["disposition"] == "No authorization required"
+    assert denied.action == "A3"
+
+
 def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
     """Whether the item is marked as changed or says what it is by its certification type alone."""
     first = granted(payer)
