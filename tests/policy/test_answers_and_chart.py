@@ -278,6 +278,21 @@ def test_treatment_of_another_region_is_no_news_of_this_ones(catalog: Catalog) -
     assert (said.decision, said.unknown) == (Decision.MORE_INFO, ("CC-DUR",))
 
 
+def test_a_clinics_own_code_is_no_state_of_icd(catalog: Catalog) -> None:
+    """Whichever letter it begins with, the complaint beside it is one."""
+    given = case(catalog, "LS", [Fact("Condition", "M51.26", "icd10", 4)])
+    local = {"system": "https://clinic.example/problems", "code": "Z-117"}
+    listed = [
+        {**each, "code": {"coding": [local, *each["code"]["coding"]]}}
+        if each["resourceType"] == "Condition"
+        else each
+        for each in given.clinical
+    ]
+    same = dataclasses.replace(given, clinical=tuple(listed))
+    found = [judged(each, catalog, hints=False).criterion("RPT-INT").value for each in (given, same)]
+    assert found == [Met.YES, Met.YES]
+
+
 def test_a_hundred_forms_of_before_cost_ten_times_ten(catalog: Catalog) -> None:
     """Their answers are held against what newer forms spoke of, not against every answer of theirs."""
 
