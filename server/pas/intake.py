@@ -50,6 +50,7 @@ _PARTIES = {
     "insurer": ("Organization",),
     "provider": ("Organization", "PractitionerRole", "Practitioner"),
 }
+_ORDERS = ("ServiceRequest", "MedicationRequest", "DeviceRequest", "NutritionOrder")
 _FIXED = {"use": ("preauthorization",), "status": ("active", "cancelled")}
 MOST_LINES = 200
 """Lines of one request: each is judged by itself, which takes some hundredths of a second."""
@@ -297,8 +298,8 @@ def _dangling(request: Submission) -> Iterator[Issue]:
 
 
 def _amount_faults(request: Submission) -> Iterator[Issue]:
-    """Of a Claim and of each item that asks for something: its days, and of an item its own quantity, else
-    that of the order it was made from."""
+    """Of a Claim and of each item that asks for something: its days, and of an item the order it was made
+    from, and its own quantity, else that of the order."""
     if cancels_everything(request.claim):
         return
     yield from _period_faults(request.claim, "billablePeriod", CLAIM_PATH)
@@ -310,6 +311,9 @@ def _amount_faults(request: Submission) -> Iterator[Issue]:
         entry = request.resolver.entry_of(order) if order else None
         if cancelled(item):
             continue
+        if order and order.get("resourceType") not in _ORDERS:
+            place = f"{CLAIM_PATH}.item[{index}].extension('{extension_url('requestedService')}')"
+            yield Issue("value", place, f"This must refer to an order: a {' or '.join(_ORDERS)}.")
         yield from _period_faults(item, "servicedPeriod", f"{CLAIM_PATH}.item[{index}]")
         if "quantity" in item:
             yield from quantity_faults(item["quantity"], f"{CLAIM_PATH}.item[{index}].quantity")

@@ -10,7 +10,7 @@ from server.fhir.errors import FhirError, InvalidJson, InvalidRequest
 from server.pas import intake, v2_0
 from server.pas.intake import Submission
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import PAS_CODES, concept
+from server.pas.terms import PAS_CODES, concept, extension_url
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
@@ -167,6 +167,11 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (
             lambda c: c["item"][0]["extension"][3]["valueReference"].update(reference="ServiceRequest/lost"),
             f"{CLAIM}.item[0].extension[3].valueReference.reference",
+        ),
+        (
+            # The Claim itself, says FHIR.
+            lambda c: c["item"][0]["extension"][3]["valueReference"].update(reference="#"),
+            f"{CLAIM}.item[0].extension('{extension_url('requestedService')}')",
         ),
         (
             lambda c: c["item"][0].update(
