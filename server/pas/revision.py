@@ -205,14 +205,15 @@ class Revision:
                 standing[sequence] = before.under(judged.requested)
                 refusals.append(against)
             else:
-                decided = Standing.judged(judged, reached, now, since=before)
-                standing[sequence] = decided.beside_what_stands(tx, self.docket.member_key, now)
+                standing[sequence] = Standing.judged(judged, reached, now, since=before)
                 fresh.append(sequence)
         for sequence in known.keys() & set(fresh):
             self._end_extensions(tx, known[sequence], now)
+        whose = self.docket.member_key
         for sequence in fresh:
-            tell_of_new_days(tx, self.docket.member_key, standing[sequence], self.settle, now)
-        return [standing[each].by_now(tx) for each in sorted(standing)], fresh, tuple(refusals)
+            tell_of_new_days(tx, whose, standing[sequence], self.settle, now)
+        told = [standing[each].beside_what_stands(tx, whose, now).by_now(tx) for each in sorted(standing)]
+        return told, fresh, tuple(refusals)
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
         """The line as judged; where evidence is missing of which none was withdrawn, or a person authorized

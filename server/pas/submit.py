@@ -130,9 +130,9 @@ class Submit:
     ) -> Resource:
         read = docket.read
         row = casebook.open_case(tx, case_id, self.version.name, client, docket.member_key, read.raw, now)
-        reached = (
+        reached = [
             Standing.judged(line, self._verdict(tx, line, case_id, client, now), now) for line in judged
-        )
+        ]
         decided = [line.beside_what_stands(tx, row.member_key, now) for line in reached]
         standing = [line.by_now(tx) for line in sorted(decided, key=lambda line: line.item.sequence)]
         for line in standing:

@@ -199,6 +199,29 @@ def test_a_renewal_that_is_denied_says_that_what_there_is_stays_good(payer: Paye
     assert held(payer) == {number: "active"}
 
 
+@ONE_BASE
+@pytest.mark.parametrize("beside", ["in a first request", "in a change"])
+def test_a_renewal_that_is_denied_tells_the_end_that_an_extension_beside_it_gives(
+    payer: Payer, beside: str
+) -> None:
+    first = granted(payer)
+    renewal = quoting(first.number, "R", sequence=2, servicedDate="2027-02-20")
+    extension = quoting(first.number, "4", sequence=3, servicedDate="2027-02-25")
+    short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    if beside == "in a change":
+        told = payer.submit(
+            update(a.item(1), marked(renewal, "added"), marked(extension, "added"), chart=short)
+        )
+    else:
+        both = a.claim(renewal, extension, id="pa-9", identifier=[called("PA-9")])
+        told = payer.submit(a.request(*short, claim=both))
+
+    assert told.actions[-2:] == ["A3", "A1"]
+    assert told.words.endswith(
+        f"This leaves what was authorized as it was: {first.number}, until 2027-03-01."
+    )
+
+
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
