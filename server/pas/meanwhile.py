@@ -28,9 +28,9 @@ def authorized_meanwhile(tx: Transaction, row: stored.PaCase, line: Standing) ->
 def authorized_since(
     tx: Transaction, row: stored.PaCase, line: Standing, review: Review | None = None
 ) -> Certified | Modified | None:
-    """The verdict by an authorization that was granted since the line was received, or before it was
-    appealed and was not over by then, and is good for it, None where there is none; `review` is whoever
-    overturns a denial by it."""
+    """The verdict by an authorization that is good for the line and was granted since that was received,
+    under appeal before it too: then none that was over by the day that is asked for, or where none is, by
+    that of receipt. None where there is none; `review` is whoever overturns a denial by it."""
     contested = line.item.sequence in appealing.contested(tx, row.chain_id)
     asked = msgspec.convert(line.determination["line"], Line)
     listed = on_file(tx, row.member_key, records.of_member(tx, row.member_key))
@@ -40,7 +40,7 @@ def authorized_since(
         for held, each in issued
         if each is not None
         and (contested or line.received <= each.created)
-        and line.received.date() <= held.end
+        and day_of_service(line.order, line.received.date()) <= held.end
         and held.good_for(asked, line.order_key, day_of_service(line.order, each.created.date()))
     )
     granted = next(good, None)

@@ -235,6 +235,22 @@ def test_an_appeal_is_won_by_the_number_that_another_request_got(payer: Payer, w
 
 
 @ONE_BASE
+def test_an_appeal_is_won_by_the_number_that_was_good_on_the_day_that_was_asked_for(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by one that is over when it comes: or the study of that day would have two."""
+    denied(payer)
+    better = a.claim(id="better", identifier=[called("BETTER")])
+    number = payer.submit(a.request(*NOW_ENOUGH, claim=better)).number
+    clock = payer.app.state.services.clock
+    monkeypatch.setattr(clock, "_now", clock() + dt.timedelta(days=100))
+    appeal(payer)
+    decide(payer, "approve", waiting(payer))
+
+    assert {told.number for told in payer.inquire(a.inquiry())} == {number}
+
+
+@ONE_BASE
 @pytest.mark.parametrize("way", ["as a request", "by telephone"])
 def test_an_appeal_is_not_won_by_a_number_that_was_over_when_it_was_asked_for(
     payer: Payer, monkeypatch: pytest.MonkeyPatch, way: str
