@@ -18,7 +18,7 @@ import structlog
 
 from server.adjudication.order_lines import orders_of, sites_of
 from server.crd.intake import Access, Call
-from server.crd.sight import CHART, Prefetch
+from server.crd.sight import CHART, Prefetch, once
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld
 from server.fhir.references import Resolver, type_and_id
 from server.security.outbound import Outbound
@@ -251,12 +251,8 @@ _REFUSALS = (Withheld(401), Withheld(403))
 def _joined(prefetch: Prefetch, outcomes: Mapping[str, Outcome]) -> Prefetch:
     """What was found joins what was sent. A search for all that found nothing is known to be empty; what was
     withheld stays unseen, what failed is unreadable."""
-    found = [
-        resource
-        for outcome in outcomes.values()
-        if isinstance(outcome, Found)
-        for resource in outcome.resources
-    ]
+    answers = [outcome.resources for outcome in outcomes.values() if isinstance(outcome, Found)]
+    found = list(once(resource for answer in answers for resource in answer))
     searched = {text: outcome for text, outcome in outcomes.items() if "?" in text}
     whole = {text: outcome for text, outcome in searched.items() if "&" not in text}
     held = {_type(text) for text, outcome in whole.items() if isinstance(outcome, Found)}

@@ -128,7 +128,7 @@ class Sight:
 def look(patient_id: str, context: Iterable[Resource], prefetch: Prefetch, day: dt.date) -> Sight:
     """Joins the context's resources with the prefetched ones; of one that came twice, the context's copy
     counts. `day` is today's."""
-    every = list(_once([*context, *prefetch.resources]))
+    every = list(once([*context, *prefetch.resources]))
     return Sight(
         patient=_patient(every, patient_id),
         coverages=tuple(_coverages(every, patient_id, day)),
@@ -211,7 +211,7 @@ def _link(content: Any, relation: str) -> str:
     return ""
 
 
-def _once(resources: Iterable[Resource]) -> Iterator[Resource]:
+def once(resources: Iterable[Resource]) -> Iterator[Resource]:
     """The first of each name: a Practitioner included by three searches is one Practitioner."""
     seen: set[str] = set()
     for resource in resources:

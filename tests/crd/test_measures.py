@@ -151,3 +151,14 @@ def test_records_are_exported_as_lines(own: Crd, tmp_path: Path, monkeypatch: py
     assert told.exit_code == 0, told.output
     lines = [json.decode_object(line.encode()) for line in told.stdout.splitlines()]
     assert [line["hookType"] for line in lines] == ["order-sign", "order-sign"]
+
+
+def test_a_finding_of_two_categories_is_one_that_was_read(own: Crd) -> None:
+    """An EHR that gives findings by their category alone answers two searches with it."""
+    kinds = [ehr.concept(ehr.US_CORE_CATEGORY, each) for each in ("survey", "functional-status")]
+    score = {**ehr.score("quickdash", 41, 5), "category": kinds}
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, ehr.coverage(), score]) as server:
+        server.narrow = {"Observation": "category"}
+        own(ehr.sign(ehr.shoulder(), fhirServer=server.base))
+    (record,) = records(own)
+    assert {"type": "Observation", "count": 1, "prefetch": False} in record["resources"]
