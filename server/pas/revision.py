@@ -344,7 +344,6 @@ class Revision:
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
-        if not self.dry:
-            reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
-            count_all(reached, self.version.name, self.count)
+        reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
+        count_all(tx, reached, self.version.name, self.count)
         return answer

@@ -42,7 +42,7 @@ def settle(
             assign_of(services)(tx, casebook.open_work_item(tx, row.id, line, reached, now))
         elif waited is not None and not pended(reached):
             work_items.withdraw(tx, waited, f"decided by {actor}", now)
-    count_all((line.item.verdict for line in news), row.version, services.metrics.decision)
+    count_all(tx, (line.item.verdict for line in news), row.version, services.metrics.decision)
     if news:
         behaviours.tell(services, tx, row, casebook.read_again(tx, row).read, now)
 

@@ -144,8 +144,7 @@ class Submit:
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
-        if not self.dry:
-            count_all((item.verdict for item in items), self.version.name, self.count)
+        count_all(tx, (item.verdict for item in items), self.version.name, self.count)
         return answer
 
     def _verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from server.policy.denial import Denial
 from server.policy.determination import Decision
+from server.store import Transaction, afterwards
 
 Count = Callable[[str, str, str], None]
 """Counts a decision: door, guide version, outcome."""
@@ -193,11 +195,11 @@ def nobody_counts(door: str, version: str, outcome: str) -> None:
     pass
 
 
-def count_all(reached: Iterable[Verdict], version: str, count: Count) -> None:
-    """What was decided just now; nothing was of a line that is cancelled."""
+def count_all(tx: Transaction, reached: Iterable[Verdict], version: str, count: Count) -> None:
+    """What `tx` decides, once it is on disk; nothing was of a line that is cancelled."""
     for kind in map(type, reached):
         if kind in DECISION:
-            count("pas", version, DECISION[kind])
+            afterwards(tx, partial(count, "pas", version, DECISION[kind]))
 
 
 def pended(verdict: Verdict) -> bool:

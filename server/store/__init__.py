@@ -12,7 +12,7 @@ the policy knows; not the store.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
@@ -36,6 +36,17 @@ class _Keeping(Session):
 @event.listens_for(_Keeping, "loaded_as_persistent")
 def _kept(session: Session, row: object) -> None:
     session.info.setdefault("rows", []).append(row)
+
+
+def afterwards(tx: Transaction, do: Callable[[], None]) -> None:
+    """Does it once the transaction is committed; nothing if it rolls back."""
+    tx.info.setdefault("afterwards", []).append(do)
+
+
+@event.listens_for(_Keeping, "after_commit")
+def _committed(session: Session) -> None:
+    for do in session.info.pop("afterwards", ()):
+        do()
 
 
 class Store:

@@ -21,6 +21,7 @@ from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
 from tests.pas.test_attachments import parameters, send, tracking
 from tests.pas.test_changes import called, cancelled, marked, update
+from tests.pas.test_lifecycle import quoting
 from tests.review.test_desk import DR_KIM, ONE_BASE, decide, pended, waiting
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.conftest import clinic as clinic
@@ -276,7 +277,8 @@ def test_operators_count_a_line_when_it_is_decided(payer: Payer) -> None:
     before = counted(payer)
     other_side = a.item(modifier=[a.concept(a.CPT, "LT")])
     payer.submit(a.request(*charts.meets_every_criterion()), **{"X-Dry-Run": "true"})
-    granted(payer)
+    longer = a.claim(quoting(granted(payer).number, "4"), id="pa-9", identifier=[called("PA-9")])
+    payer.submit(a.request(claim=longer), **{"X-Dry-Run": "true"})
     pended(payer, claim=a.claim(other_side, id="pa-2", identifier=[called("PA-2")]))
     decide(payer, "deny", waiting(payer))
     payer.submit(update(cancelled(a.item())))
