@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
-from server.pas import appealing, behaviours, casebook, verdict
+from server.pas import appealing, behaviours, casebook, holders, verdict
 from server.pas.decision import MORE_INFORMATION
 from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
@@ -133,7 +133,6 @@ class Desk:
             if grant.as_asked and (terms.start, terms.end) == (None, None):
                 raise InvalidRequest(Issue("value", "why", "This is what was asked for: approve it."))
             granted = self._granted(tx, waiting, grant, now)
-            _once_in_those_days(tx, granted)
             issued, units = granted.created.date(), Decimal(grant.units)
             return Modified(
                 granted.number, issued, grant.span, grant.code, units, terms.why, review, grant.place
@@ -152,9 +151,12 @@ class Desk:
         held = authorized_since(tx, waiting.case, waiting.line) if grant.code == waiting.line.cpt else None
         if held is not None:
             raise Conflict(f"This study is authorized already, under {held.number}: approve it without days.")
-        return casebook.grant(
+        granted = casebook.grant(
             tx, waiting.case, waiting.line, grant.code, grant.span, grant.units, now, grant.place
         )
+        renewed = holders.to_be_renewed(tx, waiting.case.chain_id, waiting.line)
+        _once_in_those_days(tx, granted, renewed, now.date())
+        return granted
 
     def deny(
         self, item_id: str, revision: int, review: Review, findings: Sequence[Finding] = (), code: str = ""
@@ -297,12 +299,15 @@ def _in_time(line: Standing, now: dt.datetime) -> None:
         raise Conflict("The clock of this line has run out: decide it.")
 
 
-def _once_in_those_days(tx: Transaction, granted: stored.Authorization) -> None:
-    """Raises Conflict where the same order, asked for twice say, has another number on some of those days:
-    with both the study would be authorized twice."""
+def _once_in_those_days(
+    tx: Transaction, granted: stored.Authorization, renewed: str | None, today: dt.date
+) -> None:
+    """Raises Conflict where the same order, asked for twice say, has another number on some of those days,
+    which is not over nor `renewed` by this: with both the study would be authorized twice."""
     for held in authorizations.of_member(tx, granted.member_key):
-        same = held.order_key == granted.order_key and held.number != granted.number
-        good = held.status == "active" and not held.used and held.units >= granted.units
+        same = held.order_key == granted.order_key and held.number not in (granted.number, renewed)
+        valid = held.status == "active" and today <= held.span_end
+        good = valid and not held.used and held.units >= granted.units
         if same and good and held.span_start <= granted.span_end and granted.span_start <= held.span_end:
             raise Conflict(
                 f"This study is authorized already, under {held.number}, from {held.span_start} to "

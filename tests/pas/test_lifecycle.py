@@ -181,6 +181,38 @@ def test_a_renewal_that_a_person_grants_takes_the_place_of_what_is_renewed(payer
 
 
 @ONE_BASE
+def test_a_reviewer_grants_a_renewal_days_that_what_is_renewed_has_too(payer: Payer) -> None:
+    """It is asked for with a unit more, so that the number there is does not answer it."""
+    pended(payer)
+    before = decide(payer, "approve", waiting(payer)).json()["number"]
+    asked = quoting(before, "R", quantity={"value": 2, "unit": "unit"})
+    pended(payer, claim=a.claim(asked, id="pa-2", related=[prior("PA-1")]))
+    until_march = {"units": 1, "end": "2027-03-20", "why": "One shoulder hurts."}
+    renewed = decide(payer, "modify", waiting(payer), **until_march).json()["number"]
+
+    assert held(payer) == {before: "cancelled", renewed: "active"}
+
+
+@ONE_BASE
+@pytest.mark.parametrize("how", ["approve", "modify"])
+def test_what_is_over_keeps_no_reviewer_from_granting_the_order_anew(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """An order without a day is good from the day it was written, long ago by now."""
+    undated = {name: told for name, told in a.item().items() if name != "servicedDate"}
+    pended(payer, claim=a.claim(undated))
+    before = decide(payer, "approve", waiting(payer)).json()["number"]
+    clock = payer.app.state.services.clock
+    monkeypatch.setattr(clock, "_now", clock() + dt.timedelta(days=70))
+    pended(payer, claim=a.claim(undated, id="pa-9", identifier=[called("PA-9")]))
+    place = {"place": "22", "why": "The hospital is near."} if how == "modify" else {}
+    answered = decide(payer, how, waiting(payer), **place)
+
+    assert answered.status_code == 200, answered.text
+    assert held(payer) == {before: "active", answered.json()["number"]: "active"}
+
+
+@ONE_BASE
 def test_a_renewal_that_is_denied_says_that_what_there_is_stays_good(payer: Payer) -> None:
     """Whether the rules deny it or a person does."""
     pended(payer)

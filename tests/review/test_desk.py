@@ -276,11 +276,13 @@ def test_of_one_study_asked_for_twice_no_two_numbers_are_good_on_one_day(payer: 
     first, second = payer.http.get("/review").json()["items"]
     january = {"start": "2027-01-04", "end": "2027-01-20", "why": "Six weeks are over then."}
     number = decide(payer, "modify", first, **january).json()["number"]
-    refused = decide(payer, "modify", second, **{**january, "end": "2027-01-31"})
+    longer = decide(payer, "modify", second, **{**january, "end": "2027-01-31"})
+    as_asked = decide(payer, "approve", second)
     alike = decide(payer, "modify", second, **january)
 
-    assert refused.status_code == 409
-    assert f"{number}, from 2027-01-04 to 2027-01-20" in refused.text
+    for refused in (longer, as_asked):
+        assert refused.status_code == 409
+        assert f"{number}, from 2027-01-04 to 2027-01-20" in refused.text
     assert alike.json()["number"] == number
 
 
