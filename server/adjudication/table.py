@@ -92,8 +92,9 @@ def _ruling(
     named = service.title or "This service"
     if not member.known:
         return NOT_COVERED, False, Decision.DENY, f"{plan.title} has no member with this insurance card."
-    if not (active(member.coverage, day) and active(member.coverage, on)):
-        return NOT_COVERED, False, Decision.DENY, f"The coverage is not active on {on.isoformat()}."
+    for each in (day, on):
+        if not active(member.coverage, each):
+            return NOT_COVERED, False, Decision.DENY, f"The coverage is not active on {each.isoformat()}."
     if not service.ours:
         return ELSEWHERE, True, Decision.PEND, f"{named} is not decided here: ask {plan.title} by telephone."
     if not service.covered:

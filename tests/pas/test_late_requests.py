@@ -180,3 +180,17 @@ def test_while_a_planned_period_runs_coverage_counts_for_what_is_to_come(
     answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=claim, coverage=card))
 
     assert answer.action == action
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("insured", "lacking"), [({"start": "2026-11-22"}, "2026-11-20"), ({"end": "2026-11-22"}, "2026-12-01")]
+)
+def test_what_is_denied_for_want_of_coverage_names_the_day_that_lacks_it(
+    payer: Payer, insured: Resource, lacking: str
+) -> None:
+    """The order was written on the 20th of November, for the first of December."""
+    card = a.coverage(period=insured)
+    denied = payer.submit(a.request(claim=a.claim(a.item(service="73030")), coverage=card))
+
+    assert f"not active on {lacking}." in denied.words
