@@ -155,10 +155,10 @@ def test_a_line_that_a_change_adds_is_asked_for_on_the_day_of_the_change(payer: 
     assert "G-RETRO" in further.words
 
 
-def running(**changes: Any) -> Resource:
+def running(since: str = "2026-11-10", **changes: Any) -> Resource:
     """An item of whose planned period the first days are over."""
     line = {name: content for name, content in a.item(**changes).items() if name != "servicedDate"}
-    return {**line, "servicedPeriod": {"start": "2026-11-10", "end": "2026-12-20"}}
+    return {**line, "servicedPeriod": {"start": since, "end": "2026-12-20"}}
 
 
 def test_while_a_planned_period_runs_the_study_may_be_still_to_come(payer: Payer) -> None:
@@ -169,14 +169,19 @@ def test_while_a_planned_period_runs_the_study_may_be_still_to_come(payer: Payer
 
 @pytest.mark.parametrize("service", ["73221", "73030"])
 @pytest.mark.parametrize(
-    ("insured", "action"), [({"start": "2026-11-15"}, "A1"), ({"end": "2026-11-22"}, "A3")]
+    ("since", "insured", "action"),
+    [
+        ("2026-11-10", {"start": "2026-11-15"}, "A1"),
+        ("2026-11-10", {"end": "2026-11-22"}, "A3"),
+        ("2026-11", {"end": "2026-11-22"}, "A3"),
+    ],
 )
 def test_while_a_planned_period_runs_coverage_counts_for_what_is_to_come(
-    payer: Payer, service: str, insured: Resource, action: str
+    payer: Payer, service: str, since: str, insured: Resource, action: str
 ) -> None:
     """Who joined after its first day is insured on those that are authorized, who left since is not."""
     card = a.coverage(period=insured)
-    claim = a.claim(running(service=service))
+    claim = a.claim(running(since, service=service))
     answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=claim, coverage=card))
 
     assert answer.action == action
