@@ -20,17 +20,18 @@ from server.store import tables as stored
 
 def authorized_meanwhile(tx: Transaction, row: stored.PaCase, line: Standing) -> Certified | Modified | None:
     """The verdict on a pended line by what was authorized since it was received; None where nothing was, and
-    where a person has to decide an appeal."""
+    where a person has to decide: an appeal, or what a tester had pended though it was authorized."""
     contested = line.item.sequence in appealing.contested(tx, row.chain_id)
-    return None if contested else authorized_since(tx, row, line)
+    return None if contested or line.determination["authorization"] else authorized_since(tx, row, line)
 
 
 def authorized_since(
     tx: Transaction, row: stored.PaCase, line: Standing, review: Review | None = None
 ) -> Certified | Modified | None:
-    """The verdict by an authorization that is good for the line and was granted since that was received,
-    under appeal before it too: then none that was over by the day that is asked for, or where none is, by
-    that of receipt. None where there is none; `review` is whoever overturns a denial by it."""
+    """The verdict by an authorization that is good for the line and was granted since that was received, or
+    before where the line was judged by it, and under appeal: then none that was over by the day that is asked
+    for, or where none is, by that of receipt. None where there is none; `review` is whoever overturns a
+    denial by it."""
     contested = line.item.sequence in appealing.contested(tx, row.chain_id)
     asked = msgspec.convert(line.determination["line"], Line)
     listed = on_file(tx, row.member_key, records.of_member(tx, row.member_key))
@@ -39,7 +40,7 @@ def authorized_since(
         each
         for held, each in issued
         if each is not None
-        and (contested or line.received <= each.created)
+        and (contested or line.received <= each.created or each.number == line.determination["authorization"])
         and day_of_service(line.order, line.received.date()) <= held.end
         and held.good_for(asked, line.order_key, day_of_service(line.order, each.created.date()))
     )

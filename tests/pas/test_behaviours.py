@@ -22,7 +22,8 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.test_attachments import parameters, send, tracking
-from tests.pas.test_changes import marked, update
+from tests.pas.test_changes import called, marked, update
+from tests.review.test_desk import ONE_BASE
 
 Resource = dict[str, Any]
 
@@ -91,6 +92,26 @@ def test_a_pend_on_request_is_approved_afterwards(payer: Payer, monkeypatch: pyt
 
         assert pended.action == "A4"
         assert found.action == "A1"
+
+
+@ONE_BASE
+def test_a_pend_on_request_of_what_is_authorized_already_is_approved_under_its_number(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tester sends the same order day after day; it names no day of its own."""
+    services = payer.app.state.services
+    undated = {name: told for name, told in a.item().items() if name != "servicedDate"}
+    first = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(undated)))
+    monkeypatch.setattr(services.clock, "_now", services.clock() + dt.timedelta(days=1))
+    monkeypatch.setattr(behaviours, "wished_by", lambda *_: frozenset({Behaviour.PEND}))
+    again = a.claim(undated, id="pa-2", identifier=[called("PA-2")])
+    pended = payer.submit(a.request(*charts.meets_every_criterion(), claim=again))
+    with services.store.reading() as tx:
+        (item,) = work_items.of_case(tx, pended.response["id"])
+    demo.decide(services, item.id)
+
+    assert pended.action == "A4"
+    assert [told.number for told in payer.inquire(a.inquiry())] == [first.number] * 2
 
 
 @pytest.mark.parametrize(("code", "told"), [("duplicate-notification", 2), ("late-notification", 0)])
