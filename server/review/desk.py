@@ -302,12 +302,13 @@ def _in_time(line: Standing, now: dt.datetime) -> None:
 def _once_in_those_days(
     tx: Transaction, granted: stored.Authorization, renewed: str | None, today: dt.date
 ) -> None:
-    """Raises Conflict where the same order, asked for twice say, has another number on some of those days,
-    which is not over nor `renewed` by this: with both the study would be authorized twice."""
+    """Raises Conflict where the same order, asked for twice say, has another number on some of those days
+    that is good for all of this: with both the study would be authorized twice. One that is over, or that
+    this takes the place of (`renewed`), is none."""
     for held in authorizations.of_member(tx, granted.member_key):
         same = held.order_key == granted.order_key and held.number not in (granted.number, renewed)
         valid = held.status == "active" and today <= held.span_end
-        good = valid and not held.used and held.units >= granted.units
+        good = valid and not held.used and held.units >= granted.units and held.place in ("", granted.place)
         if same and good and held.span_start <= granted.span_end and granted.span_start <= held.span_end:
             raise Conflict(
                 f"This study is authorized already, under {held.number}, from {held.span_start} to "

@@ -174,11 +174,12 @@ SECOND = {"id": "pa-2", "identifier": [{"system": "https://ehr.example/pa", "val
 def test_what_was_modified_does_not_pass_by_being_sent_again(
     payer: Payer, asked: Resource, terms: Resource
 ) -> None:
-    """The authorization is for what was granted; the first wish goes to a person again."""
+    """The authorization is for what was granted; the first wish goes to a person again, who may grant it."""
     pended(payer, claim=a.claim(asked))
     decide(payer, "modify", waiting(payer), why="This answers the question.", **terms)
 
     assert pended(payer, claim=a.claim(asked, **SECOND)).actions == ["A4"]
+    assert decide(payer, "approve", waiting(payer)).json()["action"] == "A1"
 
 
 @ONE_BASE
