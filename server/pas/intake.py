@@ -150,7 +150,7 @@ def _laid_out(raw: bytes, bundle: Resource) -> Submission:
 def _checked(request: Submission, demands: Demands) -> Submission:
     """Each stage presupposes the one before, so the faults of one stage are told together."""
     _refuse(faults(request.claim, CLAIM_PATH))
-    _refuse([*_claim_faults(request.claim, demands), *_dangling(request), *_amount_faults(request)])
+    _refuse([*_claim_faults(request.claim, demands), *_dangling(request), *_wish_faults(request)])
     _refuse(_party_faults(request))
     return request
 
@@ -297,7 +297,7 @@ def _dangling(request: Submission) -> Iterator[Issue]:
             )
 
 
-def _amount_faults(request: Submission) -> Iterator[Issue]:
+def _wish_faults(request: Submission) -> Iterator[Issue]:
     """Of a Claim and of each item that asks for something: its days, and of an item the order it was made
     from, and its own quantity, else that of the order."""
     if cancels_everything(request.claim):
@@ -307,10 +307,10 @@ def _amount_faults(request: Submission) -> Iterator[Issue]:
         if not cancelled(piece):
             yield from _period_faults(piece, "timingPeriod", f"{CLAIM_PATH}.supportingInfo[{index}]")
     for index, item in enumerate(request.items):
-        order = request.resolve(value(extension(item, extension_url("requestedService"))))
-        entry = request.resolver.entry_of(order) if order else None
         if cancelled(item):
             continue
+        order = request.resolve(value(extension(item, extension_url("requestedService"))))
+        entry = request.resolver.entry_of(order) if order else None
         if order and order.get("resourceType") not in _ORDERS:
             place = f"{CLAIM_PATH}.item[{index}].extension('{extension_url('requestedService')}')"
             yield Issue("value", place, f"This must refer to an order: a {' or '.join(_ORDERS)}.")
