@@ -163,9 +163,12 @@ class Client:
 
     def _here(self, url: str, link: str) -> str | None:
         """The address a page links to. None for one on another server, where the token must not go, and for
-        what is no address: the rest of that search is not to be had."""
+        what is no address: the rest of that search is not to be had. A server behind a TLS proxy may take its
+        own address for http."""
         try:
             following = urljoin(url, link)
+            if self.base.startswith("https:") and following.startswith("http:"):
+                following = following.replace("http:", "https:", 1)
             return following if _host(following) == _host(self.base) else None
         except ValueError:
             return None

@@ -53,6 +53,21 @@ def test_a_long_record_is_read_whole_and_one_that_goes_in_circles_is_not() -> No
     assert page_by_page(*pages[:40]) == Failed("pages")
 
 
+def test_an_ehr_behind_a_tls_proxy_may_take_its_own_address_for_http() -> None:
+    asked = []
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": PATIENT}]}
+    first = {**bundle, "link": [{"relation": "next", "url": "http://ehr.example/fhir?page=2"}]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json=first if len(asked) == 1 else bundle)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    found = asyncio.run(Client(http, "https://ehr.example/fhir").one("Patient?name=Ada"))
+    assert found == Found((PATIENT, PATIENT))
+    assert asked[1] == "https://ehr.example/fhir?page=2"
+
+
 def page_by_page(*pages: dict[str, Any]) -> Outcome:
     """A search that is answered by these pages, round and round."""
     answers = cycle(httpx.Response(200, json=page) for page in pages)
