@@ -87,13 +87,14 @@ def create_app(settings: Settings) -> FastAPI:
         clock_routes.catch_up(clock, store)
     if settings.members_file:
         loading.load_file(store, settings.members_file, clock())
+    metrics = Metrics()
     services = Services(
         settings=settings,
         store=store,
-        metrics=Metrics(),
+        metrics=metrics,
         work=Work(store),
         catalog=catalog,
-        adjudicator=Adjudicator(catalog, store, settings),
+        adjudicator=Adjudicator(catalog, store, settings, metrics),
         admission=Admission(settings, store, wall),
         clock=clock,
     )

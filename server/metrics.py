@@ -1,7 +1,7 @@
 """Counters and durations for Prometheus, one registry an app, so that two apps in a process do not mix.
 
-Labels are few and fixed: doors, guide versions, outcomes, routes. Nothing about a patient, nothing a caller
-chooses.
+Labels are few and fixed: doors, guide versions, outcomes, routes, libraries. Nothing about a patient, nothing
+a caller chooses.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -27,6 +27,9 @@ class Metrics:
         self._decisions = Counter(
             "payer_decisions", "Lines decided.", ["door", "version", "outcome"], registry=self.registry
         )
+        self._unevaluated = Counter(
+            "payer_unevaluated", "Rules that could not be evaluated.", ["library"], registry=self.registry
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(known_method(method), route, str(status)).inc()
@@ -35,6 +38,10 @@ class Metrics:
     def decision(self, door: str, version: str, outcome: str) -> None:
         """`decision("crd", "2.0", "approve")`, once an order line, at PAS whenever its verdict is another."""
         self._decisions.labels(door, version, outcome).inc()
+
+    def unevaluated(self, library: str) -> None:
+        """Once for each time that the rules of a library could not be evaluated."""
+        self._unevaluated.labels(library).inc()
 
     def exposition(self) -> bytes:
         """The text format of Prometheus."""

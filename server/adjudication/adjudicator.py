@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from server.adjudication import table
 from server.adjudication.authorizations import on_file
 from server.adjudication.judged import Judged
@@ -23,7 +25,9 @@ from server.adjudication.orders import (
 from server.adjudication.places import with_place
 from server.adjudication.rulings import ruled
 from server.fhir.dates import moved
+from server.metrics import Metrics
 from server.policy.catalog import Catalog, Plan
+from server.policy.determination import Determination, Failure
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
 from server.policy.line import day_of_service, day_zero
@@ -39,10 +43,13 @@ Resource = Mapping[str, Any]
 class Adjudicator:
     """Shared by all doors; holds nothing that changes."""
 
-    def __init__(self, catalog: Catalog, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, store: Store, settings: Settings, metrics: Metrics | None = None
+    ) -> None:
         self.catalog = catalog
         self.store = store
         self.settings = settings
+        self.metrics = metrics or Metrics()
 
     def judge(
         self,
@@ -76,12 +83,29 @@ class Adjudicator:
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
         days = day_zero(order, now.date()), day_of_service(order, now.date())
         whose = self._member(tx, key, coverage, patient, days, _order_key(told, key, order), ruled)
-        if self.governs(order):
-            said = determine(order, whose, seen, plan, now, hints=hints)
-        else:
-            said = table.determine(order, whose, seen, plan, now)
+        said = self.determined(order, whose, seen, plan, now, hints=hints)
         orderer, quoted = next(iter(asking), ""), told.id if told else None
         return Judged(said, whose, plan, order, whose.order_key, orderer, quoted)
+
+    def determined(
+        self, order: Resource, member: Member, chart: Chart, plan: Plan, now: dt.datetime, *, hints: bool
+    ) -> Determination:
+        """What the plan says of an order: by the policies where they speak about it, else by its coverage
+        table. Arguments as with `server.policy.determine`."""
+        if self.governs(order):
+            said = determine(order, member, chart, plan, now, hints=hints)
+        else:
+            said = table.determine(order, member, chart, plan, now)
+        if said.failure is not None:
+            self.unevaluated(said.failure)
+        return said
+
+    def unevaluated(self, failure: Failure) -> None:
+        """Operators are told of rules that could not be evaluated."""
+        structlog.get_logger().error(
+            "rules not evaluated", library=failure.library, code=failure.code, place=failure.place
+        )
+        self.metrics.unevaluated(failure.library)
 
     def authorize(
         self,

@@ -114,6 +114,8 @@ def _outcome(
         return not_read(ORDER_UNREADABLE)
     if not said.line.code:
         return _uncoded(kind)
+    if said.failure is not None:
+        return not_read(said.reason)
     if said.gate == ELSEWHERE:
         return _undecided(Information.ELSEWHERE, said.reason)
     if said.decision is Decision.APPROVE:
@@ -130,8 +132,8 @@ ORDER_UNREADABLE = (
 
 
 def not_read(why: str) -> Saying:
-    """Where the order or the Coverage itself could not be read: it can be named, but nothing can be said of
-    it."""
+    """Where the order or the Coverage itself could not be read, or the rules not be evaluated: it can be
+    named, but nothing can be said of it."""
     return Saying(
         covered=Covered.UNREADABLE,
         authorization=Authorization.UNREADABLE,

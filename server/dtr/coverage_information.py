@@ -25,8 +25,9 @@ def coverage_information(
         "url": COVERAGE_INFORMATION,
         "extension": [
             {"url": "coverage", "valueReference": coverage},
-            {"url": "covered", "valueCode": "covered" if said.covered else "not-covered"},
+            {"url": "covered", "valueCode": _covered(said)},
             *([{"url": "pa-needed", "valueCode": _authorization(said, number)}] if said.covered else []),
+            *([{"url": "info-needed", "valueCode": "OTH"}] if said.failure else []),
             {"url": "reason", "valueCodeableConcept": {"text": said.reason}},
             {"url": "date", "valueDate": today.isoformat()},
             {"url": "coverage-assertion-id", "valueString": assertion_id},
@@ -35,7 +36,15 @@ def coverage_information(
     }
 
 
+def _covered(said: Determination) -> str:
+    if said.failure:
+        return "conditional"
+    return "covered" if said.covered else "not-covered"
+
+
 def _authorization(said: Determination, number: str | None) -> str:
+    if said.failure:
+        return "conditional"
     if number:
         return "satisfied"
     free = said.decision is Decision.APPROVE and not said.satisfied

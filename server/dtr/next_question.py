@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from server.adjudication import table
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code
@@ -36,7 +35,6 @@ from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.extensions import values
 from server.policy.catalog import Policy
 from server.policy.determination import Decision
-from server.policy.determine import determine
 from server.policy.line import day_zero, planned_day
 from server.policy.request import Chart, Member
 from server.security.caller import visible
@@ -284,10 +282,7 @@ class Interviewer:
         plan = self._catalog.plan_of(coverage)
         member = Member(key="", coverage=coverage)
         chart = Chart([patient_of(answers, now.date()), answered])
-        if self._adjudicator.governs(order):
-            said = determine(order, member, chart, plan, now, hints=hints)
-        else:
-            said = table.determine(order, member, chart, plan, now)
+        said = self._adjudicator.determined(order, member, chart, plan, now, hints=hints)
         return Judged(said, member, plan, order, "")
 
     def _asking(

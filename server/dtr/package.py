@@ -301,7 +301,8 @@ class Packager:
         order = dict(judged.order)
         chart = [*choice.coverages, *records, *parties, order]
         engine, origin = self._adjudicator.catalog.engine, self._version.from_server
-        return populate(choice.package.form, {}, engine, chart, now, origin, order).answers
+        failed = self._adjudicator.unevaluated
+        return populate(choice.package.form, {}, engine, chart, now, origin, order, failed).answers
 
 
 def _is_for_another(order: Mapping[str, Any], coverages: Sequence[Resource]) -> bool:
@@ -352,7 +353,7 @@ def _no_form(need: Need) -> Issue:
     if not said.line.code:
         text = f"{unclear} It names no service by a billing code (CPT, HCPCS)."
         return Issue("required", (), text, "warning")
-    if said.decision is Decision.MORE_INFO:
+    if said.decision is Decision.MORE_INFO or said.failure:
         return Issue("required", (), f"{unclear} {said.reason}", "warning")
     return Issue("informational", (), f"{place} needs no form. {said.reason}", "information")
 

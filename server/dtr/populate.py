@@ -14,7 +14,7 @@ own records for a chart) fill forms here; an EHR uses its own software.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,9 +27,10 @@ from server.dtr.response import (
     origin_of,
     with_origin,
 )
-from server.elm import Engine
+from server.elm import Engine, EvaluationError
 from server.elm.values import Code, Concept, Date, DateTime, Quantity
 from server.fhir.dates import instant
+from server.policy.determination import Failure
 
 Resource = dict[str, Any]
 
@@ -40,19 +41,33 @@ class Prefill:
     """The form's CQL over a chart; each library runs once, each define when it is first asked for."""
 
     def __init__(
-        self, engine: Engine, chart: Iterable[Resource], now: dt.datetime, order: Resource | None = None
+        self,
+        engine: Engine,
+        chart: Iterable[Resource],
+        now: dt.datetime,
+        order: Resource | None = None,
+        failed: Callable[[Failure], None] = lambda failure: None,
     ) -> None:
         self._engine, self._chart, self._now = engine, list(chart), now
         self._given = {"Order": order} if order is not None else {}
         self._runs: dict[str, Any] = {}
+        self._failed, self._failures = failed, set[tuple[str, str]]()
 
     def value(self, expression: Element) -> Any:
+        """What a define comes to; None where it cannot be evaluated, which `failed` is told once."""
         library, define = define_of(expression)
+        if (library, define) in self._failures:
+            return None
         if library not in self._runs:
             self._runs[library] = self._engine.evaluate(
                 library, data=self._chart, parameters=self._given, now=self._now
             )
-        return self._runs[library][define].value
+        try:
+            return self._runs[library][define].value
+        except EvaluationError as error:
+            self._failures.add((library, define))
+            self._failed(Failure.of(error, library))
+            return None
 
     def gate(self, expression: Element) -> bool:
         """An enableWhenExpression; what is not known to hold does not hold."""
@@ -143,14 +158,16 @@ def populate(
     now: dt.datetime,
     origin: str,
     order: Resource | None = None,
+    failed: Callable[[Failure], None] = lambda failure: None,
 ) -> Filling:
     """The form as filled from the chart before anybody answers; answers of the draft stay.
 
     `origin` is the version's code for what software answered from an EHR or from the payer's data. The
-    answers are about `order`; without one, as in an EHR, about the newest of the chart.
+    answers are about `order`; without one, as in an EHR, about the newest of the chart. A question whose CQL
+    cannot be evaluated stays open, and `failed` is told.
     """
     answers: Mapping[str, list[Answer]] = answers_of(draft)  # type: ignore[assignment]
-    return Filling(form, draft, Prefill(engine, chart, now, order), answers, origin)._settled()
+    return Filling(form, draft, Prefill(engine, chart, now, order, failed), answers, origin)._settled()
 
 
 def _answers(item: Item, value: Any) -> list[Answer]:

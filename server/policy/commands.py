@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from server.elm import ElmError
 from server.policy.cases import Case, CaseError, Expected, Vignette, case_of, differences, of_regions, read
 from server.policy.catalog import Catalog, CatalogError, Policy
 from server.policy.determination import Determination, Met
@@ -285,7 +286,11 @@ def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str
     if name not in run:
         typer.echo(f"the policy of this case has no define {name}", err=True)
         raise typer.Exit(2)
-    yield from run.explain(name).lines(depth)
+    try:
+        yield from run.explain(name).lines(depth)
+    except ElmError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 def _catalog() -> Catalog:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from server.elm import ElmError
 from server.fhir import json
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
@@ -129,6 +130,20 @@ class Advice(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """What could not be evaluated: `library` was asked, `place` is the define and locator where it ended, in
+    that library or one it includes, `code` the kind of error ("processing", "too-costly"). The engine's own
+    words are not kept: they may quote the chart."""
+
+    library: str
+    code: str
+    place: str
+
+    @classmethod
+    def of(cls, error: ElmError, library: str) -> Failure:
+        return cls(library, error.code, error.place or library)
+
+
 class Determination(msgspec.Struct, frozen=True):
     """What one policy says of one order line under one plan.
 
@@ -145,6 +160,8 @@ class Determination(msgspec.Struct, frozen=True):
     reason        one or two sentences in plain words: the outcome and why
     authorization number of the existing authorization (gate G-AUTH) or None: issuing a new one is
                   the store's affair
+    failure       why the policy could not be evaluated, or None; with it the decision is PEND, and nothing
+                  else of the order is known
     """
 
     plan: str
@@ -177,6 +194,7 @@ class Determination(msgspec.Struct, frozen=True):
     denial_code: str = ""
     appeal: str = ""
     title: str = ""
+    failure: Failure | None = None
 
     def criterion(self, criterion_id: str) -> Criterion:
         """The criterion of that id. KeyError where the policy has none."""

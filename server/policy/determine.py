@@ -14,11 +14,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from server.elm import Run
+from server.elm import ElmError, EvaluationError, Run
 from server.policy.advice import advice_on
 from server.policy.answered import in_form
 from server.policy.catalog import Plan, Policy
-from server.policy.determination import Criterion, Decision, Determination, Line, Met
+from server.policy.determination import Criterion, Decision, Determination, Failure, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
 from server.policy.line import day_of_service, day_zero, line_of, planned_day
@@ -56,7 +56,8 @@ def determine(
     """What `plan` says of `order`. The order follows the conventions of `server.policy.request`.
 
     Without `hints` neither ways to approval nor advice are worked out, which is most of the time; what is
-    decided, and what is open, is the same.
+    decided, and what is open, is the same. Where the policy cannot be evaluated, a person decides
+    (`Determination.failure`).
     """
     asked = Asked.of(order, now.date())
     policy = plan.catalog.policy_for(order, asked.planned or asked.day_zero)
@@ -64,12 +65,15 @@ def determine(
         return gated(order, member, chart, plan, now, LIMB) or _unlocated(asked, plan, chart)
     held = _authorization(member, asked, plan)
     again = held is not None and bool(held.order_key) and held.order_key == member.order_key
-    run = evaluated(policy, order, member, chart, plan, now, None if again else held)
-    if again and run["Decision"].value != Decision.APPROVE:
-        # The same order asked for again is told what it was told before; where the chart no longer shows it,
-        # the authorization stands.
-        run = evaluated(policy, order, member, chart, plan, now, held)
-    return _told(run, policy, plan, asked, held, chart, hints=hints)
+    try:
+        run = evaluated(policy, order, member, chart, plan, now, None if again else held)
+        if again and run["Decision"].value != Decision.APPROVE:
+            # The same order asked for again is told what it was told before; where the chart no longer shows
+            # it, the authorization stands.
+            run = evaluated(policy, order, member, chart, plan, now, held)
+        return _told(run, policy, plan, asked, held, chart, hints=hints)
+    except ElmError as error:
+        return _unevaluated(error, policy, plan, asked, chart, policy.title)
 
 
 def gated(
@@ -84,10 +88,13 @@ def gated(
         return None
     held = _authorization(member, asked, plan)
     codes = telling.codes if code in telling.codes else (code,)
-    run = evaluated(telling, order, member, chart, plan, now, held, codes)
-    if run["Gate"].value is None:
-        return None
-    said = _told(run, telling, plan, asked, held, chart, hints=False)
+    try:
+        run = evaluated(telling, order, member, chart, plan, now, held, codes)
+        if run["Gate"].value is None:
+            return None
+        said = _told(run, telling, plan, asked, held, chart, hints=False)
+    except ElmError as error:
+        return _unevaluated(error, telling, plan, asked, chart, title)
     criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
     return replace(said, policy="", region="", title=title, criteria=criteria)
 
@@ -149,10 +156,8 @@ def _told(
         _ = run[text_id]
     # The criteria have evidence to show; what follows from them is their values' affair.
     outcome = run.plain()
-    said = Decision(str(outcome["Decision"].value))
+    said, unmet, unknown = _outcome(outcome, policy, named)
     gate = str(outcome["Gate"].value or "")
-    unmet = _sorted(outcome["Unmet"].value, policy)
-    unknown = _sorted(outcome["Unknown"].value, policy)
     blocking = {*unmet, *unknown}
     findings = Findings()
     criteria = tuple(
@@ -196,6 +201,48 @@ def _told(
         denial_code=plan.catalog.denial_codes.get(theme.value, "") if theme else "",
         appeal=plan.appeal,
         title=policy.title,
+    )
+
+
+def _outcome(
+    run: Run, policy: Policy, named: Collection[str]
+) -> tuple[Decision, tuple[str, ...], tuple[str, ...]]:
+    """What is decided, and which criteria among those `named` are unmet and unknown. Raises EvaluationError
+    where the CQL leaves one of these open or says what there is not."""
+    said, unmet, unknown = (run[name].value for name in ("Decision", "Unmet", "Unknown"))
+    if said not in list(Decision) or unmet is None or unknown is None or {*unmet, *unknown} - {*named}:
+        raise EvaluationError("This is no outcome.", f'{policy.canonical} "Decision"')
+    return Decision(said), _sorted(unmet, policy), _sorted(unknown, policy)
+
+
+def _unevaluated(
+    error: ElmError, policy: Policy, plan: Plan, asked: Asked, chart: Chart, title: str
+) -> Determination:
+    """What is told of imaging, called `title`, where `policy` could not be evaluated: neither an approval nor
+    a denial. It is for a person to decide."""
+    return Determination(
+        plan=plan.name,
+        policy=policy.canonical,
+        region=policy.region,
+        line=asked.line,
+        day_zero=asked.day_zero,
+        planned=asked.planned,
+        covered=True,
+        pa_needed=True,
+        decision=Decision.PEND,
+        gate="",
+        criteria=(),
+        unmet=(),
+        unknown=(),
+        theme=None,
+        reason="The policy could not be evaluated for this order, so no rule decides it: a person will.",
+        notes=tuple(chart.notes),
+        expedited=expedited(asked.order),
+        due_hours=due_hours(asked.order),
+        units=asked.line.units,
+        appeal=plan.appeal,
+        title=title,
+        failure=Failure.of(error, policy.library),
     )
 
 

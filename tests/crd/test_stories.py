@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from server.store import assertions, authorizations, exchanges, records
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd, Server
 from tests.crd.shape import reasons, texts
+from tests.spent import spent
 
 
 def test_a_new_shoulder_pain_needs_documentation(crd: Crd) -> None:
@@ -372,3 +374,24 @@ def test_a_coverage_the_payer_knows_better_comes_back_corrected(crd: Crd) -> Non
         if action["resource"]["resourceType"] == "Coverage"
     ]
     assert corrected == {**copy, "period": own["period"]}
+
+
+def test_where_the_rules_of_one_order_fail_nothing_is_said_of_it_and_the_other_is_answered(
+    crd: Crd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent(monkeypatch, "MRIShoulder")
+    arm, back = ehr.shoulder(), ehr.lumbar("M54.16")
+    with capture_logs() as logged:
+        answer = crd(ehr.sign(arm, back, sent=ehr.prefetch()))
+    failed, other = answer.of(arm), answer.of(back)
+
+    unknown = {"2.0": "conditional", "2.2": "indeterminate"}[crd.version]
+    assert (failed["covered"], failed["pa-needed"]) == (unknown, unknown)
+    assert "could not be evaluated" in reasons(failed)
+    assert "questionnaire" not in failed
+    assert (other["covered"], other["pa-needed"]) == ("covered", "auth-needed")
+    (line,) = [each for each in logged if each["event"] == "rules not evaluated"]
+    assert (line["library"], line["code"]) == ("MRIShoulder", "too-costly")
+    assert line["place"].startswith("MRIShoulder")
+    figures = TestClient(crd.app).get("/metrics").text
+    assert 'payer_unevaluated_total{library="MRIShoulder"}' in figures

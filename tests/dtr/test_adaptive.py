@@ -21,6 +21,7 @@ from tests.dtr.conftest import GUIDES, Dtr, Package, resource
 from tests.dtr.test_package import purpose
 from tests.dtr.test_package_requests import CHILD, rows
 from tests.emitted import record
+from tests.spent import spent
 
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NEXT = "Questionnaire/$next-question"
@@ -471,3 +472,12 @@ def test_v20_d_a_next_question_is_had_in_time(dtr: Dtr, draft: dict[str, Any]) -
     started = time.perf_counter()
     step(dtr, response)
     assert time.perf_counter() - started < 1
+
+
+def test_d_where_the_rules_cannot_be_evaluated_it_ends_without_a_decision(
+    dtr: Dtr, draft: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent(monkeypatch, "MRIShoulder")
+    _, done = interview(dtr, draft, FACTS)
+    assert (said(done)["covered"], said(done)["pa-needed"]) == ("conditional", "conditional")
+    assert "a person will" in said(done)["reason"]["text"]

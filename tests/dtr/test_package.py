@@ -21,6 +21,7 @@ from tests.crd.builders import (
     shoulder,
 )
 from tests.dtr.conftest import Dtr, resource
+from tests.spent import spent
 
 SHOULDER = "https://payer.example/Questionnaire/mri-shoulder"
 LUMBAR = "https://payer.example/Questionnaire/mri-lumbar-spine"
@@ -277,3 +278,18 @@ def test_a_forms_libraries_and_value_sets_are_named_with_their_versions(dtr: Dtr
     assert all(name.endswith("|1.0.0") for name in sets)
     if dtr.version == "2.0":
         assert sets <= held
+
+
+def test_a_form_whose_cql_cannot_be_evaluated_comes_unfilled(
+    dtr: Dtr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = coverage(f"M-spent-{dtr.version}")
+    services = dtr.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, film("73030", 10), f"member:M-spent-{dtr.version}", services.clock())
+    spent(monkeypatch, "MRIShoulderPrefill")
+    assert answers_of(dtr.package(shoulder(), coverage=member).draft) == {}
+    spent(monkeypatch, "MRIShoulder")
+    (remark,) = dtr.outcome(resource("coverage", member), resource("order", shoulder()))
+    assert remark["severity"] == "warning"
+    assert "could not be evaluated" in remark["diagnostics"]

@@ -13,7 +13,8 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
 from tests.pas.test_changes import update
-from tests.review.test_desk import ONE_BASE
+from tests.review.test_desk import ONE_BASE, decide, waiting
+from tests.spent import spent
 
 UP_TO_73223 = {
     "url": extension_url("productOrServiceCodeEnd"),
@@ -321,3 +322,19 @@ def test_of_two_shoulders_each_is_judged_by_its_own_form(payer: Payer) -> None:
         supportingInfo=pieces,
     )
     assert payer.submit(a.request(right, left, claim=claim)).actions == ["A1", "A3"]
+
+
+def test_a_line_whose_rules_cannot_be_evaluated_waits_for_a_person_and_the_others_do_not(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent(monkeypatch, "MRIShoulder")
+    film = a.item(2, "73030", extension=a.item(2)["extension"][:3])
+    answer = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(1), film)))
+    queued = waiting(payer)
+    decided = decide(payer, "approve", queued).json()
+
+    assert answer.actions == ["A4", "A1"]
+    assert "could not be evaluated for this order" in answer.words
+    assert queued["recommendation"] != "deny"
+    assert payer.inquire(a.inquiry())[0].actions == ["A1", "A1"]
+    assert payer.http.get(f"/why/{decided['number']}").json()["failure"]["code"] == "too-costly"

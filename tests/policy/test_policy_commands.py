@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from server.policy.commands import app
+from tests.spent import spent
 
 ROOT = Path(__file__).parents[2]
 CASE = {
@@ -218,3 +219,16 @@ def test_the_page_for_people_is_made_of_the_data_as_they_are() -> None:
     assert made == (ROOT / "docs" / "policies.md").read_text(encoding="utf-8"), "run `make policies`"
     assert "| SH-IMM.7 |" in made
     assert "ours: public texts differ" in made
+
+
+def test_rules_that_cannot_be_evaluated_are_named_by_their_place(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent(monkeypatch, "MRILumbarSpine")
+    tried = run("test", cases, "--region", "LS")
+    assert "could not be evaluated (too-costly): MRILumbarSpine" in tried.output
+    assert tried.output.endswith("0 of 1 cases as expected\n")
+    assert "a person will" in run("explain", cases, "--case", "back").output
+    asked = run("explain", cases, "--case", "back", "--define", "Decision")
+    assert asked.exit_code == 1
+    assert asked.output.startswith("The evaluation took more than 0 steps. (MRILumbarSpine")
