@@ -98,6 +98,7 @@ def _plain(source: Source, clauses: Clauses) -> Thunk:
         if evaluation.left < 0:
             evaluation.check()
         if aggregate is not None:
+            values = distinct(values) if aggregate.distinct else values
             return _accumulate(aggregate, items(frame, values), frame, slot)
         if result is not None:
             found = [result(frame) for _ in items(frame, values)]
@@ -121,8 +122,6 @@ def _all(tests: list[Test], frame: Frame) -> bool:
 
 def _accumulate(aggregate: Aggregate, items: Iterator[Any], frame: Frame, slot: int) -> Any:
     total = aggregate.starting(frame)
-    if aggregate.distinct:
-        items = iter(distinct(list(items)))
     for item in items:
         frame[slot] = item
         frame[aggregate.slot] = total
@@ -155,6 +154,8 @@ def _traced(source: Source, clauses: Clauses) -> Thunk:
             evaluation.check()
         whole = log[start:]
         reasons = values.why if kind is TracedList else None
+        if aggregate is not None and aggregate.distinct:
+            values, reasons = _distinct_with(values, reasons) if reasons else (distinct(values), None)
         del log[start:]
         found: list[Any] = []
         why: list[Any] = []
@@ -263,13 +264,7 @@ def several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
             if tracing:
                 del log[mark:]
 
-    def unique_rows(frame: Frame, lists: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
-        for kept in distinct([dict(enumerate(row)) for row in rows(frame, lists)]):
-            for place, item in kept.items():
-                frame[slots[place]] = item
-            yield tuple(kept.values())
-
-    passing = unique_rows if aggregate is not None and aggregate.distinct else rows
+    unique = aggregate is not None and aggregate.distinct
 
     def run(frame: Frame) -> Any:
         log = frame[LOG]
@@ -282,7 +277,8 @@ def several(sources: list[Source], clauses: Clauses, tracing: bool) -> Thunk:
         found: list[Any] = []
         why: list[Any] = []
         total = aggregate.starting(frame) if aggregate is not None else None
-        for row in passing(frame, [items_of(value) for value in values]):
+        lists = [distinct(items_of(value)) if unique else items_of(value) for value in values]
+        for row in rows(frame, lists):
             if aggregate is not None:
                 frame[aggregate.slot] = total
                 total = aggregate.step(frame)

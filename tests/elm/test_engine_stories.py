@@ -131,6 +131,8 @@ VALUES = {
     "Message": 5,
     "Moment": DateTime.of_python(NOW),
     "Converted": 5,
+    "Each once": 12,
+    "Each pair once": 5,
     "Sessions alone": 2,
     "Everybody": 1,
 }
