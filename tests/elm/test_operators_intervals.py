@@ -69,6 +69,13 @@ def test_care_that_goes_on_still_overlaps_today_and_is_not_known_to_have_ended()
     assert in_(today, of_unknown_end) is None
     assert in_(Date.of(2026, 1, 1), of_unknown_end) is False
     assert before(of_unknown_end, today) is None
+    assert meets(of_unknown_end, days("2026-03-04", "2026-03-05")) is None
+    assert union(of_unknown_end, days("2026-01-01", "2026-01-06")) == days("2026-01-01", None, True, False)
+    assert collapse([of_unknown_end]) == [of_unknown_end]
+    assert collapse([days("2026-01-01", "2026-01-06"), of_unknown_end, days("2026-03-01", "2026-03-02")]) == [
+        days("2026-01-01", None, True, False),
+        days("2026-03-01", "2026-03-02"),
+    ]
     assert after(of_unknown_end, Date.of(2025, 12, 31)) is True
 
 
@@ -128,6 +135,7 @@ def test_expand_cuts_into_steps() -> None:
     assert hours == [Interval(Time.of(hour), Time.of(hour)) for hour in (10, 11, 12)]
     assert expand([Interval(Time.of(10), Time.of(10))], Quantity(Decimal(1), "minute")) == []
     assert expand(Interval(1, None, True, False)) == []
+    assert expand([Interval(1, 2), Interval(2, 3)]) == [Interval(1, 1), Interval(2, 2), Interval(3, 3)]
 
 
 def test_an_expansion_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from functools import cmp_to_key
 from typing import Any, Final
@@ -12,7 +12,8 @@ from server.elm.operators.arithmetic import add
 from server.elm.operators.bounds import end, start, whole_days
 from server.elm.operators.calendar import add_duration
 from server.elm.operators.comparison import order, precedes, precedes_or_same
-from server.elm.operators.interval import meets_before, overlaps
+from server.elm.operators.distinct import distinct
+from server.elm.operators.interval import meets_before, overlaps, union_intervals
 from server.elm.operators.logical import or_
 from server.elm.operators.precision import at_precision, decimal_places
 from server.elm.operators.registry import operator
@@ -34,8 +35,9 @@ def collapse(
 ) -> list[Interval] | None:
     """The fewest intervals that cover the same points, in order.
 
-    Neighbours are joined when they overlap or meet, or lie no further apart than `per`. Nulls, and
-    intervals of which a bound is not known at all, are left out.
+    Neighbours are joined when they overlap or meet, or lie no further apart than `per`. Where one bound is
+    not known, an interval is joined with what it overlaps in any case. Nulls, and intervals of which nothing
+    is known, are left out.
     """
     if intervals is None:
         return None
@@ -43,17 +45,36 @@ def collapse(
     gap, days = _days(per), [whole_days(each) for each in known]
     if gap is not None and None not in days:
         return _collapsed_days(known, [each for each in days if each is not None], gap)
-    known = [each for each in known if _bounded(each)]
-    known.sort(key=cmp_to_key(lambda a, b: order(start(a), start(b)) or 0))
     joined: list[Interval] = []
-    for each in known:
+    for each in _ordered(filter(_bounded, known)):
         if joined and _reaches(joined[-1], each, per):
             former = joined.pop()
             longer = each if precedes(end(former), end(each)) else former
             joined.append(Interval(former.low, longer.high, former.low_closed, longer.high_closed))
         else:
             joined.append(each)
+    for each in known:
+        if not _bounded(each) and (each.low, each.high) != (None, None):
+            joined = _joined_with(each, joined)
     return joined
+
+
+def _ordered(intervals: Iterable[Interval]) -> list[Interval]:
+    def earlier(a: Interval, b: Interval) -> int:
+        return order(start(a), start(b)) or 0
+
+    return sorted(intervals, key=cmp_to_key(earlier))
+
+
+def _joined_with(each: Interval, others: list[Interval]) -> list[Interval]:
+    """The intervals with one more, of which a bound is not known."""
+    apart = []
+    for other in others:
+        both = union_intervals(each, other)
+        each = each if both is None else both
+        if both is None:
+            apart.append(other)
+    return _ordered([*apart, each])
 
 
 def _days(per: Quantity | None) -> int | None:
@@ -97,7 +118,7 @@ def _reaches(former: Interval, latter: Interval, per: Quantity | None) -> bool:
 
 @operator("Expand", nulls="handle")
 def expand(source: Any, per: Quantity | None = None) -> list[Any] | None:
-    """An interval as its points, or a list of intervals as intervals, each `per` apart and wide.
+    """An interval as its points, or a list of intervals as intervals, each `per` apart and wide, and once.
 
     Without `per`, steps of the coarsest precision among the bounds. An interval with an open unknown bound,
     or known less finely than `per`, gives nothing. Raises EvaluationError past a million steps.
@@ -108,7 +129,8 @@ def expand(source: Any, per: Quantity | None = None) -> list[Any] | None:
         return [low for low, _ in _pieces(source, per or _natural_step([source]))]
     known = [each for each in source if each is not None]
     width = per or _natural_step(known)
-    return [Interval(low, high) for each in known for low, high in _pieces(each, width)]
+    pieces = [Interval(low, high) for each in known for low, high in _pieces(each, width)]
+    return pieces if len(known) < 2 else distinct(pieces)
 
 
 def _natural_step(intervals: Sequence[Interval]) -> Quantity:

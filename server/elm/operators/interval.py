@@ -306,9 +306,10 @@ def _governs(certain: bool | None, bound: Any) -> bool:
 
 
 def union_intervals(a: Interval, b: Interval) -> Interval | None:
-    """From the first start to the last end; null when a gap lies between, or it is not known."""
+    """From the first start to the last end; null when a gap lies between, or it is not known. Of bounds whose
+    order is unknown, the unknown one."""
     if or_(overlaps(a, b), meets(a, b)) is not True:
         return None
-    low = a if precedes_or_same(start(a), start(b)) else b
-    high = a if precedes_or_same(end(b), end(a)) else b
+    low = a if _governs(precedes_or_same(start(a), start(b)), a.low) else b
+    high = a if _governs(precedes_or_same(end(b), end(a)), a.high) else b
     return Interval(low.low, high.high, low.low_closed, high.high_closed)

@@ -132,8 +132,11 @@ def step(a: Any, sign: int) -> Any:
         except EvaluationError:
             return None
     if isinstance(a, Uncertainty):
+        # The end of the type has no neighbour; where the value may be another, it has one.
         low, high = step(a.low, sign), step(a.high, sign)
-        return None if low is None or high is None else Uncertainty(low, high)
+        if low is None and high is None:
+            return None
+        return Uncertainty(a.low if low is None else low, a.high if high is None else high)
     raise EvaluationError(f"A {type(a).__name__} has no neighbours.")
 
 
