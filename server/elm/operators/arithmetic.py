@@ -2,7 +2,7 @@
 
 Integers are 32 bits, Longs 64, Decimals 28 digits with at most 8 places; a result that does not fit, and
 division by zero, are null. Quantities convert to the finer of the two units before they are added. What is
-known only within a range (`Uncertainty`) is added, subtracted and multiplied at its ends. Dates plus
+known only within a range (`Uncertainty`) is added, subtracted, multiplied and divided at its ends. Dates plus
 durations are `calendar`'s; boundaries and Precision are in `precision`, neighbours and the ends of a type in
 `steps`.
 """
@@ -49,12 +49,19 @@ def _quantity(value: Decimal | None, unit: str | None) -> Quantity | None:
     return None if value is None or unit is None else Quantity(value, unit)
 
 
-def _ends(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Uncertainty | None:
-    """The function over the ranges of its operands: its extremes lie at their ends."""
+def _ends(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """The function over the ranges of its operands: its extremes lie at their ends, which may be one."""
     a_ends = (a.low, a.high) if type(a) is Uncertainty else (a,)
     b_ends = (b.low, b.high) if type(b) is Uncertainty else (b,)
     results = [function(x, y) for x in a_ends for y in b_ends]
-    return None if None in results else Uncertainty(min(results), max(results))
+    if None in results:
+        return None
+    least, most = min(results), max(results)
+    return least if least == most else Uncertainty(least, most)
+
+
+def _may_be_zero(b: Any) -> bool:
+    return bool(b.low <= 0 <= b.high if isinstance(b, Uncertainty) else b == 0)
 
 
 def _no_overload(name: str, *operands: Any) -> EvaluationError:
@@ -132,7 +139,7 @@ def divided(a: Any, b: Any) -> Any:
     if isinstance(a, Quantity) or isinstance(b, Quantity):
         return divide_quantities(_as_quantity(a), _as_quantity(b))
     if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
-        raise _no_overload("Divide", a, b)
+        return None if _may_be_zero(b) else _ends(divided, a, b)
     return bounded_decimal(ARITHMETIC.divide(Decimal(a), Decimal(b)))
 
 

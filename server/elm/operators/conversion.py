@@ -24,6 +24,7 @@ from server.elm.values import (
     Long,
     Quantity,
     Ratio,
+    Uncertainty,
     bounded_decimal,
     bounded_integer,
     bounded_long,
@@ -152,10 +153,12 @@ def to_date_time(value: Any, *, context: Context) -> DateTime | None:
 
 
 @operator("ToDecimal", nulls="propagate")
-def to_decimal(value: Any) -> Decimal | None:
-    """Of a whole number, a Boolean (1.0, 0.0) or text."""
+def to_decimal(value: Any) -> Decimal | Uncertainty | None:
+    """Of a whole number, a Boolean (1.0, 0.0) or text. A count that is not certain stays so."""
     if isinstance(value, Decimal):
         return value
+    if isinstance(value, Uncertainty):
+        return Uncertainty(Decimal(value.low), Decimal(value.high))
     if isinstance(value, bool):
         return Decimal("1.0") if value else Decimal("0.0")
     if isinstance(value, int):
