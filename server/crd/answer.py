@@ -301,7 +301,7 @@ class Desk:
             questionnaires=list(judged.determination.questionnaires),
             what_if=what_if,
             created=hearing.now,
-            chart=list(_in_the_way(judged, answer.chart)),
+            chart=list(_decisive(judged, answer.chart)),
         )
 
     def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
@@ -380,15 +380,26 @@ class Desk:
         return self.version.contact(name, telephone) if telephone else None
 
 
-def _in_the_way(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
-    """What of the chart stands between the order and its approval, for whoever judges it later by answers
-    alone. Those that there are already are asked for anew."""
+def _decisive(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
+    """What of the chart stands between the order and its approval, or spares it authorization, for whoever
+    judges it later by answers alone. Those that there are already are asked for anew."""
     open_ones = judged.determination.in_the_way
     named = {each.reference for criterion in open_ones for each in criterion.evidence}
+    if not judged.determination.pa_needed:
+        named.update(_setting(judged.order, Resolver.of(chart.resources)))
     for resource in chart.resources:
         is_form = resource["resourceType"] == "QuestionnaireResponse"
         if not is_form and not named.isdisjoint(map(local_reference, apart(resource))):
             yield resource
+
+
+def _setting(order: Mapping[str, Any], resolver: Resolver) -> Iterator[str]:
+    """At which visit it was written, and by whom."""
+    requester = resolver.resolve(order.get("requester")) or {}
+    person = resolver.resolve(requester.get("practitioner"))
+    for each in (resolver.resolve(order.get("encounter")), requester, person):
+        if each:
+            yield local_reference(each)
 
 
 def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:

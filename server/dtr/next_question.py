@@ -54,7 +54,7 @@ CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the context says: the order and its coverage, by an assertion for which member as well, and what
-    of the patient's record stood in the way. `pended`: a request for it waits for answers, so the
+    of the patient's record decided about it. `pended`: a request for it waits for answers, so the
     authorization comes by that way; `awaited` are the criteria that it leaves open."""
 
     order: Resource
@@ -259,7 +259,7 @@ class Interviewer:
         *,
         hints: bool,
     ) -> Judged:
-        """The policy over the answers; beside them, of a known order, what of the record stood in its way and
+        """The policy over the answers; beside them, of a known order, what of the record decided about it and
         the payer's own records."""
         answered = _as_answered(answers, policy.questionnaire if policy else "", now)
         if known is not None and known.assertion is not None:

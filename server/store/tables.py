@@ -64,7 +64,7 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=Fal
 
 class Assertion(Table):
     """What CRD told a client about one order, under its coverage-assertion-id; `chart` is what of the
-    patient's record stood between the order and its approval."""
+    patient's record stood between the order and its approval, or spared it authorization."""
 
     __tablename__ = "assertion"
 

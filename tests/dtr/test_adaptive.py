@@ -16,9 +16,9 @@ from server.dtr.response import information_origin
 from server.fhir import json
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
-from tests.crd.builders import PATIENT, concept, coverage, film, lumbar, mri, ref, shoulder
+from tests.crd.builders import PATIENT, concept, coverage, film, lumbar, mri, ref, shoulder, visit
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
-from tests.dtr.test_package import purpose
+from tests.dtr.test_package import GOLD, purpose
 from tests.dtr.test_package_requests import CHILD, rows
 from tests.emitted import record
 from tests.spent import spent
@@ -266,6 +266,27 @@ def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: 
     _, done = interview(dtr, begun.draft, given)
     assert said(done)["pa-needed"] == "auth-needed"
     assert told in said(done)["reason"]["text"]
+
+
+@pytest.mark.parametrize("spares", ["a gold card", "an emergency"])
+def test_d_what_crd_spared_authorization_no_form_asks_for(dtr: Dtr, spares: str) -> None:
+    """By the answers alone, which tell neither who orders nor where, the interview ended in a denial."""
+    gold = {"resourceType": "Practitioner", "id": "dr-gold", "identifier": [GOLD]}
+    role = {"resourceType": "PractitionerRole", "id": "role", "practitioner": ref(gold)}
+    emergency = {**visit(0), "class": {"code": "EMER"}}
+    there = shoulder(encounter=ref(emergency))
+    del there["locationCode"]
+    order, chart = {
+        "a gold card": (shoulder(requester=ref(role)), [role, gold]),
+        "an emergency": (there, [emergency]),
+    }[spares]
+    card = coverage(f"M-{spares}-{dtr.version}")
+    asked = [resource("coverage", card), {"name": "context", "valueString": dtr.asserted(order, card, chart)}]
+    (issue,) = dtr.outcome(*asked)
+    assert "needs no form" in issue["diagnostics"]
+    (begun,) = dtr.packages(*asked, named(ADAPTIVE))
+    _, done = interview(dtr, begun.draft, {"PATIENT.age": 52, "SH-IMM": "none", "CC-DUR.none": True})
+    assert said(done)["pa-needed"] == "no-auth"
 
 
 def test_d_an_interview_about_the_site_alone_counts_at_every_door(dtr: Dtr) -> None:
