@@ -332,7 +332,8 @@ def _held(interview: Interview, response: Resource, issued: frozenset[str]) -> N
     place = "QuestionnaireResponse.contained[0].item"
     issues = [Issue("not-found", place, f"This payer does not ask {link_id}.") for link_id in strange]
     # Whoever asks for the next question is done with those before it.
-    issues = issues or faults(interview.issued(issued), {**response, "status": "completed"})
+    whole = {**response, "status": "completed"}
+    issues = issues or faults(interview.issued(issued), whole, conditions=interview.conditions)
     if issues:
         raise InvalidRequest(*issues)
 

@@ -32,8 +32,12 @@ VALUES = {
 COMPLETE = frozenset({"completed", "amended"})
 
 
-def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
-    """Every fault with its place; empty where the response is a right answer to the form so far."""
+def faults(form: Form, response: Mapping[str, Any], *, conditions: bool = True) -> list[Issue]:
+    """Every fault with its place; empty where the response is a right answer to the form so far.
+
+    An app that was shown no `conditions` cannot know which questions do not apply: an answer to one of them
+    may stand beside the others, unless it is the yes that they stand in place of.
+    """
     found = [*_structure(form, response)]
     if found:
         return found
@@ -43,7 +47,7 @@ def faults(form: Form, response: Mapping[str, Any]) -> list[Issue]:
     for question in form.questions():
         given = answers.get(question.link_id, [])
         path = places.get(question.link_id, "QuestionnaireResponse.item")
-        if given and enabled[question.link_id] is False:
+        if given and enabled[question.link_id] is False and (conditions or _is_yes(given)):
             found.append(
                 Issue("business-rule", path, f"{question.link_id} does not apply. Take its answer out.")
             )
@@ -78,6 +82,10 @@ def misshapen(element: Mapping[str, Any], path: str) -> Iterator[Issue]:
             yield Issue("required", f"{place}.linkId", words)
         else:
             yield from misshapen(item, place)
+
+
+def _is_yes(given: Sequence[Answer]) -> bool:
+    return any(answer_value(answer) is True for answer in given)
 
 
 def _gates_of(form: Form, answers: Answers) -> Gate:

@@ -368,6 +368,17 @@ def test_v14_2_0_forbids_conditions_in_a_form_under_way(dtr_2_0: Dtr) -> None:
     assert not any("enableWhen" in item for item in contained["item"])
 
 
+def test_v14_what_2_0_does_not_say_to_be_left_out_may_be_answered(dtr_2_0: Dtr) -> None:
+    """The app shows a score beside the limits, and a box for no treatment that was not ticked. That there was
+    a trial and that there was none do not go together.
+    """
+    given = FACTS | UNCOMPLICATED | {"CC-DUR.none": False, "FUN": "adl-limited"}
+    _, done = interview(dtr_2_0, package(dtr_2_0).draft, given)
+    assert "and the plan are met" in said(done)["reason"]["text"]
+    with pytest.raises(AssertionError, match="none does not apply"):
+        interview(dtr_2_0, package(dtr_2_0).draft, given | {"CC-DUR.none": True})
+
+
 def test_v14_2_2_brings_what_depends_on_an_answer_at_once(dtr_2_2: Dtr) -> None:
     calls, _ = interview(dtr_2_2, package(dtr_2_2).draft, FACTS | UNCOMPLICATED)
     assert ["IMG-XR", "IMG-XR.date"] in calls
