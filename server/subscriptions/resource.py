@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -58,7 +58,7 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A checked Subscription. `resource` is as sent, header lines included; `organizations` are the values of
-    its filter, `value` or `system|value`."""
+    its filters, `value` or `system|value`."""
 
     resource: Resource
     organizations: tuple[str, ...]
@@ -73,7 +73,8 @@ def wish(resource: Resource, version: str, outbound: Outbound, now: dt.datetime)
     refused = [*_refused(resource, version, outbound), *_end_faults(resource, now)]
     if refused:
         raise Unprocessable(*refused)
-    return Wish(resource, tuple(_organizations(resource)), resource["status"] == "off")
+    organizations = tuple(one for text in _filters(resource) for one in _values(text))
+    return Wish(resource, organizations, resource["status"] == "off")
 
 
 def heartbeat(resource: Resource) -> dt.timedelta | None:
@@ -100,6 +101,11 @@ def end(resource: Resource) -> dt.datetime | None:
 
 def content(resource: Resource) -> str:
     return str(value(extension(resource["channel"].get("_payload"), CONTENT)))
+
+
+def passes(resource: Resource, organizations: Collection[str]) -> bool:
+    """Whether a result of these organizations passes its filters: one value of each, and every filter."""
+    return all(any(one in organizations for one in _values(text)) for text in _filters(resource))
 
 
 def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[Issue]:
@@ -185,6 +191,5 @@ def _filters(resource: Resource) -> list[str]:
     return [unquote(one) for text in texts for one in text.split("&") if one]
 
 
-def _organizations(resource: Resource) -> Iterator[str]:
-    for text in _filters(resource):
-        yield from (one.strip() for one in text.partition("=")[2].split(",") if one.strip())
+def _values(text: str) -> Iterator[str]:
+    yield from (one.strip() for one in text.partition("=")[2].split(",") if one.strip())

@@ -4,20 +4,23 @@ told of what did not happen and nobody is forgotten."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from server.store import Transaction, subscriptions
+from server.subscriptions.resource import passes
 from server.work import AGAIN, Work
 
 FLUSH = "flush-subscription"
 
 
 def result_available(
-    tx: Transaction, work: Work, client: str, organizations: Iterable[str], focus: str, now: dt.datetime
+    tx: Transaction, work: Work, client: str, organizations: Collection[str], focus: str, now: dt.datetime
 ) -> None:
     """`organizations` are the identifiers of the sender and the requester, `value` and `system|value`;
     `focus` is the case. Subscribers are the sender's own: another client's cases are no affair of theirs."""
     for subscription in subscriptions.concerned(tx, client, organizations):
+        if not passes(subscription.resource, organizations):
+            continue
         subscriptions.owe(tx, subscription, "event-notification", now, focus)
         wake(tx, work, subscription.id)
 

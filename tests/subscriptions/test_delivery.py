@@ -24,7 +24,7 @@ from tests.pas.test_attachments import scan, send, tracking
 from tests.pas.test_changes import cancelled, prior, update
 from tests.pas.test_lifecycle import granted, later, quoting
 from tests.review.test_desk import ONE_BASE, decide, waiting
-from tests.subscriptions.builders import BACKPORT, NOBODY, TOPIC, content, heartbeat, timeout
+from tests.subscriptions.builders import BACKPORT, CLINIC, NOBODY, TOPIC, content, filtered, heartbeat, timeout
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
 
@@ -136,6 +136,23 @@ def test_another_organizations_results_are_not_told(office: Office, clinic: Endp
     office.deliver()
 
     assert clinic.kinds == ["handshake"]
+
+
+@ONE_BASE
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [(f"orgIdentifier=1555555551,{CLINIC}", 1), (f"orgIdentifier=1555555551&orgIdentifier={CLINIC}", 0)],
+    ids=["values", "filters"],
+)
+def test_any_value_of_a_filter_is_enough_and_every_filter_counts(
+    office: Office, clinic: Endpoint, filters: str, told: int
+) -> None:
+    """As the backport says of Subscription.criteria."""
+    office.subscribe(clinic.url, _criteria=filtered(filters))
+    office.result()
+    office.deliver()
+
+    assert len(clinic.events) == told
 
 
 def test_f22_results_arrive_in_the_order_they_were_reached(office: Office, clinic: Endpoint) -> None:
