@@ -10,13 +10,14 @@ from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
+from server.fhir.search import honoured
 from server.pas import behaviours, casebook
 from server.pas.attachment import SubmitAttachment
 from server.pas.behaviours import Behaviour
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
-from server.pas.search import Search, search_parameters
+from server.pas.search import SEARCHED, Search, search_parameters
 from server.pas.settling import settle
 from server.pas.submit import Submit
 from server.pas.terms import profile
@@ -124,7 +125,8 @@ def router(services: Services, version: Version) -> APIRouter:
     def search_claim_responses(request: Request) -> FhirResponse:
         """By _id, identifier, patient.identifier or request (the Claim's URL); outcome, status and use
         narrow."""
-        return FhirResponse(search.answer(request.query_params.multi_items(), services.clock()))
+        asked = honoured(request, "ClaimResponse", SEARCHED)
+        return FhirResponse(search.answer(asked, services.clock()))
 
     @routes.get(
         "/CommunicationRequest/{resource_id}",

@@ -13,7 +13,7 @@ from typing import Any
 
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
-from server.fhir.parameters import Asked, unmodified
+from server.fhir.parameters import Asked
 from server.fhir.search import is_one_of, searchset
 from server.pas import casebook
 from server.pas.case import CASE_SYSTEM
@@ -37,6 +37,8 @@ FILTERS = {
 }
 """Parameters that only narrow, each with the system of its codes."""
 
+SEARCHED = {*KEYS, *SAME, *FILTERS}
+
 
 def search_parameters() -> list[Resource]:
     """CapabilityStatement.rest.resource.searchParam."""
@@ -53,12 +55,11 @@ class Search:
     store: Store
 
     def answer(self, asked: Asked, now: dt.datetime) -> Resource:
-        """Bundle of type searchset; alternatives after commas, every parameter must match. Raises
-        InvalidRequest where no parameter says which cases, and for modifiers."""
+        """Bundle of type searchset; of what is `SEARCHED` alternatives after commas, every parameter must
+        match. Raises InvalidRequest where no parameter says which cases."""
         asked = [(SAME.get(name, name), text) for name, text in asked]
-        unmodified(asked, {*KEYS, *FILTERS})
-        keys = [(name, text) for name, text in asked if name in KEYS and text]
-        filters = [(name, text) for name, text in asked if name in FILTERS and text]
+        keys = [(name, text) for name, text in asked if name in KEYS]
+        filters = [(name, text) for name, text in asked if name in FILTERS]
         if not keys:
             raise InvalidRequest(
                 Issue("required", "ClaimResponse", f"Say which: search by one of {', '.join(KEYS)}.")

@@ -91,6 +91,17 @@ def test_nobody_lists_everything(payer: Payer, granted: Answer, query: str) -> N
     assert "search by one of" in refused.json()["issue"][0]["diagnostics"]
 
 
+def test_who_wants_it_strictly_is_told_what_is_not_searched_by(payer: Payer, granted: Answer) -> None:
+    """Others read in the self link what counted."""
+    url = f"{payer.base}/ClaimResponse?identifier=PA-1&created=lt2020"
+    refused = payer.http.get(url, headers={"Prefer": "handling=strict"})
+    answered = payer.http.get(url).json()
+
+    assert refused.status_code == 400
+    assert "not searched by created" in refused.json()["issue"][0]["diagnostics"]
+    assert answered["link"][0]["url"].endswith("/ClaimResponse?identifier=PA-1")
+
+
 def test_what_a_modifier_asks_is_not_answered_as_if_it_were_not_there(payer: Payer, granted: Answer) -> None:
     refused = payer.http.get(f"{payer.base}/ClaimResponse?identifier=PA-1&outcome:not=complete")
     listed = payer.http.get(f"{payer.base}/Subscription?status:not=off")
