@@ -423,6 +423,11 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
         (b'{"resourceType":"Patient","id":"a","name":"Berg"}', "Patient.name"),
         (b'{"resourceType":"Patient"}', "Patient.id"),
         (json.encode(gold_cards({"entity": {"reference": "Practitioner/lee"}})), "names its holder by NPI"),
+        (
+            b'{"resourceType":"Group","id":"gold","_type":{"extension":[{"url":"urn:a","valueCode":"unknown"}]},'
+            b'"actual":true}',
+            "Group.type",
+        ),
         (json.encode(site("near", 5, "km")), "in miles"),
         (
             json.encode(gold_cards()) + b"\n" + json.encode(gold_cards(holder("1457362880"))),

@@ -184,7 +184,10 @@ def _faults(entry: Entry) -> Iterator[Issue]:
 
 def _silent(entry: Entry) -> Iterator[Issue]:
     """What is FHIR and would count as nothing, or as something else."""
-    if _type(entry) == "Group" and entry.resource["type"] == "practitioner":
+    of = entry.resource.get("type")
+    if _type(entry) == "Group" and of is None:
+        yield Issue("required", f"{entry.path}.type", "A list of gold cards is of type practitioner.")
+    if _type(entry) == "Group" and of == "practitioner":
         for index, member in enumerate(elements(entry.resource, "member")):
             if not npi_of(member):
                 place = f"{entry.path}.member[{index}].entity.identifier"
