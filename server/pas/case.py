@@ -45,7 +45,8 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Case:
     """`read` holds the parties (patient, insurer, provider) under the names the asker knows; `decided` is
-    when the newest verdict was reached; `dry` that nothing of this is stored.
+    when the newest verdict was reached; `dry` that nothing of this is stored; `partial` that other
+    lines stand beside these, of which the Claim says nothing.
 
     `request` is the URL of the Claim that is answered, None where the authorization did not come about by
     one: CRD granted it, or it is on file from of old.
@@ -58,6 +59,7 @@ class Case:
     rejections: tuple[Rejection, ...] = ()
     request: str | None = None
     dry: bool = False
+    partial: bool = False
 
     def rehearsed(self, fresh: Container[int]) -> Case:
         """As a dry run tells it, where these sequences were decided just now."""

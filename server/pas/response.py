@@ -134,7 +134,7 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
     return {
         "resourceType": "ClaimResponse",
         "id": case.id,
-        "meta": {"profile": [profile("claimresponse")]},
+        "meta": {"profile": [profile("claimresponse")], **(version.partial if case.partial else {})},
         **({"extension": facts} if facts else {}),
         "identifier": case.identifiers,
         "status": "active",

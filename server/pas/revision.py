@@ -339,7 +339,8 @@ class Revision:
         read = self.docket.read
         listed = {item["sequence"] for item in read.items}
         items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
-        case = Case(case_id, read, items, now, rejections, request=read.claim_url)
+        partial = len(items) < len(standing)
+        case = Case(case_id, read, items, now, rejections, request=read.claim_url, partial=partial)
         told = case.rehearsed(fresh) if self.dry else case
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):

@@ -26,6 +26,7 @@ ENTITY = f"{X12}/98"
 
 ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 PROCESS_PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
 IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 LOINC_QUESTIONNAIRE = "102089-0"

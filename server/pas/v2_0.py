@@ -9,7 +9,7 @@ from typing import Any
 from server.pas.case import Case, Item
 from server.pas.intake import Demands
 from server.pas.response import collection
-from server.pas.terms import extension_url
+from server.pas.terms import OBSERVATION_VALUE, extension_url
 from server.pas.verdict import Asked, Verdict, pended
 from server.pas.version import Service, Version
 
@@ -106,6 +106,7 @@ VERSION = Version(
     identifier_names=True,
     outcome=outcome,
     response_facts=no_facts,
+    partial={"security": [{"system": OBSERVATION_VALUE, "code": "SUBSETTED"}]},
     authorized_detail=authorized_detail,
     authorized_lines=no_lines,
     error_element=error_element,

@@ -158,6 +158,7 @@ VERSION = Version(
     identifier_names=False,
     outcome=outcome,
     response_facts=response_facts,
+    partial={},
     authorized_detail=requested_detail,
     authorized_lines=authorized_lines,
     error_element=error_element,

@@ -38,6 +38,7 @@ class Version:
     identifier_names   whether the Claim.identifier of an inquiry may name the case that is asked for
     outcome            ClaimResponse.outcome of these verdicts
     response_facts     extensions of the ClaimResponse itself
+    partial            ClaimResponse.meta elements of an answer that does not tell of every line
     authorized_detail  extensions of an item that say which service was authorized, where the request does not
     authorized_lines   ClaimResponse.addItem that say so
     error_element      the extension that names the X12 element of an error and the number of its note
@@ -61,6 +62,7 @@ class Version:
     authorized_detail: Callable[[Item, Service], list[Resource]]
     authorized_lines: Callable[[Item, Service], list[Resource]]
     response_facts: Callable[[Case], list[Resource]]
+    partial: Resource
     error_element: Callable[[str, int], Resource]
     pend_number: Callable[[str], list[Resource]]
     line_on_request: Callable[[int], tuple[list[Resource], list[Resource]]]

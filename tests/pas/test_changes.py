@@ -316,6 +316,9 @@ def test_items_that_an_update_does_not_mention_are_not_lost(payer: Payer) -> Non
 
     assert [item["itemSequence"] for item in partial.items] == [1]
     assert [item["itemSequence"] for item in found.items] == [1, 2]
+    marked_so = [each["code"] for each in partial.response["meta"].get("security", [])]
+    assert marked_so == (["SUBSETTED"] if payer.version == "2.0" else [])
+    assert "security" not in payer.read(partial.url)["meta"]
 
 
 def test_a_line_that_is_left_out_with_its_diagnosis_is_told_of_all_the_same(payer: Payer) -> None:
