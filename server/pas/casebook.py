@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from server.adjudication.authorizations import done_on
 from server.adjudication.orders import order_key as key_of
 from server.pas import change, decision, evidence, intake, verdict
 from server.pas.case import Case, Item, tracking
@@ -214,7 +215,7 @@ def grant(
     order_key = line.order_key if code == line.cpt else key_of(row.member_key, line.order, code)
     held = authorizations.of_order(tx, row.member_key, order_key)
     terms = (code, place, units, span.start, span.end)
-    if held is not None and not held.used and terms == _terms(held):
+    if held is not None and terms == _terms(held) and not done_on(tx, row.member_key, held.number):
         return held
     granted = stored.Authorization(
         number=authorizations.new_number(),

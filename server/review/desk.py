@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
 
+from server.adjudication.authorizations import done_on
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import appealing, behaviours, casebook, holders, verdict
 from server.pas.decision import MORE_INFORMATION
@@ -308,8 +309,9 @@ def _once_in_those_days(
     for held in authorizations.of_member(tx, granted.member_key):
         same = held.order_key == granted.order_key and held.number not in (granted.number, renewed)
         valid = held.status == "active" and today <= held.span_end
-        good = valid and not held.used and held.units >= granted.units and held.place in ("", granted.place)
-        if same and good and held.span_start <= granted.span_end and granted.span_start <= held.span_end:
+        good = valid and held.units >= granted.units and held.place in ("", granted.place)
+        meets = held.span_start <= granted.span_end and granted.span_start <= held.span_end
+        if same and good and meets and not done_on(tx, held.member_key, held.number):
             raise Conflict(
                 f"This study is authorized already, under {held.number}, from {held.span_start} to "
                 f"{held.span_end}: grant those days, or none of them."

@@ -209,6 +209,16 @@ def bundle(*resources: Resource, profile_name: str = "pas-request-bundle") -> Re
     }
 
 
+def billed(number: str) -> Resource:
+    """On the payer's file: the service was done, on this authorization."""
+    return {
+        "resourceType": "ExplanationOfBenefit",
+        "id": "bill",
+        "use": "claim",
+        "insurance": [{"focal": True, "preAuthRef": [number]}],
+    }
+
+
 def authorized_before(number: str) -> Resource:
     """On the payer's file: what another payer authorized."""
     return {

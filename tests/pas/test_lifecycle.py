@@ -423,15 +423,9 @@ def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
 
 def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> None:
     first = granted(payer)
-    bill = {
-        "resourceType": "ExplanationOfBenefit",
-        "id": "bill",
-        "use": "claim",
-        "insurance": [{"focal": True, "preAuthRef": [first.number]}],
-    }
     services = payer.app.state.services
     with services.store.transaction() as tx:
-        records.put(tx, bill, "member:M-ANNA", services.clock())
+        records.put(tx, a.billed(first.number), "member:M-ANNA", services.clock())
     again = payer.submit(
         a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(servicedDate="2026-12-15")))
     )

@@ -14,7 +14,7 @@ from server.pas.terms import CPT, LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, 
 from server.pas.usage import use
 from server.pas.verdict import Review
 from server.review.desk import Desk
-from server.store import authorizations, events
+from server.store import authorizations, events, records
 from tests.emitted import record
 from tests.pas import builders as a
 from tests.pas import charts
@@ -285,6 +285,22 @@ def test_of_one_study_asked_for_twice_no_two_numbers_are_good_on_one_day(payer: 
         assert refused.status_code == 409
         assert f"{number}, from 2027-01-04 to 2027-01-20" in refused.text
     assert alike.json()["number"] == number
+
+
+@ONE_BASE
+@pytest.mark.parametrize("how", ["approve", "modify"])
+def test_what_was_billed_already_is_neither_granted_again_nor_in_the_way(payer: Payer, how: str) -> None:
+    pended(payer, claim=a.claim(a.item(), a.item(2)))
+    first, second = payer.http.get("/review").json()["items"]
+    spent = decide(payer, "approve", first).json()["number"]
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, a.billed(spent), "member:M-ANNA", services.clock())
+    longer = {"end": "2027-03-31", "why": "The scanner is out of order."} if how == "modify" else {}
+    again = decide(payer, how, second, **longer)
+
+    assert again.status_code == 200, again.text
+    assert again.json()["number"] != spent
 
 
 def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None:

@@ -24,7 +24,16 @@ from tests.pas.test_attachments import scan, send, tracking
 from tests.pas.test_changes import cancelled, prior, update
 from tests.pas.test_lifecycle import granted, later, quoting
 from tests.review.test_desk import ONE_BASE, decide, waiting
-from tests.subscriptions.builders import BACKPORT, CLINIC, NOBODY, TOPIC, content, filtered, heartbeat, timeout
+from tests.subscriptions.builders import (
+    BACKPORT,
+    CLINIC,
+    NOBODY,
+    TOPIC,
+    content,
+    filtered,
+    heartbeat,
+    timeout,
+)
 from tests.subscriptions.conftest import Office
 from tests.subscriptions.endpoint import Endpoint, parameters
 
