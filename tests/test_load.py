@@ -428,6 +428,7 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
             b'"actual":true}',
             "Group.type",
         ),
+        (json.encode({**gold_cards(), "member": None}), "Group.member"),
         (json.encode(site("near", 5, "km")), "in miles"),
         (
             json.encode(gold_cards()) + b"\n" + json.encode(gold_cards(holder("1457362880"))),

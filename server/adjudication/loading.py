@@ -35,6 +35,7 @@ from server.fhir import json
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.extensions import extension, value
+from server.fhir.malformed import nulls
 from server.fhir.references import Entry, Resolver
 from server.fhir.structure import faults
 from server.policy.exemptions import npi_of
@@ -174,7 +175,7 @@ _NOTHING_TO_LOAD = (
 
 
 def _faults(entry: Entry) -> Iterator[Issue]:
-    broken = list(faults(entry.resource, entry.path))
+    broken = [*nulls(entry.resource, entry.path), *faults(entry.resource, entry.path)]
     yield from broken
     if not entry.resource.get("id"):
         yield Issue("required", f"{entry.path}.id", "A record needs an id, so that it can be loaded again.")

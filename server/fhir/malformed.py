@@ -27,7 +27,7 @@ def malformed(raw: bytes) -> list[Issue]:
         body = json.decode_object(raw)
     except FhirError as error:
         return list(error.issues)
-    found = [*_nulls(body, str(body.get("resourceType", ""))), *_faults(body)]
+    found = [*nulls(body, str(body.get("resourceType", ""))), *_faults(body)]
     return found[:MOST]
 
 
@@ -52,7 +52,7 @@ def _resources(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _resources(content, f"{path}[{number}]")
 
 
-def _nulls(value: Any, path: str, within: bool = False) -> Iterator[Issue]:
+def nulls(value: Any, path: str, within: bool = False) -> Iterator[Issue]:
     """In a resource null is known only in an array of primitives, to keep step with the array beside it;
     around resources (in prefetch) it has a meaning."""
     if isinstance(value, dict):
@@ -62,7 +62,7 @@ def _nulls(value: Any, path: str, within: bool = False) -> Iterator[Issue]:
             beside = {f"_{name}", name[1:]} & set(value)
             if within and (content is None or (isinstance(content, list) and None in content and not beside)):
                 yield Issue("structure", place, "An element must not be null. Leave it out.")
-            yield from _nulls(content, place, within)
+            yield from nulls(content, place, within)
     elif isinstance(value, list):
         for number, content in enumerate(value):
-            yield from _nulls(content, f"{path}[{number}]", within)
+            yield from nulls(content, f"{path}[{number}]", within)
