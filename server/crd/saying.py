@@ -198,7 +198,12 @@ def _not_covered(judged: Judged) -> Saying:
     )
 
 
-_VISITS = frozenset({"Appointment", "CommunicationRequest", "Encounter"})
+_FREE: Mapping[str, str] = {
+    "Appointment": "A visit",
+    "CommunicationRequest": "A message",
+    "Encounter": "A visit",
+}
+"""What needs no authorization by itself, whatever it is about."""
 
 _BENEFIT: Mapping[str, str] = {
     "MedicationRequest": "the drug plan",
@@ -209,9 +214,10 @@ _BENEFIT: Mapping[str, str] = {
 
 
 def _uncoded(kind: str) -> Saying:
-    """What carries no billing code: a visit as such, another benefit's order, or an order not yet coded."""
-    if kind in _VISITS:
-        reason = "The coverage is active. A visit as such needs no prior authorization."
+    """What carries no billing code: a visit or message as such, another benefit's order, or an order not yet
+    coded."""
+    if kind in _FREE:
+        reason = f"The coverage is active. {_FREE[kind]} as such needs no prior authorization."
         return _saying(Authorization.NONE_NEEDED, [Reason(reason)])
     benefit = _BENEFIT.get(kind)
     if benefit:

@@ -239,9 +239,13 @@ def test_another_benefits_order_is_decided_there(kind: str) -> None:
     assert "decides about this order" in reasons(uncoded(kind))
 
 
-@pytest.mark.parametrize("kind", ["Encounter", "Appointment", "CommunicationRequest"])
-def test_a_visit_as_such_is_covered_without_authorization(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "called"),
+    [("Encounter", "visit"), ("Appointment", "visit"), ("CommunicationRequest", "message")],
+)
+def test_a_visit_or_a_message_as_such_is_covered_without_authorization(kind: str, called: str) -> None:
     assert uncoded(kind)["pa-needed"] == "no-auth"
+    assert f"A {called} as such needs no prior authorization" in reasons(uncoded(kind))
 
 
 def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
