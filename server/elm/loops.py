@@ -195,7 +195,7 @@ def _traced(source: Source, clauses: Clauses) -> Thunk:
             return total
         if singular:
             return found[0] if found else None
-        if unique and result is not None:
+        if unique:
             found, why = _distinct_with(found, why)
         traced = TracedList(found, why, (whole, values))
         return traced if sort is None else sort(traced, frame)
