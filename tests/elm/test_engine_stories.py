@@ -132,6 +132,7 @@ VALUES = {
     "Moment": DateTime.of_python(NOW),
     "Converted": 5,
     "Each once": 12,
+    "Each named once": [1, 2, None],
     "Each pair once": 5,
     "Sessions alone": 2,
     "Everybody": 1,
@@ -162,6 +163,13 @@ def test_an_empty_chart_is_no_error(engine: Engine) -> None:
     assert empty["Patient"].value is None
     assert empty["Long enough"].value is False
     assert empty["Age"].value is None
+
+
+def test_care_of_which_nobody_wrote_when_it_began_is_counted_by_what_is_known(engine: Engine) -> None:
+    """Its first day may be any until its last."""
+    begun = run(engine, chart=[ANNA, therapy("begun", {"end": "2026-01-05"}), LATE])
+    assert begun["Sessions"].value == [{"what": LATE, "given": Date.of(2026, 2, 20)}]
+    assert begun["Long enough"].value is False
 
 
 def test_patients_are_told_apart_when_one_is_named(engine: Engine) -> None:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from server.elm.code import Code
 from server.elm.errors import EvaluationError
+from server.elm.operators.arithmetic import add, subtract
+from server.elm.operators.bounds import start
 from server.elm.operators.calendar import add_duration, difference, duration
 from server.elm.operators.comparison import equal, less, less_or_equal, order, order_at
 from server.elm.operators.conversion import to_date, to_date_time, to_string, to_time
-from server.elm.operators.datetime import date, date_time, date_time_component_from, time_from
+from server.elm.operators.datetime import date, date_from, date_time, date_time_component_from, time_from
 from server.elm.operators.equivalence import equivalent
 from server.elm.operators.interval import same_or_before
 from server.elm.operators.registry import OPERATORS
@@ -189,6 +191,17 @@ def test_a_count_between_partial_dates_is_a_range() -> None:
     assert duration(moment("2005"), moment("2010"), "Year") == Uncertainty(4, 5)
     assert less(duration(day("2026-01-15"), day("2026-02"), "Day"), 45) is True
     assert less(duration(day("2026-01-15"), day("2026-02"), "Day"), 30) is None
+
+
+def test_what_is_known_of_a_moment_between_two_others_is_told() -> None:
+    ended = start(Interval(None, moment("2026-01-05T10:00"), low_closed=False))
+    assert less(duration(ended, moment("2026-03-05T09:00"), "Day"), 58) is False
+    assert less(difference(ended, moment("2026-03-05T09:00"), "Month"), 3) is None
+    assert less(date_from(ended), day("2026-01-06")) is True
+    assert less(add(ended, Quantity(Decimal(1), "week")), moment("2026-01-13")) is True
+    assert subtract(ended, Quantity(Decimal(1), "week")) is None
+    assert date_time_component_from(ended, precision="Month") is None
+    assert less(date_time_component_from(ended, precision="Year"), 2027) is True
 
 
 def test_components_are_null_where_they_are_not_known() -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from functools import cmp_to_key
 from types import MappingProxyType
 from typing import Any, Final
 
 from server.elm.errors import EvaluationError
 from server.elm.operators.calendar import add_duration
+from server.elm.operators.comparison import order
 from server.elm.operators.registry import operator
 from server.elm.temporal import (
     Date,
@@ -50,14 +52,24 @@ def _quantity(value: Decimal | None, unit: str | None) -> Quantity | None:
 
 
 def _ends(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """The function over the ranges of its operands: its extremes lie at their ends, which may be one."""
+    """The function over the ranges of its operands: its extremes lie at their ends, which may be one. Null
+    where one cannot be reckoned: the last day there is has none after it."""
     a_ends = (a.low, a.high) if type(a) is Uncertainty else (a,)
     b_ends = (b.low, b.high) if type(b) is Uncertainty else (b,)
-    results = [function(x, y) for x in a_ends for y in b_ends]
+    try:
+        results = [function(x, y) for x in a_ends for y in b_ends]
+    except EvaluationError:
+        return None
     if None in results:
         return None
-    least, most = min(results), max(results)
+    least, *_, most = sorted(results, key=cmp_to_key(lambda x, y: order(x, y) or 0))
     return least if least == most else Uncertainty(least, most)
+
+
+def _at_ends(function: Callable[[Any], Any], a: Uncertainty) -> Any:
+    """A function that rises with its operand, over a range of it."""
+    low, high = function(a.low), function(a.high)
+    return low if low == high else None if None in (low, high) else Uncertainty(low, high)
 
 
 def _may_be_zero(b: Any) -> bool:
@@ -74,7 +86,9 @@ def _no_overload(name: str, *operands: Any) -> EvaluationError:
 
 @operator("Abs", nulls="propagate")
 def absolute(a: Any) -> Any:
-    """|a|, the unit unchanged."""
+    """|a|, the unit unchanged; null of a range."""
+    if isinstance(a, Uncertainty):
+        return None
     if isinstance(a, Quantity):
         return Quantity(ARITHMETIC.abs(a.value), a.unit)
     return ARITHMETIC.abs(a) if isinstance(a, Decimal) else _number(abs(int(a)), a)
@@ -125,8 +139,10 @@ def _sum(a: Quantity, value: Decimal, unit: str) -> Quantity | None:
 
 
 @operator("Ceiling", nulls="propagate")
-def ceiling(a: Any) -> int | None:
+def ceiling(a: Any) -> Any:
     """The first Integer at or above a."""
+    if isinstance(a, Uncertainty):
+        return _at_ends(ceiling, a)
     return bounded_integer(int(Decimal(a).to_integral_value(ROUND_CEILING, ARITHMETIC)))
 
 
@@ -174,8 +190,10 @@ def exponential(a: Any) -> Decimal:
 
 
 @operator("Floor", nulls="propagate")
-def floor(a: Any) -> int | None:
+def floor(a: Any) -> Any:
     """The last Integer at or below a."""
+    if isinstance(a, Uncertainty):
+        return _at_ends(floor, a)
     return bounded_integer(int(Decimal(a).to_integral_value(ROUND_FLOOR, ARITHMETIC)))
 
 
@@ -205,7 +223,9 @@ def natural_logarithm(a: Any) -> Decimal | None:
 
 @operator("Modulo", nulls="propagate")
 def modulo(a: Any, b: Any) -> Any:
-    """What truncated division leaves, with the sign of a; null over zero."""
+    """What truncated division leaves, with the sign of a; null over zero, and of a range."""
+    if isinstance(a, Uncertainty) or isinstance(b, Uncertainty):
+        return None
     if isinstance(a, Quantity) or isinstance(b, Quantity):
         return _in_unit(modulo, _as_quantity(a), _as_quantity(b))
     if b == 0:
@@ -286,6 +306,8 @@ def rounded(a: Any, places: int | None = None) -> Any:
     """To so many places, halves away from zero."""
     if a is None:
         return None
+    if isinstance(a, Uncertainty):
+        return _at_ends(lambda end: rounded(end, places), a)
     if isinstance(a, Quantity):
         return Quantity(rounded(a.value, places), a.unit)
     digits = min(max(places or 0, -28), 8)  # beyond these nothing is left to round
@@ -313,8 +335,10 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @operator("Truncate", nulls="propagate")
-def truncate(a: Any) -> int | None:
+def truncate(a: Any) -> Any:
     """The whole part."""
+    if isinstance(a, Uncertainty):
+        return _at_ends(truncate, a)
     return bounded_integer(int(Decimal(a)))
 
 

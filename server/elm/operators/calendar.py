@@ -175,7 +175,9 @@ def difference(a: Temporal, b: Temporal, precision: str) -> int | Uncertainty:
 def _counted(
     a: Any, b: Any, precision: str, count: Callable[[Instant, Instant], int], own_clocks: bool
 ) -> int | Uncertainty:
-    if type(a) is not type(b):
+    if type(a) is not type(b) or type(a) is Uncertainty:
+        if Uncertainty in (type(a), type(b)):
+            return _counted_within(a, b, precision, count, own_clocks)
         a, b = _same_kind(a, b)
     level = PRECISION.get(precision, DAY)
     if (isinstance(a, Date) and level > DAY) or (isinstance(a, Time) and level < HOUR):
@@ -186,6 +188,20 @@ def _counted(
     b_low, b_high = _span(b)
     fewest, most = count(a_high, b_low), count(a_low, b_high)
     return fewest if fewest == most else Uncertainty(fewest, most)
+
+
+def _counted_within(
+    a: Any, b: Any, precision: str, count: Callable[[Instant, Instant], int], own_clocks: bool
+) -> int | Uncertainty:
+    """Of a bound that is not known: the fewest and the most from any point of its range."""
+    (a_first, a_last), (b_first, b_last) = (
+        (each.low, each.high) if isinstance(each, Uncertainty) else (each, each) for each in (a, b)
+    )
+    least = _counted(a_last, b_first, precision, count, own_clocks)
+    most = _counted(a_first, b_last, precision, count, own_clocks)
+    fewest = least.low if isinstance(least, Uncertainty) else least
+    greatest = most.high if isinstance(most, Uncertainty) else most
+    return fewest if fewest == greatest else Uncertainty(fewest, greatest)
 
 
 def _one_clock(a: DateTime, b: DateTime) -> tuple[DateTime, DateTime]:

@@ -41,8 +41,11 @@ def _known(name: str, *components: int | None) -> list[int]:
 
 
 @operator("DateFrom", nulls="propagate")
-def date_from(moment: DateTime | Date) -> Date:
-    """The Date of a DateTime on its own clock."""
+def date_from(moment: DateTime | Date | Uncertainty) -> Date | Uncertainty:
+    """The Date of a DateTime on its own clock; of a bound that is not known, the dates it lies between."""
+    if isinstance(moment, Uncertainty):
+        first, last = date_from(moment.low), date_from(moment.high)
+        return first if first == last else Uncertainty(first, last)
     return moment if isinstance(moment, Date) else moment.date
 
 
@@ -84,8 +87,11 @@ def date_time(
 
 
 @operator("DateTimeComponentFrom", nulls="propagate", options=("precision",))
-def date_time_component_from(moment: Temporal, *, precision: str) -> int | None:
-    """One component, null when the value is not known that far."""
+def date_time_component_from(moment: Temporal | Uncertainty, *, precision: str) -> int | Uncertainty | None:
+    """One component, null when the value is not known that far; of a range of moments the years alone."""
+    if isinstance(moment, Uncertainty):
+        years = moment.low.components[0], moment.high.components[0]
+        return None if precision != "Year" else years[0] if years[0] == years[1] else Uncertainty(*years)
     level = PRECISION[precision] - (3 if isinstance(moment, Time) else 0)
     components = moment.components
     if level < 1 or (isinstance(moment, Date) and level > 3):
@@ -153,9 +159,9 @@ def time(
 
 
 @operator("TimeFrom", nulls="propagate")
-def time_from(moment: DateTime) -> Time | None:
-    """The time of day of a DateTime on its own clock; null when it has no hour."""
-    if moment.precision <= 3:
+def time_from(moment: DateTime | Uncertainty) -> Time | None:
+    """The time of day of a DateTime on its own clock; null when it has no hour, or is not known."""
+    if isinstance(moment, Uncertainty) or moment.precision <= 3:
         return None
     low = moment.local % DAY_MS
     return Time(low, low + moment.high - moment.low, moment.precision)
@@ -165,6 +171,8 @@ def time_from(moment: DateTime) -> Time | None:
 
 
 @operator("TimezoneOffsetFrom", nulls="propagate")
-def timezone_offset_from(moment: DateTime) -> Decimal:
+def timezone_offset_from(moment: DateTime | Uncertainty) -> Decimal:
     """The offset from UTC in hours."""
+    if isinstance(moment, Uncertainty):
+        return timezone_offset_from(moment.low)
     return Decimal(moment.offset * MINUTE_MS) / Decimal(60 * MINUTE_MS) + Decimal("0.0")
