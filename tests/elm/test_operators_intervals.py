@@ -125,6 +125,14 @@ def test_collapse_joins_what_meets_and_per_bridges_gaps() -> None:
     assert collapse([]) == []
 
 
+def test_dates_known_to_the_month_meet_the_first_of_the_next() -> None:
+    months = Interval(Date.of(2026, 1), Date.of(2026, 2))
+    assert collapse([months, days("2026-03-04", "2026-03-05")]) == [
+        Interval(Date.of(2026, 1), Date.of(2026, 3, 5))
+    ]
+    assert collapse([months, days("2026-04-01", "2026-04-05")]) == [months, days("2026-04-01", "2026-04-05")]
+
+
 def test_expand_cuts_into_steps() -> None:
     assert expand(Interval(1, 10), Quantity(Decimal(2))) == [1, 3, 5, 7, 9]
     assert expand([Interval(Date.of(2026, 1, 1), Date.of(2026, 1, 4))], Quantity(Decimal(2), "days")) == [

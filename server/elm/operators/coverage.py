@@ -35,7 +35,8 @@ def collapse(
 ) -> list[Interval] | None:
     """The fewest intervals that cover the same points, in order.
 
-    Neighbours are joined when they overlap or meet, or lie no further apart than `per`. Where one bound is
+    Neighbours are joined when they overlap or meet, or lie no further apart than `per`; without one, at the
+    coarsest precision that bounds of dates and times are known to. Where one bound is
     not known, an interval is joined with what it overlaps in any case. Nulls, and intervals of which nothing
     is known, are left out.
     """
@@ -45,9 +46,11 @@ def collapse(
     gap, days = _days(per), [whole_days(each) for each in known]
     if gap is not None and None not in days:
         return _collapsed_days(known, [each for each in days if each is not None], gap)
+    levels = _precisions(known)
+    precision = _name_of(min(levels)) if per is None and len(levels) > 1 else None
     joined: list[Interval] = []
     for each in _ordered(filter(_bounded, known)):
-        if joined and _reaches(joined[-1], each, per):
+        if joined and _reaches(joined[-1], each, per, precision):
             former = joined.pop()
             longer = each if precedes(end(former), end(each)) else former
             joined.append(Interval(former.low, longer.high, former.low_closed, longer.high_closed))
@@ -104,9 +107,9 @@ def _bounded(each: Interval) -> bool:
     return not any(bound is None or type(bound) is Uncertainty for bound in (start(each), end(each)))
 
 
-def _reaches(former: Interval, latter: Interval, per: Quantity | None) -> bool:
+def _reaches(former: Interval, latter: Interval, per: Quantity | None, precision: str | None) -> bool:
     """Whether no point, or none of a `per`, lies between the two."""
-    if or_(overlaps(former, latter), meets_before(former, latter)):
+    if or_(overlaps(former, latter, precision=precision), meets_before(former, latter, precision=precision)):
         return True
     if per is None or per.value <= 0:
         return False
@@ -133,13 +136,21 @@ def expand(source: Any, per: Quantity | None = None) -> list[Any] | None:
     return pieces if len(known) < 2 else distinct(pieces)
 
 
+def _precisions(intervals: Sequence[Interval]) -> set[int]:
+    """To which precisions dates and times among the bounds are known."""
+    bounds = (bound for each in intervals for bound in (each.low, each.high))
+    return {bound.precision for bound in bounds if isinstance(bound, Date | DateTime | Time)}
+
+
+def _name_of(precision: int) -> str:
+    return next(name for name, level in PRECISION.items() if level == precision)
+
+
 def _natural_step(intervals: Sequence[Interval]) -> Quantity:
+    levels = _precisions(intervals)
+    if levels:
+        return Quantity(Decimal(1), _name_of(min(levels)).lower())
     points = [bound for each in intervals for bound in (each.low, each.high) if bound is not None]
-    if points and isinstance(points[0], Date | DateTime | Time):
-        coarsest = min(point.precision for point in points)
-        return Quantity(
-            Decimal(1), next(name.lower() for name, level in PRECISION.items() if level == coarsest)
-        )
     numbers = [point.value if isinstance(point, Quantity) else point for point in points]
     places = min((decimal_places(number) for number in numbers if isinstance(number, Decimal)), default=0)
     unit = points[0].unit if points and isinstance(points[0], Quantity) else "1"
