@@ -147,6 +147,12 @@ def _same_category(example: Resource, item: Item) -> bool:
     return not asked or not known or bool(set(asked) & set(known))
 
 
+def _same_place(example: Resource, item: Item) -> bool:
+    asked, known = (_codes(each.get("locationCodeableConcept")) for each in (example, item.requested))
+    authorized = item.verdict.place if isinstance(item.verdict, Modified) else None
+    return not asked or not known or any(code in known or code[1] == authorized for code in asked)
+
+
 def _same_days(example: Resource, item: Item) -> bool:
     asked = _serviced(example)
     return asked is None or _overlap(asked, _days_of(item))
@@ -227,6 +233,7 @@ _TESTS: tuple[Test, ...] = (
     _same_service,
     _same_modifiers,
     _same_category,
+    _same_place,
     _same_days,
     _same_trace,
     _same_request_type,

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from server.fhir.extensions import extension, value
-from server.pas.terms import CERTIFICATION, PAS_CODES, REVIEW_ACTION, concept, extension_url
+from server.pas.terms import (
+    CERTIFICATION,
+    PAS_CODES,
+    PLACE_OF_SERVICE,
+    REVIEW_ACTION,
+    concept,
+    extension_url,
+)
 from server.store import records
 from tests.pas import builders as a
 from tests.pas import charts
@@ -39,6 +46,7 @@ MATCHING: dict[str, Resource] = {
     "the month": {"servicedDate": "2026-12"},
     "the modifier": {"modifier": [concept(a.CPT, "RT")]},
     "the category": {"category": concept(f"{a.X12}/1365", "62")},
+    "the place": {"locationCodeableConcept": concept(PLACE_OF_SERVICE, "11")},
     "the item as it was sent, without what it points to": {
         "diagnosisSequence": [1],
         "careTeamSequence": [1],
@@ -62,6 +70,7 @@ OTHERS: dict[str, Resource] = {
     "an earlier period": {"servicedPeriod": {"end": "2026-11-30"}},
     "another side": {"modifier": [concept(a.CPT, "LT")]},
     "another category": {"category": concept(f"{a.X12}/1365", "3")},
+    "another place": {"locationCodeableConcept": concept(PLACE_OF_SERVICE, "22")},
     "another trace number": with_extension("itemTraceNumber", valueIdentifier={"value": "T-2"}),
     "another kind of request": with_extension(
         "serviceItemRequestType", valueCodeableConcept=concept(f"{a.X12}/1525", "AR")
