@@ -31,6 +31,7 @@ from server.review.terms import (
     check_review,
     grant_of,
     owed,
+    speakable,
 )
 from server.services import Services
 from server.store import Transaction, authorizations, cases, events, work_items
@@ -273,6 +274,8 @@ def finding(parts: Mapping[str, str]) -> Finding:
     if unknown := parts.keys() - set(PARTS):
         words = f"A finding has {', '.join(PARTS)}; not {', '.join(sorted(unknown))}."
         raise InvalidRequest(Issue("value", "findings", words))
+    for said in parts.values():
+        speakable(said, "findings")
     try:
         return Finding(*(parts.get(part, "") for part in PARTS))
     except IncompleteDenial as lacking:

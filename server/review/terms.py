@@ -20,6 +20,7 @@ from server.pas.verdict import Review, Span
 from server.policy.line import day_of_service
 from server.policy.rulings import SPAN
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ICD = re.compile(r"[A-Z][0-9][0-9A-Z](\.[0-9A-Z]{1,4})?")
 _NPI = re.compile(r"([0-9]{10})?")
 _SPECIALTY = re.compile(r"([0-9]{3}[0-9A-Z]{6}X)?")
@@ -113,9 +114,19 @@ def check_reason(code: str) -> None:
 
 
 def owed(words: str, element: str) -> None:
-    """Raises InvalidRequest where a decision comes without the words that it owes."""
+    """Raises InvalidRequest where a decision comes without the words that it owes, or with some that no
+    answer can hold."""
     if not words.strip():
         raise InvalidRequest(Issue("required", element, "This is owed in words. Add them."))
+    speakable(words, element)
+
+
+def speakable(words: str, element: str) -> None:
+    """Raises InvalidRequest for what a FHIR string may not have in it, such as the line break of a word
+    processor (U+000B)."""
+    if found := _CONTROL.search(words):
+        told = f"The words have the control character U+{ord(found[0]):04X}. Leave it out."
+        raise InvalidRequest(Issue("value", element, told))
 
 
 def _faults(other: str, units: int, asked: int, place: str, services: Collection[str]) -> Iterator[Issue]:

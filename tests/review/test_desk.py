@@ -245,6 +245,8 @@ def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Paye
         ("deny", {"reviewer": {"name": "Dr Kim", "specialty": "surgeon"}}, "reviewer.specialty"),
         ("deny", {"code": "not needed"}, "code"),
         ("ask", {"text": " "}, "text"),
+        ("ask", {"text": "A line break\x0bof a word processor."}, "text"),
+        ("deny", {"findings": [{"criterion": "MN", "found": "So\x0bis this."}]}, "findings"),
         ("ask", {"text": "The film.", "documents": ["the film"]}, "documents"),
     ],
 )
