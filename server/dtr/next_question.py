@@ -265,13 +265,17 @@ class Interviewer:
         if known is not None and known.assertion is not None:
             beneficiary = (known.coverage.get("beneficiary") or {}).get("reference", "")
             patient = patient_of(answers, now.date(), beneficiary)
+            # One person: the answers are the newer word for whom the record tells of as well.
+            people = [each for each in known.chart if each.get("resourceType") == "Patient"]
+            patient = {**(people[0] if people else {}), **patient}
+            record = [each for each in known.chart if each not in people]
             # Of an age answered no day of birth is known, by which the payer would tell the patient.
             return self._adjudicator.judge(
                 tx,
                 known.order,
                 known.coverage,
                 None,
-                Chart([patient, *known.chart, answered]),
+                Chart([patient, *record, answered]),
                 now,
                 assertion_id=known.assertion,
                 member=known.member,

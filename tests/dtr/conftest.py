@@ -148,9 +148,11 @@ class Dtr:
         assert body["resourceType"] == "OperationOutcome"
         return list(body["issue"])
 
-    def informed(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> Resource:
+    def informed(
+        self, order: Resource, member: Resource, chart: Iterable[Resource] = (), **patient: Any
+    ) -> Resource:
         """What CRD says of an order: the parts of its coverage-information; one that repeats, the last."""
-        call = order_sign(order, member, chart)
+        call = order_sign(order, member, chart, **patient)
         told = self.http.post(
             f"/r{self.version}/cds-services/order-sign",
             content=json.encode(call),
@@ -164,9 +166,11 @@ class Dtr:
             for part in extension["extension"]
         }
 
-    def asserted(self, order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> str:
+    def asserted(
+        self, order: Resource, member: Resource, chart: Iterable[Resource] = (), **patient: Any
+    ) -> str:
         """The coverage-assertion-id that CRD gives for an order."""
-        return str(self.informed(order, member, chart)["coverage-assertion-id"])
+        return str(self.informed(order, member, chart, **patient)["coverage-assertion-id"])
 
     def refused(self, response: httpx.Response) -> tuple[int, list[Resource]]:
         body = json.decode_object(response.content)
@@ -175,8 +179,8 @@ class Dtr:
         return response.status_code, list(body["issue"])
 
 
-def order_sign(order: Resource, member: Resource, chart: Iterable[Resource] = ()) -> Resource:
-    """A hook call about one order, with all it takes prefetched."""
+def order_sign(order: Resource, member: Resource, chart: Iterable[Resource] = (), **patient: Any) -> Resource:
+    """A hook call about one order, with all it takes prefetched; `patient` is what differs of the patient."""
     return {
         "hook": "order-sign",
         "hookInstance": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
@@ -186,7 +190,7 @@ def order_sign(order: Resource, member: Resource, chart: Iterable[Resource] = ()
             "draftOrders": bundle("collection", [order]),
         },
         "prefetch": {
-            "patient": PATIENT,
+            "patient": {**PATIENT, **patient},
             "coverage": bundle("searchset", [member]),
             "user": PHYSICIAN,
             "chart": bundle("searchset", chart),

@@ -268,6 +268,19 @@ def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: 
     assert told in said(done)["reason"]["text"]
 
 
+def test_d_a_child_whose_age_crd_looked_at_is_a_child_to_the_interview(dtr: Dtr) -> None:
+    """Age may stand for treatment under this plan, so CRD had read it. With the age answered there were two
+    patients, whose age is nobody's: the hospital was refused to a child.
+    """
+    order, card = shoulder(place="22"), coverage(f"M-child-{dtr.version}", plan="nia")
+    told = {"name": "context", "valueString": dtr.asserted(order, card, birthDate="2013-03-02")}
+    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
+    given = UNCOMPLICATED | {"PATIENT.age": 13, "CC-OUT": "resolved", "SOS-SITE": "no-reason"}
+    calls, done = interview(dtr, begun.draft, given)
+    assert ["SOS-SITE"] not in calls
+    assert "hospital" not in said(done)["reason"]["text"]
+
+
 @pytest.mark.parametrize("spares", ["a gold card", "an emergency"])
 def test_d_what_crd_spared_authorization_no_form_asks_for(dtr: Dtr, spares: str) -> None:
     """By the answers alone, which tell neither who orders nor where, the interview ended in a denial."""
