@@ -141,6 +141,12 @@ class Interviewer:
         _held(interview, response, issued)
         if "PATIENT.age" not in issued:
             return Outcome(self._asking(response, sent, own, policy, interview.facts(bool(known)), now))
+        if known is None and "ORDER.cpt" not in issued:
+            text = (
+                "The order that this form was begun for cannot be told. Keep the identifier that its package "
+                "gave it, or begin anew with the package."
+            )
+            raise NotFound(Issue("not-found", "QuestionnaireResponse.identifier", text))
         judged = self._judge(tx, answers, order, known, policy, now, hints=False)
         said = judged.determination
         # Of an order that is known, no answer says which part or side it means: the order has to.

@@ -281,6 +281,15 @@ def test_d_a_child_whose_age_crd_looked_at_is_a_child_to_the_interview(dtr: Dtr)
     assert "hospital" not in said(done)["reason"]["text"]
 
 
+def test_d_a_form_that_lost_its_order_is_not_concluded(dtr: Dtr) -> None:
+    """An EHR kept it under an identifier of its own, and was told that no authorization is needed."""
+    _, draft = began(dtr, "lost")
+    under_way = answered(step(dtr, draft), {"PATIENT.age": 52})
+    own = {**under_way, "identifier": {"system": "https://ehr.example/forms", "value": "17"}}
+    status, (issue,) = dtr.refused(dtr.post(NEXT, own))
+    assert (status, issue["expression"]) == (404, ["QuestionnaireResponse.identifier"])
+
+
 @pytest.mark.parametrize("spares", ["a gold card", "an emergency"])
 def test_d_what_crd_spared_authorization_no_form_asks_for(dtr: Dtr, spares: str) -> None:
     """By the answers alone, which tell neither who orders nor where, the interview ended in a denial."""
