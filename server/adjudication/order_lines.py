@@ -10,7 +10,7 @@ from server.adjudication.places import moved
 from server.fhir.dates import begun, over
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
-from server.fhir.references import reference_text
+from server.fhir.references import local_reference, reference_text
 from server.fhir.systems import is_billed
 from server.policy.line import codings, planned_day
 
@@ -30,6 +30,13 @@ def order_line(resource: Resource, resources: Iterable[Resource] = ()) -> Resour
     Device or a Medication, is looked for in the order and among `resources`."""
     line = _LINES.get(resource["resourceType"])
     return line(_with_product(resource, resources)) if line else resource
+
+
+def reference_of(line: Mapping[str, Any]) -> str:
+    """What the client knows the order by that a line is of, or any other resource: `Appointment/1`."""
+    kept = (str(category["text"]) for category in elements(line, "category") if [*category] == ["text"])
+    kind = next((text for text in kept if text in _LINES), "")
+    return local_reference({**line, "resourceType": kind} if kind else line)
 
 
 def appointment_line(

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
-from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of
+from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of, reference_of
 from server.adjudication.orders import service_code, withdrawn
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.context import Context, chart_with, given_for, member_of
@@ -30,7 +30,7 @@ from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant
 from server.fhir.errors import Issue, NotFound
-from server.fhir.references import Resolver, local_reference, type_and_id
+from server.fhir.references import Resolver, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
 from server.security.caller import calling
@@ -341,7 +341,7 @@ def _withdrawn(order: Resource) -> Issue:
 
 
 def _place(order: Resource) -> str:
-    return local_reference(order) or "The order"
+    return reference_of(order) or "The order"
 
 
 def _no_form(need: Need) -> Issue:
@@ -388,7 +388,7 @@ def _references(resources: Sequence[Resource]) -> list[Resource]:
 def _reference(resource: Resource) -> Resource:
     """The client's own reference to what it sent; by identifier where it sent it without an id, and if it
     has none, by type alone."""
-    text = local_reference(resource)
+    text = reference_of(resource)
     if text:
         return {"reference": text}
     listed = resource.get("identifier")

@@ -104,6 +104,25 @@ def test_a_where_the_order_does_not_tell_the_context_does(dtr: Dtr) -> None:
     assert [package.form.canonical for package in dtr.packages(*asked)] == [f"{SHOULDER}|1.0.0"]
 
 
+def test_a_what_a_context_was_given_for_is_called_as_the_client_calls_it(dtr: Dtr) -> None:
+    """An EHR was told of a ServiceRequest, by the id of its DeviceRequest or Appointment."""
+    brace = {
+        "resourceType": "DeviceRequest",
+        "id": "brace",
+        "status": "draft",
+        "intent": "order",
+        "codeCodeableConcept": concept("https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets", "L3908"),
+        "subject": ref(PATIENT),
+        "authoredOn": "2026-11-20",
+    }
+    card = coverage()
+    asked = [resource("coverage", card), context(dtr.asserted(brace, card))]
+    (issue,) = dtr.outcome(*asked)
+    assert issue["diagnostics"].startswith("DeviceRequest/brace needs no form")
+    (package,) = dtr.packages(*asked, named(SHOULDER))
+    assert ref(brace) in values(package.draft, f"{DTR}/qr-context")
+
+
 def test_a_an_appointment_needs_the_forms_of_what_is_booked(dtr: Dtr) -> None:
     order = shoulder()
     itself, for_order = appointment("72148"), appointment("", order)
