@@ -340,13 +340,17 @@ def test_an_update_of_a_claim_that_was_never_seen_changes_nothing(payer: Payer) 
 
 
 def test_a_change_that_came_before_its_claim_is_done_when_it_is_sent_again(payer: Payer) -> None:
-    """The same bytes, within minutes: a clearinghouse's queue had turned the two round."""
+    """The same bytes, within minutes: a clearinghouse's queue had turned the two round. What else it sends
+    again is told what it was told."""
     early = a.raw(update(a.item(1), marked(FILM, "added")))
     refused = payer.submit(early)
     first_request(payer, a.item(1))
+    beside = a.raw(a.request(claim=a.claim(a.item(service="73030"), identifier=[called("PA-9")], id="pa-9")))
+    other = payer.submit(beside)
 
     assert error_code(refused) == "AA"
     assert payer.submit(early).actions == ["A1", "A1"]
+    assert payer.submit(beside).response["id"] == other.response["id"]
 
 
 def test_a_cancellation_of_a_claim_that_was_never_seen_is_an_error_too(payer: Payer) -> None:

@@ -185,13 +185,14 @@ def test_what_waited_is_not_counted_with_the_number_that_another_request_got(
 
 @ONE_BASE
 def test_what_becomes_urgent_is_timed_from_then(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the third day; it is decided on the fifth."""
+    """On the third day, as is said once more on the fourth; it is decided on the fifth."""
     services, reviewed = payer.app.state.services, {"coverage": a.coverage("reviewed")}
     short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
-    urgent = a.claim(related=[prior("PA-1")], id="pa-2", priority=a.concept(PRIORITY, "stat"))
     payer.submit(a.request(*short, **reviewed))
-    monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=3))
-    payer.submit(a.request(*short, claim=urgent, **reviewed))
+    for day in (3, 4):
+        urgent = a.claim(related=[prior("PA-1")], id=f"pa-{day}", priority=a.concept(PRIORITY, "stat"))
+        monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=day))
+        payer.submit(a.request(*short, claim=urgent, **reviewed))
     monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=5))
     (waiting,) = Desk(services).queue()
     Desk(services).approve(waiting.item.id, waiting.item.revision, Review("Dr Kim"))
