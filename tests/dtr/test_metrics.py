@@ -80,10 +80,12 @@ def test_asking_again_for_what_changed_is_a_relaunch(dtr: Dtr) -> None:
 
 def test_a_refused_call_is_counted_with_its_issues(dtr: Dtr) -> None:
     dtr.ask(resource("order", shoulder()))
-    (action,) = newest(dtr)[0]["action"]
+    told = newest(dtr)[0]
+    (action,) = told["action"]
     assert action["httpResponse"] == 400
     assert action["issue"] == [{"code": "required"}]
-    assert newest(dtr)[0]["orderItem"]
+    assert told["orderItem"]
+    assert "questionnaire" not in told
 
 
 def test_errors_that_apps_reported_count_against_their_form(dtr: Dtr) -> None:

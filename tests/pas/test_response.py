@@ -411,7 +411,7 @@ def test_an_authorization_that_no_claim_asked_for_is_told_with_its_service(spoke
     told = response(answer(spoken, OnFile("PA-OLD", SPAN, Decimal(1)), request=None))
 
     assert told["preAuthRef"] == "PA-OLD"
-    assert told["identifier"][0]["value"] == CASE
+    assert told["identifier"] == [{"system": "https://payer.example/pas-case", "value": CASE}]
     assert "reference" not in told.get("request", {})
 
 
