@@ -37,10 +37,6 @@ class Package:
     changed: dt.date | None
     """The day on which the newest of its parts was made; None where one of them does not tell."""
 
-    @property
-    def expires(self) -> dt.date | None:
-        return first_day((self.form.questionnaire.get("effectivePeriod") or {}).get("end"))
-
 
 class Artefacts:
     """All artefacts of a version under their addresses below `base`."""

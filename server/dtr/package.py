@@ -28,7 +28,7 @@ from server.dtr.populate import populate
 from server.dtr.request import PackageRequest
 from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
-from server.fhir.dates import instant
+from server.fhir.dates import instant, over
 from server.fhir.errors import Issue, NotFound
 from server.fhir.references import Resolver, type_and_id
 from server.policy.determination import Decision
@@ -148,7 +148,7 @@ class Packager:
             package = self._artefacts.package(name)
             if package is None:
                 issues.append(Issue("not-found", path, f"There is no questionnaire {name}.", "warning"))
-            elif package.expires is not None and package.expires < now.date():
+            elif over(package.form.questionnaire.get("effectivePeriod"), now.date()):
                 issues.append(
                     Issue("expired", path, f"{name} is no longer in force. Ask without it.", "warning")
                 )

@@ -1,5 +1,6 @@
 """What `$questionnaire-package` takes, what it makes of half a request, and what it refuses."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -267,3 +268,14 @@ def test_a_every_spelling_of_the_address_answers(dtr: Dtr, path: str) -> None:
 def test_a_small_edits_of_the_order_do_not_matter(dtr: Dtr) -> None:
     order = shoulder(status="active", note=[{"text": "please soon"}])
     assert dtr.package(order).form.canonical == f"{SHOULDER}|1.0.0"
+
+
+def test_a_form_is_given_until_its_last_day_and_then_no_more(
+    dtr: Dtr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [resource("coverage", coverage()), named(SHOULDER)]
+    last = dt.datetime(2027, 12, 31, 12, tzinfo=dt.UTC)
+    monkeypatch.setattr(dtr.app.state.services.clock, "_now", last)
+    assert len(dtr.packages(*asked)) == 1
+    monkeypatch.setattr(dtr.app.state.services.clock, "_now", last + dt.timedelta(days=1))
+    assert [issue["code"] for issue in dtr.outcome(*asked)] == ["expired"]
