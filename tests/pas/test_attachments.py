@@ -238,6 +238,7 @@ def test_a_scan_that_comes_with_an_update_goes_to_a_person_and_so_does_the_next_
     payer.submit(further)
     clock(payer, WEEK).sweep()
 
+    assert first["status"] == "open"
     assert "a person must read" in first["reason"]
     assert "while a person had it" in waiting(payer)["reason"]
     assert after(payer).action == "A4"
