@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from server.app import the_catalog
 from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
+from server.dtr.next_question import CONTEXT
 from server.dtr.response import information_origin
 from server.fhir import json
 from server.fhir.extensions import extension, values
@@ -206,6 +207,11 @@ def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_
     # The order's own door knows the number as well.
     again = dtr.http.get(f"/why/{said(done)['satisfied-pa-id']}")
     assert again.status_code == 200
+
+
+def test_d_a_context_of_nobodys_supplies_nothing(dtr: Dtr, draft: dict[str, Any]) -> None:
+    lost = {**draft, "identifier": {"system": CONTEXT, "value": "not-ours"}}
+    assert asked(step(dtr, lost)) == asked(step(dtr, draft))
 
 
 def test_d_whom_crd_knew_is_known_by_the_context_alone(dtr: Dtr, registry: FastAPI) -> None:
