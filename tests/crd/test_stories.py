@@ -50,6 +50,29 @@ def test_the_same_order_again_gets_the_same_number(crd: Crd) -> None:
     assert first["satisfied-pa-id"] == second["satisfied-pa-id"]
 
 
+def test_an_order_that_became_another_has_no_number_of_what_it_was(crd: Crd) -> None:
+    """It carries the answer to the first; now it is with contrast."""
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    sent = ehr.prefetch(ehr.six_weeks_of_care(order), insurance)
+    first = crd(ehr.sign(order, sent=sent))
+    changed = {**first.resources[order["id"]], "code": ehr.concept(ehr.CPT, "73222")}
+    second = crd(ehr.sign(changed, sent=sent))
+    assert second.information.get("satisfied-pa-id") != first.information["satisfied-pa-id"]
+
+
+def test_whoever_has_no_number_is_known_by_the_ehr_that_the_patient_is_of(crd: Crd) -> None:
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    del insurance["subscriberId"]
+    patient = {name: content for name, content in ehr.PATIENT.items() if name != "identifier"}
+    sent = {**ehr.prefetch(ehr.six_weeks_of_care(order), insurance), "patient": patient}
+    here, there = (f"http://127.0.0.1:1/{crd.version}/{name}" for name in ("here", "there"))
+    first, other, again = (
+        crd(ehr.sign(order, sent=sent, fhirServer=server)).information["satisfied-pa-id"]
+        for server in (here, there, here)
+    )
+    assert first == again != other
+
+
 def test_an_order_that_carries_the_answer_already_is_left_alone(crd: Crd) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
     sent = ehr.prefetch([], insurance)
