@@ -274,6 +274,14 @@ def test_other_days_than_were_asked_for_are_a_modification(payer: Payer) -> None
 
 
 @ONE_BASE
+def test_what_no_day_was_planned_for_is_authorized_from_the_day_it_was_ordered(payer: Payer) -> None:
+    pended(payer, claim=a.claim({name: each for name, each in a.item().items() if name != "servicedDate"}))
+    decide(payer, "approve", waiting(payer))
+
+    assert after(payer).response["preAuthPeriod"] == {"start": "2026-11-20", "end": "2027-01-24"}
+
+
+@ONE_BASE
 def test_of_one_study_asked_for_twice_no_two_numbers_are_good_on_one_day(payer: Payer) -> None:
     pended(payer, claim=a.claim(a.item(), a.item(2)))
     first, second = payer.http.get("/review").json()["items"]
