@@ -24,7 +24,7 @@ from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Certified, InReview, Modified, Span, Verdict
+from server.pas.verdict import Certified, InReview, Modified, Verdict
 from server.policy.line import day_of_service
 from server.policy.request import Chart
 from server.policy.residence import state_of
@@ -241,7 +241,7 @@ class Judge:
             assertion_id=line.judged.quoted,
             case_id=case_id,
         )
-        return _certified(tx, granted, line.judged, now)
+        return _certified(tx, granted, line.judged)
 
     def _line(
         self, tx: Transaction, docket: Docket, sent: Resource, item: Resource, now: dt.datetime
@@ -267,12 +267,10 @@ def _held(line: Line, number: str, now: dt.datetime) -> InReview:
     return InReview("A tester asked for a pend.", number, now + dt.timedelta(hours=line.hours))
 
 
-def _certified(tx: Transaction, number: str, judged: Judged, now: dt.datetime) -> Certified | Modified:
-    """With the span of the authorization itself: an older one keeps its own."""
-    units = decision.units_of(judged.determination)
-    row = authorizations.by_number(tx, number)
+def _certified(tx: Transaction, number: str, judged: Judged) -> Certified | Modified:
+    """With the span of the authorization: of one that was issued elsewhere, as it is honoured here."""
+    said, row = judged.determination, authorizations.by_number(tx, number)
     if row is not None:
-        return decision.authorized(row, judged.determination.line)
-    held = next((one for one in judged.member.authorizations if one.number == number), None)
-    span = Span(held.start, held.end) if held else decision.span_of(judged.determination)
-    return Certified(number, span.start if held else now.date(), span, units)
+        return decision.authorized(row, said.line)
+    span = decision.span_of(said)
+    return Certified(number, span.start, span, decision.units_of(said))

@@ -280,3 +280,14 @@ def test_a_previous_payers_authorization_is_told_for_as_long_as_it_is_honoured(
         owner = {"resourceType": "Patient", "id": "owner", "birthDate": "1951-11-01"}
         records.put(tx, owner, "member:M-ANNA", services.clock())
     assert payer.inquire(asked) == []
+
+
+def test_a_previous_payers_authorization_answers_a_request_with_the_days_it_is_honoured(payer: Payer) -> None:
+    """It had ended in December."""
+    services = payer.app.state.services
+    with services.store.transaction() as tx:
+        records.put(tx, a.authorized_before("OLD-1"), "member:M-ANNA", services.clock())
+    told = payer.submit(a.request(coverage=a.coverage(period={"start": "2026-11-01"})))
+
+    assert (told.action, told.number) == ("A1", "OLD-1")
+    assert told.response["preAuthPeriod"] == {"start": "2026-11-01", "end": "2027-01-29"}
