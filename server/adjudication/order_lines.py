@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.adjudication.orders import named, plainly_coded, service_code
-from server.adjudication.places import moved
+from server.adjudication.places import at_sites
 from server.fhir.dates import begun, over
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, extensions, value, values
@@ -50,7 +50,7 @@ def appointment_line(
     if order is not None and len(beside) < len(inside):
         order = {**order, "contained": beside}
     line = _timed(order_line(order or appointment, resources), _booked_time(appointment))
-    return moved(line, sites_of(appointment), resources)
+    return at_sites(line, sites_of(appointment), resources)
 
 
 def dispatched_line(order: Resource, tasks: Iterable[Resource], resources: Iterable[Resource]) -> Resource:
@@ -62,7 +62,7 @@ def dispatched_line(order: Resource, tasks: Iterable[Resource], resources: Itera
     periods = [each.get("period") for each in restrictions if isinstance(each, dict)]
     period, own = next((each for each in periods if isinstance(each, dict)), {}), planned_day(line)
     kept = own is not None and begun(period, own) and not over(period, own)
-    return moved(line if kept else _timed(line, {"occurrencePeriod": period}), sites, resources)
+    return at_sites(line if kept else _timed(line, {"occurrencePeriod": period}), sites, resources)
 
 
 def _timed(line: Resource, when: Resource) -> Resource:

@@ -109,7 +109,7 @@ def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
     return {**order, "locationCode": [*concepts, place]}
 
 
-def moved(order: dict[str, Any], sites: list[Any], resources: Iterable[Resource]) -> dict[str, Any]:
+def at_sites(order: dict[str, Any], sites: list[Any], resources: Iterable[Resource]) -> dict[str, Any]:
     """The order at these Locations, where there are any; a place that they tell goes before its own. That
     they are a hospital leaves open as what the patient comes there."""
     if not sites:
