@@ -98,14 +98,15 @@ class Engine:
         is spent, the define being evaluated raises BudgetExceeded.
         """
         found = self._program.find(library)
+        clock = DateTime.of_python(now or datetime.now().astimezone())
         chart = data if isinstance(data, Chart) else Chart(data, self._model)
         run = Run(
             self.compiled,
             found,
             chart if patient is None else Chart(chart.resources, self._model, patient),
             chart,
-            self._given(found, parameters or {}),
-            DateTime.of_python(now or datetime.now().astimezone()),
+            self._given(found, parameters or {}, clock.offset),
+            clock,
             self.compiled.traced if evidence else self.compiled.plain,
             (steps, seconds),
         )
@@ -113,7 +114,7 @@ class Engine:
 
     # Parameters
 
-    def _given(self, library: Library, parameters: Mapping[str, Any]) -> list[Any]:
+    def _given(self, library: Library, parameters: Mapping[str, Any], offset: int) -> list[Any]:
         """Parameter values, each at the place of every library that declares it."""
         values = [UNSET] * len(self._program.parameters)
         taken = self._parameters[id(library)]
@@ -122,7 +123,7 @@ class Engine:
                 known = ", ".join(taken) or "none"
                 raise EvaluationError(f'"{name}" is not a parameter here; there are: {known}.', str(library))
             for index, kind, fits in taken[name]:
-                values[index] = given = to_cql(value, kind)
+                values[index] = given = to_cql(value, kind, offset)
                 if value is not None and (given is None or not fits(given)):
                     shown = f"{type(value).__name__} as it was given"
                     raise EvaluationError(f'"{name}" takes {kind}, not the {shown}.', str(library))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
@@ -264,8 +264,9 @@ class Run:
         return str(definition)
 
 
-def to_cql(value: Any, kind: Type) -> Any:
-    """A Python value as CQL has it: float and int as the type asks, datetime and ISO text as CQL dates."""
+def to_cql(value: Any, kind: Type, offset: int = 0) -> Any:
+    """A Python value as CQL has it: float and int as the type asks, datetime, date and ISO text as CQL dates.
+    `offset`, in minutes from UTC, is that of moments which name none."""
     match value:
         case bool() | None | Decimal() | dict():
             return value
@@ -274,20 +275,23 @@ def to_cql(value: Any, kind: Type) -> Any:
         case int():
             return Decimal(value) if kind == DECIMAL else value
         case datetime():
-            moment = DateTime.of_python(value)
+            here = timezone(timedelta(minutes=offset))
+            moment = DateTime.of_python(value if value.tzinfo else value.replace(tzinfo=here))
             return moment.date if kind == DATE else moment
         case date():
-            return Date.of(value.year, value.month, value.day)
+            day = value.year, value.month, value.day
+            return DateTime.of(*day, offset=offset) if kind == DATETIME else Date.of(*day)
         case str() if kind == DATE:
             return Date.parse(value)
         case str() if kind == DATETIME:
-            return DateTime.parse(value, 0)
+            return DateTime.parse(value, offset)
         case str() if kind == TIME:
             return Time.parse(value)
         case list() | tuple():
             inner = kind.element if isinstance(kind, ListOf) else None
-            return [to_cql(item, inner) for item in value]
+            return [to_cql(item, inner, offset) for item in value]
         case Interval():
             point = kind.point if isinstance(kind, IntervalOf) else None
-            return replace(value, low=to_cql(value.low, point), high=to_cql(value.high, point))
+            low, high = to_cql(value.low, point, offset), to_cql(value.high, point, offset)
+            return replace(value, low=low, high=high)
     return value

@@ -160,11 +160,18 @@ PERIOD = {
 }
 
 
-def starting(period: Any) -> Any:
+def starting(period: Any, now: dt.datetime = NOW) -> Any:
     """Where a measure's period starts, as a caller gives it."""
     start = {"type": "Start", "operand": {"type": "ParameterRef", "name": "Measurement Period"}}
     engine = Engine([library(statements=[define("It", start)], parameters=[PERIOD])])
-    return engine.evaluate("Probe", parameters={"Measurement Period": period}, now=NOW)["It"].value
+    return engine.evaluate("Probe", parameters={"Measurement Period": period}, now=now)["It"].value
+
+
+@pytest.mark.parametrize("start", ["2026-01-01", dt.date(2026, 1, 1), dt.datetime(2026, 1, 1)])
+def test_a_period_given_without_an_offset_is_on_the_clock_of_the_evaluation(start: Any) -> None:
+    in_new_york = NOW.astimezone(dt.timezone(dt.timedelta(hours=-5)))
+    starts = starting(Interval(start, None), in_new_york)
+    assert (str(starts)[:11], starts.offset) == ("@2026-01-01", -300)
 
 
 @pytest.mark.parametrize("start", ["2026-01-01T00:00:00.000Z", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)])
