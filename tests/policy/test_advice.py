@@ -136,8 +136,10 @@ def referral(**patch: Any) -> Fact:
         ([referral()], False),
         ([referral(status="revoked")], True),
         ([referral(doNotPerform=True)], True),
+        ([problem("M86.161", 3)], False),
     ],
 )
 def test_therapy_is_proposed_where_none_is_given_or_asked_for(facts: list[Fact], proposed: bool) -> None:
+    """An infected bone needs none first."""
     notes = told("73721", *facts, region="KN", diagnosis="M23.221")
     assert notes == ({"ADV-PT"} if proposed else set())
