@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.adjudication.judged import Judged
@@ -20,7 +20,7 @@ from server.adjudication.orders import service_coding
 from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration
 from server.crd.hooks import Hook
-from server.policy.determination import Criterion, Decision, Determination, Met
+from server.policy.determination import Criterion, Decision, Determination
 
 
 class Covered(enum.Enum):
@@ -154,10 +154,8 @@ def _approved(said: Determination, hook: Hook, choices: Configuration) -> Saying
             "Everything that is asked for is documented; the authorization is given with the signed order."
         )
         return _needed([Reason(f"{said.reason} {later}")])
-    reasons = [Reason(said.reason), *(Reason(text) for text in _found(said))]
-    satisfied = _saying(Authorization.SATISFIED, reasons)
     return replace(
-        satisfied,
+        _saying(Authorization.SATISFIED, [Reason(said.reason)]),
         number=said.authorization,
         grants=not on_file,
         units=said.units,
@@ -256,11 +254,3 @@ def _why_not(said: Determination) -> list[Reason]:
 
 def _open(criterion: Criterion) -> str:
     return f"{criterion.title}: {criterion.in_full}"
-
-
-def _found(said: Determination) -> Iterator[str]:
-    """What an immediate approval rests on: the indications that are shown."""
-    for criterion in said.criteria:
-        shown = criterion.id.endswith("-IMM") and criterion.value is Met.YES
-        if shown and criterion.sentence not in said.reason:
-            yield f"{criterion.title}: {criterion.sentence}"
