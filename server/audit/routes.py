@@ -43,7 +43,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.get("", summary="Search the audit trail", response_class=FhirResponse)
     def search(request: Request) -> FhirResponse:
         """Newest first, in pages."""
-        asked = request.query_params.multi_items()
+        asked = [(name, text) for name, text in request.query_params.multi_items() if text]
         before = number(dict(asked), "before")
         count = number(dict(asked), "_count")
         most = USUAL if count is None else min(count, MOST)

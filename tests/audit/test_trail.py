@@ -94,6 +94,7 @@ def test_the_trail_is_searched_by_patient_agent_date_and_outcome(town: Town) -> 
     assert told(town, f"?patient=M-BERT,M-ANNA&agent=hillside,harbour&date=1999,{day}&action=C,E")
     counted = town.get("/r2.0/fhir/AuditEvent?patient=M-ANNA&_count=0", AUDITOR).json()
     assert (counted["total"] > 0, counted.get("entry")) == (True, None)
+    assert told(town, "?patient=&agent=harbour&_count=")
     assert not told(town, "?agent=hillside")
     assert not told(town, f"?date=gt{day}")
     for none in ("yesterday", "2026-02-30", "9999-12-31", "2026-11-25T10"):
