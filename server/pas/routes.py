@@ -150,6 +150,9 @@ def router(services: Services, version: Version) -> APIRouter:
             for entry in pas_response_bundle(spoken, found, base, services.clock())["entry"]:
                 if entry["fullUrl"] == wanted:
                     return dict(entry["resource"])
+            if kind != "ClaimResponse":
+                here = f"ClaimResponse/{found.id}"
+                raise NotFound(f"Nothing is asked under this id, or no more; {here} says how it stands.")
         raise NotFound(f"There is no {kind} with this id. Use the URL that the answer gave it.")
 
     return routes

@@ -408,6 +408,19 @@ def test_the_operation_is_where_the_request_for_information_says(payer: Payer) -
     assert after(payer).action == "A1"
 
 
+@ONE_BASE
+def test_who_reads_a_task_that_is_done_with_is_told_where_the_decision_stands(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    url = f"{payer.base}/Task/{pended.of_type('Task')[0]['id']}"
+    asked = payer.read(url)
+    send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
+    over = payer.http.get(url)
+
+    assert asked["status"] == "requested"
+    assert over.status_code == 404
+    assert f"ClaimResponse/{pended.response['id']}" in over.json()["issue"][0]["diagnostics"]
+
+
 def with_a_scan() -> Resource:
     """A first request that says in a scan what the rules would ask for."""
     paper = {
