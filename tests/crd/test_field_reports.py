@@ -64,6 +64,7 @@ def test_f1_a_record_without_insurance_is_said_to_the_clinician(crd_2_0: Crd) ->
     answer = crd_2_0(ehr.sign(ehr.shoulder(), sent={"patient": ehr.PATIENT, "coverage": None}))
     assert answer.body["systemActions"] == []
     (card,) = answer.cards
+    assert card["summary"] == "No insurance is on record for this patient."
     assert card["source"]["topic"]["code"] == "insurance"
 
 

@@ -267,6 +267,7 @@ def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(
     assert later(payer, asked, **{"X-Dry-Run": "true"}).action == "A3"
     denied = later(payer, asked)
     assert denied.action == "A3"
+    assert "it was not issued here" in denied.words
     assert "what was authorized as it was" not in denied.words
 
 

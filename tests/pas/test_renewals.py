@@ -52,6 +52,20 @@ def test_a_renewal_that_a_change_asks_for_in_vain_leaves_what_was_authorized(pay
 
 
 @ONE_BASE
+def test_of_what_is_over_nothing_is_left_to_stand_beside_a_renewal_in_vain(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = granted(payer)
+    monkeypatch.setattr(payer.app.state.services.clock, "_now", dt.datetime(2027, 2, 1, 10, tzinfo=dt.UTC))
+    too_short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
+    asked = quoting(first.number, "R", servicedDate="2027-02-20")
+    refused = payer.submit(update(asked, chart=too_short, created="2027-02-01"))
+
+    assert refused.action == "A3"
+    assert "stands as it was" not in refused.words
+
+
+@ONE_BASE
 def test_while_a_renewal_is_pended_the_number_is_good_until_the_line_is_cancelled(payer: Payer) -> None:
     two = {"quantity": {"value": 2, "unit": "unit"}}
     pended(payer, claim=a.claim(a.item(**two)))
