@@ -115,5 +115,7 @@ def test_each_criterion_says_what_it_looked_for_itself(catalog: Catalog) -> None
 def test_the_least_that_leads_to_approval_is_worked_out(catalog: Catalog) -> None:
     """Nobody says which shoulder, nor anything else: the side, and one indication that needs no more."""
     order = mri("73221", "M75.111")
-    told = determine(order, Member("m", coverage()), Chart([PATIENT, PHYSICIAN]), catalog.plan("evicore"), NOW)
+    told = determine(
+        order, Member("m", coverage()), Chart([PATIENT, PHYSICIAN]), catalog.plan("evicore"), NOW
+    )
     assert told.ways == (("COD-LAT", "SH-IMM"),)
