@@ -12,6 +12,7 @@ none can swell. Redirects are the caller's affair and followed nowhere; how long
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Iterable
@@ -60,7 +61,7 @@ class Outbound:
         """Raises Refused for an address that is not http(s), carries a password, or is not https where
         that is asked for."""
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
             raise Refused("it is not an http or https address")
         try:
             port = parts.port

@@ -52,6 +52,10 @@ REFUSED: dict[str, tuple[Resource, str]] = {
     ),
     "no endpoint": ({"channel": {"endpoint": None}}, "Subscription.channel.endpoint"),
     "no address": ({"channel": {"endpoint": "http://[1::2/inbox"}}, "Subscription.channel.endpoint"),
+    "a blank in it": (
+        {"channel": {"endpoint": "http://clinic .example/inbox"}},
+        "Subscription.channel.endpoint",
+    ),
     "a password in it": ({"channel": {"endpoint": "http://a:b@c.example/"}}, "Subscription.channel.endpoint"),
     "a file": ({"channel": {"endpoint": "file:///etc/passwd"}}, "Subscription.channel.endpoint"),
     "no header line": ({"channel": {"header": ["Bearer x"]}}, "Subscription.channel.header[0]"),
