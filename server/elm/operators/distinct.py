@@ -5,6 +5,7 @@ Used by Distinct, by `return` (which is distinct unless it says `all`) and by th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +34,14 @@ def distinct(items: list[Any]) -> list[Any]:
             bucket.append(item)
             kept.append(item)
     return kept
+
+
+def among(items: Iterable[Any]) -> Callable[[Any], bool]:
+    """Whether something equals one of the items (or both are null), by the same buckets."""
+    buckets: dict[Any, list[Any]] = {}
+    for item in items:
+        buckets.setdefault(_mark(item), []).append(item)
+    return lambda item: any(_same(item, other) for other in buckets.get(_mark(item), ()))
 
 
 def _same(a: Any, b: Any) -> bool:

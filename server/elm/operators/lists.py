@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.elm.operators.comparison import equal
+from server.elm.operators.distinct import among
 from server.elm.operators.distinct import distinct as without_repeats
 from server.elm.operators.registry import operator
 
@@ -70,12 +71,14 @@ def distinct(items: Sequence[Any]) -> list[Any]:
 
 def except_list(a: Sequence[Any], b: Sequence[Any] | None) -> list[Any]:
     """Items of a that are not in b, each once."""
-    return without_repeats([item for item in a if not has_element(b or (), item)])
+    held = among(b or ())
+    return without_repeats([item for item in a if not held(item)])
 
 
 def intersect_lists(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
     """Items in both, each once, in the order of a."""
-    return without_repeats([item for item in a if has_element(b, item)])
+    held = among(b)
+    return without_repeats([item for item in a if held(item)])
 
 
 def union_lists(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
