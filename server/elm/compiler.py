@@ -235,6 +235,9 @@ class Compiler:
             operands = [self.optional(_one(node.get(name)), scope) for name in operator.operands]
         else:
             operands = self.operands(node, scope)
+        for operand in operands:
+            if isinstance(operand.type, ListOf) and not operand.constant:
+                operand.run = _counted(operand.run)
         function = operator.function
         options = {
             name: node[name] for name in operator.options if name != "context" and node.get(name) is not None
@@ -253,6 +256,21 @@ class Compiler:
         if self.tracing and lists and any(isinstance(operand.type, ListOf) for operand in operands):
             code.run = _keep_reasons(function, operands, operator.nulls == "propagate", context)
         return code
+
+
+def _counted(items: Thunk) -> Thunk:
+    """A list of which an operator looks at every item: each is a step."""
+
+    def run(frame: Frame) -> Any:
+        value = items(frame)
+        if value:
+            evaluation = frame[RUN]
+            evaluation.left -= len(value)
+            if evaluation.left < 0:
+                evaluation.check()
+        return value
+
+    return run
 
 
 def _unknown(kinds: list[Type]) -> Type:

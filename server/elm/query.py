@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from server.elm.code import LOG, Code, Frame, Scope, Thunk, Variable
+from server.elm.code import LOG, RUN, Code, Frame, Scope, Thunk, Variable
 from server.elm.compiler import Compiler, form
 from server.elm.evidence import TracedList, reason
 from server.elm.library import Node
@@ -178,7 +178,9 @@ def _relation(compiler: Compiler, node: Node, scope: Scope) -> Test:
         return _traced_relation(related, slot, condition, wanted)
 
     def relation(frame: Frame) -> bool:
-        for item in items_of(related(frame)):
+        items = items_of(related(frame))
+        _count(frame, items)
+        for item in items:
             frame[slot] = item
             if condition(frame) is True:
                 return wanted
@@ -187,11 +189,20 @@ def _relation(compiler: Compiler, node: Node, scope: Scope) -> Test:
     return relation
 
 
+def _count(frame: Frame, items: list[Any]) -> None:
+    """A step for each item that is gone through."""
+    run = frame[RUN]
+    run.left -= len(items)
+    if run.left < 0:
+        run.check()
+
+
 def _traced_relation(related: Thunk, slot: int, condition: Thunk, wanted: bool) -> Test:
     def relation(frame: Frame) -> bool:
         log = frame[LOG]
         start = len(log)
         items = related(frame)
+        _count(frame, items_of(items))
         whole = log[start:]
         why = items.why if isinstance(items, TracedList) else None
         for index, item in enumerate(items_of(items)):

@@ -200,6 +200,32 @@ def test_a_budget_of_time_is_kept() -> None:
         engine.evaluate("Probe", now=NOW, seconds=0.05)["Product"]
 
 
+ALL = {"type": "ExpressionRef", "name": "All"}
+NEVER = {"type": "Literal", "valueType": f"{SYSTEM}Boolean", "value": "false"}
+SOUGHT = {"type": "IndexOf", "source": ALL, "element": {"type": "AliasRef", "name": "X"}}
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+@pytest.mark.parametrize(
+    "clause",
+    [
+        {"relationship": [{"type": "With", "alias": "Y", "expression": ALL, "suchThat": NEVER}]},
+        {"where": {"type": "Equal", "operand": [SOUGHT, integer(-1)]}},
+    ],
+    ids=["with", "index of"],
+)
+def test_whatever_goes_through_a_list_for_each_of_another_spends_the_budget(
+    clause: dict[str, Any], evidence: bool
+) -> None:
+    every = {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Condition"}
+    none = {"type": "Query", "source": [{"alias": "X", "expression": ALL}], **clause}
+    engine = Engine([library(statements=[define("All", every), define("None", none)])])
+    chart = [{"resourceType": "Condition", "id": str(number)} for number in range(100)]
+    assert engine.evaluate("Probe", chart, now=NOW, evidence=evidence)["None"].value == []
+    with pytest.raises(BudgetExceeded):
+        engine.evaluate("Probe", chart, now=NOW, evidence=evidence, steps=5_000)["None"]
+
+
 def test_what_fits_the_budget_is_computed() -> None:
     engine = Engine([product_of(4)])
     assert engine.evaluate("Probe", now=NOW, steps=5_000)["Product"].value == 4**5
