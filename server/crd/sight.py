@@ -4,7 +4,7 @@ Each prefetch key is judged alone (CDS Hooks, "Prefetch"; field experience behin
 
     absent                  nobody asked: to be queried, or unknown
     null, empty Bundle      asked, and there is nothing
-    OperationOutcome        asked, and it failed: unknown
+    OperationOutcome        asked, and it failed: unknown; so it is where a search brings nothing but errors
     resource, Bundle        there
 
 A key that brings nothing says by its name, or by its Bundle's self link, what it was to bring.
@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.fhir.client import tells_of_failure
 from server.fhir.dates import begun, over
 from server.fhir.references import Resolver, local_reference, type_and_id
 
@@ -165,7 +166,7 @@ def _beneficiary(coverage: Resource) -> str:
 
 def _failed(content: Any) -> bool:
     if isinstance(content, dict):
-        return content.get("resourceType") == "OperationOutcome" or "resourceType" not in content
+        return tells_of_failure(content) or "resourceType" not in content
     return content is not None and not isinstance(content, list)
 
 

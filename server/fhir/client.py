@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import FhirError
 
 Resource = dict[str, Any]
@@ -121,7 +122,7 @@ class Client:
         for _ in range(MAX_PAGES):
             if not isinstance(answer, dict):
                 return answer
-            if answer.get("resourceType") == "OperationOutcome":
+            if tells_of_failure(answer):
                 return Failed("outcome")
             if answer.get("resourceType") != "Bundle":
                 return Found((answer,))
@@ -172,6 +173,19 @@ class Client:
             return following if _host(following) == _host(self.base) else None
         except ValueError:
             return None
+
+
+def tells_of_failure(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is an OperationOutcome, or a search that brings nothing but one with an error.
+    Outcomes among results are remarks, but what gathers from several sources tells of its errors so."""
+    if answer.get("resourceType") != "Bundle":
+        return answer.get("resourceType") == "OperationOutcome"
+    brought = [entry.get("resource") for entry in elements(answer, "entry")]
+    outcomes = [
+        each for each in brought if isinstance(each, dict) and each.get("resourceType") == "OperationOutcome"
+    ]
+    severities = {issue.get("severity") for each in outcomes for issue in elements(each, "issue")}
+    return len(outcomes) == len(brought) and not severities.isdisjoint({"error", "fatal"})
 
 
 def _next_page(bundle: Resource) -> str | None:

@@ -43,6 +43,18 @@ def test_an_empty_search_says_by_its_link_what_was_searched() -> None:
     assert seen.held == {"Procedure"}
 
 
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_search_that_brings_nothing_but_an_error_has_failed(severity: str) -> None:
+    """One that only remarks on something has not."""
+    outcome = {**OUTCOME, "issue": [{"severity": severity, "code": "security"}]}
+    seen = read_prefetch({"procedures": searchset(outcome), "conditions": searchset(CONDITION, outcome)})
+    assert ("Procedure" in seen.failed, "Procedure" in seen.held) == (
+        severity == "error",
+        severity != "error",
+    )
+    assert "Condition" in seen.held
+
+
 def test_a_failed_key_does_not_hide_what_another_brought() -> None:
     seen = read_prefetch({"condition": OUTCOME, "problems": searchset(CONDITION)})
     assert seen.held == {"Condition"}
