@@ -382,14 +382,16 @@ class Desk:
 
 def _decisive(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
     """What of the chart stands between the order and its approval, or spares it authorization, for whoever
-    judges it later by answers alone. Those that there are already are asked for anew."""
+    judges it later by answers alone. Those that there are already are asked for anew, unless they contradict
+    the chart, which a person has to read."""
     open_ones = judged.determination.in_the_way
     named = {each.reference for criterion in open_ones for each in criterion.evidence}
+    contradicted = "CNF" in judged.determination.unmet
     if not judged.determination.pa_needed:
         named.update(_setting(judged.order, Resolver.of(chart.resources)))
     for resource in chart.resources:
         is_form = resource["resourceType"] == "QuestionnaireResponse"
-        if not is_form and not named.isdisjoint(map(local_reference, apart(resource))):
+        if (contradicted or not is_form) and not named.isdisjoint(map(local_reference, apart(resource))):
             yield resource
 
 

@@ -17,13 +17,14 @@ from server.dtr.response import information_origin
 from server.fhir import json
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
-from tests.crd.builders import PATIENT, concept, coverage, film, lumbar, mri, ref, shoulder, visit
+from tests.crd.builders import PATIENT, concept, coverage, film, finding, lumbar, mri, ref, shoulder, visit
 from tests.dtr.conftest import GUIDES, Dtr, Package, resource
 from tests.dtr.test_package import GOLD, purpose
 from tests.dtr.test_package_requests import CHILD, rows
 from tests.emitted import record
 from tests.spent import spent
 
+ANSWER = "https://payer.example/CodeSystem/mri-answer"
 ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 NEXT = "Questionnaire/$next-question"
 FACTS: dict[str, Any] = {
@@ -294,6 +295,26 @@ def test_d_a_form_that_lost_its_order_is_not_concluded(dtr: Dtr) -> None:
     own = {**under_way, "identifier": {"system": "https://ehr.example/forms", "value": "17"}}
     status, (issue,) = dtr.refused(dtr.post(NEXT, own))
     assert (status, issue["expression"]) == (404, ["QuestionnaireResponse.identifier"])
+
+
+def test_d_what_contradicts_the_chart_goes_to_a_person_by_this_door_too(dtr: Dtr) -> None:
+    """It had been answered that nothing immediate applies, and the foot drops: by the finding alone a number
+    was given.
+    """
+    order, card = lumbar("M54.16"), coverage(f"M-contradicted-{dtr.version}")
+    form = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "form",
+        "status": "completed",
+        "questionnaire": "https://payer.example/Questionnaire/mri-lumbar-spine",
+        "subject": ref(PATIENT),
+        "authored": "2026-11-20",
+        "item": [{"linkId": "LS-IMM", "answer": [{"valueCoding": {"system": ANSWER, "code": "none"}}]}],
+    }
+    told = {"name": "context", "valueString": dtr.asserted(order, card, [finding("foot-drop", 3), form])}
+    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
+    _, done = interview(dtr, begun.draft, {"PATIENT.age": 52, "PA.issue": True})
+    assert "A person will review" in said(done)["reason"]["text"]
 
 
 @pytest.mark.parametrize("spares", ["a gold card", "an emergency"])
