@@ -556,6 +556,9 @@ def test_c1_an_authorization_says_until_when_and_how_much(crd: Crd) -> None:
     details = [{part["url"]: part for part in detail} for detail in information["detail"]]
     assert ("expiry-date" in information) == (crd.version == "2.2")
     assert {"category" in detail for detail in details} == {crd.version == "2.2"}
+    period, quantity = (detail["value"] for detail in details)
+    assert period["valuePeriod"] == {"start": ehr.DAY.isoformat(), "end": ehr.day(-60)}
+    assert quantity["valueQuantity"]["value"] == 1
 
 
 # ---- D. Errors and feedback

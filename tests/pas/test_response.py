@@ -216,9 +216,8 @@ def test_a_denial_gives_its_reason_by_code_and_in_words(spoken: Version) -> None
     assert values(review_action(line), "reasonCode") == [
         {"coding": [{"system": "https://codesystem.x12.org/external/886", "code": "44"}]}
     ]
-    assert [answered["processNote"][number - 1]["text"] for number in line["noteNumber"]] == [
-        denial_of(said.denied()).text
-    ]
+    notes = {note["number"]: note["text"] for note in answered["processNote"]}
+    assert [notes[number] for number in line["noteNumber"]] == [denial_of(said.denied()).text]
     assert "preAuthRef" not in answered
 
 
