@@ -251,7 +251,7 @@ def test_the_form_that_is_asked_for_can_be_had(crd: Crd) -> None:
     assert entry["resource"]["url"] == ACCIDENT
 
 
-def test_an_answered_form_is_not_asked_for_again(crd: Crd) -> None:
+def test_an_answered_form_is_not_asked_for_again_nor_any_of_whom_is_not_covered(crd: Crd) -> None:
     answered = {
         "resourceType": "QuestionnaireResponse",
         "id": "told",
@@ -260,8 +260,10 @@ def test_an_answered_form_is_not_asked_for_again(crd: Crd) -> None:
         "subject": ehr.ref(ehr.PATIENT),
     }
     order = ehr.mri("73221", INJURED, side="RT")
-    answer = crd(ehr.sign(order, sent=ehr.prefetch([answered])))
-    assert "insurance" not in {card["source"]["topic"]["code"] for card in answer.cards}
+    ended = ehr.coverage(period={"start": "2025-01-01", "end": "2025-12-31"})
+    for sent in (ehr.prefetch([answered]), ehr.prefetch([], ended)):
+        answer = crd(ehr.sign(order, sent=sent))
+        assert "insurance" not in {card["source"]["topic"]["code"] for card in answer.cards}
 
 
 @pytest.mark.parametrize("hook", ["encounter-start", "encounter-discharge"])
