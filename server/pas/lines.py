@@ -38,25 +38,19 @@ Find = Callable[[Any], Resource | None]
 
 _MERGED = (
     "category",
-    "bodySite",
     "note",
     "supportingInfo",
     "basedOn",
     "reasonReference",
-    "locationCode",
     "locationReference",
     "performer",
     "performerType",
-    "requester",
-    "encounter",
     "quantityQuantity",
     "quantityRatio",
     "quantityRange",
-    "priority",
-    "authoredOn",
     "contained",
 )
-"""Elements of the requested service that hold unless the Claim says otherwise."""
+"""Elements of the requested service that hold as they are, the quantity where the item has none."""
 
 URGENT_LEVELS = {(LEVEL_OF_SERVICE, "03"), (LEVEL_OF_SERVICE, "U")}
 """Emergency, urgent."""
