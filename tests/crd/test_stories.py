@@ -43,11 +43,12 @@ def test_a_documented_trial_is_satisfied_at_once(crd: Crd) -> None:
         assert said.order["id"] == order["id"]
 
 
-def test_the_same_order_again_gets_the_same_number(crd: Crd) -> None:
+def test_the_same_order_again_gets_the_same_number_for_the_same_reason(crd: Crd) -> None:
     order, insurance = ehr.shoulder(), ehr.coverage()
     body = ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order), insurance))
     first, second = crd(body).information, crd(body).information
     assert first["satisfied-pa-id"] == second["satisfied-pa-id"]
+    assert reasons(first) == reasons(second)
 
 
 def test_an_order_that_became_another_has_no_number_of_what_it_was(crd: Crd) -> None:
