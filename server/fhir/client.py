@@ -184,8 +184,8 @@ def tells_of_failure(answer: Mapping[str, Any]) -> bool:
     outcomes = [
         each for each in brought if isinstance(each, dict) and each.get("resourceType") == "OperationOutcome"
     ]
-    severities = {issue.get("severity") for each in outcomes for issue in elements(each, "issue")}
-    return len(outcomes) == len(brought) and not severities.isdisjoint({"error", "fatal"})
+    severities = [issue.get("severity") for each in outcomes for issue in elements(each, "issue")]
+    return len(outcomes) == len(brought) and ("error" in severities or "fatal" in severities)
 
 
 def _next_page(bundle: Resource) -> str | None:

@@ -54,13 +54,13 @@ def test_a_long_record_is_read_whole_and_one_that_goes_in_circles_is_not() -> No
 
 
 def test_a_search_that_brings_nothing_but_an_error_has_failed() -> None:
-    def told(severity: str) -> Outcome:
+    def told(severity: Any) -> Outcome:
         issue = {"severity": severity, "code": "transient"}
         outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
         return page_by_page({"resourceType": "Bundle", "entry": [{"resource": outcome}]})
 
     assert told("error") == told("fatal") == Failed("outcome")
-    assert told("warning") == Found(())
+    assert told("warning") == told(["error"]) == Found(())
 
 
 def test_an_ehr_behind_a_tls_proxy_may_take_its_own_address_for_http() -> None:
