@@ -44,7 +44,12 @@ OIDS = {
 }
 """How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""
 
-_BY_OID = {oid: system for system, oid in OIDS.items()}
+_OTHERWISE = {
+    **{oid: system for system, oid in OIDS.items()},
+    PLACE_OF_SERVICE.replace("https:", "http:"): PLACE_OF_SERVICE,
+}
+"""Systems as clients are seen to name them, with the name that they have here."""
+
 _NAMED_BY_OID = OIDS.keys() - {ICD}
 
 BILLED = HCPCS_ALIASES | {CPT, OIDS[CPT]}
@@ -63,7 +68,7 @@ def is_billed(coding: Mapping[str, Any]) -> bool:
 
 def is_place_of_service(coding: Mapping[str, Any]) -> bool:
     """Whether it is a code of CMS's places of service, which clients name with https or without."""
-    return coding.get("system") in (PLACE_OF_SERVICE, PLACE_OF_SERVICE.replace("https:", "http:"))
+    return coding_key(coding)[0] == PLACE_OF_SERVICE
 
 
 def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
@@ -77,9 +82,9 @@ def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tupl
 
 
 def coding_key(coding: Mapping[str, Any]) -> tuple[str, str]:
-    """System and code of a coding, as FHIR spells them; "" for what is no text."""
+    """System and code of a coding, as they are spelt here; "" for what is no text."""
     system, code = (text if isinstance(text := coding.get(name), str) else "" for name in ("system", "code"))
-    named = _BY_OID.get(system, system)
+    named = _OTHERWISE.get(system, system)
     bare = named == ICD and len(code) > 3 and "." not in code
     return named, f"{code[:3]}.{code[3:]}" if bare else code
 

@@ -46,7 +46,7 @@ MATCHING: dict[str, Resource] = {
     "the month": {"servicedDate": "2026-12"},
     "the modifier": {"modifier": [concept(a.CPT, "RT")]},
     "the category": {"category": concept(f"{a.X12}/1365", "62")},
-    "the place": {"locationCodeableConcept": concept(PLACE_OF_SERVICE, "11")},
+    "the place": {"locationCodeableConcept": concept(PLACE_OF_SERVICE.replace("https:", "http:"), "11")},
     "the item as it was sent, without what it points to": {
         "diagnosisSequence": [1],
         "careTeamSequence": [1],
