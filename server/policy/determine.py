@@ -29,7 +29,7 @@ from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
 
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
-MOST_WHAT_IFS = 16
+MOST_WHAT_IFS = 32
 LIMB: Final = "MRI of a limb"
 
 
@@ -258,26 +258,24 @@ def due_hours(order: Resource) -> int:
 def _ways(run: Run, policy: Policy) -> tuple[tuple[str, ...], ...]:
     """Smallest sets of criteria which, once met, lead to approval: found by asking the CQL itself.
 
-    From all that blocks, the most burdensome are left out first; a second way does without the first of
-    the first way. At most `MOST_WHAT_IFS` evaluations.
+    From all that blocks, the most burdensome are left out first; a second way does without one of the first
+    way. At most `MOST_WHAT_IFS` evaluations.
     """
     budget = iter(range(MOST_WHAT_IFS))
-    first = _way(run, policy, frozenset(), budget)
-    if not first:
-        return ()
-    second = _way(run, policy, frozenset(first[:1]), budget)
-    ways = [first, second] if second and second != first else [first]
-    return tuple(sorted(ways, key=len))
+    first = _way(run, policy, "", budget)
+    others = (_way(run, policy, each, budget) for each in first)
+    second = next((way for way in others if way and way != first), None)
+    return tuple(sorted((way for way in (first, second) if way), key=len))
 
 
-def _way(run: Run, policy: Policy, without: frozenset[str], budget: Iterator[int]) -> tuple[str, ...]:
+def _way(run: Run, policy: Policy, without: str, budget: Iterator[int]) -> tuple[str, ...]:
     assumed: list[str] = []
     while next(budget, None) is not None:
         trial = _assuming(run, assumed)
         if trial["Decision"].value == Decision.APPROVE:
             return _pruned(run, assumed, budget)
         open_ids = [*trial["Unmet"].value, *trial["Unknown"].value]
-        more = [i for i in open_ids if i not in assumed and i not in without and not i.startswith("REV")]
+        more = [i for i in open_ids if i not in assumed and i != without and not i.startswith("REV")]
         if not more:
             return ()
         assumed.extend(sorted(more, key=lambda i: policy.criteria[i].rank))

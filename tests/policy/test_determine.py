@@ -113,9 +113,13 @@ def test_each_criterion_says_what_it_looked_for_itself(catalog: Catalog) -> None
 
 
 def test_the_least_that_leads_to_approval_is_worked_out(catalog: Catalog) -> None:
-    """Nobody says which shoulder, nor anything else: the side, and one indication that needs no more."""
+    """Nobody says which shoulder, nor anything else: the side, and one indication that needs no more, or the
+    side and all that is asked of a shoulder without one."""
     order = mri("73221", "M75.111")
     told = determine(
         order, Member("m", coverage()), Chart([PATIENT, PHYSICIAN]), catalog.plan("evicore"), NOW
     )
-    assert told.ways == (("COD-LAT", "SH-IMM"),)
+    assert told.ways == (
+        ("COD-LAT", "SH-IMM"),
+        ("COD-LAT", "CC-DUR", "IMG-XR", "EXM", "FUN", "CC-MOD", "CC-REC", "CC-OUT", "CC-REEVAL"),
+    )
