@@ -222,6 +222,9 @@ def test_set_operations_keep_each_item_once() -> None:
     assert intersect([1, 2, 2, 3], [2, 3, 4]) == [2, 3]
     assert except_([1, 2, None], [2]) == [1, None]
     assert except_([1, 1], None) == [1]
+    six, same, weeks = {"value": 6}, {"value": Decimal("6.0")}, {"value": Decimal(6), "code": "wk"}
+    assert (intersect([six], [same]), except_([six], [same]), union([six], [same])) == ([six], [], [six])
+    assert except_([six], [weeks]) == [six]
     assert includes([1, 2, 3], [3, 1]) is True
     assert proper_includes([1, 2], [2, 1]) is False
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from server.elm.operators.bounds import end, start, whole_days
 from server.elm.operators.comparison import equal
-from server.elm.values import Code, Date, DateTime, Interval, Time
+from server.elm.values import Code, Date, DateTime, Interval, Long, Time
+
+_HASHED: Final = frozenset({str, bool, int, Long, Decimal})
+"""What has one hash where it is equal: JSON writes a FHIR decimal as 6 or as 6.0."""
 
 
 def distinct(items: list[Any]) -> list[Any]:
@@ -84,7 +87,7 @@ def _parts(item: dict[str, Any]) -> int:
     mark = 0
     for name, value in item.items():
         kind = value.__class__
-        if kind is str or kind is bool or kind is int:
+        if kind in _HASHED:
             mark ^= hash((name, value))
         elif kind is Date or kind is DateTime:
             mark ^= hash((name, value.low, value.high))
