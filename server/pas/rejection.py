@@ -148,6 +148,17 @@ def done(index: int | None, number: str) -> Rejection:
     )
 
 
+def not_evaluated(index: int) -> Rejection:
+    return Rejection(
+        code="42",
+        follow_up="P",
+        element="2000F-UM",
+        path=f"Claim.item[{index}]",
+        text="The policy could not be evaluated for this change, so it is not made: what was authorized "
+        "stands as it was. Send the change again later, or ask for it with a new request.",
+    )
+
+
 def stale() -> Rejection:
     return Rejection(
         code="33",

@@ -194,12 +194,15 @@ class Revision:
                 contested.add(sequence)
         for alone in self.judge.lines(tx, self.docket, to_judge, now):
             sequence = alone.requested["sequence"]
-            before = known.get(sequence)
+            before, place = known.get(sequence), self.docket.read.items.index(alone.requested)
+            if before and alone.judged.determination.failure and self._stands(tx, before, alone.requested):
+                standing[sequence] = before.under(alone.requested)
+                refusals.append(rejection.not_evaluated(place))
+                continue
             judged = self._vouched_for(tx, alone, before, now)
             heard = before.item.verdict if before and sequence in contested else None
             reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
             reached = self._read_on(reached, judged, before)
-            place = self.docket.read.items.index(judged.requested)
             against = prolonging.refused(judged.requested, reached, place)
             if before and self._keeps(tx, before, judged.requested, reached, now) and against:
                 standing[sequence] = before.under(judged.requested)
@@ -214,6 +217,15 @@ class Revision:
             tell_of_new_days(tx, whose, standing[sequence], self.settle, now)
         told = [standing[each].beside_what_stands(tx, whose, now).by_now(tx) for each in sorted(standing)]
         return told, fresh, tuple(refusals)
+
+    def _stands(self, tx: Transaction, line: Standing, item: Resource) -> bool:
+        """Whether the line has a number, which is good again: what no rule could be asked about gives none
+        up. A renewal can wait for a person beside the number, and an extension needs no rules."""
+        number = verdict.valid_number(line.item.verdict)
+        if number is None or prolonging.extends(item) or prolonging.prolongs(item, number):
+            return False
+        authorizations.reinstate(tx, number)
+        return True
 
     def _vouched_for(self, tx: Transaction, line: Line, before: Standing | None, now: dt.datetime) -> Line:
         """The line as judged; where evidence is missing of which none was withdrawn, or a person authorized

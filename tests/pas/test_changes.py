@@ -10,6 +10,7 @@ from server.pas.terms import CERTIFICATION, NPI, concept, extension_url
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
+from tests.spent import spent
 
 Resource = dict[str, Any]
 
@@ -263,6 +264,22 @@ def test_a_study_that_is_moved_within_its_authorization_needs_no_evidence_again(
     assert moved.action == "A1"
     assert moved.number == first.number
     assert further.action == "A4"
+
+
+def test_where_the_rules_cannot_be_evaluated_a_change_costs_nobody_the_number(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = first_request(payer, a.item(1))
+    with monkeypatch.context() as meanwhile:
+        spent(meanwhile, "MRIShoulder")
+        refused = payer.submit(update(a.item(1, servicedDate="2026-12-10")))
+    told = payer.inquire(a.inquiry())[0]
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-10"), chart=[], id="pa-3"))
+
+    assert (refused.action, refused.number, error_code(refused)) == ("A1", first.number, "42")
+    assert "could not be evaluated for this change" in refused.words
+    assert (told.action, told.number) == ("A1", first.number)
+    assert (moved.action, moved.number) == ("A1", first.number)
 
 
 def test_what_was_missing_arrives_with_the_update(payer: Payer) -> None:
