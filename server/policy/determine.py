@@ -73,7 +73,7 @@ def determine(
             run = evaluated(policy, order, member, chart, plan, now, held)
         return _told(run, policy, plan, asked, held, chart, hints=hints)
     except ElmError as error:
-        return _unevaluated(error, policy, plan, asked, chart, policy.title)
+        return _unevaluated(error, policy, plan, asked, chart)
 
 
 def gated(
@@ -94,7 +94,7 @@ def gated(
             return None
         said = _told(run, telling, plan, asked, held, chart, hints=False)
     except ElmError as error:
-        return _unevaluated(error, telling, plan, asked, chart, title)
+        said = _unevaluated(error, telling, plan, asked, chart)
     criteria = tuple(criterion for criterion in said.criteria if criterion.id == said.gate)
     return replace(said, policy="", region="", title=title, criteria=criteria)
 
@@ -215,11 +215,9 @@ def _outcome(
     return Decision(said), _sorted(unmet, policy), _sorted(unknown, policy)
 
 
-def _unevaluated(
-    error: ElmError, policy: Policy, plan: Plan, asked: Asked, chart: Chart, title: str
-) -> Determination:
-    """What is told of imaging, called `title`, where `policy` could not be evaluated: neither an approval nor
-    a denial. It is for a person to decide."""
+def _unevaluated(error: ElmError, policy: Policy, plan: Plan, asked: Asked, chart: Chart) -> Determination:
+    """What is told where `policy` could not be evaluated: neither an approval nor a denial. It is for a
+    person to decide."""
     return Determination(
         plan=plan.name,
         policy=policy.canonical,
@@ -241,7 +239,7 @@ def _unevaluated(
         due_hours=due_hours(asked.order),
         units=asked.line.units,
         appeal=plan.appeal,
-        title=title,
+        title=policy.title,
         failure=Failure.of(error, policy.library),
     )
 

@@ -13,6 +13,7 @@ from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
 from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, mri, problem, ref, shoulder
+from tests.spent import spent
 
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 CHILD = {**PATIENT, "birthDate": f"{DAY.year - 11}-01-01"}
@@ -123,3 +124,17 @@ def test_the_least_that_leads_to_approval_is_worked_out(catalog: Catalog) -> Non
         ("COD-LAT", "SH-IMM"),
         ("COD-LAT", "CC-DUR", "IMG-XR", "EXM", "FUN", "CC-MOD", "CC-REC", "CC-OUT", "CC-REEVAL"),
     )
+
+
+def test_rules_that_tell_of_another_policys_imaging_name_no_policy_where_they_fail(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a limb without its part any policy of the code tells the gate; none is the order's own."""
+    order, plan = mri("73221", "R52"), catalog.plan("evicore")
+    telling = catalog.any_policy("73221", NOW.date())
+    assert telling is not None
+    spent(monkeypatch, telling.library)
+    told = determine(order, Member("m", coverage()), Chart([PATIENT, PHYSICIAN]), plan, NOW)
+
+    assert told.failure is not None
+    assert (told.policy, told.region, told.title) == ("", "", "MRI of a limb")
