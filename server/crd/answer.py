@@ -8,7 +8,7 @@ answered only once that has ended.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from server.adjudication.order_lines import order_line
 from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
+from server.crd.decisive import decisive
 from server.crd.ehr import Batches, completed
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, refuse_untyped
@@ -29,7 +30,6 @@ from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
 from server.fhir.errors import Forbidden, InvalidRequest, Issue
 from server.fhir.references import Resolver, local_reference
-from server.policy.reading import apart
 from server.policy.request import Chart
 from server.security.caller import calling
 from server.security.outbound import Outbound
@@ -301,7 +301,7 @@ class Desk:
             questionnaires=list(judged.determination.questionnaires),
             what_if=what_if,
             created=hearing.now,
-            chart=list(_decisive(judged, answer.chart)),
+            chart=list(decisive(judged, answer.chart)),
         )
 
     def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
@@ -378,30 +378,6 @@ class Desk:
         telephone = judged.plan.contact if judged else ""
         name = self.adjudicator.catalog.payer["name"]
         return self.version.contact(name, telephone) if telephone else None
-
-
-def _decisive(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
-    """What of the chart stands between the order and its approval, or spares it authorization, for whoever
-    judges it later by answers alone. Those that there are already are asked for anew, unless they contradict
-    the chart, which a person has to read."""
-    open_ones = judged.determination.in_the_way
-    named = {each.reference for criterion in open_ones for each in criterion.evidence}
-    contradicted = "CNF" in judged.determination.unmet
-    if not judged.determination.pa_needed:
-        named.update(_setting(judged.order, Resolver.of(chart.resources)))
-    for resource in chart.resources:
-        is_form = resource["resourceType"] == "QuestionnaireResponse"
-        if (contradicted or not is_form) and not named.isdisjoint(map(local_reference, apart(resource))):
-            yield resource
-
-
-def _setting(order: Mapping[str, Any], resolver: Resolver) -> Iterator[str]:
-    """At which visit it was written, and by whom."""
-    requester = resolver.resolve(order.get("requester")) or {}
-    person = resolver.resolve(requester.get("practitioner"))
-    for each in (resolver.resolve(order.get("encounter")), requester, person):
-        if each:
-            yield local_reference(each)
 
 
 def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:
