@@ -178,21 +178,22 @@ def _relation(compiler: Compiler, node: Node, scope: Scope) -> Test:
         return _traced_relation(related, slot, condition, wanted)
 
     def relation(frame: Frame) -> bool:
-        items = items_of(related(frame))
-        _count(frame, items)
-        for item in items:
+        seen = 0
+        for seen, item in enumerate(items_of(related(frame)), 1):
             frame[slot] = item
             if condition(frame) is True:
+                _count(frame, seen)
                 return wanted
+        _count(frame, seen)
         return not wanted
 
     return relation
 
 
-def _count(frame: Frame, items: list[Any]) -> None:
-    """A step for each item that is gone through."""
+def _count(frame: Frame, seen: int) -> None:
+    """A step for each item that was gone through: those after the one that settles it cost nothing."""
     run = frame[RUN]
-    run.left -= len(items)
+    run.left -= seen
     if run.left < 0:
         run.check()
 
@@ -202,19 +203,21 @@ def _traced_relation(related: Thunk, slot: int, condition: Thunk, wanted: bool) 
         log = frame[LOG]
         start = len(log)
         items = related(frame)
-        _count(frame, items_of(items))
         whole = log[start:]
         why = items.why if isinstance(items, TracedList) else None
-        for index, item in enumerate(items_of(items)):
+        seen = 0
+        for seen, item in enumerate(items_of(items), 1):
             frame[slot] = item
             mark = len(log)
             if condition(frame) is True:
+                _count(frame, seen)
                 kept = log[mark:]
                 del log[start:]
-                log.append(why[index] if why is not None else reason(item, whole))
+                log.append(why[seen - 1] if why is not None else reason(item, whole))
                 log.extend(kept)
                 return wanted
             del log[mark:]
+        _count(frame, seen)
         return not wanted
 
     return relation

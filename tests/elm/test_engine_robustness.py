@@ -226,6 +226,18 @@ def test_whatever_goes_through_a_list_for_each_of_another_spends_the_budget(
         engine.evaluate("Probe", chart, now=NOW, evidence=evidence, steps=5_000)["None"]
 
 
+@pytest.mark.parametrize("evidence", [False, True])
+def test_what_the_first_of_a_list_settles_takes_no_step_for_the_others(evidence: bool) -> None:
+    every = {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Condition"}
+    always = {**NEVER, "value": "true"}
+    beside = {"type": "With", "alias": "Y", "expression": ALL, "suchThat": always}
+    each = {"type": "Query", "source": [{"alias": "X", "expression": ALL}], "relationship": [beside]}
+    engine = Engine([library(statements=[define("All", every), define("Each", each)])])
+    chart = [{"resourceType": "Condition", "id": str(number)} for number in range(100)]
+    run = engine.evaluate("Probe", chart, now=NOW, evidence=evidence, steps=5_000)
+    assert len(run["Each"].value) == 100
+
+
 def test_what_fits_the_budget_is_computed() -> None:
     engine = Engine([product_of(4)])
     assert engine.evaluate("Probe", now=NOW, steps=5_000)["Product"].value == 4**5
