@@ -174,7 +174,7 @@ def differences(expected: Expected, said: Determination) -> tuple[str, ...]:
     Where the plan reserves denials for a person, what the rules recommend counts as their decision.
     """
     if said.failure is not None:
-        return (f"the policy could not be evaluated ({said.failure.code}): {said.failure.place}",)
+        return (str(said.failure),)
     decision = said.recommended if said.recommended is expected.decision else said.decision
     return tuple(
         f"{name}: {_words(found)}, expected {_words(wanted)}"

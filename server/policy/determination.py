@@ -143,6 +143,9 @@ class Failure(msgspec.Struct, frozen=True):
     def of(cls, error: ElmError, library: str) -> Failure:
         return cls(library, error.code, error.place or library)
 
+    def __str__(self) -> str:
+        return f"the policy could not be evaluated ({self.code}): {self.place}"
+
 
 class Determination(msgspec.Struct, frozen=True):
     """What one policy says of one order line under one plan.

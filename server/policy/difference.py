@@ -56,7 +56,11 @@ class Outcome:
             policy=said.policy,
             decision=str(said.recommended or said.decision),
             pa_needed=said.pa_needed,
-            in_the_way=(*(f"not {each}" for each in said.unmet), *(f"{each}?" for each in said.unknown)),
+            in_the_way=(
+                *(f"not {each}" for each in said.unmet),
+                *(f"{each}?" for each in said.unknown),
+                *([str(said.failure)] if said.failure else []),
+            ),
             theme=str(said.theme or ""),
         )
 

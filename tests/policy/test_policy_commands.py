@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from server.policy.cases import read
 from server.policy.commands import app
+from server.policy.difference import State
 from tests.spent import spent
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +230,9 @@ def test_rules_that_cannot_be_evaluated_are_named_by_their_place(
     spent(monkeypatch, "MRILumbarSpine")
     tried = run("test", cases, "--region", "LS")
     assert "could not be evaluated (too-costly): MRILumbarSpine" in tried.output
+    (back, *_) = read(cases)
+    outcome = str(State.of(str(ROOT), dt.date(2026, 9, 1)).outcome(back))
+    assert outcome.startswith("pend: the policy could not be evaluated (too-costly): MRILumbarSpine")
     assert tried.output.endswith("0 of 1 cases as expected\n")
     assert "a person will" in run("explain", cases, "--case", "back").output
     asked = run("explain", cases, "--case", "back", "--define", "Decision")
