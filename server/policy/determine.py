@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -218,29 +218,39 @@ def _outcome(
 def _unevaluated(error: ElmError, policy: Policy, plan: Plan, asked: Asked, chart: Chart) -> Determination:
     """What is told where `policy` could not be evaluated: neither an approval nor a denial. It is for a
     person to decide."""
-    return Determination(
-        plan=plan.name,
+    return _undecided(
+        asked,
+        plan,
+        chart,
         policy=policy.canonical,
         region=policy.region,
-        line=asked.line,
-        day_zero=asked.day_zero,
-        planned=asked.planned,
-        covered=True,
-        pa_needed=True,
         decision=Decision.PEND,
-        gate="",
         criteria=(),
         unmet=(),
         unknown=(),
         theme=None,
         reason="The policy could not be evaluated for this order, so no rule decides it: a person will.",
+        title=policy.title,
+        failure=Failure.of(error, policy.library),
+    )
+
+
+def _undecided(asked: Asked, plan: Plan, chart: Chart, **said: Any) -> Determination:
+    """What no policy decides, though the coverage is active; `said` is the rest."""
+    return Determination(
+        plan=plan.name,
+        line=asked.line,
+        day_zero=asked.day_zero,
+        planned=asked.planned,
+        covered=True,
+        pa_needed=True,
+        gate="",
         notes=tuple(chart.notes),
         expedited=expedited(asked.order),
         due_hours=due_hours(asked.order),
         units=asked.line.units,
         appeal=plan.appeal,
-        title=policy.title,
-        failure=Failure.of(error, policy.library),
+        **said,
     )
 
 
@@ -314,17 +324,13 @@ def _unlocated(asked: Asked, plan: Plan, chart: Chart) -> Determination:
         questions=text.questions,
         in_the_way=True,
     )
-    return Determination(
-        plan=plan.name,
+    return _undecided(
+        asked,
+        plan,
+        chart,
         policy="",
         region="",
-        line=line,
-        day_zero=asked.day_zero,
-        planned=asked.planned,
-        covered=True,
-        pa_needed=True,
         decision=Decision.MORE_INFO,
-        gate="",
         criteria=(criterion,),
         unmet=("COD-CPT",) if elsewhere else (),
         unknown=() if elsewhere else ("COD-CPT",),
@@ -332,7 +338,6 @@ def _unlocated(asked: Asked, plan: Plan, chart: Chart) -> Determination:
         reason=f"More information is needed. {criterion.in_full}{not_to_be_had(chart)}",
         matters=() if elsewhere else ("COD-CPT",),
         advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings())),
-        appeal=plan.appeal,
         title=LIMB,
     )
 

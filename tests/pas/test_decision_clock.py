@@ -82,6 +82,17 @@ def test_an_expedited_request_is_due_in_three_days(payer: Payer) -> None:
     assert after(payer).action == "A3"
 
 
+@ONE_BASE
+def test_so_is_one_for_a_limb_of_which_nobody_says_the_part(payer: Payer) -> None:
+    stat = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
+    asked = a.claim(priority=stat, diagnosis=[a.diagnosis("M25.50")])
+    pended = payer.submit(a.request(order=a.order(bodySite=[]), claim=asked))
+    clock(payer, dt.timedelta(days=3)).sweep()
+
+    assert (pended.action, "COD-CPT" in pended.words) == ("A4", True)
+    assert after(payer).action == "A3"
+
+
 def test_where_only_people_may_deny_it_goes_to_them_with_that_recommendation(payer: Payer) -> None:
     payer.submit(a.request(coverage=a.coverage("reviewed")))
     assert payer.http.get("/review").json()["items"] == []
