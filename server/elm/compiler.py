@@ -264,10 +264,7 @@ def _counted(items: Thunk) -> Thunk:
     def run(frame: Frame) -> Any:
         value = items(frame)
         if value:
-            evaluation = frame[RUN]
-            evaluation.left -= len(value)
-            if evaluation.left < 0:
-                evaluation.check()
+            frame[RUN].spend(len(value))
         return value
 
     return run

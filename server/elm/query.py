@@ -178,24 +178,16 @@ def _relation(compiler: Compiler, node: Node, scope: Scope) -> Test:
         return _traced_relation(related, slot, condition, wanted)
 
     def relation(frame: Frame) -> bool:
-        seen = 0
+        seen = 0  # Those after the one that settles it cost no step.
         for seen, item in enumerate(items_of(related(frame)), 1):
             frame[slot] = item
             if condition(frame) is True:
-                _count(frame, seen)
+                frame[RUN].spend(seen)
                 return wanted
-        _count(frame, seen)
+        frame[RUN].spend(seen)
         return not wanted
 
     return relation
-
-
-def _count(frame: Frame, seen: int) -> None:
-    """A step for each item that was gone through: those after the one that settles it cost nothing."""
-    run = frame[RUN]
-    run.left -= seen
-    if run.left < 0:
-        run.check()
 
 
 def _traced_relation(related: Thunk, slot: int, condition: Thunk, wanted: bool) -> Test:
@@ -210,14 +202,14 @@ def _traced_relation(related: Thunk, slot: int, condition: Thunk, wanted: bool) 
             frame[slot] = item
             mark = len(log)
             if condition(frame) is True:
-                _count(frame, seen)
+                frame[RUN].spend(seen)
                 kept = log[mark:]
                 del log[start:]
                 log.append(why[seen - 1] if why is not None else reason(item, whole))
                 log.extend(kept)
                 return wanted
             del log[mark:]
-        _count(frame, seen)
+        frame[RUN].spend(seen)
         return not wanted
 
     return relation

@@ -49,9 +49,7 @@ def retrieve(compiler: Compiler, node: Node, scope: Scope) -> Code:
         run = frame[RUN]
         chart = run.whole if unfiltered else run.chart
         found = select(chart, frame)
-        run.left -= len(found)
-        if run.left < 0:
-            run.check()
+        run.spend(len(found))
         period = None
         for dated in dates:
             found, period = dated(found, frame)

@@ -177,6 +177,12 @@ class Run:
         value = self.parameters[index] = thunk([self, [], *[None] * (size - 2)])
         return value
 
+    def spend(self, steps: int) -> None:
+        """Takes so many steps from the budget, one for each item that was gone through."""
+        self.left -= steps
+        if self.left < 0:
+            self.check()
+
     def check(self) -> None:
         """Called when a slice of the step budget is spent: counts it and looks at the time."""
         self._used += self._slice - self.left

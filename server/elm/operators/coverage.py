@@ -36,9 +36,8 @@ def collapse(
     """The fewest intervals that cover the same points, in order.
 
     Neighbours are joined when they overlap or meet, or lie no further apart than `per`; without one, at the
-    coarsest precision that bounds of dates and times are known to. Where one bound is
-    not known, an interval is joined with what it overlaps in any case. Nulls, and intervals of which nothing
-    is known, are left out.
+    coarsest precision that bounds of dates and times are known to. Where one bound is not known, an interval
+    is joined with what it overlaps in any case. Nulls, and intervals of which nothing is known, are left out.
     """
     if intervals is None:
         return None
