@@ -310,7 +310,7 @@ class Interviewer:
         contained = self._artefacts.contained(own, names, new)
         asked = [*sent.get("item", []), *contained.get("item", [])]
         form = {**contained, "id": sent["id"], **({"item": asked} if asked else {})}
-        return {**response, "contained": [form], "authored": instant(now)}
+        return {**response, "status": "in-progress", "contained": [form], "authored": instant(now)}
 
 
 def context_of(response: Resource) -> str:
