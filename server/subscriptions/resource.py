@@ -30,6 +30,7 @@ FILTER = f"{BACKPORT}/backport-filter-criteria"
 CONTENT = f"{BACKPORT}/backport-payload-content"
 HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
 TIMEOUT = f"{BACKPORT}/backport-timeout"
+STATUSES = ("requested", "active", "error", "off")
 FILTER_NAMES = ("orgidentifier", "org-identifier", "identifier")
 """As the topic has it, as the narrative of 2.2.1 has it, and as that of 2.0.1 has it."""
 
@@ -111,8 +112,8 @@ def passes(resource: Resource, organizations: Collection[str]) -> bool:
 def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[Issue]:
     """FHIR lets extensions stand where a value is missing; here a value is needed."""
     channel = resource["channel"]
-    if resource.get("status") is None:
-        yield Issue("required", "Subscription.status", "Say `requested`, or `off` to end it.")
+    if resource.get("status") not in STATUSES:
+        yield Issue("value", "Subscription.status", "Say `requested`, or `off` to end it.")
     if resource.get("criteria") != TOPIC:
         yield Issue("value", "Subscription.criteria", f"There is one topic here: {TOPIC}.")
     if channel.get("type") != "rest-hook":

@@ -65,6 +65,7 @@ REFUSED: dict[str, tuple[Resource, str]] = {
         {"status": None, "_status": {"extension": [{"url": "https://ehr.example/x", "valueCode": "on"}]}},
         "Subscription.status",
     ),
+    "a status that there is not": ({"status": "please"}, "Subscription.status"),
     "a filter beside ours": (
         {"_criteria": filtered("orgIdentifier=1992999999&status=active")},
         f"Subscription.criteria.extension('{BACKPORT}/backport-filter-criteria')",
