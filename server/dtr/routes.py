@@ -4,7 +4,7 @@ POST /Questionnaire/$questionnaire-package     forms for an order, with all that
 POST /Questionnaire/$next-question             what an adaptive form asks next
 POST /Questionnaire/$log-questionnaire-errors  what an app could not make of a form
 GET  /Questionnaire[/{id}]                     search and read; so for Library and ValueSet
-GET  /ValueSet/$expand, POST as well           codes of a value set
+GET  /ValueSet[/{id}]/$expand, POST as well    codes of a value set
 
 Operations are declared before reads, so that `$expand` is never taken for an id.
 """
@@ -181,13 +181,25 @@ def router(services: Services, version: Name) -> APIRouter:
                 questionnaire_errors.keep(tx, row)
         return Response(status_code=204)
 
+    def expanded(asked: Mapping[str, str]) -> FhirResponse:
+        return FhirResponse(expand(artefacts.value_sets, asked, services.clock()))
+
     @routes.get("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
     def expand_by_query(request: Request) -> FhirResponse:
-        return FhirResponse(expand(artefacts.value_sets, dict(request.query_params), services.clock()))
+        return expanded(dict(request.query_params))
 
     @routes.post("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
     def expand_by_body(asked: Posted) -> FhirResponse:
-        return FhirResponse(expand(artefacts.value_sets, dict(asked), services.clock()))
+        return expanded(dict(asked))
+
+    # The operation of FHIR, which 2.0.1 takes as it is, is one of an instance too.
+    @routes.get("/ValueSet/{resource_id}/$expand", include_in_schema=False)
+    def expand_one(request: Request, resource_id: str) -> FhirResponse:
+        return expanded({**request.query_params, "url": _by_id(artefacts.value_sets, resource_id)["url"]})
+
+    @routes.post("/ValueSet/{resource_id}/$expand", include_in_schema=False)
+    def expand_one_by_body(asked: Posted, resource_id: str) -> FhirResponse:
+        return expanded({**dict(asked), "url": _by_id(artefacts.value_sets, resource_id)["url"]})
 
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)
@@ -206,10 +218,16 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
 
     @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
     def read(resource_id: str) -> FhirResponse:
-        found = next((resource for resource in held.values() if resource["id"] == resource_id), None)
-        if found is None:
-            raise NotFound(f"There is no {kind} with this id. GET {base}/{kind} lists all.")
+        found = _by_id(held, resource_id)
         return FhirResponse(found, headers={"ETag": f'W/"{found["meta"]["versionId"]}"'})
+
+
+def _by_id(held: Mapping[str, dict[str, Any]], resource_id: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    found = next((resource for resource in held.values() if resource["id"] == resource_id), None)
+    if found is None:
+        raise NotFound("There is nothing with this id. A search without parameters lists all.")
+    return found
 
 
 def _matches(resource: Mapping[str, Any], name: str, text: str) -> bool:

@@ -75,12 +75,16 @@ def test_e_what_is_not_there_is_not_found(dtr: Dtr, kind: str) -> None:
     assert dtr.refused(dtr.get(f"{kind}/nothing"))[0] == 404
 
 
-def test_e_expansion_by_query_and_by_body_are_the_same(dtr: Dtr) -> None:
-    url = json.decode_object(dtr.get("ValueSet").content)["entry"][0]["resource"]["url"]
+def test_e_expansion_by_query_by_body_and_by_id_are_the_same(dtr: Dtr) -> None:
+    listed = json.decode_object(dtr.get("ValueSet").content)["entry"][0]["resource"]
+    url, by_id = listed["url"], f"ValueSet/{listed['id']}/$expand"
     asked = {"resourceType": "Parameters", "parameter": [{"name": "url", "valueUri": url}]}
     by_body = json.decode_object(dtr.post("ValueSet/$expand", asked).content)
     record(GUIDES[dtr.version], by_body)
     assert json.decode_object(dtr.get("ValueSet/$expand", url=url).content) == by_body
+    assert json.decode_object(dtr.get(by_id).content) == by_body
+    assert json.decode_object(dtr.post(by_id, {"resourceType": "Parameters"}).content) == by_body
+    assert dtr.refused(dtr.get("ValueSet/nothing/$expand"))[0] == 404
 
 
 def test_e_an_expansion_is_of_one_set_by_its_url_as_of_today(dtr: Dtr) -> None:
