@@ -95,7 +95,8 @@ class Engine:
         `now` is the only clock (default: this moment); its offset is that of dates written without one.
         `assuming` gives defines a value instead of evaluating them. `patient` is an id: with it, retrieves in
         the Patient context see that patient's resources only. `steps` and `seconds` are the budget; when it
-        is spent, the define being evaluated raises BudgetExceeded.
+        is spent, the define being evaluated raises BudgetExceeded. A run that assumes something has steps of
+        its own, and no more time.
         """
         found = self._program.find(library)
         clock = DateTime.of_python(now or datetime.now().astimezone())

@@ -204,7 +204,7 @@ class Run:
         raise EvaluationError(f'There is no define "{name}".', place=str(self.library))
 
     def _again(self, manner: Manner, known: Run | None = None) -> Run:
-        """A run of the same question, to which what another run knows is known."""
+        """A run of the same question, to which what another run knows is known: and with it the time left."""
         run = Run(
             self.compiled,
             self.library,
@@ -217,6 +217,8 @@ class Run:
             known,
         )
         run._assumed = self._assumed
+        if known is not None:
+            run._deadline = known._deadline
         return run
 
     def _observed(self) -> Run:

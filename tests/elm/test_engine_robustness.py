@@ -200,6 +200,14 @@ def test_a_budget_of_time_is_kept() -> None:
         engine.evaluate("Probe", now=NOW, seconds=0.05)["Product"]
 
 
+def test_what_is_asked_of_a_run_has_the_time_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Engine([product_of(60)]).evaluate("Probe", now=NOW, steps=50_000, seconds=30)
+    late = time.monotonic() + 31
+    monkeypatch.setattr(time, "monotonic", lambda: late)
+    with pytest.raises(BudgetExceeded, match=r"more than 30 seconds"):
+        begun.plain()["Product"]
+
+
 ALL = {"type": "ExpressionRef", "name": "All"}
 NEVER = {"type": "Literal", "valueType": f"{SYSTEM}Boolean", "value": "false"}
 SOUGHT = {"type": "IndexOf", "source": ALL, "element": {"type": "AliasRef", "name": "X"}}
