@@ -1,7 +1,7 @@
 """How a process that serves looks after its memory and shares its one interpreter.
 
 The interpreter runs one thread at a time. Requests that are judged side by side therefore only make each
-other late: whoever comes first is answered first here, a few at a time, and the others wait without a thread.
+other late: whoever comes first is answered first here, and the others wait without a thread.
 """
 
 import gc

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         500, ge=1, description="Requests at work at a time; one more is answered 503 and told to come again."
     )
     worker_threads: int = Field(
-        2,
+        1,
         ge=1,
         description="Requests at work in threads at a time; the others wait their turn. The interpreter runs "
         "one thread at a time: more of them make each other late, unless the database is slow.",
