@@ -1,6 +1,7 @@
 """The forms as data: what the contract and the guide ask of every one of them."""
 
 import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -146,3 +147,37 @@ def test_b1_short_lists_stand_in_the_form(questions: list[Item]) -> None:
     for question in questions:
         if question.type == "choice":
             assert 2 <= len(question.options) < 40, question.link_id
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("shoulder", "elbow", "wrist-hand", "hip", "knee", "ankle-foot"),
+        ("cervical-spine", "thoracic-spine", "lumbar-spine"),
+    ],
+)
+def test_what_forms_of_one_kind_share_they_ask_alike(kind: tuple[str, ...]) -> None:
+    """A condition lost, or a `required`, and the clinicians of one region alone are asked in vain.
+
+    What is asked only where nothing is indicated names every indication that decides: of the spine, all but
+    the seventh.
+    """
+    asked: dict[str, set[str]] = defaultdict(set)
+    for region in kind:
+        form = Form(neutral(f"mri-{region}"))
+        indication = next(link_id for link_id in form.items if link_id.endswith("-IMM"))
+        codes = [option["code"] for option in form.items[indication].options if "." in option["code"]]
+        deciding = [code for code in codes if "spine" not in region or not code.endswith(".7")]
+        for link_id, item in form.items.items():
+            conditions = item.node.get("enableWhen", [])
+            indications = [when for when in conditions if when["question"] == indication]
+            if [(when["operator"], when["answerCoding"]["code"]) for when in indications] == [
+                ("!=", code) for code in deciding
+            ]:
+                conditions = ["nothing is indicated", *(w for w in conditions if w not in indications)]
+            shared = {name: item.node.get(name) for name in ("type", "required", "repeats", "enableBehavior")}
+            extensions = sorted(each["url"] for each in item.node.get("extension", []))
+            if link_id != "FUN":  # its scores differ
+                way = repr((shared, conditions, extensions)).replace(indication, "IMM")
+                asked[link_id.replace(indication, "IMM")].add(way)
+    assert {link_id: ways for link_id, ways in asked.items() if len(ways) > 1} == {}
