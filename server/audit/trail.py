@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Lock, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,7 +56,7 @@ class Trail:
 
     store: Store
     _waiting: list[_Entry] = field(default_factory=list)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turn: Lock = field(default_factory=Lock)
     _thread: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def record(self, access: ledger.Access, touched: Touched) -> None:

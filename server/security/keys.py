@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import structlog
+from anyio import Lock
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
@@ -79,13 +80,13 @@ class KeyRing:
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
         self._kept: dict[str, _Kept] = {}
-        self._looking: dict[str, asyncio.Lock] = {}
+        self._looking: dict[str, Lock] = {}
 
     async def key(self, jwks_uri: str, jwks: Mapping[str, Any] | None, kid: str) -> Key | None:
         """The client's key of that name; None where it has none, or its address does not tell."""
         if jwks is not None:
             return public_keys(jwks).get(kid)
-        async with self._looking.setdefault(jwks_uri, asyncio.Lock()):
+        async with self._looking.setdefault(jwks_uri, Lock()):
             kept = self._kept.get(jwks_uri)
             now = time.monotonic()
             old = kept is None or now - kept.fetched > MAX_AGE

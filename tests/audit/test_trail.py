@@ -189,15 +189,18 @@ def test_the_database_refuses_to_change_the_trail(store: Store, change: str) -> 
 
 
 def test_requests_that_end_together_are_written_together(tmp_path: Path) -> None:
+    """Also where one event loop after another runs the application, as in tests of others with it."""
     store = Store.open(f"sqlite:///{tmp_path}/payer.db")
     commits: list[int] = []
     event.listen(store.engine, "commit", lambda connection: commits.append(1))
 
-    async def story() -> None:
-        trail = Trail(store)
-        await asyncio.gather(*(trail.record(access(client=str(n)), {("case", str(n))}) for n in range(50)))
+    trail = Trail(store)
 
-    asyncio.run(story())
+    async def story(clients: range) -> None:
+        await asyncio.gather(*(trail.record(access(client=str(n)), {("case", str(n))}) for n in clients))
+
+    asyncio.run(story(range(25)))
+    asyncio.run(story(range(25, 50)))
     with store.reading() as tx:
         total, _ = ledger.search(tx, [], None, 1)
     assert total == 50
