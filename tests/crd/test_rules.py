@@ -103,6 +103,25 @@ def test_a_prefetch_of_2_2_is_the_guides_and_reads_nothing_that_is_not_fetched(c
     assert (
         "%encounter.participant.individual.resolve().ofType(PractitionerRole).id" in sign["practitionerRoles"]
     )
+    book = discovered(crd_2_2)["appointment-book"]["prefetch"]
+    ordered = "context.appointments.entry.resource.basedOn"
+    alternate = f"{ordered}.extension('http://hl7.org/fhir/StructureDefinition/alternate-reference').value"
+    typed = ".resolve().ofType"
+    assert book["serviceRequests"] == f"ServiceRequest?_id={{{{{ordered}{typed}(ServiceRequest).id}}}}"
+    for key, kind in (("deviceRequests", "DeviceRequest"), ("medicationRequests", "MedicationRequest")):
+        assert book[key] == f"{kind}?_id={{{{{alternate}{typed}({kind}).id}}}}"
+    assert book["organizations"] == (
+        "Organization?_id={{%practitionerRoles.entry.resource.organization.resolve().id"
+        "|%encounter.serviceProvider.resolve().ofType(Organization).id"
+        "|%medicationRequests.entry.resource.dispenseRequest.performer.resolve().ofType(Organization).id"
+        "|%serviceRequests.entry.resource.performer.resolve().ofType(Organization).id}}"
+    )
+    assert book["locations"] == (
+        "Location?_id={{%practitionerRoles.entry.resource.location.resolve().id"
+        "|%encounter.location.location.resolve().id"
+        "|context.appointments.entry.resource.participant.actor.resolve().ofType(Location).id"
+        "|%serviceRequests.entry.resource.locationReference.resolve().ofType(Location).id}}"
+    )
 
 
 # ---- B. Hooks and data
