@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from server.elm.code import Code, Thunk
-from server.elm.specialise_dates import BY_DAY, BY_VALUE, Function, Maker, between, within
+from server.elm.specialise_dates import BY_DAY, BY_VALUE, Function, Maker, between
 
 _WORDS: Final = (str, int, bool)
 
@@ -42,21 +42,6 @@ def _is_null(function: Function, operands: Sequence[Code]) -> Thunk:
     return lambda frame: operand(frame) is None
 
 
-def _element_equals(slot: int, key: str, otherwise: Thunk, fixed: Any) -> Thunk:
-    """`L.part = 'con'`: most comparisons of a query."""
-    kind = type(fixed)
-
-    def equals(frame: list[Any]) -> Any:
-        root = frame[slot]
-        if root.__class__ is dict:
-            value = root.get(key)
-            if value.__class__ is kind:
-                return value == fixed
-        return otherwise(frame)
-
-    return equals
-
-
 def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
     left, right = operands[0].run, operands[1].run
     if operands[1].constant and type(fixed := right([None, None])) in _WORDS:
@@ -68,11 +53,7 @@ def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
                 return value == fixed
             return None if value is None else function(value, fixed)
 
-        return (
-            equals_word
-            if operands[0].element is None
-            else _element_equals(*operands[0].element, equals_word, fixed)
-        )
+        return equals_word
 
     def equal(frame: list[Any]) -> Any:
         a = left(frame)
@@ -104,12 +85,9 @@ def _ordered(compare: Callable[[int, int], bool]) -> Maker:
 
 def _in(function: Function, operands: Sequence[Code]) -> Thunk | None:
     """A word in a list of words: a hash set made once for `{ 'a', 'b' }`."""
-    if len(operands) != 2:
+    if len(operands) != 2 or not operands[1].constant:
         return None
-    item, whole = operands[0].run, operands[1].run
-    if not operands[1].constant:
-        return _in_some(function, item, whole)
-    words = whole([None, None])
+    item, words = operands[0].run, operands[1].run([None, None])
     if not isinstance(words, list) or not words or not all(type(word) is str for word in words):
         return None
     known = frozenset(words)
@@ -117,34 +95,6 @@ def _in(function: Function, operands: Sequence[Code]) -> Thunk | None:
     def among(frame: list[Any]) -> Any:
         value = item(frame)
         return value in known if value.__class__ is str else function(value, words)
-
-    return among if operands[0].element is None else _element_among(*operands[0].element, among, known)
-
-
-def _element_among(slot: int, key: str, otherwise: Thunk, known: frozenset[str]) -> Thunk:
-    def among(frame: list[Any]) -> Any:
-        root = frame[slot]
-        if root.__class__ is dict:
-            value = root.get(key)
-            if value.__class__ is str:
-                return value in known
-        return otherwise(frame)
-
-    return among
-
-
-def _in_some(function: Function, item: Thunk, whole: Thunk) -> Thunk:
-    def among(frame: list[Any]) -> Any:
-        value, words = item(frame), whole(frame)
-        if value.__class__ is not str or words.__class__ is not list:
-            known = within(value, words)
-            return function(value, words) if known is None else known
-        for word in words:
-            if word.__class__ is not str:
-                return function(value, words)
-            if word == value:
-                return True
-        return False
 
     return among
 

@@ -63,33 +63,6 @@ def _bound(first: bool) -> Maker:
     return make
 
 
-def within(point: Any, whole: Any) -> bool | None:
-    """Whether a day is in a closed interval of days; None where they are not that."""
-    if point.__class__ is not Date or whole.__class__ is not Interval or point.precision != DAY:
-        return None
-    low, high = whole.low, whole.high
-    if (
-        low.__class__ is not Date
-        or high.__class__ is not Date
-        or not (whole.low_closed and whole.high_closed)
-    ):
-        return None
-    if low.precision != DAY or high.precision != DAY:
-        return None
-    return bool(low.low <= point.low <= high.low)
-
-
-def _in(function: Function, operands: Sequence[Code]) -> Thunk:
-    item, whole = operands[0].run, operands[1].run
-
-    def inside(frame: list[Any]) -> Any:
-        a, b = item(frame), whole(frame)
-        known = within(a, b)
-        return function(a, b) if known is None else known
-
-    return inside
-
-
 BY_DAY: Final[Mapping[str, Maker]] = MappingProxyType(
     {
         "DifferenceBetween": between(lambda a, b: b - a),
@@ -97,7 +70,6 @@ BY_DAY: Final[Mapping[str, Maker]] = MappingProxyType(
         "After": between(int.__gt__),
         "SameOrBefore": between(int.__le__),
         "SameOrAfter": between(int.__ge__),
-        "In": _in,
     }
 )
 """Of the operators that name a precision: when it is the day."""
@@ -106,7 +78,7 @@ BY_VALUE: Final[Mapping[str, Maker]] = MappingProxyType(
     {
         "Start": _bound(first=True),
         "End": _bound(first=False),
-        **{name: make for name, make in BY_DAY.items() if name not in ("DifferenceBetween", "In")},
+        **{name: make for name, make in BY_DAY.items() if name != "DifferenceBetween"},
     }
 )
 """Of the operators without a precision."""
