@@ -18,22 +18,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.adjudication.authorizations import done_on
 from server.adjudication.orders import service_code, side
 from server.pas import appealing, casebook, decision, evidence, holders, prolonging, rejection, verdict
-from server.pas.case import Case
 from server.pas.change import Change, withdrawn_evidence
-from server.pas.handover import Assign
 from server.pas.judging import Docket, Judge, Line
 from server.pas.marks import appeal, cancelled, changed
 from server.pas.rejection import Rejection
-from server.pas.response import pas_response_bundle
 from server.pas.settling import Settle, settle_others, tell_of_new_days
 from server.pas.standing import Standing
-from server.pas.verdict import Asked, Cancelled, Count, Denied, InReview, Verdict, count_all, nobody_counts
-from server.pas.version import Version
+from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.policy.determination import Decision
 from server.store import Transaction, authorizations, cases, work_items
 from server.store import tables as stored
@@ -44,27 +40,31 @@ ENDED = Cancelled | Denied
 """What no cancellation changes: a denial is appealed."""
 
 
+class Decided(NamedTuple):
+    """A request as it was decided: its case, all lines that stand in it, the sequences of those decided just
+    now, and what was refused."""
+
+    row: stored.PaCase
+    standing: list[Standing]
+    fresh: list[int]
+    rejections: tuple[Rejection, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One change of one request. `dry` says that its transaction is not to last: the answer tells so, and
-    of no number that was granted in it."""
+    """One change of one request."""
 
-    version: Version
-    base: str
     judge: Judge
-    assign: Assign
     settle: Settle
     docket: Docket
     change: Change
-    dry: bool = False
-    count: Count = nobody_counts
     chain_id: str = ""
     """Of the request that is changed, once it is known."""
     unread: bool = False
     """Whether this version hands in what only a person can read and none before did."""
 
-    def answer(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Resource:
-        """The response Bundle: every item that the new version tells of, as it stands now."""
+    def decided(self, tx: Transaction, case_id: str, client: str, now: dt.datetime) -> Decided:
+        """Every line of the request as it stands with the new version."""
         before = self._before(tx, client)
         known = {line.item.sequence: line for line in casebook.standing_of(tx, before.id)} if before else {}
         contested = appealing.contested(tx, before.chain_id) if before else set()
@@ -75,7 +75,7 @@ class Revision:
         row = casebook.open_case(
             tx,
             case_id,
-            self.version.name,
+            self.judge.version,
             client,
             self.docket.member_key,
             self.docket.read.raw,
@@ -83,7 +83,7 @@ class Revision:
             chain_id=before.chain_id if before and refused is None else None,
         )
         if refused is not None or before is None:
-            return self._told(tx, row, [], [], (refused or rejection.unknown_claim(),), case_id, now)
+            return Decided(row, [], [], (refused or rejection.unknown_claim(),))
         for waiting in work_items.of_case(tx, before.id):
             work_items.withdraw(tx, waiting, "the request was changed", now)
         informed = replace(
@@ -92,8 +92,7 @@ class Revision:
             chain_id=before.chain_id,
             unread=unread,
         )
-        standing, fresh, refusals = informed._standing(tx, known, contested, case_id, client, now)
-        return self._told(tx, row, standing, fresh, refusals, case_id, now)
+        return Decided(row, *informed._standing(tx, known, contested, case_id, client, now))
 
     def _before(self, tx: Transaction, client: str) -> stored.PaCase | None:
         """The case that is changed, for this transaction alone: nobody decides a line of it meanwhile."""
@@ -159,7 +158,12 @@ class Revision:
         refused: extensions, and changes of what was done already."""
         standing, fresh = dict(known), []
         to_judge, refusals = [], []
-        for place, item in enumerate(self.docket.read.items):
+        asked: list[tuple[int | None, Resource]] = list(enumerate(self.docket.read.items))
+        if self.change.everything:
+            listed = {item["sequence"] for _, item in asked}
+            rest = (line.item.requested for line in known.values() if line.item.sequence not in listed)
+            asked += [(None, item) for item in rest]
+        for place, item in asked:
             sequence = item["sequence"]
             line = known.get(sequence)
             if line is not None and (number := self._done(tx, item, line)):
@@ -175,16 +179,6 @@ class Revision:
                     standing.pop(sequence, None)
             else:
                 standing[sequence] = line.under(item)
-        if self.change.everything:
-            listed = {item["sequence"] for item in self.docket.read.items}
-            for sequence, line in known.items():
-                if sequence in listed or isinstance(line.item.verdict, ENDED):
-                    continue
-                if number := self._done(tx, line.item.requested, line):
-                    refusals.append(rejection.done(None, number))
-                else:
-                    standing[sequence] = self._cancelled(tx, line, line.item.requested, standing, now)
-                    fresh.append(sequence)
         for item in to_judge:
             if not prolonging.extends(item):
                 self._give_up(tx, known.get(item["sequence"]), standing)
@@ -335,28 +329,3 @@ class Revision:
             return
         ended, member_key = Cancelled(held.number), self.docket.member_key
         settle_others(tx, member_key, held.number, lambda each: each.now(ended, now), self.settle, now)
-
-    def _told(
-        self,
-        tx: Transaction,
-        row: stored.PaCase,
-        standing: list[Standing],
-        fresh: list[int],
-        rejections: tuple[Rejection, ...],
-        case_id: str,
-        now: dt.datetime,
-    ) -> Resource:
-        """Kept, and answered. The answer tells of the items that the Claim lists, of all where it lists
-        none."""
-        read = self.docket.read
-        listed = {item["sequence"] for item in read.items}
-        items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
-        partial = len(items) < len(standing)
-        case = Case(case_id, read, items, now, rejections, request=read.claim_url, partial=partial)
-        told = case.rehearsed(fresh) if self.dry else case
-        answer = pas_response_bundle(self.version, told, self.base, now)
-        for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
-            self.assign(tx, opened)
-        reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
-        count_all(tx, reached, self.version.name, self.count)
-        return answer

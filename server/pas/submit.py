@@ -17,15 +17,16 @@ from typing import Any
 from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
 from server.pas.case import Case
-from server.pas.change import Change, change_of
+from server.pas.change import change_of
 from server.pas.decision import needs_number, verdict_without_number
 from server.pas.handover import Assign
+from server.pas.intake import Submission
 from server.pas.intake import read as read_request
 from server.pas.judging import Docket, Judge, Line
 from server.pas.prolonging import unknown_numbers
 from server.pas.rejection import Rejection
 from server.pas.response import pas_response_bundle
-from server.pas.revision import Revision
+from server.pas.revision import Decided, Revision
 from server.pas.settling import Settle, tell_of_new_days
 from server.pas.standing import Standing
 from server.pas.verdict import Count, Denied, Verdict, count_all, nobody_counts
@@ -67,26 +68,16 @@ class Submit:
         case_id = cases.new_id()
         with self.store.transaction() as tx:
             told = None if self.dry else self._first_answer(tx, raw, client, case_id, now)
-            if told is None and changing:
-                told = self._revision(docket, changing).answer(tx, case_id, client, now)
-            elif told is None:
-                told = self._decided(tx, docket, judged, rejections, case_id, client, now)
+            if told is None:
+                if changing:
+                    revision = Revision(self.judge, self.settle, docket, changing)
+                    decided = revision.decided(tx, case_id, client, now)
+                else:
+                    decided = self._decided(tx, docket, judged, rejections, case_id, client, now)
+                told = self._told(tx, docket.read, decided, now)
             if self.dry:
                 tx.rollback()
             return told
-
-    def _revision(self, docket: Docket, change: Change) -> Revision:
-        return Revision(
-            self.version,
-            self.base,
-            self.judge,
-            self.assign,
-            self.settle,
-            docket,
-            change,
-            self.dry,
-            self.count,
-        )
 
     def _first_answer(
         self, tx: Transaction, raw: bytes, client: str, case_id: str, now: dt.datetime
@@ -127,9 +118,10 @@ class Submit:
         case_id: str,
         client: str,
         now: dt.datetime,
-    ) -> Resource:
-        read = docket.read
-        row = casebook.open_case(tx, case_id, self.version.name, client, docket.member_key, read.raw, now)
+    ) -> Decided:
+        row = casebook.open_case(
+            tx, case_id, self.version.name, client, docket.member_key, docket.read.raw, now
+        )
         reached = [
             Standing.judged(line, self._verdict(tx, line, case_id, client, now), now) for line in judged
         ]
@@ -137,14 +129,22 @@ class Submit:
         standing = [line.by_now(tx) for line in sorted(decided, key=lambda line: line.item.sequence)]
         for line in standing:
             tell_of_new_days(tx, row.member_key, line, self.settle, now)
-        items = tuple(line.item for line in standing)
-        case = Case(case_id, read, items, now, rejections, request=read.claim_url)
-        fresh = [item.sequence for item in items]
+        return Decided(row, standing, [line.item.sequence for line in standing], rejections)
+
+    def _told(self, tx: Transaction, read: Submission, decided: Decided, now: dt.datetime) -> Resource:
+        """Kept, and answered. The answer tells of the items that the Claim lists, of all where it lists
+        none."""
+        row, standing, fresh, rejections = decided
+        listed = {item["sequence"] for item in read.items}
+        items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
+        partial = len(items) < len(standing)
+        case = Case(row.id, read, items, now, rejections, request=read.claim_url, partial=partial)
         told = case.rehearsed(fresh) if self.dry else case
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)
-        count_all(tx, (item.verdict for item in items), self.version.name, self.count)
+        reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
+        count_all(tx, reached, self.version.name, self.count)
         return answer
 
     def _verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
