@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -168,12 +168,8 @@ class Delivery:
         # A subscription that waits for its handshake, or is being tried again, says so of itself once only.
         status = "requested" if notice.kind == "handshake" else "active"
         told = notice.number if events else subscription.events
-        return notification(
-            standing_of(subscription, self.base, status=status, events=told, fault=""),
-            notice.kind,
-            events,
-            self.clock(),
-        )
+        standing = replace(standing_of(subscription, self.base), status=status, events=told, fault="")
+        return notification(standing, notice.kind, events, self.clock())
 
     def _send(self, subscription: stored.Subscription, bundle: Resource) -> tuple[int, str]:
         """The status, 0 without an answer; why the subscriber did not take it, without its address."""
@@ -205,8 +201,8 @@ class Delivery:
             subscription.failures, subscription.fault = 0, ""
             # What still reached the old address of a changed subscription is no handshake with the new one.
             there = subscription.status == "error" and subscription.resource == seen.resource
-            if notice.kind == "handshake" or there:
-                subscription.status = "active" if subscription.status != "off" else "off"
+            if (notice.kind == "handshake" or there) and subscription.status != "off":
+                subscription.status = "active"
             return None
         if subscription.resource != seen.resource:
             return None
@@ -221,20 +217,14 @@ class Delivery:
         return again
 
 
-def standing_of(
-    subscription: stored.Subscription,
-    base: Callable[[Any], str],
-    status: str | None = None,
-    events: int | None = None,
-    fault: str | None = None,
-) -> Standing:
-    """How it stands, in its own words or those of one notification."""
+def standing_of(subscription: stored.Subscription, base: Callable[[Any], str]) -> Standing:
+    """How it stands."""
     return Standing(
         url=f"{base(subscription.version)}/Subscription/{subscription.id}",
-        status=status or subscription.status,
-        events=subscription.events if events is None else events,
+        status=subscription.status,
+        events=subscription.events,
         content=resource.content(subscription.resource),
-        fault=subscription.fault if fault is None else fault,
+        fault=subscription.fault,
     )
 
 
