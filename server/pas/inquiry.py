@@ -170,16 +170,17 @@ def _same_identifier(one: Any, other: Any) -> bool:
 
 
 def _same_number(example: Resource, item: Item) -> bool:
-    """A number that the item has or had, or that it said it replaces."""
-    asked = value(extension(example, extension_url("authorizationNumber")))
-    quoted = value(extension(item.requested, extension_url("authorizationNumber")))
-    return asked is None or asked in (number_of(item.verdict), quoted, *item.earlier)
+    return _numbered("authorizationNumber", example, item, number_of(item.verdict))
 
 
 def _same_administrative_number(example: Resource, item: Item) -> bool:
-    asked = value(extension(example, extension_url("administrationReferenceNumber")))
-    quoted = value(extension(item.requested, extension_url("administrationReferenceNumber")))
-    return asked is None or asked in (tracking_of(item.verdict), quoted, *item.earlier)
+    return _numbered("administrationReferenceNumber", example, item, tracking_of(item.verdict))
+
+
+def _numbered(name: str, example: Resource, item: Item, own: str | None) -> bool:
+    """Whether what is asked for is a number that the item has or had, or that it said it replaces."""
+    asked, quoted = (value(extension(each, extension_url(name))) for each in (example, item.requested))
+    return asked is None or asked in (own, quoted, *item.earlier)
 
 
 def _same_request_type(example: Resource, item: Item) -> bool:
@@ -206,21 +207,23 @@ def _same_action(example: Resource, item: Item) -> bool:
 
 
 def _same_issue_date(example: Resource, item: Item) -> bool:
-    asked = _days(value(extension(example, extension_url("itemCertificationIssueDate"))))
     issued = item.verdict.issued if isinstance(item.verdict, Certified | Modified) else None
-    return asked is None or (issued is not None and asked[0] <= issued <= asked[1])
+    return _dated("itemCertificationIssueDate", example, issued)
 
 
 def _same_effective_date(example: Resource, item: Item) -> bool:
-    asked = _days(value(extension(example, extension_url("itemCertificationEffectiveDate"))))
     span = span_of(item.verdict)
-    return asked is None or (span is not None and asked[0] <= span.start <= asked[1])
+    return _dated("itemCertificationEffectiveDate", example, span.start if span else None)
 
 
 def _same_expiration_date(example: Resource, item: Item) -> bool:
-    asked = _days(value(extension(example, extension_url("itemCertificationExpirationDate"))))
     span = span_of(item.verdict)
-    return asked is None or (span is not None and asked[0] <= span.end <= asked[1])
+    return _dated("itemCertificationExpirationDate", example, span.end if span else None)
+
+
+def _dated(name: str, example: Resource, day: dt.date | None) -> bool:
+    asked = _days(value(extension(example, extension_url(name))))
+    return asked is None or (day is not None and asked[0] <= day <= asked[1])
 
 
 Test = Callable[[Resource, Item], bool]
