@@ -452,7 +452,7 @@ def test_b_a_server_whose_batch_takes_too_long_is_asked_piece_by_piece_from_then
         crd(call)
         server.answers["Condition"] = "hang"
         with monkeypatch.context() as hasty:
-            hasty.setattr("server.crd.ehr.DEADLINE", 0.5)
+            hasty.setattr("server.crd.ehr.DEADLINE", 1.0)
             crd(call)
         assert "batch" in server.asked
         server.answers.clear()
