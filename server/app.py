@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi_offline import FastAPIOffline
@@ -104,9 +105,11 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Coverage requirements, documentation and prior authorization for MRI.",
         description=" ".join(directory.SUNSET.values()),
         version=metadata.version("davinci-payer"),
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         static_url="/static/docs",
+        # Whoever reads the description finds the addresses where a proxy has them.
+        servers=[{"url": prefix}] if (prefix := urlsplit(settings.base_url).path) else None,
         redirect_slashes=False,
         default_response_class=JsonResponse,
         lifespan=_lifespan(services),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 import pytest
 from rich.console import Console
@@ -100,9 +101,13 @@ def test_services_list_what_needs_authorization_under_which_plan(http: TestClien
 def test_every_address_is_in_the_open_api(http: TestClient) -> None:
     page = http.get("/docs").text
     assert "https://" not in page, "a payer's network reaches nobody else's"
-    needed = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert needed
-    assert all(http.get(each).is_success for each in needed)
+    needed = [
+        urljoin("/behind/a/proxy/docs", each)
+        for each in re.findall(r"""(?:src=|href=|url: )["']([^"']+)["']""", page)
+    ]
+    assert len(needed) == 4
+    assert all(http.get(each.removeprefix("/behind/a/proxy")).is_success for each in needed)
+    assert all(each.startswith("/behind/a/proxy/") for each in needed), needed
     described = http.get("/openapi.json").json()
     paths = described["paths"]
     for path in ("/r2.0/cds-services/{service}", "/r2.2/fhir/Claim/$submit", "/why/{number}", "/health"):

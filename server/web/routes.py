@@ -4,6 +4,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
+from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
 from starlette.responses import HTMLResponse, Response
@@ -39,6 +40,17 @@ def router(services: Services) -> APIRouter:
                 bases=[(services.base(version), guides) for version, guides in GUIDES.items()],
                 settings=services.settings,
             )
+        )
+
+    @routes.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    def docs() -> HTMLResponse:
+        """Every address, to try out. What the page needs lies beside it, whatever a proxy puts before."""
+        return get_swagger_ui_html(
+            title="Da Vinci payer: every address",
+            openapi_url="openapi.json",
+            swagger_js_url="static/docs/swagger-ui-bundle.js",
+            swagger_css_url="static/docs/swagger-ui.css",
+            swagger_favicon_url="static/docs/favicon.png",
         )
 
     # However many requests wait for their turn, whether the server is well is answered now.

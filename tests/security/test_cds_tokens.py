@@ -53,6 +53,7 @@ def test_f10_a_proxy_prefix_in_the_public_base_is_honoured(found_town: Build) ->
     town = found_town(public_base_url=f"{BASE}/payer")
     assert call(town, signed(town, f"{BASE}/payer{SERVICE}")).status_code == 200
     assert call(town, signed(town)).status_code == 401
+    assert town.http.get("/openapi.json").json()["servers"] == [{"url": "/payer"}]
 
 
 def test_feedback_needs_a_token_too(town: Town) -> None:

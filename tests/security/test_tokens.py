@@ -259,7 +259,6 @@ def test_every_address_that_tells_of_patients_asks_for_a_token(town: Town) -> No
         "/policies",
         "/services",
         "/docs",
-        "/docs/oauth2-redirect",
         "/openapi.json",
         "/auth/token",
     }
