@@ -195,11 +195,13 @@ def router(services: Services, version: Name) -> APIRouter:
     # The operation of FHIR, which 2.0.1 takes as it is, is one of an instance too.
     @routes.get("/ValueSet/{resource_id}/$expand", include_in_schema=False)
     def expand_one(request: Request, resource_id: str) -> FhirResponse:
-        return expanded({**request.query_params, "url": _by_id(artefacts.value_sets, resource_id)["url"]})
+        return expanded(
+            {**request.query_params, "url": _by_id(artefacts, base, "ValueSet", resource_id)["url"]}
+        )
 
     @routes.post("/ValueSet/{resource_id}/$expand", include_in_schema=False)
     def expand_one_by_body(asked: Posted, resource_id: str) -> FhirResponse:
-        return expanded({**dict(asked), "url": _by_id(artefacts.value_sets, resource_id)["url"]})
+        return expanded({**dict(asked), "url": _by_id(artefacts, base, "ValueSet", resource_id)["url"]})
 
     for kind in KINDS:
         _add_reading(routes, artefacts, base, kind)
@@ -218,15 +220,16 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
 
     @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
     def read(resource_id: str) -> FhirResponse:
-        found = _by_id(held, resource_id)
+        found = _by_id(artefacts, base, kind, resource_id)
         return FhirResponse(found, headers={"ETag": f'W/"{found["meta"]["versionId"]}"'})
 
 
-def _by_id(held: Mapping[str, dict[str, Any]], resource_id: str) -> dict[str, Any]:
+def _by_id(artefacts: Artefacts, base: str, kind: str, resource_id: str) -> dict[str, Any]:
     """Raises NotFound."""
-    found = next((resource for resource in held.values() if resource["id"] == resource_id), None)
+    held = artefacts.of_type(kind).values()
+    found = next((resource for resource in held if resource["id"] == resource_id), None)
     if found is None:
-        raise NotFound("There is nothing with this id. A search without parameters lists all.")
+        raise NotFound(f"There is no {kind} with this id. GET {base}/{kind} lists all.")
     return found
 
 
