@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import httpx
@@ -69,9 +70,12 @@ def _public(entry: dict[str, Any]) -> Key | None:
 
 @dataclass(slots=True)
 class _Kept:
-    keys: dict[str, Key]
-    fetched: float
-    looked: float
+    """What an address gave last, when, and when it was last asked; nothing yet, and never."""
+
+    keys: dict[str, Key] = field(default_factory=dict)
+    fetched: float = -inf
+    looked: float = -inf
+    looking: Lock = field(default_factory=Lock)
 
 
 class KeyRing:
@@ -80,33 +84,27 @@ class KeyRing:
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
         self._kept: dict[str, _Kept] = {}
-        self._looking: dict[str, Lock] = {}
 
     async def key(self, jwks_uri: str, jwks: Mapping[str, Any] | None, kid: str) -> Key | None:
         """The client's key of that name; None where it has none, or its address does not tell."""
         if jwks is not None:
             return public_keys(jwks).get(kid)
-        async with self._looking.setdefault(jwks_uri, Lock()):
-            kept = self._kept.get(jwks_uri)
+        kept = self._kept.setdefault(jwks_uri, _Kept())
+        async with kept.looking:
             now = time.monotonic()
-            old = kept is None or now - kept.fetched > MAX_AGE
-            missing = kept is None or kid not in kept.keys
-            if (old or missing) and (kept is None or now - kept.looked > PAUSE):
-                kept = await self._look(jwks_uri, kept, now)
-            if kept is None or now - kept.fetched > STALE:
-                return None
-            return kept.keys.get(kid)
+            wanted = now - kept.fetched > MAX_AGE or kid not in kept.keys
+            if wanted and now - kept.looked > PAUSE:
+                await self._look(jwks_uri, kept)
+            return None if now - kept.fetched > STALE else kept.keys.get(kid)
 
-    async def _look(self, jwks_uri: str, kept: _Kept | None, now: float) -> _Kept | None:
+    async def _look(self, jwks_uri: str, kept: _Kept) -> None:
+        """The pause begins when it is over: whoever waited meanwhile does not wait again for an address that
+        hangs."""
         try:
-            keys = public_keys(await self._fetched(jwks_uri))
+            kept.keys, kept.fetched = public_keys(await self._fetched(jwks_uri)), time.monotonic()
         except (httpx.HTTPError, FhirError, OSError, TimeoutError) as error:
             structlog.get_logger().warning("key set not had", why=type(error).__name__)
-            if kept is not None:
-                kept.looked = now
-            return kept
-        self._kept[jwks_uri] = _Kept(keys, fetched=now, looked=now)
-        return self._kept[jwks_uri]
+        kept.looked = time.monotonic()
 
     async def _fetched(self, jwks_uri: str) -> dict[str, Any]:
         client = httpx.AsyncClient(

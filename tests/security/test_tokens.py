@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from server.fhir import json
+from server.security import keys
 from server.security.scopes import Need, Scopes, needs
 from server.services import GUIDES
 from tests.conftest import at_noon
@@ -161,34 +163,61 @@ def test_a_file_that_became_unreadable_leaves_the_clients_as_they_were(found_tow
 def test_keys_rotate_without_a_restart(found_town: Build) -> None:
     town = found_town(environment="development", cds_jwt="off")
     old, new = Signer("lake"), Signer("lake", kid="k2")
-    with KeyServer(old.jwks) as keys:
-        town.register(clinic(old, "1003000126", jwks=None, jwks_uri=keys.url))
+    with KeyServer(old.jwks) as published:
+        town.register(clinic(old, "1003000126", jwks=None, jwks_uri=published.url))
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 200
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 200
-        assert keys.asked == 1
+        assert published.asked == 1
 
-        keys.keys = {"keys": [old.jwk, new.jwk]}
+        published.keys = {"keys": [old.jwk, new.jwk]}
         ring = town.app.state.services.admission.keys
-        ring._kept[keys.url].looked -= 6  # time passes
+        ring._kept[published.url].looked -= 6  # time passes
         assert town.ask_token(new.assertion(TOKEN_URL, NOW)).status_code == 200
 
-        keys.keys = {"keys": [new.jwk]}
-        ring._kept[keys.url].looked -= 600
-        ring._kept[keys.url].fetched -= 600
+        published.keys = {"keys": [new.jwk]}
+        ring._kept[published.url].looked -= 600
+        ring._kept[published.url].fetched -= 600
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 401
 
 
 def test_a_key_server_that_is_down_does_not_lock_out_known_keys(found_town: Build) -> None:
     town = found_town(environment="development", cds_jwt="off")
     signer = Signer("lake")
-    with KeyServer(signer.jwks) as keys:
-        town.register(clinic(signer, "1003000126", jwks=None, jwks_uri=keys.url))
+    with KeyServer(signer.jwks) as published:
+        town.register(clinic(signer, "1003000126", jwks=None, jwks_uri=published.url))
         assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
-        keys.status = 503
-        kept = town.app.state.services.admission.keys._kept[keys.url]
+        published.status = 503
+        kept = town.app.state.services.admission.keys._kept[published.url]
         kept.looked -= 400
         kept.fetched -= 400
         assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
+
+
+def test_a_key_server_that_hangs_holds_up_nobody_twice(
+    found_town: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each call of its client waits for it, one behind the other, until the server takes no more."""
+    town = found_town(environment="development", cds_jwt="off")
+    known, new = Signer("lake"), Signer("river")
+    clock = [1000.0]
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    with KeyServer(known.jwks) as published:
+        town.register(
+            clinic(known, "1003000126", jwks=None, jwks_uri=published.url),
+            clinic(new, "1992999999", jwks=None, jwks_uri="http://127.0.0.1:9/jwks.json"),
+        )
+        assert town.ask_token(known.assertion(TOKEN_URL, NOW)).status_code == 200
+
+    async def hangs(*_: Any) -> None:
+        clock[0] += keys.TIMEOUT + 0.1
+        raise TimeoutError
+
+    monkeypatch.setattr(keys.KeyRing, "_fetched", hangs)
+    clock[0] += keys.MAX_AGE + 1
+    for signer, status in ((known, 200), (new, 401)):
+        began = clock[0]
+        answers = [town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code for _ in range(4)]
+        assert (answers, clock[0] - began < 2 * keys.TIMEOUT) == ([status] * 4, True), signer.issuer
 
 
 def test_nothing_secret_is_in_the_database(found_town: Build) -> None:
