@@ -36,6 +36,7 @@ from pydantic import (
 
 from server.security.caller import Caller
 from server.security.keys import public_keys
+from server.security.outbound import Outbound, Refused
 from server.security.scopes import OWN, Need, Scopes, known
 
 
@@ -48,7 +49,7 @@ class Client(BaseModel):
     name: str = ""
     organizations: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
-    jwks_uri: str = Field("", pattern=r"^(https?://.+)?$")
+    jwks_uri: str = ""
     jwks: dict[str, Any] | None = None
     cds_issuer: str = ""
     endpoints: tuple[str, ...] = ()
@@ -73,6 +74,16 @@ class Client(BaseModel):
     def _identifiers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any("|" not in one for one in value):
             raise ValueError("must be identifiers written system|value")
+        return value
+
+    @field_validator("jwks_uri", "endpoints", "fhir_servers")
+    @classmethod
+    def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in filter(None, (value,) if isinstance(value, str) else value):
+            try:
+                Outbound(lenient=True).check_url(address)
+            except (Refused, ValueError) as refused:
+                raise ValueError(f"{address!r}: {refused}") from None
         return value
 
     @field_validator("jwks")

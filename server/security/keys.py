@@ -102,7 +102,7 @@ class KeyRing:
         hangs."""
         try:
             kept.keys, kept.fetched = public_keys(await self._fetched(jwks_uri)), time.monotonic()
-        except (httpx.HTTPError, FhirError, OSError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, FhirError, OSError, TimeoutError) as error:
             structlog.get_logger().warning("key set not had", why=type(error).__name__)
         kept.looked = time.monotonic()
 

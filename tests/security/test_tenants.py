@@ -201,7 +201,7 @@ def test_charts_are_read_from_the_clients_own_servers_only(found_town: Build, ve
     """Whoever could name any server would have us call it, and decide by what it says."""
     town = found_town()
     harbour = town.signers["harbour"]
-    town.register(clinic(harbour, "1992999999", fhir_servers=["https://127.0.0.1:1/fhir/"]))
+    town.register(clinic(harbour, "1992999999", fhir_servers=["https://127.0.0.1:4443/fhir/"]))
     path = f"/r{version}/cds-services/order-sign"
 
     def called(server: str) -> httpx.Response:
@@ -213,7 +213,7 @@ def test_charts_are_read_from_the_clients_own_servers_only(found_town: Build, ve
     refused = called("https://elsewhere.example/fhir")
     assert refused.status_code == 403
     assert refused.json()["issue"][0]["expression"] == ["fhirServer"]
-    assert called("https://127.0.0.1:1/fhir").status_code == 200
+    assert called("https://127.0.0.1:4443/fhir").status_code == 200
 
 
 def subscription(npi: str) -> Resource:

@@ -204,7 +204,7 @@ def test_a_key_server_that_hangs_holds_up_nobody_twice(
     with KeyServer(known.jwks) as published:
         town.register(
             clinic(known, "1003000126", jwks=None, jwks_uri=published.url),
-            clinic(new, "1992999999", jwks=None, jwks_uri="http://127.0.0.1:9/jwks.json"),
+            clinic(new, "1992999999", jwks=None, jwks_uri="https://river.example/jwks.json"),
         )
         assert town.ask_token(known.assertion(TOKEN_URL, NOW)).status_code == 200
 
@@ -373,6 +373,15 @@ def test_what_a_request_needs(method: str, path: str, said: str) -> None:
         {"id": "x", "token_sha256": "0" * 64, "scopes": "root"},
         {"id": "x", "token_sha256": "0" * 64, "scops": "payer/review"},
         {"id": "x", "token_sha256": "0" * 64, "organizations": ["1992999999"]},
+        {"id": "x", "jwks_uri": "https://ehr.example:port/jwks.json"},
+        {"id": "x", "jwks_uri": "https://[ehr]/jwks.json"},
+        {"id": "x", "jwks_uri": "https://ehr.example/jwks.json", "endpoints": ["https://"]},
+        {"id": "x", "jwks_uri": "https://ehr.example/jwks.json", "endpoints": ["ehr.example/notify"]},
+        {
+            "id": "x",
+            "jwks_uri": "https://ehr.example/jwks.json",
+            "fhir_servers": ["https://ehr.example /fhir"],
+        },
     ],
 )
 def test_a_registration_that_would_not_lock_anything_is_refused_at_the_start(
