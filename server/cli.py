@@ -148,8 +148,11 @@ def serve() -> None:
         try:
             config.ssl = tls.server_context(certificate, key)
         except OSError as refused:
-            typer.echo(f"TLS_CERT, TLS_KEY: {refused.strerror}; PEM files of one key are needed.", err=True)
+            needed = "PEM files of one key, without pass phrase, are needed."
+            typer.echo(f"TLS_CERT, TLS_KEY: {refused.strerror}; {needed}", err=True)
             raise typer.Exit(2) from None
+        if tls.run_out(certificate, settings.clock()()):
+            structlog.get_logger().warning("the certificate has run out, clients refuse it")
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)

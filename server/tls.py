@@ -29,11 +29,17 @@ def self_made(folder: Path, hosts: Sequence[str], now: datetime) -> tuple[Path, 
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 or newer, as HRex asks of every transfer."""
+    """TLS 1.2 or newer, as HRex asks of every transfer. Raises OSError for files that do not serve: a key
+    with a pass phrase is one of them, for nobody is there to type it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, password="")
     return context
+
+
+def run_out(certificate: Path, now: datetime) -> bool:
+    """Whether clients refuse it because its time is over."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc <= now
 
 
 def _good_for(certificate: Path, key: Path, names: Sequence[x509.GeneralName], now: datetime) -> bool:
@@ -44,7 +50,7 @@ def _good_for(certificate: Path, key: Path, names: Sequence[x509.GeneralName], n
     except (ssl.SSLError, ValueError):
         return False
     named = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return held.not_valid_after_utc > now and set(names) <= set(named)
+    return not run_out(certificate, now) and set(names) <= set(named)
 
 
 def _make(certificate: Path, key: Path, names: Sequence[x509.GeneralName], now: datetime) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from server import tls
 from server.settings import Settings
@@ -28,9 +29,24 @@ def test_it_lasts_until_it_runs_out_or_the_server_takes_a_new_name(tmp_path: Pat
     assert made(tmp_path, ["127.0.0.1"]) == first
     renamed = made(tmp_path, ["payer.test"])
     assert renamed != first
-    assert made(tmp_path, ["payer.test"], NOW + dt.timedelta(days=366)) != renamed
+    later = NOW + dt.timedelta(days=366)
+    assert tls.run_out(tmp_path / tls.CERTIFICATE, later)
+    assert made(tmp_path, ["payer.test"], later) != renamed
     (tmp_path / tls.KEY).write_bytes(b"")
     assert greeted(tmp_path, ["payer.test"], "payer.test")
+
+
+def test_a_key_with_a_pass_phrase_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    """A service has no terminal, and one that has would wait for ever."""
+    made(tmp_path, ["payer.test"])
+    own = serialization.load_pem_private_key((tmp_path / tls.KEY).read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    (tmp_path / tls.KEY).write_bytes(
+        own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    )
+
+    with pytest.raises(ssl.SSLError):
+        tls.server_context(tmp_path / tls.CERTIFICATE, tmp_path / tls.KEY)
 
 
 def made(folder: Path, hosts: Sequence[str], now: dt.datetime = NOW) -> bytes:
