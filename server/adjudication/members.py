@@ -63,11 +63,8 @@ def payors(coverage: Resource, resources: Iterable[Resource]) -> Iterator[dict[s
     """The payor Organizations that can be had: contained in the Coverage or among the resources. Looked for
     as they are asked for: a Coverage mostly names its plan itself."""
     resolver = Resolver.of(resources)
-    listed = coverage.get("payor")
-    for payor in listed if isinstance(listed, list) else []:
-        found = resolver.resolve(payor, dict(coverage)) if isinstance(payor, dict) else None
-        if found is not None:
-            yield found
+    found = (resolver.resolve(payor, dict(coverage)) for payor in elements(coverage, "payor"))
+    yield from (payor for payor in found if payor is not None)
 
 
 def _member_id(coverage: Resource, patient: Resource | None) -> str:
@@ -116,13 +113,11 @@ def _is_member_number(identifier: Resource) -> bool:
 
 
 def _payor(coverage: Resource) -> str:
-    listed = coverage.get("payor")
-    for payor in listed if isinstance(listed, list) else []:
-        if isinstance(payor, dict):
-            identifier = payor.get("identifier")
-            named = _named(identifier) if isinstance(identifier, dict) else ""
-            if named or reference_text(payor):
-                return named or reference_text(payor)
+    for payor in elements(coverage, "payor"):
+        identifier = payor.get("identifier")
+        named = _named(identifier) if isinstance(identifier, dict) else ""
+        if named or reference_text(payor):
+            return named or reference_text(payor)
     return ""
 
 

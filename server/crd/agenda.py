@@ -26,6 +26,7 @@ from server.crd.hooks import REQUESTS
 from server.crd.intake import Call
 from server.crd.sight import Sight
 from server.crd.version import Version
+from server.fhir.elements import elements
 from server.fhir.errors import Issue, PreconditionFailed
 from server.fhir.references import Entry, Resolver, local_reference, reference_text, type_and_id
 from server.policy.request import Chart
@@ -63,9 +64,8 @@ def _told_apart(foci: list[Focus]) -> Iterator[Focus]:
 def coverages(resource: Resource, sight: Sight) -> list[tuple[str, Resource]]:
     """The Coverages to answer under, each with the reference the client knows it by: those seen, and those
     that the order alone brings along."""
-    insurance = resource.get("insurance")
     named: dict[int, tuple[str, Resource]] = {}
-    for reference in insurance if isinstance(insurance, list) else []:
+    for reference in elements(resource, "insurance"):
         coverage = sight.resolver.resolve(reference, resource)
         if coverage is not None and coverage.get("resourceType") == "Coverage":
             named[id(coverage)] = (reference_text(reference), coverage)

@@ -20,6 +20,7 @@ from server.adjudication.order_lines import orders_of, sites_of
 from server.crd.intake import Access, Call
 from server.crd.sight import CHART, Prefetch, once
 from server.fhir.client import Client, Failed, Found, Outcome, Withheld
+from server.fhir.elements import elements
 from server.fhir.references import Resolver, type_and_id
 from server.security.outbound import Outbound
 from server.store.touched import note
@@ -86,13 +87,8 @@ class Batches:
 
 
 def _takes_batches(statement: Resource) -> bool:
-    sides = statement.get("rest")
-    return any(
-        isinstance(told, dict) and told.get("code") == "batch"
-        for side in (sides if isinstance(sides, list) else [])
-        if isinstance(side, dict) and isinstance(side.get("interaction"), list)
-        for told in side["interaction"]
-    )
+    told = (each for side in elements(statement, "rest") for each in elements(side, "interaction"))
+    return any(each.get("code") == "batch" for each in told)
 
 
 async def completed(

@@ -13,6 +13,7 @@ from typing import Any
 
 from server.adjudication.orders import quantity_faults, withdrawn
 from server.fhir import structure
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.references import Entry, Resolver, local_reference, type_and_id
 
@@ -101,9 +102,7 @@ def _foreign(entry: Entry, patient_id: str) -> Iterator[Issue]:
 def _owners(resource: Resource) -> tuple[str, list[Any]]:
     """Whom it is for, with the element that says so; to an appointment several may come."""
     if resource["resourceType"] == "Appointment":
-        listed = resource.get("participant")
-        parts = listed if isinstance(listed, list) else []
-        return "participant", [part.get("actor") for part in parts if isinstance(part, dict)]
+        return "participant", [part.get("actor") for part in elements(resource, "participant")]
     element = "subject" if "subject" in resource else "patient"
     return element, [resource.get(element)]
 

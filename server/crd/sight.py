@@ -17,8 +17,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server.fhir.client import tells_of_failure
+from server.fhir.client import link, tells_of_failure
 from server.fhir.dates import begun, over
+from server.fhir.elements import elements
 from server.fhir.references import Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
@@ -95,9 +96,9 @@ def _is_partial(content: Any) -> bool:
     Template": clients may paginate)."""
     if not isinstance(content, dict) or content.get("resourceType") != "Bundle":
         return isinstance(content, dict)
-    asked = _link(content, "self").partition("?")[2]
+    asked = _asked(content).partition("?")[2]
     names = {name.partition("=")[0].partition(":")[0] for name in asked.split("&") if name}
-    return bool(_link(content, "next")) or not names <= _WHOLE
+    return bool(link(content, "next")) or not names <= _WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,7 @@ def _resources(content: Any) -> Iterator[Resource]:
         return
     kind = content.get("resourceType") if isinstance(content, dict) else None
     if kind == "Bundle":
-        entries = content.get("entry")
-        inside = entries if isinstance(entries, list) else []
-        yield from _resources([entry.get("resource") for entry in inside if isinstance(entry, dict)])
+        yield from _resources([entry.get("resource") for entry in elements(content, "entry")])
     elif isinstance(kind, str) and kind != "OperationOutcome":
         yield content
 
@@ -200,16 +199,13 @@ def _spellings(kind: str) -> set[str]:
 
 
 def _self_type(content: Any) -> str:
-    last = _link(content, "self").partition("?")[0].rstrip("/").rpartition("/")[2]
+    last = _asked(content).partition("?")[0].rstrip("/").rpartition("/")[2]
     return last if last in _NAMED_TYPES else ""
 
 
-def _link(content: Any, relation: str) -> str:
-    links = content.get("link") if isinstance(content, dict) else None
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == relation and isinstance(link.get("url"), str):
-            return str(link["url"])
-    return ""
+def _asked(content: Any) -> str:
+    """The search that a Bundle says it answers."""
+    return (link(content, "self") or "") if isinstance(content, dict) else ""
 
 
 def once(resources: Iterable[Resource]) -> Iterator[Resource]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.dtr.version import Version
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.store.tables import QuestionnaireError
 
@@ -49,7 +50,7 @@ def read_complaints(
             case "operationoutcome":
                 outcomes += [found for found in [parameter.get("resource")] if isinstance(found, dict)]
     _refuse_incomplete(named, outcomes)
-    kept = {"issue": [scrubbed(issue) for outcome in outcomes for issue in _issues(outcome)]}
+    kept = {"issue": [scrubbed(issue) for outcome in outcomes for issue in elements(outcome, "issue")]}
     return [
         QuestionnaireError(
             version=version.name,
@@ -65,14 +66,12 @@ def read_complaints(
 def _parameters(body: Mapping[str, Any]) -> Iterator[Resource]:
     """Those of the body. The operation of 2.2.0 has one parameter, `resource`, which holds the others in a
     Parameters of its own; by FHIR that one is sent bare, and some will send it wrapped."""
-    listed = body.get("parameter")
-    for parameter in listed if isinstance(listed, list) else []:
-        if isinstance(parameter, dict):
-            inner = parameter.get("resource")
-            if isinstance(inner, dict) and inner.get("resourceType") == "Parameters":
-                yield from _parameters(inner)
-            else:
-                yield parameter
+    for parameter in elements(body, "parameter"):
+        inner = parameter.get("resource")
+        if isinstance(inner, dict) and inner.get("resourceType") == "Parameters":
+            yield from _parameters(inner)
+        else:
+            yield parameter
 
 
 def scrubbed(issue: Mapping[str, Any]) -> Resource:
@@ -97,11 +96,6 @@ def scrubbed(issue: Mapping[str, Any]) -> Resource:
 
 def _struck(text: Any) -> str:
     return PATIENT_DATA.sub(STRUCK, str(text))[:MOST]
-
-
-def _issues(outcome: Resource) -> list[Mapping[str, Any]]:
-    listed = outcome.get("issue")
-    return [issue for issue in listed if isinstance(issue, Mapping)] if isinstance(listed, list) else []
 
 
 def _refuse_incomplete(named: list[str], outcomes: list[Resource]) -> None:

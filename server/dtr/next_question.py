@@ -31,6 +31,7 @@ from server.dtr.validation import COMPLETE, faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.extensions import values
 from server.policy.catalog import Policy
@@ -79,15 +80,8 @@ def read_next_question(body: Mapping[str, Any]) -> Resource:
     """The QuestionnaireResponse, sent bare or as a parameter. Raises InvalidRequest."""
     found: Any = body
     if body.get("resourceType") == "Parameters":
-        listed = body.get("parameter")
-        found = next(
-            (
-                parameter.get("resource")
-                for parameter in (listed if isinstance(listed, list) else [])
-                if isinstance(parameter, dict) and parameter.get("name") in INPUTS
-            ),
-            None,
-        )
+        sent = (each for each in elements(body, "parameter") if each.get("name") in INPUTS)
+        found = next(sent, {}).get("resource")
     if not isinstance(found, dict) or found.get("resourceType") != "QuestionnaireResponse":
         text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
         raise InvalidRequest(Issue("structure", "QuestionnaireResponse", text))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -64,15 +64,7 @@ class Client:
 
     async def all(self, requests: Iterable[str], deadline: float) -> Mapping[str, Outcome]:
         """Every request's outcome, within `deadline` seconds; a request is `Type/id` or `Type?query`."""
-        tasks = {text: asyncio.create_task(self.one(text)) for text in dict.fromkeys(requests)}
-        if not tasks:
-            return {}
-        await asyncio.wait(tasks.values(), timeout=max(deadline, 0))
-        late = [task for task in tasks.values() if not task.done()]
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return {text: Failed("deadline") if task in late else task.result() for text, task in tasks.items()}
+        return await _had_by(deadline, {text: self.one(text) for text in dict.fromkeys(requests)})
 
     async def batch(self, requests: Iterable[str], deadline: float) -> Mapping[str, Outcome]:
         """As `all`, in one POST of a batch Bundle, further pages by themselves. Where the batch as a whole
@@ -82,19 +74,10 @@ class Client:
         entries = await self._batch(texts, deadline) if texts else []
         if entries is None or len(entries) != len(texts):
             return await self.all(texts, end - time.monotonic())
-        outcomes = {text: _of_entry(entry) for text, entry in zip(texts, entries, strict=True)}
-        told = {text: answer for text, answer in outcomes.items() if isinstance(answer, dict)}
-        tasks = {text: asyncio.create_task(self._read(text, answer)) for text, answer in told.items()}
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=max(end - time.monotonic(), 0))
-        late = [task for task in tasks.values() if not task.done()]
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        read = {text: Failed("deadline") if task in late else task.result() for text, task in tasks.items()}
-        return {
-            text: read[text] if isinstance(outcome, dict) else outcome for text, outcome in outcomes.items()
-        }
+        told = zip(texts, map(_of_entry, entries), strict=True)
+        return await _had_by(
+            end - time.monotonic(), {text: self._read(text, answer) for text, answer in told}
+        )
 
     async def _batch(self, texts: list[str], deadline: float) -> list[Any] | None:
         """The entries of the batch's answer; None where there is none to be had."""
@@ -127,7 +110,7 @@ class Client:
             if answer.get("resourceType") != "Bundle":
                 return Found((answer,))
             found += _matches(answer)
-            following = _next_page(answer)
+            following = link(answer, "next")
             if following is None:
                 return Found(tuple(found))
             here = self._here(url, following)
@@ -188,13 +171,24 @@ def tells_of_failure(answer: Mapping[str, Any]) -> bool:
     return len(outcomes) == len(brought) and ("error" in severities or "fatal" in severities)
 
 
-def _next_page(bundle: Resource) -> str | None:
-    """The link to the page after this one, as it stands there."""
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
-            return str(link["url"])
-    return None
+def link(bundle: Mapping[str, Any], relation: str) -> str | None:
+    """Where a Bundle links to by that relation, as it stands there."""
+    urls = (each.get("url") for each in elements(bundle, "link") if each.get("relation") == relation)
+    return next((url for url in urls if isinstance(url, str)), None)
+
+
+async def _had_by(
+    deadline: float, asked: Mapping[str, Coroutine[Any, Any, Outcome]]
+) -> Mapping[str, Outcome]:
+    """What each comes to within so many seconds; what takes longer is given up."""
+    tasks = {text: asyncio.create_task(answering) for text, answering in asked.items()}
+    if tasks:
+        await asyncio.wait(tasks.values(), timeout=max(deadline, 0))
+    late = [task for task in tasks.values() if not task.done()]
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    return {text: Failed("deadline") if task in late else task.result() for text, task in tasks.items()}
 
 
 def _of_entry(entry: Any) -> Resource | Withheld | Failed:
@@ -212,9 +206,8 @@ def _of_entry(entry: Any) -> Resource | Withheld | Failed:
 
 def _matches(bundle: Resource) -> Iterator[Resource]:
     """The resources of a search; outcomes among them are remarks."""
-    entries = bundle.get("entry")
-    for entry in entries if isinstance(entries, list) else []:
-        resource = entry.get("resource") if isinstance(entry, dict) else None
+    for entry in elements(bundle, "entry"):
+        resource = entry.get("resource")
         if isinstance(resource, dict) and resource.get("resourceType") not in (None, "OperationOutcome"):
             yield resource
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.requests import fhir_body
 
@@ -26,11 +27,9 @@ def texts(body: Mapping[str, Any]) -> Asked:
     """The simple values of a Parameters resource. Raises InvalidRequest where it is none."""
     if body.get("resourceType") != "Parameters":
         raise InvalidRequest(Issue("structure", "Parameters", "The body is no Parameters resource."))
-    listed = body.get("parameter")
     return [
         (str(parameter.get("name")), str(content))
-        for parameter in (listed if isinstance(listed, list) else [])
-        if isinstance(parameter, dict)
+        for parameter in elements(body, "parameter")
         for name, content in parameter.items()
         if name.startswith("value")
     ]
@@ -39,9 +38,8 @@ def texts(body: Mapping[str, Any]) -> Asked:
 def enclosed(body: dict[str, Any], kind: str) -> dict[str, Any]:
     """The first resource of that type in a Parameters that some clients put around it; the body itself, where
     there is none."""
-    listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
-    for parameter in listed if isinstance(listed, list) else []:
-        inner = parameter.get("resource") if isinstance(parameter, dict) else None
+    for parameter in elements(body, "parameter") if body.get("resourceType") == "Parameters" else []:
+        inner = parameter.get("resource")
         if isinstance(inner, dict) and inner.get("resourceType") == kind:
             return inner
     return body

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from server.fhir.elements import elements
+
 Resource = dict[str, Any]
 Reference = Mapping[str, Any] | str
 
@@ -153,11 +155,8 @@ def contained(source: Resource | None, identifier: str) -> Resource | None:
         return None
     if not identifier:
         return source
-    inner = source.get("contained")
-    for candidate in inner if isinstance(inner, list) else []:
-        if isinstance(candidate, dict) and candidate.get("id") in (identifier, f"#{identifier}"):
-            return candidate
-    return None
+    inside = elements(source, "contained")
+    return next((each for each in inside if each.get("id") in (identifier, f"#{identifier}")), None)
 
 
 def references_of(element: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidJson, Unavailable
 from server.pas import casebook, notices
 from server.pas.handover import DEMO, Assign
@@ -49,9 +50,8 @@ def wished(services: Services, claim: Any) -> frozenset[Behaviour]:
     if not services.settings.test_behaviours or not isinstance(claim, dict):
         return frozenset()
     meta = claim.get("meta")
-    tags = meta.get("tag") if isinstance(meta, dict) else None
-    listed = tags if isinstance(tags, list) else []
-    codes = [tag.get("code") for tag in listed if isinstance(tag, dict) and tag.get("system") == SYSTEM]
+    tags = elements(meta, "tag") if isinstance(meta, dict) else []
+    codes = [tag.get("code") for tag in tags if tag.get("system") == SYSTEM]
     return frozenset(behaviour for behaviour in Behaviour if behaviour in codes)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.elements import elements
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.lines import diagnoses
@@ -197,11 +198,6 @@ def _reference(read: Submission, resource: Resource) -> Resource:
 
 def _identifier(read: Submission, resource: Resource) -> Resource:
     """The first business identifier; the resource's own URL where it has none."""
-    listed = resource.get("identifier")
-    for identifier in listed if isinstance(listed, list) else []:
-        if isinstance(identifier, dict) and identifier.get("value"):
-            return identifier
-    return {
-        "system": "urn:ietf:rfc:3986",
-        "value": _reference(read, resource).get("reference", read.claim_url),
-    }
+    listed = (each for each in elements(resource, "identifier") if each.get("value"))
+    url = _reference(read, resource).get("reference", read.claim_url)
+    return next(listed, {"system": "urn:ietf:rfc:3986", "value": url})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.fhir.dates import first_day, last_day
+from server.fhir.elements import elements
 from server.fhir.extensions import extension, value, values
 from server.fhir.systems import coding_key
 from server.pas.case import Case, Item
@@ -107,17 +108,14 @@ def _provider_references(read: Submission) -> Iterator[tuple[Resource, Resource]
     named += [(member.get("provider"), claim) for member in claim.get("careTeam") or []]
     for item in read.items:
         service = read.resolve(value(extension(item, extension_url("requestedService")))) or {}
-        performers = service.get("performer")
-        for reference in (service.get("requester"), *(performers if isinstance(performers, list) else ())):
-            named.append((reference, service))
+        named += [(each, service) for each in (service.get("requester"), *elements(service, "performer"))]
     yield from ((reference, source) for reference, source in named if isinstance(reference, dict))
 
 
 def identifiers(resource: Resource) -> Iterator[str]:
     """The business identifiers of a resource, `system|value`."""
-    listed = resource.get("identifier")
-    for identifier in listed if isinstance(listed, list) else []:
-        if isinstance(identifier, dict) and identifier.get("value"):
+    for identifier in elements(resource, "identifier"):
+        if identifier.get("value"):
             yield f"{identifier.get('system', '')}|{identifier['value']}"
 
 

@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import FhirError
 from server.security.outbound import Outbound
 
@@ -44,10 +45,9 @@ FITTING = {"RS384": "RSA", "ES384": "EC"}
 
 def public_keys(key_set: Mapping[str, Any]) -> dict[str, Key]:
     """The usable keys of a JWK set by kid: public, for signing, RSA of 2048 bits or more, or EC on P-384."""
-    listed = key_set.get("keys")
     found: dict[str, Key] = {}
-    for entry in listed if isinstance(listed, list) else []:
-        if isinstance(entry, dict) and isinstance(entry.get("kid"), str) and (key := _public(entry)):
+    for entry in elements(key_set, "keys"):
+        if isinstance(entry.get("kid"), str) and (key := _public(entry)):
             found[entry["kid"]] = key
     return found
 
