@@ -52,8 +52,8 @@ def _parts(
     yield _code("covered", version.covered[saying.covered])
     if saying.authorization is not None:
         yield _code("pa-needed", version.authorization[saying.authorization])
-    for code in version.documents(saying.documents):
-        yield _code("doc-needed", code)
+    if saying.documents:
+        yield _code("doc-needed", "clinical")
     for code in sorted({code for need in saying.information for code in version.information[need]}):
         yield _code("info-needed", code)
     if saying.billing is not None:

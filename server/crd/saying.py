@@ -40,11 +40,6 @@ class Authorization(enum.Enum):
     UNREADABLE = "unreadable"
 
 
-class Document(enum.Enum):
-    CLINICAL = "clinical"
-    ADMINISTRATIVE = "administrative"
-
-
 class Information(enum.Enum):
     CODE = "code"
     """The order names no billing code, or not one that says enough."""
@@ -71,12 +66,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """`number` is filled in once it is issued; until then `grants` says that one is to be."""
+    """`documents` says that clinical documents are asked for. `number` is filled in once it is issued; until
+    then `grants` says that one is to be."""
 
     covered: Covered
     authorization: Authorization | None
     reasons: tuple[Reason, ...]
-    documents: tuple[Document, ...] = ()
+    documents: bool = False
     information: tuple[Information, ...] = ()
     questionnaires: tuple[str, ...] = ()
     billing: Mapping[str, str] | None = None
@@ -167,7 +163,7 @@ def _approved(said: Determination, hook: Hook, choices: Configuration) -> Saying
 def _more_information(said: Determination, hook: Hook, unreadable: tuple[str, ...]) -> Saying:
     asked = _needed([Reason(said.reason), *(Reason(_open(each)) for each in said.in_the_way)])
     if hook.asks_for_documents:
-        asked = replace(asked, documents=(Document.CLINICAL,), questionnaires=said.questionnaires)
+        asked = replace(asked, documents=True, questionnaires=said.questionnaires)
     if unreadable and said.unknown:
         lost = Reason(
             f"Could not be read: {', '.join(unreadable)}. With them this may be decided at once.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDER, REFERENCE, Member
-from server.crd.saying import Authorization, Cause, Covered, Document, Information
+from server.crd.saying import Authorization, Cause, Covered, Information
 from server.crd.version import Element, Version
 from server.fhir.errors import InvalidRequest
 
@@ -23,12 +23,6 @@ _ENCOUNTER = {
     "encounter": "Encounter?_id={{context.encounterId}}&_include=Encounter:service-provider"
     "&_include=Encounter:practitioner&_include=Encounter:location",
 }
-
-
-def _documents(needed: tuple[Document, ...]) -> list[str]:
-    """One code at most; two kinds of document have a code of their own."""
-    codes = {Document.CLINICAL: "clinical", Document.ADMINISTRATIVE: "admin"}
-    return ["both"] if len(set(needed)) > 1 else [codes[document] for document in needed]
 
 
 def _detail(code: str, value: Element) -> Element:
@@ -92,7 +86,6 @@ V2_0 = Version(
         Authorization.CONDITIONAL: "conditional",
         Authorization.UNREADABLE: "conditional",
     },
-    documents=_documents,
     information={
         Information.CODE: ("OTH",),
         Information.RECORDS: ("OTH",),

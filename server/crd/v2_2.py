@@ -11,19 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDERS, REFERENCE, Member, optional
-from server.crd.saying import Authorization, Cause, Covered, Document, Information
+from server.crd.saying import Authorization, Cause, Covered, Information
 from server.crd.version import Element, Version
 
 TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 CARD_TYPE = "http://terminology.hl7.org/CodeSystem/cdshooks-card-type"
 COVERAGE_DETAIL = "http://terminology.hl7.org/CodeSystem/crd-coverage-detail"
-
-_DETAIL_CATEGORY = {
-    "allowed-quantity": "cat-limitation",
-    "allowed-period": "cat-limitation",
-    "concurrent-review": "cat-decisional",
-    "appropriate-use-needed": "cat-decisional",
-}
 
 _TASKS = Member("an array of Tasks", lambda value: isinstance(value, list))
 
@@ -35,17 +28,11 @@ _DISPATCH: Mapping[str, Member] = {
 }
 
 
-def _documents(needed: tuple[Document, ...]) -> list[str]:
-    """One code each: the element repeats."""
-    codes = {Document.CLINICAL: "clinical", Document.ADMINISTRATIVE: "admin"}
-    return [codes[document] for document in needed]
-
-
 def _detail(code: str, value: Element) -> Element:
     return {
         "url": "detail",
         "extension": [
-            {"url": "category", "valueCode": _DETAIL_CATEGORY[code]},
+            {"url": "category", "valueCode": "cat-limitation"},
             {"url": "code", "valueCodeableConcept": {"coding": [{"system": COVERAGE_DETAIL, "code": code}]}},
             {"url": "value", **value},
         ],
@@ -239,7 +226,6 @@ V2_2 = Version(
         Authorization.CONDITIONAL: "conditional",
         Authorization.UNREADABLE: "indeterminate",
     },
-    documents=_documents,
     # What could not be read is said by `indeterminate` and its reason; there is nothing to ask for.
     information={
         Information.CODE: ("detail-code",),

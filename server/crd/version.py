@@ -12,7 +12,7 @@ from typing import Any
 
 from server import services
 from server.crd.intake import Member
-from server.crd.saying import Authorization, Cause, Covered, Document, Information
+from server.crd.saying import Authorization, Cause, Covered, Information
 from server.fhir.errors import FhirError
 
 Element = dict[str, Any]
@@ -33,7 +33,6 @@ class Version:
     associated: Callable[[list[str]], Element]
     covered: Mapping[Covered, str]
     authorization: Mapping[Authorization, str]
-    documents: Callable[[tuple[Document, ...]], list[str]]
     information: Mapping[Information, tuple[str, ...]]
     causes: Mapping[Cause, Element]
     details: Callable[[str, Element], Element]

@@ -11,7 +11,7 @@ from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration, configuration
 from server.crd.coverage_information import coverage_information, earlier_assertion, updated
 from server.crd.hooks import HOOKS
-from server.crd.saying import Authorization, Covered, Document, Information, Saying, not_read, say
+from server.crd.saying import Authorization, Covered, Information, Saying, not_read, say
 from server.crd.v2_0 import V2_0
 from server.crd.v2_2 import V2_2
 from server.crd.version import Version
@@ -258,13 +258,6 @@ def test_a_version_has_a_word_for_everything_that_can_be_said(version: Version) 
     assert set(version.authorization) == set(Authorization)
     assert set(version.information) == set(Information)
     assert set(version.contexts) == set(version.prefetch) == set(HOOKS)
-    assert all(len(version.documents((document,))) == 1 for document in Document)
-
-
-def test_both_kinds_of_document_are_one_code_in_one_version_and_two_in_the_other() -> None:
-    both = (Document.CLINICAL, Document.ADMINISTRATIVE)
-    assert V2_0.documents(both) == ["both"]
-    assert V2_2.documents(both) == ["clinical", "admin"]
 
 
 def test_the_newer_guide_has_words_of_its_own() -> None:
