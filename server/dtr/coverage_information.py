@@ -8,11 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from server.dtr.response import DTR
+from server.dtr.response import INTENDED_USE
+from server.fhir.extensions import extension, value
 from server.policy.determination import Decision, Determination
 
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
-INTENDED_USE = f"{DTR}/intendedUse"
 
 Resource = dict[str, Any]
 
@@ -79,6 +79,5 @@ def _retained(use: Resource) -> Resource:
 
 def _about(found: Resource) -> tuple[Any, Any]:
     """Coverage and assertion id, which together tell answers apart (DTR, "coverage-information")."""
-    parts = {part.get("url"): part for part in found.get("extension", [])}
-    reference = (parts.get("coverage", {}).get("valueReference") or {}).get("reference")
-    return reference, parts.get("coverage-assertion-id", {}).get("valueString")
+    reference = value(extension(found, "coverage")) or {}
+    return reference.get("reference"), value(extension(found, "coverage-assertion-id"))

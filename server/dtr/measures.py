@@ -11,6 +11,7 @@ from typing import Any
 
 from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.fhir.elements import elements
+from server.fhir.extensions import extension, value
 from server.fhir.references import Resolver
 from server.fhir.systems import npis
 
@@ -52,11 +53,6 @@ def provider(orders: Iterable[Resource], referenced: Iterable[Resource]) -> str:
 
 def coverage_measure(response: Resource) -> Resource | None:
     """DTRMetricData.coverageInfo of a completed adaptive form."""
-    for extension in response.get("extension", []):
-        if extension.get("url") == COVERAGE_INFORMATION:
-            return {
-                COVERAGE[part["url"]]: part.get("valueCode") or part.get("valueString")
-                for part in extension["extension"]
-                if part["url"] in COVERAGE
-            }
-    return None
+    told = extension(response, COVERAGE_INFORMATION)
+    parts = told["extension"] if told is not None else []
+    return {COVERAGE[part["url"]]: value(part) for part in parts if part["url"] in COVERAGE} or None

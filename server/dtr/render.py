@@ -62,7 +62,16 @@ def with_compiled_expressions(form: Resource, url: str, language: str) -> Resour
         extension = [{"url": url, "valueExpression": elm}]
         return {**expression, "extension": extension, "language": language}
 
-    return {**form, "item": [_with_expressions(item, compiled) for item in form.get("item", [])]}
+    def with_elm(item: Resource) -> Resource:
+        extensions = [
+            {**found, "valueExpression": compiled(found["valueExpression"])}
+            if "valueExpression" in found
+            else found
+            for found in item.get("extension", [])
+        ]
+        return {**item, "extension": extensions} if "extension" in item else item
+
+    return {**form, "item": _each(form.get("item", []), with_elm)}
 
 
 def with_labelled_links(form: Resource) -> Resource:
@@ -174,17 +183,3 @@ def narrative(form: Resource) -> Resource:
     questions = "".join(f"<li>{escape(item.node['text'])}</li>" for item in Form(form).questions())
     body = f"<h1>{escape(form['title'])}</h1><p>{escape(form.get('description', ''))}</p><ul>{questions}</ul>"
     return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{body}</div>'}
-
-
-def _with_expressions(item: Resource, change: Callable[[Resource], Resource]) -> Resource:
-    changed = dict(item)
-    if "extension" in item:
-        changed["extension"] = [
-            {**found, "valueExpression": change(found["valueExpression"])}
-            if "valueExpression" in found
-            else found
-            for found in item["extension"]
-        ]
-    if "item" in item:
-        changed["item"] = [_with_expressions(below, change) for below in item["item"]]
-    return changed

@@ -1,4 +1,5 @@
-"""QuestionnaireResponse items: from answers by linkId and back, with where each answer came from.
+"""QuestionnaireResponses: the draft that goes out, and items from answers by linkId and back, with where each
+answer came from.
 
 information-origin (DTR) says of every answer whether software or a person gave it; its codes are the
 version's.
@@ -6,15 +7,35 @@ version's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from server.dtr.form import Answer, Answers, Element, Form
+from server.dtr.version import Draft
+from server.fhir.dates import instant
+from server.fhir.extensions import extension, value
 
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
 INFORMATION_ORIGIN = f"{DTR}/information-origin"
+INTENDED_USE = f"{DTR}/intendedUse"
 
 Resource = dict[str, Any]
+
+
+def drafted(draft: Draft, context: Iterable[Resource], purposes: str) -> Resource:
+    """dtr-questionnaireresponse. In two things the versions differ: `context`, the extensions that refer to
+    Coverage and orders, and `purposes`, the system of the draft's purpose."""
+    purpose = {"coding": [{"system": purposes, "code": draft.purpose}]}
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]},
+        "extension": [*context, {"url": INTENDED_USE, "valueCodeableConcept": purpose}],
+        "questionnaire": draft.form.canonical,
+        "status": "in-progress",
+        **({"subject": draft.subject} if draft.subject else {}),
+        "authored": instant(draft.now),
+        "item": list(draft.items),
+    }
 
 
 def information_origin(source: str, author: str | None = None) -> Resource:
@@ -34,12 +55,8 @@ def with_origin(answer: Answer, origin: Resource) -> Resource:
 
 def origin_of(answer: Answer) -> str | None:
     """The origin code of an answer; None where it does not say."""
-    for found in answer.get("extension", []):
-        if found.get("url") == INFORMATION_ORIGIN:
-            for part in found.get("extension", []):
-                if part.get("url") == "source":
-                    return str(part.get("valueCode"))
-    return None
+    source = value(extension(extension(answer, INFORMATION_ORIGIN), "source"))
+    return str(source) if source is not None else None
 
 
 def answers_of(response: Element) -> dict[str, list[Resource]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.coverage_information import INTENDED_USE
 from server.dtr.render import (
     at_base,
     derived,
@@ -14,10 +13,9 @@ from server.dtr.render import (
     with_links_in_help,
     with_plain_conditions,
 )
-from server.dtr.response import DTR
+from server.dtr.response import DTR, drafted
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.canonical import canonical
-from server.fhir.dates import instant
 from server.fhir.errors import Issue, operation_outcome
 
 CRD_TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
@@ -83,28 +81,9 @@ def packs(value_set: Resource) -> bool:
 def dtr_questionnaireresponse(draft: Draft) -> Resource:
     """dtr-questionnaireresponse, 2.0.1: Coverage and order both stand in qr-context, and at least one of
     each must, so a draft made without an order does not claim the profile."""
-    complete = draft.subject is not None and bool(draft.orders)
-    profile: Resource = {"meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]}} if complete else {}
-    subject: Resource = {"subject": draft.subject} if draft.subject else {}
-    return {
-        "resourceType": "QuestionnaireResponse",
-        **profile,
-        "extension": [
-            *(
-                {"url": f"{DTR}/qr-context", "valueReference": reference}
-                for reference in (*draft.coverages, *draft.orders)
-            ),
-            {
-                "url": INTENDED_USE,
-                "valueCodeableConcept": {"coding": [{"system": CRD_TEMP, "code": draft.purpose}]},
-            },
-        ],
-        "questionnaire": draft.form.canonical,
-        "status": "in-progress",
-        **subject,
-        "authored": instant(draft.now),
-        "item": list(draft.items),
-    }
+    named = (*draft.coverages, *draft.orders)
+    made = drafted(draft, ({"url": f"{DTR}/qr-context", "valueReference": each} for each in named), CRD_TEMP)
+    return made if draft.subject and draft.orders else {k: v for k, v in made.items() if k != "meta"}
 
 
 def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:

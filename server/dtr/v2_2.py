@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.dtr.coverage_information import INTENDED_USE
 from server.dtr.render import (
     at_base,
     derived,
@@ -15,9 +14,8 @@ from server.dtr.render import (
     with_links_in_help,
     with_plain_conditions,
 )
-from server.dtr.response import DTR
+from server.dtr.response import DTR, drafted
 from server.dtr.version import Draft, Resource, Version
-from server.fhir.dates import instant
 from server.fhir.errors import Issue, operation_outcome
 
 CRD_CODES = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/coverage-information-codes"
@@ -111,24 +109,11 @@ def packs(value_set: Resource) -> bool:
 def dtr_questionnaireresponse(draft: Draft) -> Resource:
     """dtr-questionnaireresponse, 2.2.0: the Coverage has an extension of its own; qr-context holds what was
     ordered."""
-    subject: Resource = {"subject": draft.subject} if draft.subject else {}
-    return {
-        "resourceType": "QuestionnaireResponse",
-        "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]},
-        "extension": [
-            *({"url": f"{DTR}/qr-coverage", "valueReference": coverage} for coverage in draft.coverages),
-            *({"url": f"{DTR}/qr-context", "valueReference": order} for order in draft.orders),
-            {
-                "url": INTENDED_USE,
-                "valueCodeableConcept": {"coding": [{"system": CRD_CODES, "code": draft.purpose}]},
-            },
-        ],
-        "questionnaire": draft.form.canonical,
-        "status": "in-progress",
-        **subject,
-        "authored": instant(draft.now),
-        "item": list(draft.items),
-    }
+    context = (
+        *({"url": f"{DTR}/qr-coverage", "valueReference": coverage} for coverage in draft.coverages),
+        *({"url": f"{DTR}/qr-context", "valueReference": order} for order in draft.orders),
+    )
+    return drafted(draft, context, CRD_CODES)
 
 
 def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
