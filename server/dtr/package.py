@@ -30,7 +30,7 @@ from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant, over
 from server.fhir.errors import Issue, NotFound
-from server.fhir.references import Resolver, type_and_id
+from server.fhir.references import Resolver, reference_text, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
 from server.security.caller import calling
@@ -149,9 +149,8 @@ class Packager:
             if package is None:
                 issues.append(Issue("not-found", path, f"There is no questionnaire {name}.", "warning"))
             elif over(package.form.questionnaire.get("effectivePeriod"), now.date()):
-                issues.append(
-                    Issue("expired", path, f"{name} is no longer in force. Ask without it.", "warning")
-                )
+                words = f"{name} is no longer in force. Ask without it."
+                issues.append(Issue("expired", path, words, "warning"))
             else:
                 canonical = package.form.canonical
                 # A form is for the orders that need it; one that none of them needs was asked for them all.
@@ -248,34 +247,35 @@ class Packager:
 
     def _bundle(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
         """DTR-QPackageBundle: form, draft response, libraries, value sets."""
-        draft = self._answerable(choice, asked, now)
         return {
             "resourceType": "Bundle",
             "meta": {"profile": [f"{DTR}/DTR-QPackageBundle"]},
             "type": "collection",
             "timestamp": instant(now),
-            "entry": [choice.package.head, {"fullUrl": _urn(), "resource": draft}, *choice.package.tail],
+            "entry": [
+                choice.package.head,
+                {"fullUrl": f"urn:uuid:{uuid4()}", "resource": self._draft(choice, asked, now)},
+                *choice.package.tail,
+            ],
         }
 
-    def _answerable(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
+    def _draft(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Resource:
         """The draft response; of an adaptive form with the form inside, ready to be sent for questions."""
-        draft = self._draft(choice, asked, now)
-        if not choice.package.form.adaptive:
-            return self._version.draft(draft)
-        made = self._version.adaptive_draft(draft, self._artefacts.contained(choice.package.form))
-        identifier = {"identifier": {"system": CONTEXT, "value": asked.context}} if asked.context else {}
-        return {**made, **identifier}
-
-    def _draft(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> Draft:
-        return Draft(
-            form=choice.package.form,
+        form = choice.package.form
+        draft = Draft(
+            form=form,
             subject=_subject(choice),
             coverages=_references(choice.coverages),
             orders=_references(choice.orders),
             purpose=_purpose(choice),
-            items=self._known(choice, asked, now) or blank_items(choice.package.form),
+            items=self._known(choice, asked, now) or blank_items(form),
             now=now,
         )
+        if not form.adaptive:
+            return self._version.draft(draft)
+        made = self._version.adaptive_draft(draft, self._artefacts.contained(form))
+        identifier = {"identifier": {"system": CONTEXT, "value": asked.context}} if asked.context else {}
+        return {**made, **identifier}
 
     def _known(self, choice: Choice, asked: PackageRequest, now: dt.datetime) -> list[Resource]:
         """Answers from the payer's own records of the member, as the form's CQL reads them; of a form that is
@@ -370,19 +370,14 @@ def _subject(choice: Choice) -> Resource | None:
         *(order.get("subject") for order in choice.orders),
         *(coverage.get("beneficiary") for coverage in choice.coverages),
     )
-    for owner in owners:
-        if isinstance(owner, dict) and owner.get("reference"):
-            return {"reference": owner["reference"]}
-    return None
+    texts = (reference_text(owner) for owner in owners if isinstance(owner, dict))
+    return next(({"reference": text} for text in texts if text), None)
 
 
 def _references(resources: Sequence[Resource]) -> list[Resource]:
     """Each resource once."""
-    found: list[Resource] = []
-    for reference in map(_reference, resources):
-        if reference not in found:
-            found.append(reference)
-    return found
+    found = [*map(_reference, resources)]
+    return [each for place, each in enumerate(found) if each not in found[:place]]
 
 
 def _reference(resource: Resource) -> Resource:
@@ -395,7 +390,3 @@ def _reference(resource: Resource) -> Resource:
     known = listed[0] if isinstance(listed, list) and listed else None
     identified = {"identifier": known} if isinstance(known, dict) else {}
     return {"type": resource["resourceType"], **identified}
-
-
-def _urn() -> str:
-    return f"urn:uuid:{uuid4()}"

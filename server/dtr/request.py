@@ -7,7 +7,7 @@ over: the profiles leave room for others.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +48,8 @@ class PackageRequest:
 def read_package_request(body: Mapping[str, Any], most_coverages: int | None) -> PackageRequest:
     """Raises InvalidRequest with one issue a fault."""
     if body.get("resourceType") != "Parameters":
-        raise InvalidRequest(
-            Issue(
-                "structure",
-                "Parameters",
-                "The body is no Parameters resource. Send the operation's input as one.",
-            )
-        )
+        words = "The body is no Parameters resource. Send the operation's input as one."
+        raise InvalidRequest(Issue("structure", "Parameters", words))
     read, issues = PackageRequest(), []
     listed = body.get("parameter")
     for index, parameter in enumerate(listed if isinstance(listed, list) else []):
@@ -80,11 +75,8 @@ def _read(read: PackageRequest, parameter: Resource, path: str) -> list[Issue]:
         case "questionnaire":
             text = _text(parameter, "valueCanonical", "valueUri", "valueUrl", "valueString")
             if not text:
-                return [
-                    Issue(
-                        "required", f"{path}.value", "Give the questionnaire's canonical as valueCanonical."
-                    )
-                ]
+                words = "Give the questionnaire's canonical as valueCanonical."
+                return [Issue("required", f"{path}.value", words)]
             read.questionnaires.append((text, path))
         case "context":
             read.context, read.context_path = _text(parameter, "valueString"), path
@@ -102,9 +94,8 @@ def _resource(
 ) -> list[Issue]:
     resource = parameter.get("resource")
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return [
-            Issue("required", f"{path}.resource", f"The parameter {parameter['name']} carries no resource.")
-        ]
+        words = f"The parameter {parameter['name']} carries no resource."
+        return [Issue("required", f"{path}.resource", words)]
     if kinds is not None and resource["resourceType"] not in kinds:
         names = ", ".join(sorted(kinds))
         return [Issue("invalid", f"{path}.resource", f"{parameter['name']} takes one of: {names}.")]
@@ -112,31 +103,14 @@ def _resource(
     return []
 
 
-def _incomplete(read: PackageRequest, most_coverages: int | None) -> list[Issue]:
-    issues = []
+def _incomplete(read: PackageRequest, most_coverages: int | None) -> Iterator[Issue]:
+    place = "Parameters.parameter"
     if not read.coverages:
-        issues.append(
-            Issue(
-                "required",
-                "Parameters.parameter",
-                "No coverage: add the patient's Coverage as parameter coverage.",
-            )
-        )
+        yield Issue("required", place, "No coverage: add the patient's Coverage as parameter coverage.")
     if most_coverages is not None and len(read.coverages) > most_coverages:
-        issues.append(
-            Issue(
-                "business-rule", "Parameters.parameter", "More than one coverage: ask once for each of them."
-            )
-        )
+        yield Issue("business-rule", place, "More than one coverage: ask once for each of them.")
     if not (read.orders or read.questionnaires or read.context):
-        issues.append(
-            Issue(
-                "required",
-                "Parameters.parameter",
-                "Give at least one of order, questionnaire and context (dtr-1).",
-            )
-        )
-    return issues
+        yield Issue("required", place, "Give at least one of order, questionnaire and context (dtr-1).")
 
 
 def _text(parameter: Resource, *names: str) -> str:
