@@ -106,6 +106,14 @@ def lumbar(*diagnoses: str, **changes: Any) -> Resource:
     return mri("72148", *(diagnoses or ("M54.16",)), **changes)
 
 
+def blood_test() -> Resource:
+    """An order that no policy is about."""
+    order = mri("80053", id="lab")
+    for name in ("priority", "quantityQuantity", "locationCode", "reasonCode", "insurance"):
+        del order[name]
+    return order
+
+
 def procedure(cpt: str, before: int, **changes: Any) -> Resource:
     return _fact(
         "Procedure",
@@ -173,34 +181,39 @@ def finding(code: str, before: int, positive: bool = True) -> Resource:
     )
 
 
-def score(code: str, value: int, before: int) -> Resource:
+def score(
+    code: str, value: int, before: int, system: str = "https://payer.example/CodeSystem/mri-score"
+) -> Resource:
+    points = {"unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
     return _fact(
         "Observation",
         status="final",
-        code=concept("https://payer.example/CodeSystem/mri-score", code),
+        code=concept(system, code),
         effectiveDateTime=day(before),
-        valueQuantity={
-            "value": value,
-            "unit": "{score}",
-            "system": "http://unitsofmeasure.org",
-            "code": "{score}",
-        },
+        valueQuantity={"value": value, **points},
     )
 
 
 def pain(value: int, before: int) -> Resource:
-    return _fact(
-        "Observation",
-        status="final",
-        code=concept("http://loinc.org", "72514-3"),
-        effectiveDateTime=day(before),
-        valueQuantity={
-            "value": value,
-            "unit": "{score}",
-            "system": "http://unitsofmeasure.org",
-            "code": "{score}",
-        },
-    )
+    return score("72514-3", value, before, "http://loinc.org")
+
+
+def answered(**given: Resource) -> Resource:
+    """The form of the shoulder, completed on the day: an answer a question."""
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": "qr-1",
+        "status": "completed",
+        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
+        "authored": f"{DAY.isoformat()}T09:00:00Z",
+        "subject": ref(PATIENT),
+        "item": [{"linkId": name, "answer": [answer]} for name, answer in given.items()],
+    }
+
+
+NO_IMMEDIATE_INDICATION = {
+    "SH-IMM": {"valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "none"}}
+}
 
 
 def visit(before: int) -> Resource:

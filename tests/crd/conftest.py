@@ -32,6 +32,16 @@ class Answered:
         return list(self.body["cards"])
 
     @property
+    def suggestions(self) -> list[dict[str, Any]]:
+        return [each for card in self.cards for each in card.get("suggestions", [])]
+
+    def proposed(self, words: str = "") -> list[dict[str, Any]]:
+        """The resources that its suggestions change or create, of those with these words in their label."""
+        meant = (each for each in self.suggestions if words in each["label"])
+        actions = (action for each in meant for action in each["actions"])
+        return [action["resource"] for action in actions if "resource" in action]
+
+    @property
     def resources(self) -> dict[str, dict[str, Any]]:
         """Orders, appointments and encounters that came back by system action, by id."""
         returned = [action["resource"] for action in self.body["systemActions"]]

@@ -22,18 +22,7 @@ def told_by(*problems: dict[str, Any], code: str = "73221", **changes: Any) -> d
 
 
 def proposals(answer: Answered) -> list[str]:
-    return [proposed["label"] for card in answer.cards for proposed in card.get("suggestions", [])]
-
-
-def changes(answer: Answered, label: str) -> list[dict[str, Any]]:
-    """The resources of the suggestion of that label."""
-    return [
-        action["resource"]
-        for card in answer.cards
-        for proposed in card.get("suggestions", [])
-        for action in proposed["actions"]
-        if proposed["label"] == label
-    ]
+    return [proposed["label"] for proposed in answer.suggestions]
 
 
 def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) -> None:
@@ -82,7 +71,7 @@ def test_a_sided_diagnosis_is_proposed_beside_the_problem_list(crd: Crd) -> None
     pain = ehr.problem("M25.519")
     order = told_by(pain)
     answer = crd(ehr.sign(order, sent=ehr.prefetch([pain])))
-    (changed,) = changes(answer, "Change the diagnosis to M25.511")
+    (changed,) = answer.proposed("Change the diagnosis to M25.511")
     assert changed["reasonCode"] == [ehr.concept(ehr.ICD, "M25.511")]
     assert changed["reasonReference"] == order["reasonReference"]
 
@@ -153,7 +142,7 @@ def test_what_is_done_counts_before_what_is_used(crd: Crd) -> None:
 
 def test_a_wrong_side_is_proposed_away_however_it_is_written(crd: Crd) -> None:
     order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(ehr.CPT, "73221:LT", "LT")}
-    (changed,) = changes(crd(ehr.sign(order, sent=ehr.prefetch())), "Change the side to right")
+    (changed,) = crd(ehr.sign(order, sent=ehr.prefetch())).proposed("Change the side to right")
     assert changed["code"] == ehr.concept(ehr.CPT, "73221")
 
 
@@ -167,7 +156,7 @@ def test_a_side_in_words_is_proposed_away_as_well(crd: Crd) -> None:
         },
         "bodySite": [{"text": "Left shoulder"}],
     }
-    (changed,) = changes(crd(ehr.sign(order, sent=ehr.prefetch())), "Change the side to right")
+    (changed,) = crd(ehr.sign(order, sent=ehr.prefetch())).proposed("Change the side to right")
     assert changed["code"] == {
         "coding": [{"system": ehr.CPT, "code": "73221", "display": "MRI, RIGHT arm, joint"}],
         "text": "MRI of the right shoulder",
@@ -214,7 +203,7 @@ def test_the_location_of_an_order_says_where_it_is_to_be_done(crd: Crd, inside: 
     hospital, sent = at("HOSP", inside=inside)
     answer = crd(ehr.sign(hospital, sent=sent))
     assert answer.information["pa-needed"] == "auth-needed"
-    (moved,) = changes(answer, "Image at: independent imaging center")
+    (moved,) = answer.proposed("Image at: independent imaging center")
     assert not {"locationReference", "contained"} & set(moved)
     assert moved["locationCode"][0]["coding"][0]["code"] == "49"
 

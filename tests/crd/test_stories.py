@@ -90,24 +90,8 @@ def test_cauda_equina_is_approved_at_once_and_the_finding_named(crd: Crd) -> Non
 
 
 def test_a_trial_too_short_is_not_met_and_a_silent_chart_is_unknown(crd: Crd) -> None:
-    form = {
-        "resourceType": "QuestionnaireResponse",
-        "id": "qr-1",
-        "status": "completed",
-        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
-        "authored": f"{ehr.DAY.isoformat()}T09:00:00Z",
-        "subject": ehr.ref(ehr.PATIENT),
-        "item": [
-            {"linkId": "CC-DUR.start", "answer": [{"valueDate": ehr.day(28)}]},
-            {"linkId": "CC-DUR.end", "answer": [{"valueDate": ehr.day(0)}]},
-            {
-                "linkId": "SH-IMM",
-                "answer": [
-                    {"valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "none"}}
-                ],
-            },
-        ],
-    }
+    trial = {"CC-DUR.start": {"valueDate": ehr.day(28)}, "CC-DUR.end": {"valueDate": ehr.day(0)}}
+    form = ehr.answered(**trial, **ehr.NO_IMMEDIATE_INDICATION)
     order = ehr.shoulder()
     denied = crd(ehr.sign(order, sent=ehr.prefetch([form, ehr.film("73030", 20)]))).information
     assert denied["pa-needed"] == "auth-needed"
@@ -138,23 +122,7 @@ def test_a_coverage_that_has_ended_is_not_covered(crd: Crd) -> None:
 
 
 def test_under_a_reviewed_plan_only_a_person_denies(crd: Crd) -> None:
-    form = {
-        "resourceType": "QuestionnaireResponse",
-        "id": "qr-1",
-        "status": "completed",
-        "questionnaire": "https://payer.example/Questionnaire/mri-shoulder",
-        "authored": f"{ehr.DAY.isoformat()}T09:00:00Z",
-        "subject": ehr.ref(ehr.PATIENT),
-        "item": [
-            {"linkId": "CC-DUR.none", "answer": [{"valueBoolean": True}]},
-            {
-                "linkId": "SH-IMM",
-                "answer": [
-                    {"valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "none"}}
-                ],
-            },
-        ],
-    }
+    form = ehr.answered(**{"CC-DUR.none": {"valueBoolean": True}}, **ehr.NO_IMMEDIATE_INDICATION)
     sent = ehr.prefetch([form], ehr.coverage(plan="reviewed"))
     information = crd(ehr.sign(ehr.shoulder(), sent=sent)).information
     assert information["pa-needed"] == "auth-needed"
@@ -166,14 +134,7 @@ def test_a_lumbar_diagnosis_with_a_shoulder_code_is_found_and_the_better_code_na
     order = ehr.mri("73221", "M54.16", side="RT")
     answer = crd(ehr.sign(order, sent=ehr.prefetch()))
     assert "72148" in texts(answer.body)
-    better = [
-        action["resource"]["code"]["coding"][0]["code"]
-        for card in answer.cards
-        for suggestion in card.get("suggestions", [])
-        for action in suggestion["actions"]
-        if action["type"] == "update"
-    ]
-    assert "72148" in better
+    assert "72148" in [each["code"]["coding"][0]["code"] for each in answer.proposed("Change to")]
 
 
 @pytest.mark.parametrize(
@@ -191,16 +152,8 @@ def test_a_left_sided_diagnosis_with_rt_is_found_and_the_better_side_named(
     order = ehr.mri("73221", "M25.512", side="RT", bodySite=[ehr.concept(ehr.SNOMED, *written)])
     answer = crd(ehr.sign(order, sent=ehr.prefetch()))
     assert any(card["summary"].startswith("Proposed: the left side. The side") for card in answer.cards)
-    sides = {
-        coding["code"]
-        for card in answer.cards
-        for suggestion in card.get("suggestions", [])
-        for action in suggestion["actions"]
-        if action["type"] == "update"
-        for site in action["resource"].get("bodySite", [])
-        for coding in site["coding"]
-    }
-    assert sides == proposed
+    sites = [site for each in answer.proposed("Change the side") for site in each["bodySite"]]
+    assert {coding["code"] for site in sites for coding in site["coding"]} == proposed
 
 
 def test_a_diagnosis_without_side_is_replaced_and_the_others_stay(crd: Crd) -> None:
@@ -208,13 +161,7 @@ def test_a_diagnosis_without_side_is_replaced_and_the_others_stay(crd: Crd) -> N
     other = ehr.concept("http://hl7.org/fhir/sid/icd-10-cm", "Z79.1")
     order["reasonCode"] = [other, *order["reasonCode"]]
     answer = crd(ehr.sign(order, sent=ehr.prefetch()))
-    changed = [
-        action["resource"]["reasonCode"]
-        for card in answer.cards
-        for suggestion in card.get("suggestions", [])
-        for action in suggestion["actions"]
-        if "diagnosis" in suggestion["label"]
-    ]
+    changed = [each["reasonCode"] for each in answer.proposed("diagnosis")]
     assert changed
     for reasons_given in changed:
         assert reasons_given[0] == other
@@ -265,16 +212,7 @@ def test_order_select_speaks_of_the_chosen_and_looks_at_all(crd: Crd) -> None:
 
 
 OTHER_ORDERS: list[dict[str, Any]] = [
-    {
-        "resourceType": "ServiceRequest",
-        "id": "lab",
-        "status": "draft",
-        "intent": "order",
-        "code": ehr.concept(ehr.CPT, "80053"),
-        "subject": ehr.ref(ehr.PATIENT),
-        "authoredOn": ehr.DAY.isoformat(),
-        "requester": ehr.ref(ehr.PHYSICIAN),
-    },
+    ehr.blood_test(),
     {
         "resourceType": "DeviceRequest",
         "id": "brace",
