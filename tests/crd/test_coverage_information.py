@@ -15,11 +15,12 @@ from server.crd.saying import Authorization, Covered, Information, Saying, not_r
 from server.crd.v2_0 import V2_0
 from server.crd.v2_2 import V2_2
 from server.crd.version import Version
-from server.policy.determination import Criterion, Decision, Determination, Line, Met, Theme
+from server.policy.determination import Decision, Determination, Line
 from server.policy.request import Member
 from tests.crd.shape import coverage_informations, keeps_the_rules, reasons
+from tests.pas import determinations
+from tests.pas.determinations import DAY, needs_more
 
-DAY = dt.date(2026, 11, 20)
 ORDER: dict[str, Any] = {
     "resourceType": "ServiceRequest",
     "id": "sr-1",
@@ -29,53 +30,13 @@ ORDER: dict[str, Any] = {
     "subject": {"reference": "Patient/p1"},
     "quantityQuantity": {"value": Decimal("1.00")},
 }
-FILM = Criterion(
-    id="IMG-XR",
-    title="Plain film first",
-    value=Met.UNKNOWN,
-    sentence="No X-ray of this shoulder is on file.",
-    guideline="ACR Shoulder Pain",
-    theme=Theme.MEDICAL_NECESSITY,
-    would_satisfy="Give date and result of the last X-ray.",
-    in_the_way=True,
-)
 SIGN, SELECT = HOOKS["order-sign"], HOOKS["order-select"]
 FORM = "https://payer.example/Questionnaire/mri-shoulder|1.0.0"
 
 
 def determination(decision: Decision = Decision.APPROVE, **changes: Any) -> Determination:
-    usual: dict[str, Any] = {
-        "plan": "evicore",
-        "policy": "MRIShoulder|1.0.0",
-        "region": "SH",
-        "line": Line("73221", "RT", ("M25.511",), "11", Decimal(1)),
-        "day_zero": DAY,
-        "planned": None,
-        "covered": True,
-        "pa_needed": True,
-        "decision": decision,
-        "gate": "",
-        "criteria": (),
-        "unmet": (),
-        "unknown": (),
-        "theme": None,
-        "reason": "The plan's criteria are met.",
-        "valid_from": DAY,
-        "valid_until": dt.date(2027, 1, 19),
-    }
-    return Determination(**{**usual, **changes})
-
-
-def missing_film(**changes: Any) -> Determination:
-    return determination(
-        Decision.MORE_INFO,
-        criteria=(FILM,),
-        unknown=("IMG-XR",),
-        theme=Theme.MEDICAL_NECESSITY,
-        reason="Something is not known yet.",
-        questionnaires=(FORM,),
-        **changes,
-    )
+    days = {"planned": None, "valid_from": DAY, "valid_until": dt.date(2027, 1, 19)}
+    return determinations.determination(decision, **{**days, **changes})
 
 
 def judged(said: Determination, known: bool = True) -> Judged:
@@ -154,22 +115,22 @@ def test_a_gold_card_is_said_by_its_code() -> None:
 
 
 def test_what_is_missing_is_named_and_the_form_handed_over() -> None:
-    information = said_of(missing_film())
+    information = said_of(needs_more())
     assert information["pa-needed"] == "auth-needed"
     assert information["doc-needed"] == "clinical"
     assert information["questionnaire"] == [FORM]
-    assert "No X-ray of this shoulder is on file." in reasons(information)
+    assert "No film of this shoulder is on file" in reasons(information)
 
 
 def test_order_select_comes_too_early_for_forms() -> None:
-    information = said_of(missing_film(), "order-select")
+    information = said_of(needs_more(), "order-select")
     assert "doc-needed" not in information
     assert "questionnaire" not in information
-    assert "No X-ray of this shoulder is on file." in reasons(information)
+    assert "No film of this shoulder is on file" in reasons(information)
 
 
 def test_a_record_that_could_not_be_read_makes_the_answer_conditional() -> None:
-    information = said_of(missing_film(), unreadable=("imaging and other reports",))
+    information = said_of(needs_more(), unreadable=("imaging and other reports",))
     assert information["pa-needed"] == "conditional"
     assert information["info-needed"] == ["OTH"]
     assert information["doc-needed"] == "clinical"
@@ -189,22 +150,11 @@ def test_a_review_asks_for_nothing() -> None:
 
 
 def test_a_denial_names_the_criterion_and_what_would_change_it() -> None:
-    short = Criterion(
-        id="CC-DUR",
-        title="Conservative care",
-        value=Met.NO,
-        sentence="The trial lasted 28 days where 42 are asked.",
-        guideline="",
-        theme=Theme.CONSERVATIVE_CARE,
-        would_satisfy="Treat for two more weeks.",
-        in_the_way=True,
-    )
-    said = determination(Decision.DENY, criteria=(short,), unmet=("CC-DUR",), reason="Care was too short.")
-    information = said_of(said)
+    information = said_of(determinations.denied())
     assert information["pa-needed"] == "auth-needed"
     assert "doc-needed" not in information
-    assert "28 days where 42" in reasons(information)
-    assert "Treat for two more weeks." in reasons(information)
+    assert "28 days; 42 are asked" in reasons(information)
+    assert "Two more weeks of provider-directed treatment" in reasons(information)
 
 
 def test_an_ended_coverage_is_not_covered_and_says_nothing_of_authorization() -> None:
@@ -265,7 +215,7 @@ def test_the_newer_guide_has_words_of_its_own() -> None:
     assert granted["expiry-date"] == "2027-01-19"
     assert granted["detail"][0][0] == {"url": "category", "valueCode": "cat-limitation"}
     assert granted["contact"][0]["telecom"][0]["value"] == "+1-800-555-0100"
-    unread = said_of(missing_film(), unreadable=("documents",), version=V2_2)
+    unread = said_of(needs_more(), unreadable=("documents",), version=V2_2)
     assert unread["pa-needed"] == "indeterminate"
     assert "info-needed" not in unread
     assert unread["reason"][-1]["coding"][0]["code"] == "technical"
@@ -278,7 +228,7 @@ def test_the_newer_guide_has_words_of_its_own() -> None:
 
 def test_only_the_extension_is_added() -> None:
     answer = coverage_information(
-        V2_0, say(judged(missing_film()), SIGN, Configuration(), ()), "Coverage/c1", "a", DAY, None
+        V2_0, say(judged(needs_more()), SIGN, Configuration(), ()), "Coverage/c1", "a", DAY, None
     )
     changed = updated(ORDER, [answer])
     assert changed is not None
@@ -293,7 +243,7 @@ def test_other_extensions_and_other_payers_answers_stay_in_their_place() -> None
     old = coverage_information(V2_0, not_read("?"), "Coverage/c1", "c", DAY, None)
     order = {"resourceType": "ServiceRequest", "extension": [old, other, foreign], "id": "sr-1"}
     new = coverage_information(
-        V2_0, say(judged(missing_film()), SIGN, Configuration(), ()), "Coverage/c1", "d", DAY, None
+        V2_0, say(judged(needs_more()), SIGN, Configuration(), ()), "Coverage/c1", "d", DAY, None
     )
     changed = updated(order, [new])
     assert changed is not None
@@ -304,7 +254,7 @@ def test_other_extensions_and_other_payers_answers_stay_in_their_place() -> None
 @pytest.mark.parametrize("sent", ["Coverage/c1", "https://ehr.example/fhir/Coverage/c1/_history/2"])
 def test_nothing_is_sent_when_nothing_is_new(sent: str) -> None:
     """An EHR may name the Coverage by its address where it was told by its id."""
-    saying = say(judged(missing_film()), SIGN, Configuration(), ())
+    saying = say(judged(needs_more()), SIGN, Configuration(), ())
     told = coverage_information(V2_0, saying, sent, "first", DAY, None)
     again = coverage_information(V2_0, saying, "Coverage/c1", "second", DAY + dt.timedelta(days=1), None)
     order = {**ORDER, "extension": [told]}

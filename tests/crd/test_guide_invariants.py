@@ -23,7 +23,8 @@ from server.fhir import json
 from server.policy.determination import Decision
 from server.validation.invariants import as_boolean
 from tests.crd.guide import definition
-from tests.crd.test_coverage_information import determination, judged, missing_film
+from tests.crd.test_coverage_information import determination, judged
+from tests.pas.determinations import needs_more
 
 NOT_EVALUATED = {"crd-ci-q7": "memberOf needs a terminology server; a text is always given"}
 BROKEN_BY_THE_GUIDE = {("2.0", "not-covered", "crd-ci-q2")}
@@ -38,8 +39,8 @@ def sayings() -> dict[str, Saying]:
     return {
         "satisfied": say(judged(determination()), sign, choices).granted("PA-1"),
         "no-auth": say(judged(exempt), sign, choices),
-        "auth-needed": say(judged(missing_film()), sign, choices),
-        "unreadable": say(judged(missing_film()), sign, choices, ("documents",)),
+        "auth-needed": say(judged(needs_more()), sign, choices),
+        "unreadable": say(judged(needs_more()), sign, choices, ("documents",)),
         "pended": say(judged(determination(Decision.PEND)), sign, choices),
         "denied": say(judged(denied), sign, choices),
         "not-covered": say(judged(ended), sign, choices),
