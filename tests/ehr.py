@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from server.fhir import json
+from tests.loopback import Handler, Loopback
 
 Resource = dict[str, Any]
 
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 
 
-class Ehr:
+class Ehr(Loopback):
     """`delay` is how long each answer takes, in seconds; a hanging one never comes."""
 
     def __init__(self, resources: Iterable[Resource], token: str = "", delay: float = 0.0) -> None:
+        super().__init__(_handler(self))
         self.resources = list(resources)
         self.token = token
         self.page_size = 1000
@@ -41,26 +41,11 @@ class Ehr:
         self.most_at_once = 0
         self._at_once = 0
         self._counting = threading.Lock()
-        self.closing = threading.Event()
         self.delay = delay
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/fhir"
-
-    def __enter__(self) -> Ehr:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"{self.address}/fhir"
 
     def answer(self, text: str, token: str) -> tuple[int, Any]:
         """Status and body for a request below the base, `Type/id` or `Type?query`; `most_at_once` counts how
@@ -132,13 +117,6 @@ class Ehr:
         return 200, {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
 
 
-class _Server(ThreadingHTTPServer):
-    """A short queue drops what comes at once, which then knocks again a second later."""
-
-    daemon_threads = True
-    request_queue_size = 100
-
-
 def _name(resource: Resource) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
 
@@ -148,8 +126,8 @@ def _patient(resource: Resource) -> str:
     return str(named.get("reference", ""))
 
 
-def _handler(ehr: Ehr) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler(ehr: Ehr) -> type[Handler]:
+    class Answering(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -172,7 +150,4 @@ def _handler(ehr: Ehr) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet: the tests look at `asked`."""
-
-    return Handler
+    return Answering

@@ -7,9 +7,6 @@ ehr.assertion(aud="https://payer.test/auth/token", now=NOW)
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from server.fhir import json
+from tests.loopback import Handler, Loopback
 
 Claims = dict[str, Any]
 
@@ -58,14 +56,14 @@ class Signer:
         return self.sign(self.claims(aud, now, **changes))
 
 
-class KeyServer:
+class KeyServer(Loopback):
     """Serves whatever `keys` is, and counts how often it was asked. `answers` may be another status."""
 
     def __init__(self, keys: Claims) -> None:
         self.keys, self.status, self.asked = keys, 200, 0
         owner = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answering(Handler):
             def do_GET(self) -> None:
                 owner.asked += 1
                 body = json.encode(owner.keys)
@@ -74,24 +72,8 @@ class KeyServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(Answering)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/jwks.json"
-
-    def __enter__(self) -> KeyServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"{self.address}/jwks.json"

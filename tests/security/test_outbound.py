@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -16,6 +14,7 @@ import pytest
 
 from server.security import outbound
 from server.security.outbound import Outbound, Refused
+from tests.loopback import Handler, Loopback
 
 STRICT, LENIENT = Outbound(lenient=False), Outbound(lenient=True)
 
@@ -25,7 +24,7 @@ def answering(body: bytes, **headers: str) -> Iterator[tuple[str, list[str]]]:
     """A server on loopback, and the Accept-Encoding headers it got."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_GET(self) -> None:
             asked.append(self.headers.get("Accept-Encoding", ""))
             self.send_response(302 if "Location" in headers else 200)
@@ -34,19 +33,8 @@ def answering(body: bytes, **headers: str) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with Loopback(Answering) as server:
+        yield f"{server.address}/", asked
 
 
 def fetched(guard: Outbound, url: str) -> httpx.Response:

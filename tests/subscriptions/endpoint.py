@@ -8,16 +8,14 @@ with Endpoint() as clinic:
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 from server.fhir import json
+from tests.loopback import Handler, Loopback
 
 Resource = dict[str, Any]
 
@@ -63,19 +61,16 @@ def _content(parameter: Resource) -> Any:
     return found["reference"] if isinstance(found, dict) and "reference" in found else found
 
 
-class Endpoint:
+class Endpoint(Loopback):
     def __init__(self) -> None:
+        super().__init__(_handler(self))
         self.told: list[Told] = []
         self.answer: int | str = 200
-        self.closing = threading.Event()
         self.arrived = threading.Condition()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/inbox"
+        return f"{self.address}/inbox"
 
     @property
     def kinds(self) -> list[str]:
@@ -96,28 +91,9 @@ class Endpoint:
             there = self.arrived.wait_for(come_true, PATIENCE)
         assert there, f"not within {PATIENCE} s: only {self.kinds}"
 
-    def __enter__(self) -> Endpoint:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that is killed in the middle of it is no fault of ours."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler(endpoint: Endpoint) -> type[Handler]:
+    class Taking(Handler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -138,7 +114,4 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet: the tests look at `told`."""
-
-    return Handler
+    return Taking
