@@ -134,8 +134,7 @@ def test_after_a_cancellation(payer: Payer) -> None:
 
 
 def test_after_a_review(payer: Payer, office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     asked = pended(payer)
     before = told_by_crd(payer)
     item = waiting(payer)
@@ -151,8 +150,7 @@ def test_after_a_review(payer: Payer, office: Office, clinic: Endpoint) -> None:
 
 
 def test_after_its_time_is_up(payer: Payer, office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     asked = payer.submit(a.request())
     pended_for = agreed(payer, asked)
     office.time.move(dt.timedelta(days=7))
@@ -165,8 +163,7 @@ def test_after_its_time_is_up(payer: Payer, office: Office, clinic: Endpoint) ->
 
 
 def test_after_the_documents_came(payer: Payer, office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     asked = payer.submit(a.request())
     send(payer, parameters(tracking(asked), *charts.meets_every_criterion()))
     actions, number = agreed(payer, asked)

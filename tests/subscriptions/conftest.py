@@ -72,6 +72,12 @@ class Office:
         assert answered.status_code == 201, answered.text
         return dict(answered.json())
 
+    def greet(self, endpoint: str, **changes: Any) -> Resource:
+        """A subscription whose handshake is over, unless nobody took it."""
+        wish = self.subscribe(endpoint, **changes)
+        self.deliver()
+        return wish
+
     def change(self, wish: Resource, **changes: Any) -> Resource:
         path = f"{self.payer.base}/Subscription/{wish['id']}"
         answered = self.payer.http.put(path, json={**wish, **changes}, headers=FHIR)

@@ -61,8 +61,7 @@ def test_the_greeting_comes_after_the_answer(office: Office, clinic: Endpoint) -
 
 
 def test_header_lines_and_content_type_are_the_subscribers(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url, channel={"header": ["Authorization: Bearer x", "X-Route: night: 2"]})
-    office.deliver()
+    office.greet(clinic.url, channel={"header": ["Authorization: Bearer x", "X-Route: night: 2"]})
     (greeting,) = clinic.told
 
     assert greeting.headers["authorization"] == "Bearer x"
@@ -72,8 +71,7 @@ def test_header_lines_and_content_type_are_the_subscribers(office: Office, clini
 
 def test_a_result_is_told_as_the_guide_has_it(office: Office, clinic: Endpoint) -> None:
     """2.0.1 names the ClaimResponse, 2.2.1 sends the whole response Bundle."""
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     pended = office.result()
     office.deliver()
     told = clinic.told[-1]
@@ -98,8 +96,7 @@ def test_a_result_is_told_as_the_guide_has_it(office: Office, clinic: Endpoint) 
 
 
 def test_what_left_for_a_subscriber_is_on_record(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     clinic.answer = 500
     office.result()
     office.deliver()
@@ -119,8 +116,7 @@ def test_what_left_for_a_subscriber_is_on_record(office: Office, clinic: Endpoin
 
 
 def test_whoever_asks_2_0_for_the_whole_is_sent_the_whole(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url, channel={"_payload": content("full-resource")})
-    office.deliver()
+    office.greet(clinic.url, channel={"_payload": content("full-resource")})
     office.result()
     office.deliver()
 
@@ -129,8 +125,7 @@ def test_whoever_asks_2_0_for_the_whole_is_sent_the_whole(office: Office, clinic
 
 def test_an_answer_at_once_is_no_news(office: Office, clinic: Endpoint) -> None:
     """The clinic has the pend in the answer of its own request."""
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     office.pend()
     office.deliver()
 
@@ -139,8 +134,7 @@ def test_an_answer_at_once_is_no_news(office: Office, clinic: Endpoint) -> None:
 
 def test_another_organizations_results_are_not_told(office: Office, clinic: Endpoint) -> None:
     other = {"url": f"{BACKPORT}/backport-filter-criteria", "valueString": "orgIdentifier=1555555551"}
-    office.subscribe(clinic.url, _criteria={"extension": [other]})
-    office.deliver()
+    office.greet(clinic.url, _criteria={"extension": [other]})
     office.result()
     office.deliver()
 
@@ -179,8 +173,7 @@ def test_f22_results_arrive_in_the_order_they_were_reached(office: Office, clini
 def test_what_was_cancelled_while_its_approval_was_under_way_is_told_as_cancelled(
     office: Office, clinic: Endpoint
 ) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     clinic.answer = 503
     office.result()
     office.deliver()
@@ -199,8 +192,7 @@ def test_what_was_cancelled_while_its_approval_was_under_way_is_told_as_cancelle
 def test_who_extended_an_authorization_is_told_that_it_was_cancelled(
     office: Office, clinic: Endpoint
 ) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     first = granted(office.payer)
     extended = later(office.payer, quoting(first.number, "4"))
     office.payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior("PA-1")]))
@@ -217,8 +209,7 @@ def test_whose_authorization_another_request_extended_is_told_of_the_days(
     office: Office, clinic: Endpoint
 ) -> None:
     """Once, though two lines have its number."""
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     asked = a.request(*charts.meets_every_criterion(), claim=a.claim(a.item(1), a.item(2)))
     first = office.payer.submit(asked)
     extended = later(office.payer, quoting(first.number, "4"))
@@ -232,8 +223,7 @@ def test_whose_authorization_another_request_extended_is_told_of_the_days(
 
 @ONE_BASE
 def test_whoever_is_asked_is_told_of_more_time(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     office.pend()
     decide(office.payer, "ask", waiting(office.payer), text="The consultation.", documents=["11488-4"])
     asked, review = waiting(office.payer), Review("Dr Kim")
@@ -250,8 +240,7 @@ def test_whoever_is_asked_is_told_of_more_time(office: Office, clinic: Endpoint)
 
 @ONE_BASE
 def test_papers_that_leave_the_same_open_are_no_news(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     asked = office.payer.submit(a.request())
     for paper in (charts.film(), charts.film(), scan()):
         send(office.payer, attachment(tracking(asked), paper, final=False))
@@ -279,8 +268,7 @@ def test_what_does_not_arrive_is_tried_again_after_a_pause_that_grows(
     office: Office, clinic: Endpoint
 ) -> None:
     clinic.answer = 500
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     tries = []
     for _ in range(60):
         before = len(clinic.told)
@@ -294,8 +282,7 @@ def test_what_does_not_arrive_is_tried_again_after_a_pause_that_grows(
 
 
 def test_news_does_not_shorten_the_pause(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     clinic.answer = 500
     office.result("PA-1")
     office.deliver()
@@ -310,8 +297,7 @@ def test_news_does_not_shorten_the_pause(office: Office, clinic: Endpoint) -> No
 def test_an_endpoint_that_stays_away_is_in_error_and_comes_back_to_everything(
     office: Office, clinic: Endpoint
 ) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     clinic.answer = 503
     for number in range(1, 4):
         office.result(f"PA-{number}")
@@ -339,8 +325,7 @@ def clinic_status(office: Office, subscription_id: str) -> dict[str, object]:
 
 def test_a_testers_clock_that_stands_still_keeps_nobody_waiting(office: Office, clinic: Endpoint) -> None:
     clinic.answer = 503
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     clinic.answer = 200
     office.deliver(wait=PAUSES[0])
 
@@ -389,8 +374,7 @@ def test_one_that_nobody_answers_for_holds_up_no_other(office: Office, clinic: E
 
 
 def test_two_processes_at_once_send_a_notice_once(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     for number in range(1, 9):
         office.result(f"PA-{number}")
     with ThreadPoolExecutor(4) as processes:
@@ -427,8 +411,7 @@ def test_one_that_lost_its_lease_gives_back_nobody_elses(office: Office, clinic:
 
 
 def test_a_sign_of_life_comes_when_it_is_due_and_only_then(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url, channel={"extension": [heartbeat(60)]})
-    office.deliver()
+    office.greet(clinic.url, channel={"extension": [heartbeat(60)]})
     office.look_around(wait=59)
     assert clinic.kinds == ["handshake"]
 
@@ -443,8 +426,7 @@ def test_a_sign_of_life_comes_when_it_is_due_and_only_then(office: Office, clini
 
 
 def test_news_is_a_sign_of_life(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url, channel={"extension": [heartbeat(60)]})
-    office.deliver()
+    office.greet(clinic.url, channel={"extension": [heartbeat(60)]})
     office.result()
     office.deliver(wait=50)
     office.look_around(wait=50)
@@ -453,8 +435,7 @@ def test_news_is_a_sign_of_life(office: Office, clinic: Endpoint) -> None:
 
 
 def test_signs_of_life_do_not_pile_up_while_nobody_listens(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url, channel={"extension": [heartbeat(1)]})
-    office.deliver()
+    wish = office.greet(clinic.url, channel={"extension": [heartbeat(1)]})
     clinic.answer = 500
     for _ in range(4):
         office.look_around(wait=1)
@@ -464,16 +445,14 @@ def test_signs_of_life_do_not_pile_up_while_nobody_listens(office: Office, clini
 
 
 def test_no_heartbeat_for_whoever_asked_for_none(office: Office, clinic: Endpoint) -> None:
-    office.subscribe(clinic.url)
-    office.deliver()
+    office.greet(clinic.url)
     office.look_around(wait=100_000)
 
     assert clinic.kinds == ["handshake"]
 
 
 def test_a_subscription_ends_at_its_end(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url, end="2026-11-25T12:00:00Z")
-    office.deliver()
+    wish = office.greet(clinic.url, end="2026-11-25T12:00:00Z")
     office.look_around()
     assert office.read(wish["id"])["status"] == "active"
 
@@ -488,8 +467,7 @@ def test_a_subscription_ends_at_its_end(office: Office, clinic: Endpoint) -> Non
 
 
 def test_one_that_is_off_hears_nothing_until_it_is_wanted_again(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     office.change(wish, status="off")
     office.result("PA-1")
     office.look_around()
@@ -530,8 +508,7 @@ def test_a_changed_address_is_greeted_first_and_gets_what_the_old_one_missed(
 def test_what_was_under_way_to_the_old_address_is_no_handshake_with_the_new(
     office: Office, clinic: Endpoint
 ) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     office.result()
     before = office.row(wish["id"])
     (event,) = [each for each in owed(office) if each.number]
@@ -593,8 +570,7 @@ def test_events_can_be_asked_for_again(office: Office, clinic: Endpoint) -> None
 
 
 def test_how_it_stands_can_be_asked(office: Office, clinic: Endpoint) -> None:
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     office.result()
     standing = clinic_status(office, wish["id"])
 
@@ -611,8 +587,7 @@ def test_a_focus_that_cannot_be_told_is_tried_again_like_any_failure(
     def broken(case_id: str, version: str) -> object:
         raise ValueError("no such case")
 
-    wish = office.subscribe(clinic.url)
-    office.deliver()
+    wish = office.greet(clinic.url)
     office.result()
     failing = replace(office.delivery, focus=broken)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no such case"):
