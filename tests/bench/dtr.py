@@ -18,7 +18,7 @@ from server.settings import Settings
 from tests.bench import Line, Times, asking, below
 from tests.crd.builders import coverage, lumbar, shoulder
 from tests.dtr.conftest import FHIR_JSON, Dtr, resource
-from tests.dtr.test_adaptive import FACTS, NEXT, UNCOMPLICATED, answered, package
+from tests.dtr.interviews import FACTS, NEXT, UNCOMPLICATED, answered, package
 
 Resource = dict[str, Any]
 

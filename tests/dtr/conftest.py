@@ -215,6 +215,14 @@ def resource(name: str, content: Resource) -> Resource:
     return {"name": name, "resource": content}
 
 
+def named(canonical: str) -> Resource:
+    return {"name": "questionnaire", "valueCanonical": canonical}
+
+
+def context(text: str) -> Resource:
+    return {"name": "context", "valueString": text}
+
+
 def elm_of(library: Resource) -> Resource:
     (data,) = [c["data"] for c in library["content"] if c["contentType"] == "application/elm+json"]
     return json.decode_object(b64decode(data))

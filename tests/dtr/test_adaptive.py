@@ -11,51 +11,32 @@ from starlette.testclient import TestClient
 
 from server.app import the_catalog
 from server.dtr.coverage_information import COVERAGE_INFORMATION
-from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form, plain_answer
+from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form
 from server.dtr.next_question import CONTEXT
-from server.dtr.response import information_origin
-from server.fhir import json
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
 from tests.crd.builders import PATIENT, concept, coverage, film, finding, lumbar, mri, ref, shoulder, visit
-from tests.dtr.conftest import GUIDES, Dtr, Package, resource
+from tests.dtr.conftest import GUIDES, Dtr, context, resource
+from tests.dtr.interviews import (
+    ADAPTIVE,
+    FACTS,
+    NEXT,
+    UNCOMPLICATED,
+    answered,
+    asked,
+    began,
+    begun,
+    interview,
+    package,
+    said,
+    step,
+)
 from tests.dtr.test_package import GOLD, purpose
 from tests.dtr.test_package_requests import CHILD, rows
 from tests.emitted import record
 from tests.spent import spent
 
 ANSWER = "https://payer.example/CodeSystem/mri-answer"
-ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
-NEXT = "Questionnaire/$next-question"
-FACTS: dict[str, Any] = {
-    "ORDER.cpt": "73221",
-    "ORDER.side": "RT",
-    "ORDER.dx": "M75.111",
-    "ORDER.pos": "11",
-    "PATIENT.age": 52,
-}
-UNCOMPLICATED: dict[str, Any] = {
-    "SH-IMM": "none",
-    "CC-DUR.start": "2026-09-01",
-    "IMG-XR": "normal",
-    "IMG-XR.date": "2026-11-01",
-    "CC-DUR.modalities": "pt",
-    "CC-OUT": "no-change",
-    "CC-REEVAL": True,
-    "CC-REEVAL.date": "2026-11-20",
-    "EXM": "yes",
-    "FUN.quickdash": 41,
-}
-
-
-def named(canonical: str) -> dict[str, Any]:
-    return {"name": "questionnaire", "valueCanonical": canonical}
-
-
-def package(dtr: Dtr, order: dict[str, Any] | None = None) -> Package:
-    asked = [resource("coverage", coverage()), resource("order", order or shoulder()), named(ADAPTIVE)]
-    (found,) = dtr.packages(*asked)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -70,81 +51,6 @@ def draft(dtr: Dtr, drafts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if dtr.version not in drafts:
         drafts[dtr.version] = package(dtr).draft
     return drafts[dtr.version]
-
-
-def asked(response: dict[str, Any]) -> list[str]:
-    """The questions of the form so far."""
-    items = response["contained"][0].get("item", [])
-    return [item.link_id for item in Form({"item": items}).questions()]
-
-
-def answered(response: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """As a client answers what it is asked and knows."""
-    form = Form({"item": response["contained"][0].get("item", [])})
-    told = {item["linkId"] for item in response.get("item", [])}
-    items = []
-    for node in form.questionnaire["item"]:
-        if node["linkId"] in told:
-            continue
-        below = [_item(form, each["linkId"], given) for each in node.get("item", [])]
-        own = _item(form, node["linkId"], given)
-        nested = [each for each in below if each]
-        if own:
-            items.append(own)
-        elif nested:
-            items.append({"linkId": node["linkId"], "text": node["text"], "item": nested})
-    return {**response, "item": [*response.get("item", []), *items]}
-
-
-def _item(form: Form, link_id: str, given: dict[str, Any]) -> dict[str, Any] | None:
-    item = form.items[link_id]
-    if link_id not in given or not item.is_question:
-        return None
-    answer = plain_answer(item, given[link_id])
-    assert answer is not None, link_id
-    origin = information_origin("manual", "Practitioner/dr-lee")
-    return {"linkId": link_id, "text": item.node["text"], "answer": [{**answer, "extension": [origin]}]}
-
-
-def step(dtr: Dtr, response: dict[str, Any]) -> dict[str, Any]:
-    got = dtr.post(NEXT, response)
-    assert got.status_code == 200, got.text
-    body = json.decode_object(got.content)
-    record(GUIDES[dtr.version], body)
-    return body
-
-
-def interview(
-    dtr: Dtr, response: dict[str, Any], given: dict[str, Any]
-) -> tuple[list[list[str]], dict[str, Any]]:
-    """The questions call by call, and the completed response."""
-    calls: list[list[str]] = []
-    for _ in range(20):
-        before = set(asked(response))
-        response = step(dtr, response)
-        if response["status"] == "completed":
-            return calls, response
-        calls.append([link_id for link_id in asked(response) if link_id not in before])
-        assert calls[-1], "nothing new is asked, yet the form is not complete"
-        response = answered(response, given)
-    raise AssertionError("the form never ends")
-
-
-def said(response: dict[str, Any]) -> dict[str, Any]:
-    (told,) = [e for e in response["extension"] if e["url"].endswith("ext-coverage-information")]
-    return {
-        part["url"]: next(content for name, content in part.items() if name.startswith("value"))
-        for part in told["extension"]
-    }
-
-
-def began(dtr: Dtr, member: str, order: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-    """The assertion that CRD gave for an order of that member, and the draft of its adaptive form."""
-    card = coverage(subscriberId=f"{member}-{dtr.version}")
-    assertion = dtr.asserted(order or shoulder(), card)
-    told = {"name": "context", "valueString": assertion}
-    (found,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
-    return assertion, found.draft
 
 
 def test_a_b2_the_package_has_the_form_and_the_cql_of_every_region(dtr: Dtr) -> None:
@@ -222,10 +128,10 @@ def test_d_whom_crd_knew_is_known_by_the_context_alone(dtr: Dtr, registry: FastA
     child = coverage("M-parent", relationship=CHILD)
     with registry.state.services.store.transaction() as tx:
         records.put(tx, PATIENT, f"member:M-parent-{PATIENT['birthDate']}", registry.state.services.clock())
-    told = {"name": "context", "valueString": own.asserted(shoulder(), child)}
+    told = context(own.asserted(shoulder(), child))
     assert len(own.packages(resource("coverage", child), told)) == 1
-    (package,) = own.packages(resource("coverage", child), named(ADAPTIVE), told)
-    _, done = interview(own, package.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    draft = begun(own, shoulder(), child)
+    _, done = interview(own, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
     assert said(done)["covered"] == "covered"
 
 
@@ -237,9 +143,8 @@ def test_d_the_number_is_the_patients_whom_crd_was_asked_about(dtr: Dtr, card: s
     if card == "without a number":
         insured = {name: part for name, part in insured.items() if name != "subscriberId"}
     order = mri("73221", "M25.511", side="RT", occurrenceDateTime=f"2026-12-1{dtr.version[-1]}")
-    told = {"name": "context", "valueString": dtr.asserted(order, insured)}
-    (found,) = dtr.packages(resource("coverage", insured), named(ADAPTIVE), told)
-    _, done = interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": True})
+    draft = begun(dtr, order, insured)
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": True})
     assert said(done)["satisfied-pa-id"] == dtr.informed(order, insured)["satisfied-pa-id"]
     assert len(dtr.packages(resource("coverage", insured), resource("order", order))) == 1
 
@@ -267,10 +172,8 @@ def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: 
         "a therapist who orders": (role, shoulder(requester=ref(role)), "signed by a therapist"),
     }[found]
     card = coverage(f"M-{before['id']}-{dtr.version}")
-    context = {"name": "context", "valueString": dtr.asserted(order, card, [before])}
-    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), context)
     given = {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "RPT-INT": "no-change", "PA.issue": True}
-    _, done = interview(dtr, begun.draft, given)
+    _, done = interview(dtr, begun(dtr, order, card, before), given)
     assert said(done)["pa-needed"] == "auth-needed"
     assert told in said(done)["reason"]["text"]
 
@@ -280,10 +183,8 @@ def test_d_a_child_whose_age_crd_looked_at_is_a_child_to_the_interview(dtr: Dtr)
     patients, whose age is nobody's: the hospital was refused to a child.
     """
     order, card = shoulder(place="22"), coverage(f"M-child-{dtr.version}", plan="nia")
-    told = {"name": "context", "valueString": dtr.asserted(order, card, birthDate="2013-03-02")}
-    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
     given = UNCOMPLICATED | {"PATIENT.age": 13, "CC-OUT": "resolved", "SOS-SITE": "no-reason"}
-    calls, done = interview(dtr, begun.draft, given)
+    calls, done = interview(dtr, begun(dtr, order, card, birthDate="2013-03-02"), given)
     assert ["SOS-SITE"] not in calls
     assert "hospital" not in said(done)["reason"]["text"]
 
@@ -311,9 +212,8 @@ def test_d_what_contradicts_the_chart_goes_to_a_person_by_this_door_too(dtr: Dtr
         "authored": "2026-11-20",
         "item": [{"linkId": "LS-IMM", "answer": [{"valueCoding": {"system": ANSWER, "code": "none"}}]}],
     }
-    told = {"name": "context", "valueString": dtr.asserted(order, card, [finding("foot-drop", 3), form])}
-    (begun,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
-    _, done = interview(dtr, begun.draft, {"PATIENT.age": 52, "PA.issue": True})
+    draft = begun(dtr, order, card, finding("foot-drop", 3), form)
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "PA.issue": True})
     assert "A person will review" in said(done)["reason"]["text"]
 
 
@@ -330,22 +230,18 @@ def test_d_what_crd_spared_authorization_no_form_asks_for(dtr: Dtr, spares: str)
         "an emergency": (there, [emergency]),
     }[spares]
     card = coverage(f"M-{spares}-{dtr.version}")
-    asked = [resource("coverage", card), {"name": "context", "valueString": dtr.asserted(order, card, chart)}]
-    (issue,) = dtr.outcome(*asked)
+    (issue,) = dtr.outcome(resource("coverage", card), context(dtr.asserted(order, card, chart)))
     assert "needs no form" in issue["diagnostics"]
-    (begun,) = dtr.packages(*asked, named(ADAPTIVE))
-    _, done = interview(dtr, begun.draft, {"PATIENT.age": 52, "SH-IMM": "none", "CC-DUR.none": True})
+    draft = begun(dtr, order, card, *chart)
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "none", "CC-DUR.none": True})
     assert said(done)["pa-needed"] == "no-auth"
 
 
 def test_d_an_interview_about_the_site_alone_counts_at_every_door(dtr: Dtr) -> None:
     """Of cauda equina nothing clinical is asked."""
     order, card = lumbar("G83.4", place="22"), coverage(f"M-site-{dtr.version}", plan="carelon")
-    told = {"name": "context", "valueString": dtr.asserted(order, card)}
-    (found,) = dtr.packages(resource("coverage", card), named(ADAPTIVE), told)
-    calls, done = interview(
-        dtr, found.draft, {"PATIENT.age": 52, "SOS-SITE": "continuity", "PA.issue": False}
-    )
+    given = {"PATIENT.age": 52, "SOS-SITE": "continuity", "PA.issue": False}
+    calls, done = interview(dtr, begun(dtr, order, card), given)
     assert [call[0] for call in calls] == ["PATIENT.age", "SOS-SITE", "PA.issue"]
     assert dtr.informed(order, card, [{**done, "id": "form"}])["pa-needed"] == "satisfied"
 

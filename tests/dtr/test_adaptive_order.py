@@ -4,7 +4,7 @@ import pytest
 
 from tests.crd.builders import mri
 from tests.dtr.conftest import Dtr
-from tests.dtr.test_adaptive import FACTS, answered, asked, began, interview, package, said, step
+from tests.dtr.interviews import FACTS, answered, asked, began, interview, package, said, step
 
 
 def test_where_the_diagnosis_does_not_tell_the_part_it_is_asked_for(dtr: Dtr) -> None:

@@ -14,8 +14,8 @@ from server.report.dtr import records
 from server.settings import Settings
 from tests import databases
 from tests.crd.builders import PHYSICIAN, coverage, ref, shoulder
-from tests.dtr.conftest import Dtr, Package, resource
-from tests.dtr.test_adaptive import ADAPTIVE, interview, named
+from tests.dtr.conftest import Dtr, Package, context, named, resource
+from tests.dtr.interviews import ADAPTIVE, interview
 
 CLINICAL = ("name", "birthDate", "anna", "Berg")
 
@@ -55,9 +55,7 @@ def test_a_package_is_a_session_with_order_form_and_provider(dtr: Dtr) -> None:
 def test_an_interview_is_one_session_and_ends_with_what_was_decided(dtr: Dtr) -> None:
     member = coverage(subscriberId=f"metrics-{dtr.version}")
     assertion = dtr.asserted(shoulder(insurance=[ref(member)]), member)
-    (found,) = dtr.packages(
-        resource("coverage", member), named(ADAPTIVE), {"name": "context", "valueString": assertion}
-    )
+    (found,) = dtr.packages(resource("coverage", member), named(ADAPTIVE), context(assertion))
     given = {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False}
     calls, _ = interview(dtr, found.draft, given)
     told = next(each for each in newest(dtr) if each.get("assertionId") == [assertion])

@@ -20,21 +20,13 @@ from tests.crd.builders import (
     ref,
     shoulder,
 )
-from tests.dtr.conftest import Dtr, resource
+from tests.dtr.conftest import Dtr, context, named, resource
 from tests.spent import spent
 
 SHOULDER = "https://payer.example/Questionnaire/mri-shoulder"
 LUMBAR = "https://payer.example/Questionnaire/mri-lumbar-spine"
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
 GOLD = {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1888888884"}
-
-
-def named(canonical: str) -> dict[str, Any]:
-    return {"name": "questionnaire", "valueCanonical": canonical}
-
-
-def context(text: str) -> dict[str, Any]:
-    return {"name": "context", "valueString": text}
 
 
 def test_v1_2_0_sends_the_bare_bundle_where_there_is_one_and_nothing_to_say(dtr_2_0: Dtr) -> None:

@@ -13,8 +13,8 @@ from server.fhir.extensions import values
 from server.store import Store, records
 from server.store.tables import Table
 from tests.crd.builders import CPT, PATIENT, PAYOR, appointment, concept, coverage, ref, shoulder
-from tests.dtr.conftest import FHIR_JSON, Dtr, resource
-from tests.dtr.test_package import DTR, LUMBAR, SHOULDER, context, named
+from tests.dtr.conftest import FHIR_JSON, Dtr, context, named, resource
+from tests.dtr.test_package import DTR, LUMBAR, SHOULDER
 
 CHILD = concept("http://terminology.hl7.org/CodeSystem/subscriber-relationship", "child")
 OTHER_ORDERS = [

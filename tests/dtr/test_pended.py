@@ -15,8 +15,8 @@ from server.policy.case_draft import Fact
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.determination import Decision
 from tests.crd.builders import DAY
-from tests.dtr.conftest import FHIR_JSON, Dtr, resource
-from tests.dtr.test_adaptive import ADAPTIVE, interview, named, said
+from tests.dtr.conftest import FHIR_JSON, Dtr, context, named, resource
+from tests.dtr.interviews import ADAPTIVE, interview, said
 
 
 def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
@@ -41,11 +41,8 @@ def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
 
 def interviewed(dtr: Dtr, case: Case, number: str) -> tuple[list[list[str]], dict[str, Any]]:
     """The adaptive form, asked for by the tracking number and filled to its end: an immediate indication."""
-    (found,) = dtr.packages(
-        resource("coverage", dict(case.coverage)),
-        named(ADAPTIVE),
-        {"name": "context", "valueString": number},
-    )
+    asked = resource("coverage", dict(case.coverage)), named(ADAPTIVE), context(number)
+    (found,) = dtr.packages(*asked)
     return interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
 
 
@@ -74,8 +71,7 @@ def test_a_e_from_the_tracking_number_to_the_form_to_the_decision(dtr: Dtr) -> N
     case, number, address = pended(dtr, "form")
     assert reviewed(dtr, address) == "A4"
 
-    context = {"name": "context", "valueString": number}
-    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context)
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context(number))
     assert package.form.questionnaire["id"] == "mri-shoulder"
     chart = [dict(case.patient), dict(case.coverage), dict(case.order)]
     filling = populate(package.form, package.draft, the_catalog().engine, chart, case.now, "auto")
@@ -94,12 +90,9 @@ def test_a_the_form_that_a_request_waits_for_is_had_by_its_number(dtr: Dtr) -> N
     before = Fact(type="DiagnosticReport", code="72148", system="cpt", date=60)
     spine = {"region": "LS", "cpt": "72148", "icd10": ("G83.4",), "modifiers": (), "facts": (before,)}
     case, number, address = pended(dtr, "repeated", **spine)
-    (package,) = dtr.packages(
-        resource("coverage", dict(case.coverage)), {"name": "context", "valueString": number}
-    )
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context(number))
     assert package.form.questionnaire["id"] == "mri-lumbar-spine"
-    context = {"name": "context", "valueString": number}
-    (found,) = dtr.packages(resource("coverage", dict(case.coverage)), named(ADAPTIVE), context)
+    (found,) = dtr.packages(resource("coverage", dict(case.coverage)), named(ADAPTIVE), context(number))
     calls, done = interview(dtr, found.draft, {"PATIENT.age": 52, "RPT-INT": "worse"})
     assert [call[0] for call in calls] == ["PATIENT.age", "RPT-INT"]
     sent = dtr.post("$submit-attachment", attachment(case, number, {**done, "id": "filled"}))
@@ -112,8 +105,8 @@ def test_a_e_a_task_that_the_provider_made_leads_to_the_form_and_the_decision_as
     case, _, address = pended(dtr, "own-task")
     told = json.decode_object(dtr.get(address).content)
     traces = (extension.get("valueIdentifier") for extension in told["item"][0]["extension"])
-    context = {"name": "context", "valueString": next(trace["value"] for trace in traces if trace)}
-    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context)
+    trace = next(trace["value"] for trace in traces if trace)
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context(trace))
     assert package.form.questionnaire["id"] == "mri-shoulder"
 
     chart = [dict(case.patient), dict(case.coverage), dict(case.order)]

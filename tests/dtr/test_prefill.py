@@ -27,9 +27,9 @@ from server.policy.cases import Case, case_of, read
 from server.policy.determination import Decision
 from tests.cases import OWN, drafts
 from tests.crd.builders import DAY, PATIENT, coverage, lumbar, mri, shoulder
-from tests.dtr.conftest import Dtr, Package, elm_of, resource
+from tests.dtr.conftest import Dtr, Package, elm_of, named, resource
 from tests.dtr.forms import FOLDER, form
-from tests.dtr.test_adaptive import named, package
+from tests.dtr.interviews import package
 from tests.oracle import Oracle, recorded
 
 Json = dict[str, Any]

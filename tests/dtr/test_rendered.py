@@ -27,9 +27,9 @@ from server.policy.determination import Decision
 from tests import forms
 from tests.cases import OWN
 from tests.crd.builders import DAY, coverage
-from tests.dtr.conftest import Dtr, resource
+from tests.dtr.conftest import Dtr, named, resource
 from tests.dtr.forms import FOLDER
-from tests.dtr.test_adaptive import FACTS, answered, named, package, step
+from tests.dtr.interviews import FACTS, answered, package, step
 
 Json = dict[str, Any]
 
