@@ -10,6 +10,7 @@ from typing import Any
 
 from server.dtr.response import INTENDED_USE
 from server.fhir.extensions import extension, value
+from server.fhir.references import reference_text
 from server.policy.determination import Decision, Determination
 
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
@@ -79,5 +80,6 @@ def _retained(use: Resource) -> Resource:
 
 def _about(found: Resource) -> tuple[Any, Any]:
     """Coverage and assertion id, which together tell answers apart (DTR, "coverage-information")."""
-    reference = value(extension(found, "coverage")) or {}
-    return reference.get("reference"), value(extension(found, "coverage-assertion-id"))
+    coverage = value(extension(found, "coverage"))
+    reference = reference_text(coverage) if isinstance(coverage, dict) else ""
+    return reference, value(extension(found, "coverage-assertion-id"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.fhir.elements import elements
-from server.fhir.extensions import extension, value
+from server.fhir.extensions import extensions, value
 from server.fhir.references import Resolver
 from server.fhir.systems import npis
 
@@ -52,7 +52,7 @@ def provider(orders: Iterable[Resource], referenced: Iterable[Resource]) -> str:
 
 
 def coverage_measure(response: Resource) -> Resource | None:
-    """DTRMetricData.coverageInfo of a completed adaptive form."""
-    told = extension(response, COVERAGE_INFORMATION)
-    parts = told["extension"] if told is not None else []
-    return {COVERAGE[part["url"]]: value(part) for part in parts if part["url"] in COVERAGE} or None
+    """DTRMetricData.coverageInfo of a completed adaptive form: the newest, which stands last."""
+    told = [*extensions(response, COVERAGE_INFORMATION)][-1:]
+    parts = [part for each in told for part in elements(each, "extension")]
+    return {COVERAGE[part["url"]]: value(part) for part in parts if part.get("url") in COVERAGE} or None

@@ -359,6 +359,22 @@ def test_d_an_answer_replaces_the_one_about_the_same_coverage_and_assertion_only
     assert {"pa-needed", "covered"} <= {part["url"] for part in new["extension"]}
 
 
+def test_d_what_cannot_be_read_as_an_answer_is_about_nothing_that_was_asked(dtr: Dtr) -> None:
+    """It is the EHR's, and stays."""
+    _, draft = began(dtr, "unread")
+    _, done = interview(dtr, draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False})
+    unread = [
+        {"url": COVERAGE_INFORMATION},
+        {"url": COVERAGE_INFORMATION, "extension": [{"valueCode": "covered"}]},
+        {"url": COVERAGE_INFORMATION, "extension": [{"url": "coverage", "valueString": "Coverage/cov-1"}]},
+    ]
+    again = {**done, "status": "in-progress", "extension": [*unread, *done["extension"]]}
+    got = dtr.post(NEXT, again)
+    assert got.status_code == 200, got.text
+    told = [e for e in got.json()["extension"] if e["url"] == COVERAGE_INFORMATION]
+    assert (told[:3], len(told)) == (unread, 4)
+
+
 def test_d_a_new_run_replaces_what_the_one_before_decided(dtr: Dtr) -> None:
     assertion, draft = began(dtr, "twice")
     for answer, decision in (

@@ -10,12 +10,13 @@ import pytest
 from fastapi import FastAPI
 
 from server.app import create_app
+from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.report.dtr import records
 from server.settings import Settings
 from tests import databases
 from tests.crd.builders import PHYSICIAN, coverage, ref, shoulder
 from tests.dtr.conftest import Dtr, Package, context, named, resource
-from tests.dtr.interviews import ADAPTIVE, interview
+from tests.dtr.interviews import ADAPTIVE, began, interview
 
 CLINICAL = ("name", "birthDate", "anna", "Berg")
 
@@ -65,6 +66,21 @@ def test_an_interview_is_one_session_and_ends_with_what_was_decided(dtr: Dtr) ->
     assert told["questionnaire"][0]["adaptive"] is True
     (decided,) = told["coverageInfo"]
     assert decided == {"covered": "covered", "paNeeded": "auth-needed", "assertionId": assertion}
+
+
+def test_what_was_decided_of_another_coverage_before_is_not_what_this_form_decided(dtr: Dtr) -> None:
+    assertion, draft = began(dtr, "metrics-before")
+    parts = [
+        {"url": "coverage", "valueReference": {"reference": "Coverage/another"}},
+        {"url": "covered", "valueCode": "not-covered"},
+        {"url": "date", "valueDate": "2026-01-15"},
+        {"url": "coverage-assertion-id", "valueString": "of-another"},
+    ]
+    before = {"url": COVERAGE_INFORMATION, "extension": parts}
+    given = {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2", "PA.issue": False}
+    interview(dtr, {**draft, "extension": [*draft["extension"], before]}, given)
+    told = next(each for each in newest(dtr) if each.get("assertionId") == [assertion])
+    assert [each["assertionId"] for each in told["coverageInfo"]] == [assertion]
 
 
 def test_asking_again_for_what_changed_is_a_relaunch(dtr: Dtr) -> None:
