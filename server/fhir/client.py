@@ -23,6 +23,7 @@ import httpx
 from server.fhir import json
 from server.fhir.elements import elements
 from server.fhir.errors import FhirError
+from server.security.outbound import why
 
 Resource = dict[str, Any]
 
@@ -46,7 +47,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Not had this time. `why` is a word for the log."""
+    """Not had this time. `why` is a word or two for the log."""
 
     why: str
 
@@ -142,7 +143,7 @@ class Client:
                         return Failed("too large")
                 content = json.decode_object(bytes(body))
         except (httpx.HTTPError, FhirError, httpx.InvalidURL, OSError) as error:
-            return Failed(type(error).__name__)
+            return Failed(why(error))
         return content if isinstance(content.get("resourceType"), str) else Failed("no resource")
 
     def _here(self, url: str, link: str) -> str | None:

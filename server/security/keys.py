@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -23,7 +24,7 @@ from joserfc.jwk import ECKey, RSAKey
 from server.fhir import json
 from server.fhir.elements import elements
 from server.fhir.errors import FhirError
-from server.security.outbound import Outbound
+from server.security.outbound import Outbound, Refused, why
 
 Key = RSAKey | ECKey
 
@@ -103,7 +104,9 @@ class KeyRing:
         try:
             kept.keys, kept.fetched = public_keys(await self._fetched(jwks_uri)), time.monotonic()
         except (httpx.HTTPError, httpx.InvalidURL, FhirError, OSError, TimeoutError) as error:
-            structlog.get_logger().warning("key set not had", why=type(error).__name__)
+            structlog.get_logger().warning(
+                "key set not had", host=urlsplit(jwks_uri).hostname, why=why(error)
+            )
         kept.looked = time.monotonic()
 
     async def _fetched(self, jwks_uri: str) -> dict[str, Any]:
@@ -112,10 +115,10 @@ class KeyRing:
         )
         async with asyncio.timeout(TIMEOUT), client as http, http.stream("GET", jwks_uri) as answer:
             if answer.status_code != 200:
-                raise httpx.NetworkError(f"status {answer.status_code}")
+                raise Refused(f"it answers with status {answer.status_code}")
             body = bytearray()
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MAX_BYTES:
-                    raise httpx.NetworkError("too large")
+                    raise Refused("it is too large")
         return json.decode_object(bytes(body))

@@ -12,6 +12,7 @@ none can swell. Redirects are the caller's affair and followed nowhere; how long
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -45,6 +46,26 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 class Refused(httpx.TransportError):
     """An address this server does not call; to a caller a failure of the network like others. The text says
     why, without the address."""
+
+
+def why(error: Exception) -> str:
+    """What stopped a call, in a few words for the log and whoever may be told: of the network, of the
+    certificate or of ours, without the address and what either side sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case Refused():
+                return str(cause)
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted: {cause.verify_message.partition(',')[0]}"
+            case ssl.SSLError():
+                return f"TLS: {cause.reason}"
+            case socket.gaierror():
+                return "its name is not known"
+            case OSError(errno=int(number)):
+                return os.strerror(number)
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import structlog
 
 from server.clock import wall
 from server.fhir import json
-from server.security.outbound import Outbound
+from server.security.outbound import Outbound, why
 from server.store import Store, Transaction, ledger, subscriptions
 from server.store import tables as stored
 from server.store.touched import watching
@@ -185,7 +185,7 @@ class Delivery:
                 )
             )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return 0, type(error).__name__
+            return 0, why(error)
         return status, "" if 200 <= status < 300 else f"status {status}"
 
     def _noted(

@@ -126,10 +126,15 @@ def test_nobody_there_is_a_failure_not_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["http://127.0.0.1:1/fhir", "https://127.0.0.1:1/fhir", "https://10.0.0.1/fhir"]
+    ("base", "why"),
+    [
+        ("http://ehr.example/fhir", "it is not https"),
+        ("https://127.0.0.1:1031/fhir", "it leads into a private network"),
+        ("https://10.0.0.1/fhir", "it leads into a private network"),
+    ],
 )
-def test_in_production_no_plain_http_and_no_private_address(base: str) -> None:
-    assert ask(base, "Patient/p1", lenient=False)["Patient/p1"] == Failed("Refused")
+def test_in_production_no_plain_http_and_no_private_address(base: str, why: str) -> None:
+    assert ask(base, "Patient/p1", lenient=False)["Patient/p1"] == Failed(why)
 
 
 @pytest.mark.parametrize(

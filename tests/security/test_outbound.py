@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gzip
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from server import tls
 from server.security import outbound
-from server.security.outbound import Outbound, Refused
+from server.security.outbound import Outbound, Refused, why
 from tests.loopback import Handler, Loopback
 
 STRICT, LENIENT = Outbound(lenient=False), Outbound(lenient=True)
@@ -119,3 +122,31 @@ def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         fetched(LENIENT, url)
     with answering(b"x" * 500) as (url, _):
         assert fetched(LENIENT, url).content == b"x" * 500
+
+
+def test_an_authority_that_only_the_other_side_has_is_told_of_and_trusted_by_ssl_cert_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tls.self_made(tmp_path, [], dt.datetime.now(dt.UTC))
+    monkeypatch.setattr(outbound, "_tls", outbound._tls.__wrapped__)
+    with Loopback(Handler, tls.server_context(certificate, key)) as server:
+        with pytest.raises(httpx.NetworkError) as failed:
+            fetched(LENIENT, server.address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        trusted = fetched(LENIENT, server.address)
+
+    assert why(failed.value) == "its certificate is not trusted: self-signed certificate"
+    assert trusted.status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1031/", "Connection refused"),
+        ("ftp://127.0.0.1/", "it is not an http or https address"),
+    ],
+)
+def test_what_stops_a_call_is_said_without_its_address(url: str, words: str) -> None:
+    with pytest.raises(httpx.TransportError) as failed:
+        fetched(LENIENT, url)
+    assert why(failed.value) == words
