@@ -153,6 +153,11 @@ def test_a_study_is_known_on_either_side_and_of_no_side(name: str) -> None:
     assert name.startswith("mri") or {film.partition(",")[0] for film in films} <= films
 
 
+def test_a_study_of_wrist_and_hand_is_one_of_either(codes: Codes) -> None:
+    """Who asks for the hand a month later asks for a repeat, as who asks for the wrist does."""
+    assert codes("mri-loinc-wrist") & codes("mri-loinc-hand") == {"36008-1", "69209-5", "69219-4"}
+
+
 def test_no_diagnosis_has_two_sides(codes: Codes) -> None:
     right, left, both = codes("dx-right"), codes("dx-left"), codes("dx-both")
     assert not right & left
