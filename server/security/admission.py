@@ -112,6 +112,8 @@ class Admission:
                 return
             if client is None:
                 raise signed.Refused("its iss is not that of a registered client")
+            if "iat" not in sent.claims:
+                raise signed.Refused("it has no iat")
             called = self.settings.base_url + request.url.path
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())
             await self.spend(client.id, proof)

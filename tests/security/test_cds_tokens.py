@@ -120,3 +120,11 @@ def test_a_header_that_does_not_fit_is_refused(town: Town, header: dict[str, Any
     else:
         token = signer.sign(claims, **header)
     assert call(town, token).status_code == 401
+
+
+def test_a_token_says_when_it_was_made(town: Town) -> None:
+    """CDS Hooks, "Trusting CDS Clients": iat is required, where SMART's assertions may leave it out."""
+    signer = town.signers["harbour"]
+    claims = {**signer.claims(HERE, NOW), "iss": "https://harbour.example"}
+    undated = call(town, signer.sign({name: told for name, told in claims.items() if name != "iat"}))
+    assert (undated.status_code, "no iat" in undated.text) == (401, True)
