@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_coding
@@ -21,6 +23,7 @@ from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration
 from server.crd.hooks import Hook
 from server.policy.determination import Criterion, Decision, Determination
+from server.policy.line import in_words
 
 
 class Covered(enum.Enum):
@@ -109,7 +112,7 @@ def _outcome(
     if blank:
         return not_read(ORDER_UNREADABLE)
     if not said.line.code:
-        return _uncoded(kind)
+        return _uncoded(kind, judged.order)
     if said.failure is not None:
         return not_read(said.reason)
     if said.gate == ELSEWHERE:
@@ -207,10 +210,14 @@ _BENEFIT: Mapping[str, str] = {
 """Orders that are billed to another benefit than the medical one, and so decided elsewhere."""
 
 
-def _uncoded(kind: str) -> Saying:
+_STUDY = re.compile(r"\b(MR|CT|PET|(?i:mri|mra|magnetic resonance|tomography))\b")
+"""As clinics name what they book: `MR SHOULDER LEFT WO CONTRAST`, `MRI of knee`."""
+
+
+def _uncoded(kind: str, order: Mapping[str, Any]) -> Saying:
     """What carries no billing code: a visit or message as such, another benefit's order, or an order not yet
-    coded."""
-    if kind in _FREE:
+    coded; a visit for a study that needs an authorization elsewhere is one of the last."""
+    if kind in _FREE and not any(map(_STUDY.search, in_words([order.get("code")]))):
         reason = f"The coverage is active. {_FREE[kind]} as such needs no prior authorization."
         return _saying(Authorization.NONE_NEEDED, [Reason(reason)])
     benefit = _BENEFIT.get(kind)
@@ -220,7 +227,8 @@ def _uncoded(kind: str) -> Saying:
         )
     return _undecided(
         Information.CODE,
-        "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the order.",
+        "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the "
+        f"{kind.lower() if kind in _FREE else 'order'}.",
     )
 
 

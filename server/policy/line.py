@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -81,10 +81,16 @@ def _side_in_words(order: Resource) -> str | None:
     """As the rules read it: `cql/MRIOrder`, "Side in words"."""
     sites = order.get("bodySite")
     concepts = [order.get("code"), *(sites if isinstance(sites, list) else [sites])]
+    told = in_words(concepts)
+    sides = {SIDE_WORDS[word.lower()] for text in told for word in WORD_OF_SIDE.findall(text)}
+    return sides.pop() if len(sides) == 1 else None
+
+
+def in_words(concepts: Sequence[Any]) -> Iterator[str]:
+    """What these CodeableConcepts say in words: their texts, and the displays of their codings."""
     told = [each.get("text") for each in concepts if isinstance(each, dict)]
     told += [each.get("display") for each in codings(concepts)]
-    sides = {SIDE_WORDS[word.lower()] for text in told if text for word in WORD_OF_SIDE.findall(str(text))}
-    return sides.pop() if len(sides) == 1 else None
+    yield from (str(text) for text in told if text)
 
 
 def codings(concepts: Iterable[Any]) -> Iterator[Mapping[str, Any]]:

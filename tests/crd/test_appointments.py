@@ -133,6 +133,28 @@ def test_an_appointment_without_an_order_is_answered_by_the_service_it_names(
     assert crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)["pa-needed"] == "auth-needed"
 
 
+@pytest.mark.parametrize(
+    ("named", "needs"),
+    [
+        ({"text": "MR SHOULDER RIGHT WO CONTRAST"}, "conditional"),
+        (
+            {"coding": [{"system": ehr.SNOMED, "code": "241615005", "display": "MRI of shoulder"}]},
+            "conditional",
+        ),
+        ({"text": "Follow-up with Mr. Petrie"}, "no-auth"),
+    ],
+)
+def test_a_study_that_is_booked_by_its_name_alone_is_not_told_to_be_a_mere_visit(
+    crd: Crd, named: dict[str, Any], needs: str
+) -> None:
+    booked = ehr.appointment("", serviceType=[named])
+    information = crd(ehr.book(booked, sent=ehr.prefetch())).of(booked)
+    assert information["pa-needed"] == needs
+    assert ("Add the CPT or HCPCS code to the appointment." in reasons(information)) == (
+        needs == "conditional"
+    )
+
+
 def test_the_record_is_read_for_imaging_that_was_booked_without_an_order(crd: Crd) -> None:
     order = ehr.shoulder()
     booked = ehr.appointment("73221", reasonCode=order["reasonCode"])
