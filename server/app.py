@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi_offline import FastAPIOffline
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -55,7 +55,7 @@ from server.security.headers import Careful
 from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
-from server.store import Store
+from server.store import Store, unavailable
 from server.validation.door import profiled
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
@@ -120,7 +120,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = services
     app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)
     answer_errors(app)
-    app.add_exception_handler(OperationalError, _database_unavailable)
+    app.add_exception_handler(DBAPIError, _database_unavailable)
     app.add_exception_handler(PoolTimeout, _database_unavailable)
     app.add_exception_handler(DataError, _unkeepable)
     for kind in READING:
@@ -227,7 +227,10 @@ def _unkeepable(request: Request, error: Exception) -> Response:
 
 
 def _database_unavailable(request: Request, error: Exception) -> Response:
-    """Locked too long, disk full, connection lost: nothing was decided, and the caller may try again."""
+    """Locked too long, disk full, connection lost: nothing was decided, and the caller may try again. A
+    statement that is wrong will be so again."""
+    if not isinstance(error, PoolTimeout) and not unavailable(error):
+        raise error
     logs.failed(request, error)
     return error_response(
         Unavailable(

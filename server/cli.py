@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 from typer.core import TyperGroup
 
 import server
@@ -32,7 +32,7 @@ from server.fhir.errors import FhirError
 from server.security.heads import BoundedHead
 from server.services import GUIDES, Services
 from server.settings import Settings
-from server.store import is_there
+from server.store import is_there, unavailable
 from server.validation import guides
 
 
@@ -45,7 +45,7 @@ class Door(TyperGroup):
             return super().invoke(ctx)
         except DatabaseError as error:
             # A statement that the database refuses (a subclass, too) is a fault of ours.
-            if type(error) not in (DatabaseError, OperationalError):
+            if type(error) is not DatabaseError and not unavailable(error):
                 raise
             typer.echo(f"DATABASE_URL: {str(error.orig).partition(chr(10))[0]}", err=True)
         except CommandError as error:

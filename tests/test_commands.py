@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url, text
 from typer.testing import CliRunner
 
 from server import logs
@@ -94,3 +95,19 @@ def test_what_stops_a_command_is_said(
 
     assert isinstance(stopped.exception, SystemExit)
     assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output
+
+
+def test_a_database_in_which_its_user_may_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_url: str
+) -> None:
+    """Since PostgreSQL 15 nobody but its owner makes tables in a new database."""
+    owners = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    with owners.connect() as connection:
+        connection.execute(text("CREATE ROLE guest LOGIN"))
+    owners.dispose()
+    guests = make_url(postgresql_url).set(username="guest").render_as_string()
+    (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
+    monkeypatch.setenv("DATABASE_URL", guests)
+    stopped = CliRunner().invoke(app, ["load", str(tmp_path / "patient.json")])
+
+    assert (stopped.exit_code, stopped.output) == (1, "DATABASE_URL: permission denied for schema public\n")

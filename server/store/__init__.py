@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from server.store.migrations import upgrade
@@ -62,7 +63,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> "Store":
-        """Connects and brings the schema up to date. Raises sqlalchemy.exc.OperationalError when there is no
+        """Connects and brings the schema up to date. Raises an error that is `unavailable` when there is no
         getting in. A connection that was cut while nobody used it, by a failover or a firewall, is noticed
         before a transaction begins on it, not by the request whose it would be."""
         pinged = make_url(url).get_backend_name() != "sqlite"
@@ -96,6 +97,16 @@ def is_there(url: str) -> bool:
     named = make_url(url)
     return named.get_backend_name() != "sqlite" or Path(str(named.database)).exists()
 
+
+def unavailable(error: Exception) -> bool:
+    """Whether the database fails, and not the statement: it is away, locked or full, or changes nothing, at
+    all or for this user."""
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, OperationalError) or code in _CLOSED
+
+
+_CLOSED = {"25006", "42501"}
+"""Of PostgreSQL: read_only_sql_transaction, insufficient_privilege."""
 
 _READING: dict[str, dict[str, Any]] = {
     "sqlite": {"sqlite_begin": "BEGIN"},

@@ -22,10 +22,9 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
-from sqlalchemy.exc import OperationalError
 
 from server.clock import wall
-from server.store import Store, Transaction
+from server.store import Store, Transaction, unavailable
 
 QUEUE = "work"
 AGAIN = "again"
@@ -157,7 +156,7 @@ def _as_step(name: str, job: Job) -> Job:
         retries_allowed=True,
         max_attempts=ATTEMPTS,
         interval_seconds=PAUSE,
-        should_retry=lambda error: isinstance(error, OperationalError),
+        should_retry=lambda error: isinstance(error, Exception) and unavailable(error),
     )(once)
 
     def workflow(*arguments: str) -> None:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 from anyio.to_thread import current_default_thread_limiter
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -25,6 +25,7 @@ from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security import heads
 from server.security.limits import Limits, Rates
+from tests.conftest import NewDatabase, started
 from tests.crd import builders as hook
 from tests.pas import builders as a
 from tests.security.conftest import AUDITOR, Build, Town
@@ -328,3 +329,21 @@ def test_a_locked_database_is_a_clear_error_and_passes(found_town: Build) -> Non
     other.execute("ROLLBACK")
     other.close()
     assert town.post(SUBMIT, a.request()).status_code == 200
+
+
+def test_a_database_that_changes_nothing_any_more_is_answered_as_one_that_is_away(
+    new_database: NewDatabase,
+) -> None:
+    """Whoever runs PostgreSQL for others has it read only while its disk is full."""
+    http = started(new_database("postgresql"))
+    engine = http.app.state.services.store.engine  # type: ignore[attr-defined]
+
+    def read_only(connection: Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+    event.listen(engine, "begin", read_only)
+    refused = http.post(SUBMIT, json=a.request(), headers=JSON)
+    event.remove(engine, "begin", read_only)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert http.post(SUBMIT, json=a.request(), headers=JSON).status_code == 200
