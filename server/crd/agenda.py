@@ -125,26 +125,25 @@ def _order(found: Resource | None) -> Resource | None:
 
 def unread(version: Version, call: Call, sight: Sight) -> list[str]:
     """The dispatched orders that were neither sent nor can be read, as the call names them."""
-    named = version.dispatched(call.context) if call.hook.name == "order-dispatch" else []
-    return [text for text in named if sight.resolver.resolve(text) is None]
+    return [text for text in _named(version, call) if sight.resolver.resolve(text) is None]
+
+
+def _named(version: Version, call: Call) -> list[str]:
+    told = call.context.get(version.dispatched) if call.hook.name == "order-dispatch" else None
+    return [told] if isinstance(told, str) else list(told or [])
 
 
 def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     """The orders, for the performer they are sent to, whomever they were written for, as their Tasks ask for
     them; without those that are not to be done any more. What cannot be read does not keep the others
     from being answered."""
-    named = version.dispatched(call.context)
+    named, place = _named(version, call), f"context.{version.dispatched}"
     if named and unread(version, call, sight) == named:
-        raise PreconditionFailed(
-            Issue(
-                "not-found",
-                "prefetch.order",
-                "The dispatched order is not prefetched and could not be read. Prefetch it.",
-            )
-        )
+        words = "What is dispatched is not prefetched and could not be read. Prefetch it."
+        raise PreconditionFailed(Issue("not-found", place, words))
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)
     for found in _each_once(there):
-        if asked_about([Entry(found, path="prefetch.order")], call.hook.focal, call.patient_id):
+        if asked_about([Entry(found, path=place)], call.hook.focal, call.patient_id):
             tasks = (task for task in call.tasks if _is_about(task, found, sight))
             line = dispatched_line(found, tasks, sight.record)
             yield Focus(found, {**line, "performer": [{"reference": call.context["performer"]}]})

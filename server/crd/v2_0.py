@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDER, REFERENCE, Member
 from server.crd.saying import Authorization, Cause, Covered, Information
@@ -39,10 +38,6 @@ def _contact(name: str, telephone: str) -> Element:
     return {"url": "contact", "valueContactPoint": {"system": "phone", "value": telephone}}
 
 
-def _dispatched(context: Mapping[str, Any]) -> list[str]:
-    return [context["order"]]
-
-
 def _measured(requests: list[Element]) -> Element:
     """Orders and responses side by side."""
     return {
@@ -59,7 +54,7 @@ V2_0 = Version(
     name="2.0",
     requested=frozenset({"2.0"}),
     contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
-    dispatched=_dispatched,
+    dispatched="order",
     # Every token is a plain member of the context: a client of CDS Hooks 2.0 need know no other kind.
     prefetch={
         "order-sign": {**_PATIENT, "user": "{{context.userId}}"},

@@ -8,7 +8,6 @@ plainest case under strict evaluation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDERS, REFERENCE, Member, optional
 from server.crd.saying import Authorization, Cause, Covered, Information
@@ -42,10 +41,6 @@ def _detail(code: str, value: Element) -> Element:
 def _contact(name: str, telephone: str) -> Element:
     telecom = [{"system": "phone", "value": telephone}]
     return {"url": "contact", "valueContactDetail": {"name": name, "telecom": telecom}}
-
-
-def _dispatched(context: Mapping[str, Any]) -> list[str]:
-    return list(context["dispatchedOrders"])
 
 
 # ---- prefetch: the guide's own expressions, from which a server may take but not deviate
@@ -198,7 +193,7 @@ V2_2 = Version(
     name="2.2",
     requested=frozenset({"2.2"}),
     contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
-    dispatched=_dispatched,
+    dispatched="dispatchedOrders",
     prefetch={
         "order-sign": _ORDERING,
         "order-select": _ORDERING,

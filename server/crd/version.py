@@ -26,7 +26,8 @@ class Version:
     name: services.Version
     requested: frozenset[str]
     contexts: Mapping[str, Mapping[str, Member]]
-    dispatched: Callable[[Mapping[str, Any]], list[str]]
+    dispatched: str
+    """Where the context of order-dispatch names what is dispatched."""
     prefetch: Mapping[str, Mapping[str, str]]
     statuses: Mapping[type[FhirError], int]
     topics: str
