@@ -7,7 +7,7 @@ import pytest
 
 from server.pas import intake, lines, v2_0
 from server.pas.chart import local_chart
-from server.pas.terms import LEVEL_OF_SERVICE
+from server.pas.terms import ENTITY, LEVEL_OF_SERVICE
 from tests.pas import builders as a
 
 Resource = dict[str, Any]
@@ -38,6 +38,29 @@ def test_site_notes_and_therapy_come_from_the_requested_service() -> None:
     assert codes(order["bodySite"][0]) == [a.SHOULDER]
     assert order["note"] == [{"text": "fell on it"}]
     assert order["basedOn"] == [{"reference": "ServiceRequest/mri"}]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"category": [a.concept(a.SNOMED, "363679005")]},
+        {"supportingInfo": [{"reference": "DiagnosticReport/film"}]},
+        {"reasonReference": [{"reference": "Condition/tear"}]},
+        {"locationReference": [{"reference": "Location/centre"}]},
+        {"performer": [{"reference": "Organization/centre"}]},
+        {"performerType": a.concept(a.SNOMED, "66862007")},
+        {"quantityRatio": {"numerator": {"value": 1}, "denominator": {"value": 1}}},
+        {"quantityRange": {"low": {"value": 1}, "high": {"value": 2}}},
+        {"contained": [{"resourceType": "Location", "id": "centre"}]},
+    ],
+    ids=lambda told: next(iter(told)),
+)
+def test_what_the_order_alone_can_tell_is_taken_from_it(told: Resource) -> None:
+    bare = a.item()
+    del bare["quantity"]
+    order = order_of(a.request(claim=a.claim(bare), order=a.order(**told)))
+
+    assert {name: order[name] for name in told} == told
 
 
 def test_diagnoses_stand_in_the_order_the_item_points_at_them() -> None:
@@ -99,7 +122,11 @@ def test_urgency_is_the_claims_then_the_orders() -> None:
         "url": a.extension_url("levelOfServiceCode"),
         "valueCodeableConcept": a.concept(LEVEL_OF_SERVICE, "U"),
     }
-    for own, is_then in (("routine", "urgent"), ("asap", "asap")):
+    for code, is_then in (("03", "urgent"), ("E", "routine")):
+        said = {**level, "valueCodeableConcept": a.concept(LEVEL_OF_SERVICE, code)}
+        asked = a.request(claim=a.claim(extension=[said]), order=a.order(priority="routine"))
+        assert order_of(asked)["priority"] == is_then
+    for own, is_then in (("routine", "urgent"), ("asap", "asap"), ("stat", "stat")):
         urgent = a.request(claim=a.claim(extension=[level]), order=a.order(priority=own))
         assert order_of(urgent)["priority"] == is_then
     assert "priority" not in order_of(a.request())
@@ -124,6 +151,37 @@ def test_who_ordered_is_named_by_the_order_then_the_care_team_then_the_claim() -
     )
     assert order_of(a.request(surgeon, claim=with_team))["requester"]["reference"] == "Practitioner/surgeon"
     assert order_of(a.request())["requester"]["reference"] == "Organization/clinic"
+
+
+@pytest.mark.parametrize(
+    ("roles", "ordered"),
+    [
+        (("", "DK"), "second"),
+        (("AAJ", "DN"), "second"),
+        (("SJ", ""), "second"),
+        (("77", "FA"), "clinic"),
+        (("QB", "AAJ"), "clinic"),
+        (("71", "DK"), "second"),
+        (("71", ""), "first"),
+    ],
+)
+def test_the_roles_of_a_care_team_tell_who_ordered_and_who_carries_out(
+    roles: tuple[str, str], ordered: str
+) -> None:
+    """X12 NM101: DK orders, DN refers; 77, AAJ, FA, QB and SJ carry out; 71 attends."""
+    team = [
+        {
+            "sequence": sequence,
+            "provider": {"reference": f"Practitioner/{name}"},
+            "extension": [{"url": a.extension_url("careTeamClaimScope"), "valueBoolean": True}],
+            **({"role": a.concept(ENTITY, role)} if role else {}),
+        }
+        for sequence, (name, role) in enumerate(zip(("first", "second"), roles, strict=True), 1)
+    ]
+    people = [{"resourceType": "Practitioner", "id": name} for name in ("first", "second")]
+    requester = order_of(a.request(*people, claim=a.claim(careTeam=team)))["requester"]
+
+    assert requester["reference"].partition("/")[2] == ordered
 
 
 def test_without_a_requested_service_the_item_alone_makes_the_order() -> None:
