@@ -24,7 +24,8 @@ from server.pas.marks import IMMEDIATE_APPEAL, appeal
 from server.pas.prolonging import Extension
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Certified, InReview, Modified, Verdict
+from server.pas.verdict import Certified, Denied, InReview, Modified, Verdict
+from server.policy.determination import Decision
 from server.policy.line import day_of_service
 from server.policy.request import Chart
 from server.policy.residence import state_of
@@ -210,6 +211,18 @@ class Judge:
         local = {item["sequence"]: item for item in docket.claim.get("item") or []}
         judged = [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
         return sorted(judged, key=lambda line: day_of_service(line.judged.order, now.date()))
+
+    def first(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
+        """The verdict on a line that was not asked for before: it has nothing to lose, and nobody is denied
+        more time for what needs no authorization any more."""
+        reached, said = self.verdict(tx, line, case_id, client, now), line.judged.determination
+        if (
+            isinstance(reached, Denied)
+            and said.decision is Decision.APPROVE
+            and not decision.needs_number(said)
+        ):
+            return decision.verdict_without_number(said, "", now)
+        return reached
 
     def verdict(
         self,

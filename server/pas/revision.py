@@ -194,9 +194,12 @@ class Revision:
                 refusals.append(rejection.not_evaluated(place))
                 continue
             judged = self._vouched_for(tx, alone, before, now)
-            heard = before.item.verdict if before and sequence in contested else None
-            reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
-            reached = self._read_on(reached, judged, before)
+            if before is None:
+                reached = self.judge.first(tx, judged, case_id, client, now)
+            else:
+                heard = before.item.verdict if sequence in contested else None
+                reached = self.judge.verdict(tx, judged, case_id, client, now, contested=heard)
+                reached = self._read_on(reached, judged, before)
             against = prolonging.refused(judged.requested, reached, place)
             if before and self._keeps(tx, before, judged.requested, reached, now) and against:
                 standing[sequence] = before.under(judged.requested)
@@ -242,10 +245,10 @@ class Revision:
         authorizations.cancel(tx, given_up.number)
         return line
 
-    def _read_on(self, reached: Verdict, line: Line, before: Standing | None) -> Verdict:
+    def _read_on(self, reached: Verdict, line: Line, before: Standing) -> Verdict:
         """The verdict; where the rules still miss something, a person goes on with the study that a person
         had, or reads what came for it."""
-        if before is None or not isinstance(reached, Asked) or not verdict.pended(before.item.verdict):
+        if not isinstance(reached, Asked) or not verdict.pended(before.item.verdict):
             return reached
         waited, order = before.item.verdict, line.judged.order
         had = isinstance(waited, InReview) or verdict.review_of(waited) is not None

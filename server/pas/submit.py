@@ -18,7 +18,6 @@ from server.adjudication.adjudicator import Adjudicator
 from server.pas import casebook, rejection
 from server.pas.case import Case
 from server.pas.change import change_of
-from server.pas.decision import needs_number, verdict_without_number
 from server.pas.handover import Assign
 from server.pas.intake import Submission
 from server.pas.intake import read as read_request
@@ -29,9 +28,8 @@ from server.pas.response import pas_response_bundle
 from server.pas.revision import Decided, Revision
 from server.pas.settling import Settle, tell_of_new_days
 from server.pas.standing import Standing
-from server.pas.verdict import Count, Denied, Verdict, count_all, nobody_counts
+from server.pas.verdict import Count, count_all, nobody_counts
 from server.pas.version import Version
-from server.policy.determination import Decision
 from server.store import Store, Transaction, cases, repeats
 
 Resource = dict[str, Any]
@@ -123,7 +121,7 @@ class Submit:
             tx, case_id, self.version.name, client, docket.member_key, docket.read.raw, now
         )
         reached = [
-            Standing.judged(line, self._verdict(tx, line, case_id, client, now), now) for line in judged
+            Standing.judged(line, self.judge.first(tx, line, case_id, client, now), now) for line in judged
         ]
         decided = [line.beside_what_stands(tx, row.member_key, now) for line in reached]
         standing = [line.by_now(tx) for line in sorted(decided, key=lambda line: line.item.sequence)]
@@ -146,10 +144,3 @@ class Submit:
         reached = (line.item.verdict for line in standing if line.item.sequence in fresh)
         count_all(tx, reached, self.version.name, self.count)
         return answer
-
-    def _verdict(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:
-        """The verdict; nobody is denied more time for what needs no authorization any more."""
-        reached, said = self.judge.verdict(tx, line, case_id, client, now), line.judged.determination
-        if isinstance(reached, Denied) and said.decision is Decision.APPROVE and not needs_number(said):
-            return verdict_without_number(said, "", now)
-        return reached

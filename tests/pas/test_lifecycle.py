@@ -112,8 +112,15 @@ def test_nobody_is_denied_more_time_for_what_needs_no_authorization_any_more(
     )
     spared = payer.submit(a.request(claim=claim, coverage=a.coverage("no-imaging-pa")))
     denied = payer.submit(a.request(claim=claim))
+    beside = {"id": "pa-10", "identifier": [called("PA-10")], "created": "2027-02-03"}
+    elsewhere = a.coverage("no-imaging-pa")
+    payer.submit(a.request(claim=a.claim(FILM, **beside), coverage=elsewhere))
+    more = marked(quoting(first.number, "4", servicedDate="2027-02-10"), "added")
+    related = {**beside, "id": "pa-11", "related": [prior("PA-10")]}
+    added = payer.submit(a.request(claim=a.claim(FILM, more, **related), coverage=elsewhere))
 
-    assert spared.response["disposition"] == "No authorization required"
+    for told in (spared, added):
+        assert told.response["disposition"] == "No authorization required"
     assert denied.action == "A3"
 
 
