@@ -35,6 +35,7 @@ from server.pas.terms import (
 )
 from server.pas.verdict import (
     ACTION,
+    ACTION_WORDS,
     DISPOSITION,
     Asked,
     Certified,
@@ -225,7 +226,7 @@ def _review_action(code: str, number: str | None, reasons: Sequence[str]) -> Res
             ),
             {
                 "url": extension_url("reviewActionCode"),
-                "valueCodeableConcept": concept(REVIEW_ACTION, code),
+                "valueCodeableConcept": concept(REVIEW_ACTION, code, ACTION_WORDS.get(code)),
             },
         ],
     }

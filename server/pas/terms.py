@@ -48,6 +48,6 @@ def extension_url(name: str) -> str:
     return f"{STRUCTURE}/extension-{name}"
 
 
-def concept(system: str, code: str) -> dict[str, list[dict[str, str]]]:
+def concept(system: str, code: str, display: str | None = None) -> dict[str, list[dict[str, str]]]:
     """A CodeableConcept of one coding."""
-    return {"coding": [{"system": system, "code": code}]}
+    return {"coding": [{"system": system, "code": code, **({"display": display} if display else {})}]}

@@ -163,6 +163,10 @@ ACTION: dict[type[Verdict], str] = {
 }
 """Review action codes (X12 306): certified in total, modified, not certified, pending, cancelled."""
 
+ACTION_WORDS = {"A1": "Certified in total", "A3": "Not Certified", "A4": "Pending", "A6": "Modified"}
+"""What the guide calls them in its own examples and prose: what a client shows of an item. PAS names no
+cancellation."""
+
 DECISION: dict[type[Verdict], Decision] = {
     Certified: Decision.APPROVE,
     OnFile: Decision.APPROVE,

@@ -11,7 +11,7 @@ from server.fhir.extensions import extension, value, values
 from server.pas import decision, intake, rejection, v2_0, v2_2
 from server.pas.case import Case, Item
 from server.pas.response import pas_inquiry_response_entries, pas_response_bundle
-from server.pas.terms import ICD, LOINC, REVIEW_ACTION, concept, extension_url
+from server.pas.terms import ICD, LOINC, concept, extension_url
 from server.pas.verdict import (
     Cancelled,
     Certifiable,
@@ -105,15 +105,18 @@ def review_action(item: Resource) -> Resource:
 def test_each_outcome_has_its_own_review_action(
     spoken: Version, name: str, verdict: Verdict, code: str
 ) -> None:
-    """Above all: denied is A3, and what needs no authorization is never that."""
+    """Above all: denied is A3, and what needs no authorization is never that. A client that shows what became
+    of an item has the guide's word for it, not only a code."""
     action = value(
         extension(
             review_action(response(answer(spoken, verdict))["item"][0]), extension_url("reviewActionCode")
         )
     )
 
-    assert action == {"coding": [{"system": "https://codesystem.x12.org/005010/306", "code": code}]}
-    assert REVIEW_ACTION.endswith("/306")
+    words = {"A1": "Certified in total", "A3": "Not Certified", "A4": "Pending", "A6": "Modified"}
+    (coding,) = action["coding"]
+    assert (coding["system"], coding["code"]) == ("https://codesystem.x12.org/005010/306", code)
+    assert coding.get("display") == words.get(code)
 
 
 @every_outcome
