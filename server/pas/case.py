@@ -25,12 +25,13 @@ def tracking(case_id: str, sequence: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`requested` is the Claim.item as sent; `earlier` are numbers, of authorizations or pends, that it
-    had before."""
+    """`requested` is the Claim.item as sent, `before` the same as earlier versions of the request had it;
+    `earlier` are numbers, of authorizations or pends, that it had before."""
 
     requested: Resource
     verdict: Verdict
     earlier: frozenset[str] = frozenset()
+    before: tuple[Resource, ...] = ()
 
     @property
     def sequence(self) -> int:

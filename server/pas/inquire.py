@@ -60,7 +60,10 @@ class Inquire:
 
     def _found(self, tx: Transaction, asked: Inquiry, now: dt.datetime) -> Iterator[Case]:
         member = _member(asked.read)
-        rows = casebook.of_member(tx, member)
+        rows = [
+            (row, casebook.with_earlier_versions(tx, case, row.chain_id) if row.id != row.chain_id else case)
+            for row, case in casebook.of_member(tx, member)
+        ]
         if asked.quotes_numbers:
             # An old number leads to the case too.
             rows = [(row, casebook.with_earlier_numbers(tx, case, row.chain_id)) for row, case in rows]

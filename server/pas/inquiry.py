@@ -157,8 +157,12 @@ def _same_days(example: Resource, item: Item) -> bool:
 
 
 def _same_trace(example: Resource, item: Item) -> bool:
-    asked = values(example, extension_url("itemTraceNumber"))
-    return not asked or any(_same_identifier(one, other) for one in asked for other in item.trace_numbers)
+    """The number of an earlier version leads to the one that holds, too."""
+    asked, known = (
+        [number for each in said for number in values(each, extension_url("itemTraceNumber"))]
+        for said in ((example,), (item.requested, *item.before))
+    )
+    return not asked or any(_same_identifier(one, other) for one in asked for other in known)
 
 
 def _same_identifier(one: Any, other: Any) -> bool:
@@ -190,11 +194,13 @@ def _same_certification_type(example: Resource, item: Item) -> bool:
 
 
 def _same_concept(name: str, example: Resource, item: Item) -> bool:
-    """What the request left out rules nothing out."""
+    """What the request left out rules nothing out. What began as a first request is found as one when it was
+    revised, prolonged or cancelled since."""
     asked, known = (
-        _codes(value(extension(element, extension_url(name)))) for element in (example, item.requested)
+        {code for each in said for code in _codes(value(extension(each, extension_url(name))))}
+        for said in ((example,), (item.requested, *item.before))
     )
-    return not asked or not known or bool(set(asked) & set(known))
+    return not asked or not known or not asked.isdisjoint(known)
 
 
 def _same_action(example: Resource, item: Item) -> bool:

@@ -126,6 +126,22 @@ def test_a_number_that_was_replaced_leads_to_the_one_that_holds(payer: Payer, gr
     assert [found.number for found in payer.inquire(asking(by_number))] == [moved.number]
 
 
+@pytest.mark.parametrize("element", ["the trace number", "a first request"])
+def test_how_a_request_was_sent_at_first_leads_to_what_holds_since(
+    payer: Payer, granted: Any, element: str
+) -> None:
+    """The guide's own inquiry asks for a first request; a revised one has another certification type, and
+    its sender another trace number."""
+    _, kind, _, service = a.item(1)["extension"]
+    revised = with_extension("certificationType", valueCodeableConcept=concept(CERTIFICATION, "S"))
+    traced = with_extension("itemTraceNumber", valueIdentifier={"value": "T-9"})
+    sent = [*traced["extension"], kind, *revised["extension"], service]
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-20", extension=sent)))
+
+    assert [found.number for found in payer.inquire(asking(MATCHING[element]))] == [moved.number]
+    assert payer.inquire(asking(OTHERS["another trace number"])) == []
+
+
 def test_the_number_of_a_pend_leads_to_what_became_of_it(payer: Payer) -> None:
     pended = payer.submit(a.request())
     decided = payer.submit(update(a.item(1)))
