@@ -121,6 +121,13 @@ def test_a_coverage_that_has_ended_is_not_covered(crd: Crd) -> None:
     assert smart == [], "no imaging criterion would bring the coverage back"
 
 
+def test_a_coverage_that_leaves_its_status_out_is_not_taken_for_one_that_has_ended(crd: Crd) -> None:
+    """Clients prefetch what they have; nothing says that this insurance is over."""
+    insurance = {name: part for name, part in ehr.coverage().items() if name != "status"}
+    answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([], insurance)))
+    assert (answer.information["covered"], answer.information["pa-needed"]) == ("covered", "auth-needed")
+
+
 def test_under_a_reviewed_plan_only_a_person_denies(crd: Crd) -> None:
     form = ehr.answered(**{"CC-DUR.none": {"valueBoolean": True}}, **ehr.NO_IMMEDIATE_INDICATION)
     sent = ehr.prefetch([form], ehr.coverage(plan="reviewed"))
