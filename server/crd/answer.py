@@ -21,7 +21,7 @@ from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
 from server.crd.decisive import decisive
-from server.crd.ehr import Batches, completed
+from server.crd.ehr import Batches, completed, named_by_context
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, refuse_untyped
 from server.crd.intake import Call
@@ -99,6 +99,7 @@ class Desk:
                 in_context.add_bundle(call.context[name], f"context.{name}")
         refuse_untyped(in_context.entries)
         named = {local_reference(resource) for resource in in_context}
+        named.update(named_by_context(call, in_context))
         sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
         seen = await completed(call, list(in_context), sent, self._needs_record, self.guard, self.batches)
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)

@@ -112,7 +112,7 @@ async def completed(
         client = Client(http, call.access.base, call.access.token)
         in_one = call.access.base in batches
         ask = client.batch if in_one else client.all
-        named = list(_named_by_context(call, context))
+        named = list(named_by_context(call, context))
         needed = needs_record([*context, *_resolved(named, prefetch)])
         queries = [
             *_patient(call, prefetch),
@@ -166,7 +166,7 @@ def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
             yield from (f"{text}&{part}" for part in PARTS.get(_type(text), ()))
 
 
-def _named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
+def named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
     """What the call is about and does not bring: its encounter, dispatched orders and to whom they go, the
     order that an appointment is for."""
     encounter = call.context.get("encounterId")

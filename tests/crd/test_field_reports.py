@@ -226,6 +226,16 @@ def test_f8_null_asks_nothing_and_absent_asks_once(crd: Crd) -> None:
         assert len([text for text in server.asked if text.startswith("Condition")]) == 1
 
 
+def test_a_dispatched_order_is_not_the_record_of_orders_whatever_its_key_is_called(crd: Crd) -> None:
+    """Its author, and the therapy ordered last month, are for the EHR to tell."""
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    called = ehr.dispatch(order, {"coverage": insurance, "orders": ehr.collection([order])}, crd.version)
+    del called["prefetch"]["order"]
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance]) as server:
+        assert crd({**called, "fhirServer": server.base}).of(order)
+    assert "ServiceRequest?patient=anna" in server.asked
+
+
 def test_an_order_of_another_kind_leaves_the_record_alone(crd: Crd) -> None:
     lab = {**ehr.shoulder(), "code": ehr.concept(ehr.CPT, "80053")}
     insurance = ehr.coverage()
@@ -254,6 +264,16 @@ def test_f7_criteria_that_needed_the_failed_data_are_named(crd_2_0: Crd) -> None
     assert information["pa-needed"] == "conditional"
     assert information["info-needed"] == ["OTH"]
     assert "examination findings" in reasons(information)
+
+
+def test_f7_of_a_chart_that_could_not_be_read_no_card_tells_what_is_not_in_it(crd: Crd) -> None:
+    order = {**ehr.shoulder(), "code": ehr.concept(ehr.CPT, "73222")}
+    unread = dict.fromkeys(("procedures", "observations", "encounters", "serviceRequests"), OUTCOME)
+    answer = crd(ehr.sign(order, sent={**ehr.prefetch([ehr.problem("N18.5")]), **unread}))
+    missed = [card["summary"] for card in answer.cards if card["summary"].startswith("No ")]
+    assert any("therapy" in summary for summary in missed)
+    assert any("kidney function" in summary for summary in missed)
+    assert not [summary for summary in missed if "on record" in summary or "on file" in summary]
 
 
 # ---- F9, F31, F32
