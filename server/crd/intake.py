@@ -181,7 +181,8 @@ def _faults_of_access(body: Mapping[str, Any]) -> Iterator[Issue]:
     server, grant = body.get("fhirServer"), body.get("fhirAuthorization")
     if server is not None and not (isinstance(server, str) and _is_address(server)):
         yield Issue("value", "fhirServer", "It must be the http or https base address of your FHIR server.")
-    if grant is None:
+    # An EHR that asks for no token may send an empty one.
+    if grant is None or (isinstance(grant, dict) and grant.get("access_token") == ""):
         return
     if not isinstance(grant, dict):
         yield Issue("structure", "fhirAuthorization", "It must be an object with an access_token.")

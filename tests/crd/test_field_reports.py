@@ -190,14 +190,16 @@ def test_f5_without_a_token_what_is_absent_is_unknown_never_not_met(crd: Crd) ->
         assert crd(ehr.sign(order, sent=sent)).information.get("doc-needed") in ("clinical", None), key
 
 
-def test_f6_a_call_without_prefetch_is_answered_from_the_ehr(crd: Crd) -> None:
+@pytest.mark.parametrize(("token", "shown"), [("t", "Bearer t"), ("", "")], ids=["token", "open"])
+def test_f6_a_call_without_prefetch_is_answered_from_the_ehr(crd: Crd, token: str, shown: str) -> None:
+    """An EHR that asks for no token may send an empty one."""
     order, insurance = ehr.shoulder(), ehr.coverage()
     chart = ehr.six_weeks_of_care(order)
-    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart], token="t") as server:
-        access = {"fhirServer": server.base, "fhirAuthorization": {"access_token": "t"}}
+    with Ehr([ehr.PATIENT, ehr.PHYSICIAN, ehr.PAYOR, insurance, *chart], token=token) as server:
+        access = {"fhirServer": server.base, "fhirAuthorization": {"access_token": token}}
         information = crd(ehr.sign(order, **access)).information
     assert information["pa-needed"] == "satisfied"
-    assert set(server.tokens) == {"Bearer t"}
+    assert set(server.tokens) == {shown}
 
 
 def test_what_an_ehr_does_not_give_for_the_patient_alone_is_asked_for_in_parts(crd: Crd) -> None:
