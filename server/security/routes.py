@@ -116,6 +116,8 @@ def router(admission: Admission) -> APIRouter:
             client = admission.registry.by_id(sent.issuer)
             if client is None or client.token_sha256 or sent.claims.get("sub") != client.id:
                 raise signed.Refused("its iss and sub must both be the id of a registered client")
+            # SMART: an address that was not registered is no proof, whatever the signature.
+            signed.names_registered_keys(sent, client)
             proof = await signed.proved(sent, client, admission.keys, [token_endpoint], admission.clock())
             await admission.spend(client.id, proof)
         except signed.Refused as refused:

@@ -75,14 +75,16 @@ def _decoded(part: str) -> bytes:
 async def proved(
     token: Token, client: Client, keys: KeyRing, audiences: Iterable[str], now: dt.datetime
 ) -> Proof:
-    """Raises Refused unless the client signed this token, now, for one of these audiences."""
+    """Raises Refused unless the client signed this token, now, for one of these audiences.
+
+    Where the client's keys are in the file, the address that the token names is looked at by nobody."""
     algorithm, kid = token.header.get("alg"), token.header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in FITTING:
         raise Refused(f"its alg must be {' or '.join(FITTING)}")
     if not isinstance(kid, str) or not kid:
         raise Refused("its header names no kid")
-    if "jku" in token.header and token.header["jku"] != client.jwks_uri:
-        raise Refused("its jku is not the registered address of the client's keys")
+    if client.jwks is None:
+        names_registered_keys(token, client)
     proof = _claims_hold(token.claims, list(audiences), now)
     key = await keys.key(client.jwks_uri, client.jwks, kid)
     if key is None:
@@ -94,6 +96,12 @@ async def proved(
     except (JoseError, ValueError):
         raise Refused("its signature does not hold") from None
     return proof
+
+
+def names_registered_keys(token: Token, client: Client) -> None:
+    """Raises Refused where the token says that its keys are elsewhere than the client registered."""
+    if "jku" in token.header and token.header["jku"] != client.jwks_uri:
+        raise Refused("its jku is not the registered address of the client's keys")
 
 
 def _claims_hold(claims: Mapping[str, Any], audiences: list[str], now: dt.datetime) -> Proof:

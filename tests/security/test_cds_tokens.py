@@ -105,7 +105,13 @@ def test_an_address_of_keys_comes_from_the_registration_never_from_the_token(
 
 
 def test_the_key_ring_never_fetches_for_a_client_that_has_its_keys_in_the_file(town: Town) -> None:
+    """An EHR says in every call where its keys are; a payer that cannot reach that has them in its file."""
     ring: KeyRing = town.app.state.services.admission.keys
+    signer = town.signers["harbour"]
+    told = signer.sign(
+        {**signer.claims(HERE, NOW), "iss": "https://harbour.example"}, jku="https://ehr.example/k"
+    )
+    assert call(town, told).status_code == 200
     assert call(town, signed(town)).status_code == 200
     assert not ring._kept
 

@@ -107,6 +107,14 @@ def test_an_assertion_that_does_not_hold_is_refused_and_told_why(
     assert word in answer.json()["error_description"]
 
 
+def test_an_assertion_that_names_keys_which_nobody_registered_is_refused(town: Town) -> None:
+    signer = town.signers["harbour"]
+    answer = town.ask_token(signer.sign(signer.claims(TOKEN_URL, NOW), jku="https://harbour.example/k"))
+
+    assert answer.status_code == 401
+    assert "jku" in answer.json()["error_description"]
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
