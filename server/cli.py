@@ -5,6 +5,7 @@ A package adds commands with a `commands` module that has `app: typer.Typer`: na
 stand above everything, like this one: they may import the app; nothing imports them.
 """
 
+import atexit
 import pkgutil
 import signal
 import sys
@@ -34,6 +35,10 @@ from server.services import GUIDES, Services
 from server.settings import Settings
 from server.store import is_there, unavailable
 from server.validation import guides
+
+GRACE = 20
+"""Seconds that requests under way have once the server is told to stop: who takes longer to send one, or to
+take its answer, keeps nobody from it."""
 
 
 class Door(TyperGroup):
@@ -137,6 +142,7 @@ def serve() -> None:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=GRACE,
     )
     config.load()
     if settings.tls:
@@ -159,6 +165,8 @@ def serve() -> None:
     process.settled()
     # uvicorn passes the signal on once it has closed; by itself that ends the process, and nothing below.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # A job under way ends after all else, and opens the database again: SQLite is whole once that is closed.
+    atexit.register(application.state.services.store.close)
     with background.running(application.state.services):
         uvicorn.Server(config).run()
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,6 +45,10 @@ MARGIN = dt.timedelta(seconds=5)
 
 
 NOT_REGISTERED = "client or endpoint is not registered any more"
+STOPPED = "this server was stopped"
+
+LOOK = 0.2
+"""Seconds between two looks whether this server ends before a subscriber has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +181,19 @@ class Delivery:
         channel = subscription.resource["channel"]
         try:
             status = asyncio.run(
-                _post(
-                    self.outbound,
-                    channel["endpoint"],
-                    json.encode(bundle),
-                    [*resource.headers(subscription.resource), ("Content-Type", channel["payload"])],
-                    resource.timeout(subscription.resource),
+                _unless(
+                    self.work.closing,
+                    _post(
+                        self.outbound,
+                        channel["endpoint"],
+                        json.encode(bundle),
+                        [*resource.headers(subscription.resource), ("Content-Type", channel["payload"])],
+                        resource.timeout(subscription.resource),
+                    ),
                 )
             )
+        except asyncio.CancelledError:
+            return 0, STOPPED
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return 0, why(error)
         return status, "" if 200 <= status < 300 else f"status {status}"
@@ -195,6 +205,8 @@ class Delivery:
         notice = tx.get(stored.Notice, notice_id)
         if notice is None or subscription is None:
             return None
+        if fault == STOPPED:
+            return self.wall()
         notice.attempts += 1
         if not fault:
             notice.delivered, subscription.told = self.clock(), self.wall()
@@ -226,6 +238,16 @@ def standing_of(subscription: stored.Subscription, base: Callable[[Any], str]) -
         content=resource.content(subscription.resource),
         fault=subscription.fault,
     )
+
+
+async def _unless(closing: threading.Event, sending: Coroutine[Any, Any, int]) -> int:
+    """What comes of it. Raises CancelledError once `closing` is set."""
+    task = asyncio.create_task(sending)
+    while not task.done():
+        await asyncio.wait({task}, timeout=LOOK)
+        if closing.is_set():
+            task.cancel()
+    return task.result()
 
 
 async def _post(

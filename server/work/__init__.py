@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import structlog
@@ -54,6 +55,7 @@ class Work:
         self._store = store
         self._client: DBOSClient | None = None
         self._launched = False
+        self.closing = Event()
 
     def enqueue(
         self, tx: Transaction, job: str, *arguments: str, delay: float = 0.0, queue: str = QUEUE
@@ -80,8 +82,9 @@ class Work:
                 "scheduler_polling_interval_sec": 5.0,
             }
         )
+        self.closing.clear()
         for name, job in jobs.items():
-            DBOS.workflow(name=name)(_as_step(name, job))
+            DBOS.workflow(name=name)(self._as_step(name, job))
 
         @DBOS.workflow(name=SWEEP)
         def sweep(scheduled: dt.datetime, context: Any) -> None:
@@ -111,13 +114,35 @@ class Work:
             DBOS.delete_workflows([each.workflow_id for each in done])
 
     def close(self) -> None:
-        """Stops working; what is unfinished is found again at the next launch."""
+        """Stops working; what is unfinished is found again at the next launch. `closing` then tells jobs that
+        wait for somebody: none is on record as having failed for that."""
         if self._launched:
             DBOS.destroy(destroy_registry=True)
             self._launched = False
+        self.closing.set()
         if self._client is not None:
             self._client.destroy()
             self._client = None
+
+    def _as_step(self, name: str, job: Job) -> Job:
+        """The job as a workflow of one step, tried again where the database failed it: its own progress is in
+        the store. Pauses are ours: one of DBOS would keep the process from ending."""
+
+        def once(*arguments: str) -> None:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return job(*arguments)
+                except Exception as error:
+                    last = attempt == ATTEMPTS or not unavailable(error)
+                    if last or self.closing.wait(PAUSE * 2 ** (attempt - 1)):
+                        raise
+
+        step = DBOS.step(name=f"{name}-once")(once)
+
+        def workflow(*arguments: str) -> None:
+            step(*arguments)
+
+        return workflow
 
     def _connected(self, tx: Transaction) -> DBOSClient | None:
         if self._client is None and self._ready(tx):
@@ -142,24 +167,3 @@ def apart(what: str, **facts: str) -> Iterator[None]:
         yield
     except Exception:
         structlog.get_logger().error(what, exc_info=True, **facts)
-
-
-def _as_step(name: str, job: Job) -> Job:
-    """The job as a workflow of one step, tried again where the database failed it: its own progress is in the
-    store."""
-
-    def once(*arguments: str) -> None:
-        job(*arguments)
-
-    step = DBOS.step(
-        name=f"{name}-once",
-        retries_allowed=True,
-        max_attempts=ATTEMPTS,
-        interval_seconds=PAUSE,
-        should_retry=lambda error: isinstance(error, Exception) and unavailable(error),
-    )(once)
-
-    def workflow(*arguments: str) -> None:
-        step(*arguments)
-
-    return workflow

@@ -347,6 +347,25 @@ def test_a_subscriber_may_take_as_long_as_it_said_and_no_longer(
     assert office.row(wish["id"]).fault == ("" if answer == "drip" else "TimeoutError")
 
 
+def test_a_subscriber_who_takes_its_time_keeps_no_server_from_ending(
+    office: Office, clinic: Endpoint
+) -> None:
+    """It has not failed, and is told once somebody works again."""
+    clinic.answer = "hang"
+    wish = office.subscribe(clinic.url, channel={"extension": [timeout(30)]})
+    with ThreadPoolExecutor(1) as thread:
+        telling = thread.submit(office.delivery.flush, wish["id"])
+        clinic.wait_for("handshake")
+        office.services.work.close()
+        telling.result(10)
+    office.services.work.closing.clear()
+    assert (office.row(wish["id"]).status, office.row(wish["id"]).failures) == ("requested", 0)
+
+    clinic.answer = 200
+    office.deliver()
+    assert office.read(wish["id"])["status"] == "active"
+
+
 def test_a_dead_endpoint_slows_no_decision(office: Office, clinic: Endpoint) -> None:
     """Deciding writes down what is owed and calls nobody."""
     clinic.answer = "hang"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from threading import Condition, Event
+from queue import Queue
+from threading import Condition, Event, Thread, current_thread
 
 import pytest
 from sqlalchemy import text
@@ -143,6 +144,32 @@ def test_a_job_that_the_database_failed_is_tried_again(
     finally:
         work.close()
         store.close()
+
+
+def test_a_job_that_waits_for_the_database_keeps_no_server_from_ending(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor has it failed for that: whoever works next takes it up."""
+    monkeypatch.setattr(server.work, "PAUSE", 3600.0)
+    store, seen = Store.open(new_database("sqlite")), Queue[Thread]()
+
+    def unlucky() -> None:
+        seen.put(current_thread())
+        raise OperationalError("SELECT", {}, Exception("the disk is full"))
+
+    work = Work(store)
+    work.launch({"job": unlucky}, sweeps=[], executor="here")
+    with store.transaction() as tx:
+        work.enqueue(tx, "job")
+    worker = seen.get(timeout=30)
+    work.close()
+    worker.join(30)
+    with store.reading() as tx:
+        (status,) = tx.scalars(text("SELECT status FROM workflow_status WHERE name = 'job'"))
+    store.close()
+
+    assert not worker.is_alive()
+    assert status == "PENDING"
 
 
 def kept(store: Store) -> int:
