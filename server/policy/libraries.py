@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Libraries:
         self._folder = folder
         self._publisher = publisher
         self._made: dict[str, dict[str, Any]] = {}
+        self._read: dict[str, dict[str, _Define]] = {}
         self.elm: Mapping[str, dict[str, Any]] = {
             path.stem: msgspec.json.decode(path.read_bytes()) for path in sorted(folder.glob("elm/*.json"))
         }
@@ -53,9 +55,30 @@ class Libraries:
             self._made[name] = self._fhir(name)
         return self._made[name]
 
+    def _defines(self, name: str) -> dict[str, _Define]:
+        if name not in self._read:
+            self._read[name] = _defines(self.elm[name]["library"])
+        return self._read[name]
+
+    def _data_requirements(self, name: str) -> list[dict[str, Any]]:
+        """What the library's defines read of a chart, themselves or by what they call elsewhere: each type
+        and the value set that filters it. An app may fetch what a form's library lists, and no more."""
+        reads: set[_Read] = set()
+        reached: set[tuple[str, str]] = set()
+        calls = {(name, define) for define in self._defines(name)}
+        while calls:
+            library, define = call = calls.pop()
+            reached.add(call)
+            reads |= self._defines(library)[define].reads
+            calls |= self._defines(library)[define].calls - reached
+        return [
+            {"type": kind, **({"codeFilter": [{"path": path, "valueSet": url}]} if url else {})}
+            for kind, path, url in sorted(reads)
+        ]
+
     def _fhir(self, name: str) -> dict[str, Any]:
         elm = self.elm[name]["library"]
-        depends_on, needs = _depends_on(elm), _data_requirements(elm)
+        depends_on, needs = _depends_on(elm), self._data_requirements(name)
         source = self._folder / f"{name}.cql"
         return {
             "resourceType": "Library",
@@ -127,22 +150,37 @@ def _depends_on(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _data_requirements(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the library's retrieves ask of a chart: each type, with the value set that filters it."""
+_Read = tuple[str, str, str]
+"""Type, path of the code, value set; the last two empty where all of a type is read."""
+
+
+@dataclass(slots=True)
+class _Define:
+    """What a define itself reads, and the defines that it calls by library and name; overloads as one."""
+
+    reads: set[_Read] = field(default_factory=set)
+    calls: set[tuple[str, str]] = field(default_factory=set)
+
+
+def _defines(elm: Mapping[str, Any]) -> dict[str, _Define]:
     urls = {each["name"]: each["id"] for each in elm.get("valueSets", {}).get("def", [])}
-    found: dict[tuple[str, str, str], None] = {}
-    stack: list[Any] = [elm.get("statements", {})]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack.extend(node)
-        elif isinstance(node, dict):
-            stack.extend(node.values())
-            if node.get("type") == "Retrieve":
-                codes = node.get("codes") or {}
-                kind = str(node["dataType"]).rpartition("}")[2]
-                found[(kind, str(node.get("codeProperty", "")), urls.get(codes.get("name", ""), ""))] = None
-    return [
-        {"type": kind, **({"codeFilter": [{"path": path, "valueSet": url}]} if url else {})}
-        for kind, path, url in sorted(found)
-    ]
+    paths = {each["localIdentifier"]: each["path"] for each in _included(elm)}
+    found: dict[str, _Define] = {}
+    for define in elm.get("statements", {}).get("def", []):
+        told = found.setdefault(define["name"], _Define())
+        stack: list[Any] = list(define.values())
+        while stack:
+            node = stack.pop()
+            if isinstance(node, list):
+                stack.extend(node)
+            elif isinstance(node, dict):
+                stack.extend(node.values())
+                match node.get("type"):
+                    case "Retrieve":
+                        kind, codes = str(node["dataType"]).rpartition("}")[2], node.get("codes") or {}
+                        url = urls.get(codes.get("name", ""), "")
+                        told.reads.add((kind, str(node.get("codeProperty", "")), url))
+                    case "ExpressionRef" | "FunctionRef":
+                        library = paths.get(node.get("libraryName", ""), elm["identifier"]["id"])
+                        told.calls.add((library, node["name"]))
+    return found
