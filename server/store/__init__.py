@@ -98,7 +98,7 @@ def is_there(url: str) -> bool:
     return named.get_backend_name() != "sqlite" or Path(str(named.database)).exists()
 
 
-def unavailable(error: Exception) -> bool:
+def unavailable(error: BaseException) -> bool:
     """Whether the database fails, and not the statement: it is away, locked or full, or changes nothing, at
     all or for this user."""
     code = getattr(getattr(error, "orig", None), "sqlstate", None)

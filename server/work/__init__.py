@@ -23,6 +23,14 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
+from tenacity import (
+    retry,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from server.clock import wall
 from server.store import Store, Transaction, unavailable
@@ -126,18 +134,15 @@ class Work:
 
     def _as_step(self, name: str, job: Job) -> Job:
         """The job as a workflow of one step, tried again where the database failed it: its own progress is in
-        the store. Pauses are ours: one of DBOS would keep the process from ending."""
-
-        def once(*arguments: str) -> None:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return job(*arguments)
-                except Exception as error:
-                    last = attempt == ATTEMPTS or not unavailable(error)
-                    if last or self.closing.wait(PAUSE * 2 ** (attempt - 1)):
-                        raise
-
-        step = DBOS.step(name=f"{name}-once")(once)
+        the store. A pause between two tries would keep the process from ending, were it DBOS's own."""
+        again = retry(
+            retry=retry_if_exception(unavailable),
+            stop=stop_after_attempt(ATTEMPTS) | stop_when_event_set(self.closing),
+            wait=wait_exponential(PAUSE),
+            sleep=sleep_using_event(self.closing),
+            reraise=True,
+        )
+        step = DBOS.step(name=f"{name}-once")(again(job))
 
         def workflow(*arguments: str) -> None:
             step(*arguments)
