@@ -83,9 +83,9 @@ const answers = {
   "https://ehr.example/token": { access_token: "t", appContext: JSON.stringify({ assertion: "A1" }) },
   "https://payer.example/r2.0/appropriateness/criteria/A1": {
     title: "MRI", reason: "More is needed.",
-    criteria: [{ title: "Film", value: "not-met", sentence: "None.",
-                 evidence: ["73030 in May", "73030 in June"], would_satisfy: "A film.", guideline: "ACR",
-                 in_the_way: true }],
+    criteria: [{ title: "Film", value: "not-met", sentence: "Found: 73030 in April.",
+                 evidence: ["73030 in April", "73030 in May", "73030 in June", "73030 in May"],
+                 would_satisfy: "A film.", guideline: "ACR", in_the_way: true }],
   },
 };
 globalThis.fetch = async (url, options = {}) => {
@@ -162,7 +162,7 @@ def test_the_script_launches_with_pkce_and_shows_the_order_of_its_context(tmp_pa
         {
             "Criterion": "Film",
             "Value": "not met",
-            "What was found": "None. 73030 in May; 73030 in June",
+            "What was found": "Found: 73030 in April. 73030 in May; 73030 in June",
             "What is missing": "A film.",
             "Guideline": "ACR",
         }

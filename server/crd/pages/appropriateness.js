@@ -98,7 +98,8 @@ function render(order) {
   document.getElementById("criteria").replaceChildren(
     ...openFirst.map((criterion) => {
       const row = document.createElement("tr");
-      const found = `${criterion.sentence} ${criterion.evidence.join("; ")}`;
+      const more = new Set(criterion.evidence.filter((each) => !criterion.sentence.includes(each)));
+      const found = `${criterion.sentence} ${[...more].join("; ")}`;
       const missing = criterion.in_the_way ? criterion.would_satisfy : "";
       row.append(
         cell("Criterion", criterion.title),
