@@ -32,6 +32,14 @@ def test_a_diagnosis_in_the_problem_list_tells_which_joint_is_meant(crd: Crd) ->
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "satisfied"
 
 
+def test_an_order_without_the_words_of_its_narrative_is_judged_and_comes_back_as_it_was(crd: Crd) -> None:
+    """Servers that keep narratives to themselves leave the status of one behind."""
+    order = {**ehr.shoulder(), "text": {"status": "generated"}}
+    answer = crd(ehr.sign(order, sent=ehr.prefetch()))
+    assert answer.of(order)["covered"] == "covered"
+    assert [action["resource"]["text"] for action in answer.body["systemActions"]] == [order["text"]]
+
+
 def test_a_problem_that_was_refuted_is_no_reason(crd: Crd) -> None:
     status = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
     pain = {**ehr.problem("M25.511"), "verificationStatus": ehr.concept(status, "refuted")}
