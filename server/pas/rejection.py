@@ -102,9 +102,9 @@ def unknown_number(index: int) -> Rejection:
         code="AA",
         follow_up="C",
         element="2000F-REF",
-        path=f"Claim.item[{index}]",
-        text="The authorization number that is to be extended or renewed is none of this member's. Check the "
-        "number and send again.",
+        path=_extension(index, "authorizationNumber"),
+        text="The item is to be extended or renewed, and quotes no authorization number of this member's. "
+        "Quote the number of the authorization that is to go on, and send again.",
     )
 
 

@@ -247,6 +247,15 @@ def test_a_number_that_is_nobodys_cannot_be_extended_or_renewed(payer: Payer, ce
     assert answer.response["error"][0]["code"]["coding"][0]["code"] == "AA"
 
 
+@ONE_BASE
+def test_a_renewal_of_no_number_at_all_is_told_to_quote_one(payer: Payer) -> None:
+    *bare, _ = quoting("", "R")["extension"]
+    answer = later(payer, a.item(extension=bare), *charts.meets_every_criterion())
+
+    assert error_code(answer) == "AA"
+    assert "quotes no authorization number" in answer.words
+
+
 def test_a_change_that_quotes_a_number_of_nobody_leaves_what_was_granted(payer: Payer) -> None:
     first = granted(payer)
     refused = payer.submit(update(marked(quoting("PANOBODY", "4"), "changed")))
