@@ -8,7 +8,8 @@ import socket
 import sqlite3
 import ssl
 import threading
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,9 @@ from unittest.mock import patch
 import pytest
 from anyio.to_thread import current_default_thread_limiter
 from sqlalchemy import Connection, event
-from starlette.types import Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -116,6 +119,66 @@ def test_a_body_that_drips_is_given_up() -> None:
     assert asyncio.run(answered(limited, drips))[0]["status"] == 408
 
 
+@asynccontextmanager
+async def connected(app: ASGIApp) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the application, as the server serves it."""
+    config = Config(app, log_config=None)
+    config.load()
+    state = ServerState()
+    served = await asyncio.get_running_loop().create_server(
+        lambda: heads.BoundedHead(config, state, {}), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*served.sockets[0].getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        served.close()
+
+
+def test_a_client_that_offers_http_2_is_answered_in_http_1_1_and_its_body_is_read() -> None:
+    """The HTTP client of Java, in which EHRs are written, offers it over http with every request."""
+
+    async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Request(scope, receive)
+        told = f"{asked.method} {asked.url.path} {(await asked.body()).decode()}."
+        await PlainTextResponse(told)(scope, receive, send)
+
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n\r\n"
+    host = b" HTTP/1.1\r\nHost: payer.test\r\n"
+    posted = b"POST /orders" + host + b"Content-Length: 5\r\n" + offer
+    chunked = b"POST /chunks" + host + b"Transfer-Encoding: chunked\r\n" + offer
+
+    async def story() -> list[bytes]:
+        async with connected(echoes) as (reader, writer):
+
+            async def said(*parts: bytes) -> bytes:
+                for part in parts:
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                await reader.readuntil(b"\r\n\r\n")
+                return await reader.readuntil(b".")
+
+            return [
+                await said(posted, b"first"),
+                await said(posted[:50], posted[50:] + b"ne", b"xt!"),
+                await said(b"GET /form" + host + offer),
+                await said(chunked + b"3\r\none\r\n", b"0\r\n\r\n"),
+                await said(b"GET /plain" + host + b"\r\n"),
+                await said(b"GET /last" + host + offer[:-2] + b"Connection: close\r\n\r\n"),
+            ]
+
+    assert asyncio.run(story()) == [
+        b"POST /orders first.",
+        b"POST /orders next!.",
+        b"GET /form .",
+        b"POST /chunks one.",
+        b"GET /plain .",
+        b"GET /last .",
+    ]
+
+
 def test_a_head_without_end_is_refused_and_one_that_stops_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -128,21 +191,11 @@ def test_a_head_without_end_is_refused_and_one_that_stops_is_given_up(
         await send({"type": "http.response.body"})
 
     async def told(*parts: bytes) -> bytes:
-        config = Config(app, log_config=None)
-        config.load()
-        state = ServerState()
-        served = await asyncio.get_running_loop().create_server(
-            lambda: heads.BoundedHead(config, state, {}), "127.0.0.1", 0
-        )
-        reader, writer = await asyncio.open_connection(*served.sockets[0].getsockname())
-        try:
+        async with connected(app) as (reader, writer):
             for part in parts:
                 writer.write(part)
                 await writer.drain()
             return await reader.read(15)
-        finally:
-            writer.transport.abort()
-            served.close()
 
     first, line = b"POST / HTTP/1.1\r\nHost: payer.test\r\n", b"X-A: " + b"a" * 1000 + b"\r\n"
     body = b"Content-Length: 400000\r\n\r\n" + b"a" * 400_000
