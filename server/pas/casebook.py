@@ -181,9 +181,8 @@ def with_earlier_numbers(tx: Transaction, case: Case, chain_id: str) -> Case:
 def with_earlier_versions(tx: Transaction, case: Case, chain_id: str) -> Case:
     """The case with its lines as every earlier version of the request had them."""
     before: dict[int, list[Resource]] = {}
-    for version in cases.chain(tx, chain_id):
-        for line in cases.told(tx, version.id) if version.id != case.id else ():
-            before.setdefault(line.sequence, []).append(line.requested)
+    for line in cases.before(tx, chain_id):
+        before.setdefault(line.sequence, []).append(line.requested)
     items = (replace(item, before=tuple(before.get(item.sequence, ()))) for item in case.items)
     return replace(case, items=tuple(items))
 

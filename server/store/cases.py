@@ -49,6 +49,12 @@ _TOLD_OF_MEMBER = (
     .where(PaCase.member_key == bindparam("member_key"), PaCase.replaced_by.is_(None))
     .order_by(PaItem.sequence)
 )
+_BEFORE = (
+    select(PaItem)
+    .options(defer(PaItem.order), defer(PaItem.determination))
+    .join(PaCase, PaCase.id == PaItem.case_id)
+    .where(PaCase.chain_id == bindparam("chain_id"), PaCase.replaced_by.is_not(None))
+)
 _UNDER_NUMBER = _TOLD_OF_MEMBER.where(PaItem.authorization_number == bindparam("number"))
 
 
@@ -187,6 +193,11 @@ def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:
 def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:
     """The lines of a case in the order of their sequence numbers."""
     return tx.scalars(_ITEMS, {"case_id": case_id}).all()
+
+
+def before(tx: Transaction, chain_id: str) -> Sequence[PaItem]:
+    """The lines as the replaced versions of a request had them, for whoever only tells of them."""
+    return tx.scalars(_BEFORE, {"chain_id": chain_id}).all()
 
 
 def told(tx: Transaction, case_id: str) -> Sequence[PaItem]:
