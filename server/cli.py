@@ -79,7 +79,9 @@ def load_settings(**overrides: Any) -> Settings:
             name = ".".join(str(part) for part in fault["loc"]).upper()
             message = fault["msg"].removeprefix("Value error, ")
             typer.echo(f"{name}: {message}" if name else message, err=True)
-        raise typer.Exit(2) from None
+    except UnicodeDecodeError:
+        typer.echo(".env: is not UTF-8.", err=True)
+    raise typer.Exit(2)
 
 
 def open_app(settings: Settings) -> FastAPI:

@@ -97,6 +97,16 @@ def test_what_stops_a_command_is_said(
     assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output
 
 
+def test_settings_as_windows_saves_them_are_said_to_be_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PORT=8081", encoding="utf-16")
+    monkeypatch.chdir(tmp_path)
+    stopped = CliRunner().invoke(app, ["settings"])
+
+    assert (stopped.exit_code, stopped.output) == (2, ".env: is not UTF-8.\n")
+
+
 def test_a_database_in_which_its_user_may_nothing_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_url: str
 ) -> None:
