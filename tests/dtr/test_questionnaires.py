@@ -149,6 +149,15 @@ def test_b1_short_lists_stand_in_the_form(questions: list[Item]) -> None:
             assert 2 <= len(question.options) < 40, question.link_id
 
 
+def test_a_part_of_the_body_is_called_the_same_in_every_form() -> None:
+    called = {
+        (option["code"], option["display"])
+        for name in NAMES
+        for option in Form(neutral(name)).items["COD-CPT"].options
+    }
+    assert len(called) == len({code for code, _ in called}), sorted(called)
+
+
 @pytest.mark.parametrize(
     "kind",
     [
