@@ -19,7 +19,7 @@ from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse, JsonResponse
-from server.fhir.search import honoured, is_one_of, searchset
+from server.fhir.search import honoured, is_one_of, page_of, searchset
 from server.fhir.systems import NPI
 from server.services import GUIDES, Services, Version
 
@@ -125,7 +125,7 @@ def router(services: Services, version: Version) -> APIRouter:
     def search(request: Request) -> FhirResponse:
         used = honoured(request, "Endpoint", SEARCHED)
         found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]
-        return FhirResponse(searchset(base, "Endpoint", used, found))
+        return FhirResponse(searchset(base, "Endpoint", used, found, page_of(request)))
 
     @routes.get("/{endpoint_id}", summary="One address of this payer", response_class=FhirResponse)
     def read(endpoint_id: str) -> FhirResponse:

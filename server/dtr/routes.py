@@ -34,7 +34,7 @@ from server.fhir.errors import FhirError, NotFound
 from server.fhir.parameters import Posted
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
-from server.fhir.search import honoured, is_one_of, searchset
+from server.fhir.search import honoured, is_one_of, page_of, searchset
 from server.security.caller import calling
 from server.services import Services
 from server.services import Version as Name
@@ -216,7 +216,7 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
     def search(request: Request) -> FhirResponse:
         used = honoured(request, kind, SEARCHED)
         found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]
-        return FhirResponse(searchset(base, kind, used, found))
+        return FhirResponse(searchset(base, kind, used, found, page_of(request)))
 
     @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
     def read(resource_id: str) -> FhirResponse:

@@ -10,7 +10,7 @@ from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
-from server.fhir.search import honoured
+from server.fhir.search import honoured, page_of
 from server.pas import behaviours, casebook
 from server.pas.attachment import SubmitAttachment
 from server.pas.behaviours import Behaviour
@@ -126,7 +126,7 @@ def router(services: Services, version: Version) -> APIRouter:
         """By _id, identifier, patient.identifier or request (the Claim's URL); outcome, status and use
         narrow."""
         asked = honoured(request, "ClaimResponse", SEARCHED)
-        return FhirResponse(search.answer(asked, services.clock()))
+        return FhirResponse(search.answer(asked, page_of(request), services.clock()))
 
     @routes.get(
         "/CommunicationRequest/{resource_id}",

@@ -14,7 +14,7 @@ from typing import Any
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.parameters import Asked
-from server.fhir.search import is_one_of, searchset
+from server.fhir.search import Page, is_one_of, searchset
 from server.pas import casebook
 from server.pas.case import CASE_SYSTEM
 from server.pas.intake import Submission, stored
@@ -54,7 +54,7 @@ class Search:
     base: str
     store: Store
 
-    def answer(self, asked: Asked, now: dt.datetime) -> Resource:
+    def answer(self, asked: Asked, page: Page, now: dt.datetime) -> Resource:
         """Bundle of type searchset; of what is `SEARCHED` alternatives after commas, every parameter must
         match. Raises InvalidRequest where no parameter says which cases."""
         asked = [(SAME.get(name, name), text) for name, text in asked]
@@ -72,7 +72,7 @@ class Search:
             for response in told
             if all(is_one_of(response[name], text, FILTERS[name]) for name, text in filters)
         ]
-        return searchset(self.base, "ClaimResponse", [*keys, *filters], matching)
+        return searchset(self.base, "ClaimResponse", [*keys, *filters], matching, page)
 
     def _response(self, tx: Transaction, case_id: str, now: dt.datetime) -> Iterator[Resource]:
         case = casebook.by_resource_id(tx, case_id)

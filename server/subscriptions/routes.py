@@ -18,7 +18,7 @@ from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
 from server.fhir.parameters import DIGITS, Posted, number
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
-from server.fhir.search import honoured, is_one_of, searchset
+from server.fhir.search import honoured, is_one_of, page_of, searchset
 from server.security.caller import calling
 from server.security.outbound import Outbound
 from server.services import Services, Version
@@ -133,7 +133,7 @@ def router(services: Services, version: Version) -> APIRouter:
         with services.store.reading() as tx:
             rows = subscriptions.of_client(tx, calling().client)
         found = [rendered(row) for row in rows if all(_matches(row, *parameter) for parameter in used)]
-        return FhirResponse(searchset(base, "Subscription", used, found))
+        return FhirResponse(searchset(base, "Subscription", used, found, page_of(request)))
 
     @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
     def statuses(ids: Annotated[Texts, Query(alias="id")] = None, status: Texts = None) -> FhirResponse:

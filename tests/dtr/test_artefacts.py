@@ -70,6 +70,24 @@ def test_e_a_parameter_nobody_knows_is_passed_over_or_refused_as_the_client_pref
     assert json.decode_object(dtr.get("Library", **active).content)["total"] == 1
 
 
+def test_e_who_asks_for_pages_is_led_through_all_and_never_given_more(dtr: Dtr) -> None:
+    everything = json.decode_object(dtr.get("Questionnaire").content)
+    entries, page = [], json.decode_object(dtr.get("Questionnaire", status="active", _count="5").content)
+    for following in ("next", "next", None):
+        links = {link["relation"]: link["url"] for link in page["link"]}
+        assert json.decode_object(dtr.http.get(links["self"]).content) == page
+        assert (page["total"], len(page["entry"]) <= 5) == (everything["total"], True)
+        entries += page["entry"]
+        if following:
+            page = json.decode_object(dtr.http.get(links[following]).content)
+    assert "next" not in links
+    assert entries == everything["entry"]
+    for alone in ({"_count": "0"}, {"_summary": "count"}):
+        counted = json.decode_object(dtr.get("Questionnaire", **alone).content)
+        assert (counted["total"], "entry" in counted, len(counted["link"])) == (len(entries), False, 1)
+    assert dtr.refused(dtr.get("Questionnaire", _count="many"))[0] == 400
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_e_what_is_not_there_is_not_found(dtr: Dtr, kind: str) -> None:
     assert dtr.refused(dtr.get(f"{kind}/nothing"))[0] == 404
