@@ -121,6 +121,29 @@ def test_every_address_is_in_the_open_api(http: TestClient) -> None:
     assert described["security"] == [{name: []} for name in described["components"]["securitySchemes"]]
 
 
+def test_a_client_made_from_the_open_api_can_search_send_and_read(http: TestClient) -> None:
+    """Generators take an answer for what its schema says, send no parameter that is not listed, and stumble
+    over a body of two kinds."""
+    paths = http.get("/openapi.json").json()["paths"]
+    every = [operation for operations in paths.values() for operation in operations.values()]
+    answers = [
+        (kind, content["schema"])
+        for operation in every
+        for answer in operation["responses"].values()
+        for kind, content in answer.get("content", {}).items()
+    ]
+    assert {kind for kind, schema in answers if schema == {"type": "string"}} == {"text/plain"}
+    bodies = [operation["requestBody"]["content"] for operation in every if "requestBody" in operation]
+    assert {len(body) for body in bodies} == {1}
+    for path, names in {
+        "/r2.0/fhir/Questionnaire": {"url", "title", "_count"},
+        "/r2.2/fhir/ClaimResponse": {"identifier", "outcome", "_count"},
+        "/r2.2/fhir/ValueSet/$expand": {"url", "filter"},
+        "/r2.2/fhir/AuditEvent": {"agent", "patient", "_count"},
+    }.items():
+        assert names <= {each["name"] for each in paths[path]["get"]["parameters"]}, path
+
+
 def test_an_unknown_number_is_explained_without_a_guess(http: TestClient) -> None:
     answered = http.get("/why/PA-NEVER-GIVEN")
     assert answered.status_code == 404

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from server.audit.resource import PARAMETERS, audit_event, criteria
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
-from server.fhir.parameters import number
+from server.fhir.parameters import number, taking
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse
 from server.services import Services, Version
@@ -40,7 +40,9 @@ def router(services: Services, version: Version) -> APIRouter:
     base = services.fhir_base(version)
     routes = APIRouter(prefix="/AuditEvent", tags=["audit"], dependencies=[Depends(wants_json)])
 
-    @routes.get("", summary="Search the audit trail", response_class=FhirResponse)
+    @routes.get(
+        "", summary="Search the audit trail", response_class=FhirResponse, openapi_extra=taking(*PARAMETERS)
+    )
     def search(request: Request) -> FhirResponse:
         """Newest first, in pages."""
         asked = [(name, text) for name, text in request.query_params.multi_items() if text]

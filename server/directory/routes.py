@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Request
 
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
+from server.fhir.parameters import taking
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse, JsonResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
@@ -121,7 +122,12 @@ def router(services: Services, version: Version) -> APIRouter:
     }
     routes = APIRouter(prefix="/Endpoint", tags=["directory"], dependencies=[Depends(wants_json)])
 
-    @routes.get("", summary="The addresses of this payer", response_class=FhirResponse)
+    @routes.get(
+        "",
+        summary="The addresses of this payer",
+        response_class=FhirResponse,
+        openapi_extra=taking(*SEARCHED, "_count"),
+    )
     def search(request: Request) -> FhirResponse:
         used = honoured(request, "Endpoint", SEARCHED)
         found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]

@@ -31,7 +31,7 @@ from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.errors import FhirError, NotFound
-from server.fhir.parameters import Posted
+from server.fhir.parameters import Posted, taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
@@ -184,7 +184,12 @@ def router(services: Services, version: Name) -> APIRouter:
     def expanded(asked: Mapping[str, str]) -> FhirResponse:
         return FhirResponse(expand(artefacts.value_sets, asked, services.clock()))
 
-    @routes.get("/ValueSet/$expand", summary="Codes of a value set", response_class=FhirResponse)
+    @routes.get(
+        "/ValueSet/$expand",
+        summary="Codes of a value set",
+        response_class=FhirResponse,
+        openapi_extra=taking("url", "valueSetVersion", "filter", "count", "offset"),
+    )
     def expand_by_query(request: Request) -> FhirResponse:
         return expanded(dict(request.query_params))
 
@@ -212,7 +217,12 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
     """Search and read of one type."""
     held = artefacts.of_type(kind)
 
-    @routes.get(f"/{kind}", summary=f"Search {kind}", response_class=FhirResponse)
+    @routes.get(
+        f"/{kind}",
+        summary=f"Search {kind}",
+        response_class=FhirResponse,
+        openapi_extra=taking(*SEARCHED, "_count"),
+    )
     def search(request: Request) -> FhirResponse:
         used = honoured(request, kind, SEARCHED)
         found = [each for each in held.values() if all(_matches(each, *parameter) for parameter in used)]

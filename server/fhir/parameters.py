@@ -66,6 +66,11 @@ def unmodified(asked: Sequence[tuple[str, str]], names: Iterable[str]) -> None:
             raise InvalidRequest(Issue("not-supported", f"http.{parameter}", words))
 
 
+def taking(*names: str) -> dict[str, Any]:
+    """What OpenAPI says of a query that is read whole: `openapi_extra` of its route."""
+    return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}
+
+
 async def posted(request: Request) -> Asked:
     """What a POST asks, by its query and its body; who asks for nothing in particular may leave both out."""
     body = await fhir_body(request) if await request.body() else b""

@@ -1,12 +1,12 @@
 """Answers in the media type that the caller's protocol asks for.
 
 FHIR bases say `application/fhir+json`, whatever flavour of JSON was asked for; CDS Hooks says
-`application/json`. Both go through `json.encode`, so decimals keep their digits.
+`application/json`. Both go through `json.encode`, so decimals keep their digits; OpenAPI takes both for JSON.
 """
 
 from typing import Any
 
-from starlette.responses import Response
+from starlette import responses
 
 from server.fhir import json
 from server.fhir.errors import FhirError, operation_outcome
@@ -14,7 +14,7 @@ from server.fhir.errors import FhirError, operation_outcome
 FHIR_JSON = "application/fhir+json"
 
 
-class FhirResponse(Response):
+class FhirResponse(responses.JSONResponse):
     """A resource: `FhirResponse(resource, status_code=200, headers=…)`."""
 
     media_type = FHIR_JSON
@@ -23,7 +23,7 @@ class FhirResponse(Response):
         return json.encode(content)
 
 
-class JsonResponse(Response):
+class JsonResponse(responses.JSONResponse):
     """A CDS Hooks answer, or any JSON that is not a FHIR resource."""
 
     media_type = "application/json"

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request
 
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
+from server.fhir.parameters import taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, page_of
@@ -17,7 +18,7 @@ from server.pas.behaviours import Behaviour
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
-from server.pas.search import SEARCHED, Search, search_parameters
+from server.pas.search import FILTERS, KEYS, SEARCHED, Search, search_parameters
 from server.pas.settling import settle
 from server.pas.submit import Submit
 from server.pas.terms import profile
@@ -121,7 +122,12 @@ def router(services: Services, version: Version) -> APIRouter:
         judged again."""
         return FhirResponse(attach.answer(body, calling().client, services.clock()))
 
-    @routes.get("/ClaimResponse", summary="Search decisions", response_class=FhirResponse)
+    @routes.get(
+        "/ClaimResponse",
+        summary="Search decisions",
+        response_class=FhirResponse,
+        openapi_extra=taking(*KEYS, *FILTERS, "_count"),
+    )
     def search_claim_responses(request: Request) -> FhirResponse:
         """By _id, identifier, patient.identifier or request (the Claim's URL); outcome, status and use
         narrow."""

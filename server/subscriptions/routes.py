@@ -15,7 +15,7 @@ from starlette.responses import Response
 from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
-from server.fhir.parameters import DIGITS, Posted, number
+from server.fhir.parameters import DIGITS, Posted, number, taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
@@ -127,7 +127,12 @@ def router(services: Services, version: Version) -> APIRouter:
             subscriptions.remove(tx, _own(tx, subscription_id, changing=True))
         return Response(status_code=204)
 
-    @routes.get("", summary="The caller's subscriptions", response_class=FhirResponse)
+    @routes.get(
+        "",
+        summary="The caller's subscriptions",
+        response_class=FhirResponse,
+        openapi_extra=taking(*SEARCHED, "_count"),
+    )
     def search(request: Request) -> FhirResponse:
         used = honoured(request, "Subscription", SEARCHED)
         with services.store.reading() as tx:

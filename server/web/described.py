@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 FORM = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
-JSON = {kind: {"schema": {"type": "object"}} for kind in ("application/json", "application/fhir+json")}
+JSON = {"application/json": {"schema": {"type": "object"}}}
+RESOURCE = {"application/fhir+json": {"schema": {"type": "object"}}}
+"""FHIR bases take the one kind as well as the other; generators of clients stumble over a body of two."""
+
 BEARER = {
     "type": "http",
     "scheme": "bearer",
@@ -17,7 +20,7 @@ BEARER = {
 }
 REFUSED = {
     "description": "What is wrong, and what to do: an OperationOutcome; below /auth an error of OAuth.",
-    "content": {"application/fhir+json": {"schema": {"type": "object"}}},
+    "content": RESOURCE,
 }
 FOREIGN = ("HTTPValidationError", "ValidationError")
 """FastAPI's own errors, which nobody is sent."""
@@ -33,7 +36,8 @@ def described(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, A
         said["components"]["securitySchemes"] = {"bearer": BEARER}
         said["security"] = [{"bearer": []}]
         for path, operations in said["paths"].items():
-            body = {"required": True, "content": FORM if path.startswith("/auth/") else JSON}
+            kind = FORM if path.startswith("/auth/") else RESOURCE if "/fhir/" in path else JSON
+            body = {"required": True, "content": kind}
             for operation in operations.values():
                 operation["responses"].pop("422", None)
                 operation["responses"]["4XX"] = REFUSED

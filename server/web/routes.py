@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
@@ -65,7 +65,12 @@ def router(services: Services) -> APIRouter:
         with services.store.reading() as tx:
             tx.execute(text("SELECT 1"))
 
-    @routes.get("/metrics", summary="Prometheus", dependencies=[Depends(services.admission.holding(OPERATE))])
+    @routes.get(
+        "/metrics",
+        summary="Prometheus",
+        response_class=PlainTextResponse,
+        dependencies=[Depends(services.admission.holding(OPERATE))],
+    )
     def metrics() -> Response:
         return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
