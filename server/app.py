@@ -143,11 +143,15 @@ def create_app(settings: Settings) -> FastAPI:
             "Content-Type",
             "Accept",
             "Prefer",
+            "Cache-Control",
+            "If-Modified-Since",
+            "If-None-Match",
+            "X-Requested-With",
             "X-Dry-Run",
             tracing.PARENT,
             logs.REQUEST_ID,
         ],
-        expose_headers=["Location", "Retry-After", "WWW-Authenticate", logs.REQUEST_ID],
+        expose_headers=["ETag", "Location", "Retry-After", "WWW-Authenticate", logs.REQUEST_ID],
     )
     app.add_middleware(Careful, tls=settings.base_url.startswith("https://"))
     app.add_middleware(logs.RequestLog, metrics=services.metrics)

@@ -38,6 +38,18 @@ def test_f9_a_preflight_needs_no_token_and_the_call_does(town: Town, path: str) 
         assert refused.headers["access-control-allow-origin"] in ("*", ORIGIN)
 
 
+def test_a_browser_may_ask_whether_a_form_is_new(town: Town) -> None:
+    """A browser sends nothing with a header that the preflight does not allow."""
+    form = "/r2.2/fhir/Questionnaire/mri-knee"
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,cache-control,if-modified-since,if-none-match",
+    }
+    assert town.http.options(form, headers=asked).status_code == 200
+    assert "ETag" in town.get(form, Origin=ORIGIN).headers["access-control-expose-headers"]
+
+
 @pytest.mark.parametrize("version", GUIDES)
 def test_dtr_e_the_addresses_are_endpoints(town: Town, version: Version) -> None:
     found = [e["resource"] for e in town.get(f"/r{version}/fhir/Endpoint").json()["entry"]]
