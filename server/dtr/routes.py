@@ -29,6 +29,7 @@ from server.dtr.v2_0 import V2_0
 from server.dtr.v2_2 import V2_2
 from server.dtr.version import Version
 from server.fhir import json
+from server.fhir.canonical import Canonical, canonical
 from server.fhir.capability import Contribution
 from server.fhir.errors import FhirError, NotFound
 from server.fhir.parameters import Posted, taking
@@ -245,6 +246,10 @@ def _by_id(artefacts: Artefacts, base: str, kind: str, resource_id: str) -> dict
 
 def _matches(resource: Mapping[str, Any], name: str, text: str) -> bool:
     held = str(resource.get(name.removeprefix("_"), ""))
+    if name == "url":
+        # Clients also ask by the canonical as a draft or a library names it, the version in it.
+        itself = Canonical(held, resource["version"])
+        return any(canonical(wanted).names(itself) for wanted in text.split(","))
     if SEARCHED[name] == "string":
         return any(held.lower().startswith(wanted.lower()) for wanted in text.split(","))
     return is_one_of(held, text, PUBLICATION_STATUS if name == "status" else "")

@@ -57,8 +57,11 @@ def test_e_each_is_found_by_url_and_version(dtr: Dtr, kind: str) -> None:
         record(GUIDES[dtr.version], found)
     assert [entry["resource"]["url"] for entry in found["entry"]] == [first["url"]]
     assert found["link"][0]["url"].startswith(f"http://127.0.0.1:8080/r{dtr.version}/fhir/{kind}?url=")
-    nothing = json.decode_object(dtr.get(kind, url=first["url"], version="0.0.1").content)
-    assert (nothing["total"], "entry" in nothing) == (0, False)
+    by_canonical = dtr.get(kind, url=f"https://other.example/none,{first['url']}|{first['version']}")
+    assert json.decode_object(by_canonical.content)["entry"] == found["entry"]
+    for asked in ({"url": first["url"], "version": "0.0.1"}, {"url": f"{first['url']}|0.0.1"}):
+        nothing = json.decode_object(dtr.get(kind, **asked).content)
+        assert (nothing["total"], "entry" in nothing) == (0, False)
 
 
 def test_e_a_parameter_nobody_knows_is_passed_over_or_refused_as_the_client_prefers(dtr: Dtr) -> None:
