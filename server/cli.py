@@ -40,6 +40,10 @@ GRACE = 20
 """Seconds that requests under way have once the server is told to stop: who takes longer to send one, or to
 take its answer, keeps nobody from it."""
 
+IDLE = 75
+"""Seconds that a connection may be idle. Load balancers keep theirs for a minute, and answer 502 for a
+request that they send into one that is just being closed."""
+
 
 class Door(TyperGroup):
     """What may stop any command, said in a line a person can act on: a database that cannot be had, a file
@@ -145,6 +149,7 @@ def serve() -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=IDLE,
     )
     config.load()
     if settings.tls:
