@@ -1,21 +1,27 @@
 """The payer loads its own records, and every door knows them."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from server.adjudication import loading
 from server.app import create_app
 from server.cli import app
+from server.clock import wall
 from server.fhir import json
 from server.fhir.systems import NPI
 from server.policy.reading import DISTANCE
 from server.policy.rulings import REVIEW_ACTION, REVIEW_ACTION_CODE
 from server.settings import Settings
+from server.store import Store
 from tests import databases
+from tests.conftest import NewDatabase
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd
 
@@ -285,6 +291,21 @@ def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     mistaken = payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")
     assert (mistaken["covered"], mistaken.get("satisfied-pa-id")) == ("not-covered", None)
     assert "satisfied-pa-id" not in payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="open")
+
+
+def test_two_processes_that_start_together_load_the_same_members(
+    new_database: NewDatabase, tmp_path: Path
+) -> None:
+    file, store = tmp_path / "members.json", Store.open(new_database("postgresql"))
+    file.write_bytes(json.encode(gold_cards(holder("1457362880"))))
+    with ThreadPoolExecutor(1) as thread:
+        with store.transaction() as tx:
+            loading.load(tx, loading.read(file.read_bytes()), wall())
+            other = thread.submit(loading.load_file, store, file, wall())
+            while not other.done() and not tx.scalar(text("select count(*) from pg_locks where not granted")):
+                pass
+        assert other.result() == {"Group": 1}
+    store.close()
 
 
 def test_members_come_by_setting_too(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def read(raw: bytes) -> list[Entry]:
 def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, int]:
     """Stores every resource under its member; gives how many of each type. Raises InvalidRequest naming
     each resource whose member cannot be told, and then nothing may be committed."""
+    records.alone(tx)
     holders, of_nobody = _Holders(tx, entries, now.date()), (*OF_ALL, *NAMED)
     keys = {id(entry): holders.key(entry.resource) for entry in entries if _type(entry) not in of_nobody}
     strangers = [entry for entry in entries if id(entry) in keys and keys[id(entry)] is None]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 
 from server.store import Transaction, touched
 from server.store.tables import PayerRecord, Table
@@ -15,6 +15,17 @@ _RECORDS = Table.metadata.tables[PayerRecord.__tablename__]
 _RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORDS.c.id)
 _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
 _OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
+
+
+LOADING = 4_105_742
+"""The lock under which records are loaded on PostgreSQL: any number that nobody else takes."""
+
+
+def alone(tx: Transaction) -> None:
+    """From here to the end of the transaction nobody else loads: processes that start together load the same.
+    On SQLite nobody else writes anyway."""
+    if tx.get_bind().dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(LOADING)))
 
 
 def put(
