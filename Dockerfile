@@ -15,6 +15,6 @@ WORKDIR /var/lib/payer
 ENV HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
 # Under the scheme it is served by; whose certificate that is, does not matter here.
-HEALTHCHECK --interval=15s --timeout=5s \
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
   CMD ["/opt/payer/bin/python", "-c", "import ssl, urllib.request as u; from server.settings import Settings; s = Settings(); u.urlopen(f\"{'https' if s.tls else 'http'}://127.0.0.1:{s.port}/health\", context=ssl._create_unverified_context())"]
 CMD ["/opt/payer/bin/davinci-payer", "serve"]
