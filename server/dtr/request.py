@@ -7,7 +7,7 @@ over: the profiles leave room for others.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,12 +45,15 @@ class PackageRequest:
     changed_since: dt.datetime | None = None
 
 
-def read_package_request(body: Mapping[str, Any], most_coverages: int | None) -> PackageRequest:
-    """Raises InvalidRequest with one issue a fault."""
+def read_package_request(
+    body: Mapping[str, Any], most_coverages: int | None, named: Sequence[str] = ()
+) -> PackageRequest:
+    """`named` are questionnaires that the address asks for. Raises InvalidRequest with one issue a fault."""
     if body.get("resourceType") != "Parameters":
         words = "The body is no Parameters resource. Send the operation's input as one."
         raise InvalidRequest(Issue("structure", "Parameters", words))
-    read, issues = PackageRequest(), []
+    read = PackageRequest(questionnaires=[(canonical, "Parameters") for canonical in named])
+    issues: list[Issue] = []
     listed = body.get("parameter")
     for index, parameter in enumerate(listed if isinstance(listed, list) else []):
         path = f"Parameters.parameter[{index}]"

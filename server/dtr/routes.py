@@ -95,9 +95,18 @@ def router(services: Services, version: Name) -> APIRouter:
 
     def package(request: Request, body: FhirBody) -> FhirResponse:
         """Forms for an order, a context or by name, with draft responses, libraries and value sets."""
+        return packaged(request, body)
+
+    def package_of(request: Request, body: FhirBody, form: str) -> FhirResponse:
+        """The same for the one form of this id, as where its canonical is named."""
+        return packaged(request, body, form)
+
+    def packaged(request: Request, body: bytes, form: str = "") -> FhirResponse:
         started = services.clock()
         try:
-            asked = read_package_request(json.decode_object(body), table.coverages)
+            found = [_by_id(artefacts, base, "Questionnaire", form)] if form else []
+            named = [f"{each['url']}|{each['version']}" for each in found]
+            asked = read_package_request(json.decode_object(body), table.coverages, named)
             with services.store.reading() as tx:
                 answer = packager.answer(tx, asked, started)
         except FhirError as error:
@@ -159,7 +168,7 @@ def router(services: Services, version: Name) -> APIRouter:
     # Both belong to the type; the narrative of 2.0.1 has them on the base, older servers on an instance.
     for path, answering, summary in (
         (f"/Questionnaire/{PACKAGE}", package, "Get the forms for an order"),
-        (f"/Questionnaire/{{form}}/{PACKAGE}", package, ""),
+        (f"/Questionnaire/{{form}}/{PACKAGE}", package_of, ""),
         (f"/{PACKAGE}", package, ""),
         (f"/Questionnaire/{NEXT}", ask_next, "Get the next question"),
         (f"/{NEXT}", ask_next, ""),

@@ -3,12 +3,14 @@
 import datetime as dt
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from server.dtr.package import ADAPTIVE
+from server.fhir import json
 from server.fhir.extensions import values
 from server.store import Store, records
 from server.store.tables import Table
@@ -263,6 +265,29 @@ def test_a_every_spelling_of_the_address_answers(dtr: Dtr, path: str) -> None:
     response = dtr.post(path, {"resourceType": "Parameters", "parameter": asked})
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith(FHIR_JSON["Content-Type"])
+
+
+def test_a_an_instance_is_asked_for_its_own_form(dtr: Dtr) -> None:
+    """Asked of the lumbar form about a shoulder, it gave the shoulder's; of one that is not there, too."""
+
+    def asked(form: str, *parameters: dict[str, Any]) -> httpx.Response:
+        body = {"resourceType": "Parameters", "parameter": [resource("coverage", coverage()), *parameters]}
+        return dtr.post(f"Questionnaire/{form}/$questionnaire-package", body)
+
+    for beside in ([resource("order", shoulder())], []):
+        response = asked("mri-lumbar-spine", *beside)
+        by_name = dtr.ask(resource("coverage", coverage()), named(LUMBAR), *beside)
+        assert response.status_code == 200, response.text
+        assert forms_in(response) == forms_in(by_name) == [LUMBAR]
+    assert dtr.refused(asked("not-ours", resource("order", shoulder())))[0] == 404
+
+
+def forms_in(response: httpx.Response) -> list[str]:
+    """The canonicals of the Questionnaires in an answer, of either version."""
+    body = json.decode_object(response.content)
+    listed = [p["resource"] for p in body["parameter"]] if "parameter" in body else [body]
+    entries = [entry["resource"] for each in listed for entry in each.get("entry", [])]
+    return [each["url"] for each in entries if each["resourceType"] == "Questionnaire"]
 
 
 def test_a_small_edits_of_the_order_do_not_matter(dtr: Dtr) -> None:
