@@ -141,10 +141,17 @@ def _fault(question: Item, answer: Answer) -> str:
     if question.type in ("decimal", "integer"):
         return _out_of_range(question, content)
     if question.type in ("string", "text"):
-        return "" if isinstance(content, str) and content.strip() else "write something."
+        return _too_short(question, content)
     if question.type == "boolean" and not isinstance(content, bool):
         return "answer true or false."
     return ""
+
+
+def _too_short(question: Item, content: Any) -> str:
+    if not isinstance(content, str) or not content.strip():
+        return "write something."
+    least = value(extension(question.node, f"{CORE}/minLength"))
+    return f"write at least {least} characters." if least is not None and len(content) < least else ""
 
 
 def _out_of_range(question: Item, content: Any) -> str:

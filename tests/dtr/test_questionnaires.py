@@ -98,6 +98,13 @@ def test_an_examination_is_asked_for_within_the_days_that_plans_give(questions: 
             assert set(re.findall(r"\d+", words)) == days
 
 
+def test_how_long_a_text_must_be_is_said_to_people_and_to_renderers(questions: list[Item]) -> None:
+    for question in questions:
+        words = " ".join(below["text"] for below in question.node.get("item", []))
+        said = [int(number) for number in re.findall(r"at least (\d+) characters", words)]
+        assert values(question.node, "http://hl7.org/fhir/StructureDefinition/minLength") == said
+
+
 def test_b1_nothing_is_hidden_or_read_only(questionnaire: dict[str, Any]) -> None:
     """DTR forbids to pull data out of an EHR through questions nobody sees or can change."""
     for item in Form(questionnaire).items.values():

@@ -47,7 +47,7 @@ SUPPORTED = {
     f"{CORE}/rendering-xhtml",
 }
 """Extensions of items that a client must support and our forms use."""
-LIMITS = {f"{CORE}/minValue", f"{CORE}/maxValue"}
+LIMITS = {f"{CORE}/minValue", f"{CORE}/maxValue", f"{CORE}/minLength"}
 US_CORE = {
     *(
         "AllergyIntolerance",

@@ -100,6 +100,13 @@ def test_v20_a_score_keeps_within_its_scale(score: int, fine: bool) -> None:
     assert (said(response(**without, FUN_quickdash=score)) == []) is fine
 
 
+@pytest.mark.parametrize(("text", "fine"), [("Load stops if torn..", True), ("Load stops if torn.", False)])
+def test_a_rationale_is_as_long_as_the_form_says_that_it_must_be(text: str, fine: bool) -> None:
+    """A shorter one settles nothing, and not every renderer shows the help that says so."""
+    told = said(response(**COMPLETE, RAT_OT_change="modify-protocol", RAT_OT_text=text))
+    assert told == ([] if fine else ["RAT-OT.text: write at least 20 characters."])
+
+
 def test_none_goes_with_no_other_answer() -> None:
     told = {**COMPLETE, "SH_IMM": ["none", "other"], "SH_IMM_text": "unclear lesion"}
     assert said(response(**told)) == ["SH-IMM: none goes with no other answer."]
