@@ -191,8 +191,8 @@ def _external_reference(advice: Advice, focus: Focus, judged: Judged) -> Element
 
 
 def _duplicate(advice: Advice, focus: Focus, judged: Judged) -> Element:
-    """Instructions that name the imaging already done."""
-    done = [f"- {each.summary}" for each in advice.evidence]
+    """Instructions that name the imaging already done, and not the one that is ordered."""
+    done = [f"- {each.summary}" for each in advice.evidence if each.reference != focus.reference]
     return {"detail": "\n".join([advice.detail, "", "On record:", *done])} if done else {}
 
 

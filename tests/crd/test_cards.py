@@ -170,12 +170,12 @@ def test_claustrophobia_on_record_is_an_instruction(crd: Crd) -> None:
     assert not {"links", "suggestions"} & card.keys()
 
 
-def test_the_same_imaging_done_lately_is_named_with_its_day(crd: Crd) -> None:
+def test_the_same_imaging_done_lately_is_named_with_its_day_and_the_order_is_not(crd: Crd) -> None:
     order = ehr.shoulder()
     earlier = ehr.procedure("73221", 30, bodySite=order["bodySite"])
     chart = [*ehr.six_weeks_of_care(order), earlier]
     card = card_of(crd(ehr.sign(order, sent=ehr.prefetch(chart))), "duplicate-therapy")
-    assert ehr.day(30) in card["detail"]
+    assert card["detail"].partition("On record:\n")[2] == f"- 73221 on {ehr.day(30)}"
 
 
 # ---- Coverage update
