@@ -7,6 +7,7 @@ are for clinicians: what happened on the way to them (failed queries, missing da
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
@@ -149,7 +150,7 @@ def dealt(cards: Iterable[Drawn], choices: Configuration) -> list[Drawn]:
 
 def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:
     """A CDS Hooks card with its uuid and topic; named orders where the call was about more than these."""
-    content = drawn.content
+    content = {**drawn.content, "detail": _literal(drawn.content["detail"])}
     topic = {"system": version.topics, "code": drawn.topic, "display": TOPICS.get(drawn.topic, drawn.topic)}
     shown = {
         "uuid": str(uuid4()),
@@ -158,8 +159,17 @@ def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:
         "extension": version.associated(list(drawn.about)),
     }
     if len(drawn.about) < orders_asked:
-        shown["detail"] = f"{content.get('detail', '')}\n\nThis is about {', '.join(drawn.about)}.".strip()
+        shown["detail"] = f"{content['detail']}\n\nThis is about {', '.join(drawn.about)}.".strip()
     return shown
+
+
+_MARKS = re.compile(r"[\\`*_\[<~]")
+
+
+def _literal(detail: str) -> str:
+    """A detail is Markdown, and has words of the chart in it: what would make a link, a heading or slanted
+    letters of them is shown as it is written. Of our own marks there are lists and paragraphs alone."""
+    return _MARKS.sub(r"\\\g<0>", detail)
 
 
 def _merged(cards: Iterable[Drawn]) -> list[Drawn]:

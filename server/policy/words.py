@@ -186,11 +186,11 @@ def _day(resource: Mapping[str, Any]) -> dt.date | None:
 
 
 def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
-    """What was coded and when; never a name or identifier of the patient."""
+    """What was coded and when, in one line; never a name or identifier of the patient."""
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
         return PLAIN[kind]
     concept = resource.get("code") or resource.get("medicationCodeableConcept")
     coding: Mapping[str, Any] = next(codings([concept]), {})
-    named = coding.get("display") or coding_key(coding)[1] or PLAIN.get(kind, kind)
-    return f"{named} on {day.isoformat()}" if day else str(named)
+    named = " ".join(str(coding.get("display") or coding_key(coding)[1] or PLAIN.get(kind, kind)).split())
+    return f"{named} on {day.isoformat()}" if day else named

@@ -171,11 +171,14 @@ def test_claustrophobia_on_record_is_an_instruction(crd: Crd) -> None:
 
 
 def test_the_same_imaging_done_lately_is_named_with_its_day_and_the_order_is_not(crd: Crd) -> None:
+    """In the chart's own words: a card's detail is Markdown, they are not."""
     order = ehr.shoulder()
     earlier = ehr.procedure("73221", 30, bodySite=order["bodySite"])
+    earlier["code"]["coding"][0]["display"] = "MRI, 3*4*5 cm\n\n# [Sign in](https://ehr.example) <h1>again"
     chart = [*ehr.six_weeks_of_care(order), earlier]
     card = card_of(crd(ehr.sign(order, sent=ehr.prefetch(chart))), "duplicate-therapy")
-    assert card["detail"].partition("On record:\n")[2] == f"- 73221 on {ehr.day(30)}"
+    shown = r"MRI, 3\*4\*5 cm # \[Sign in](https://ehr.example) \<h1>again"
+    assert card["detail"].partition("On record:\n")[2] == f"- {shown} on {ehr.day(30)}"
 
 
 # ---- Coverage update
