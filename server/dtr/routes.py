@@ -67,6 +67,7 @@ def capability(version: Name) -> Contribution:
             {
                 "type": kind,
                 "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "conditionalRead": "not-match",
                 "searchParam": [{"name": name, "type": type_} for name, type_ in SEARCHED.items()],
                 **_operations(table.operations.get(kind, {})),
             }
@@ -239,9 +240,14 @@ def _add_reading(routes: APIRouter, artefacts: Artefacts, base: str, kind: str) 
         return FhirResponse(searchset(base, kind, used, found, page_of(request)))
 
     @routes.get(f"/{kind}/{{resource_id}}", summary=f"Read a {kind}", response_class=FhirResponse)
-    def read(resource_id: str) -> FhirResponse:
+    def read(request: Request, resource_id: str) -> Response:
+        """304 where the client names the version it has."""
         found = _by_id(artefacts, base, kind, resource_id)
-        return FhirResponse(found, headers={"ETag": f'W/"{found["meta"]["versionId"]}"'})
+        version = found["meta"]["versionId"]
+        tag = {"ETag": f'W/"{version}"'}
+        if version in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=tag)
+        return FhirResponse(found, headers=tag)
 
 
 def _by_id(artefacts: Artefacts, base: str, kind: str, resource_id: str) -> dict[str, Any]:

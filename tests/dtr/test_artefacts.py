@@ -30,7 +30,12 @@ def test_each_artefact_has_a_digest_in_the_package_and_on_its_own(dtr: Dtr) -> N
             digest = resource["meta"]["versionId"]
             assert digest == digest_of(resource)
             read = dtr.get(f"{resource['resourceType']}/{resource['id']}")
-            assert read.headers["etag"] == f'W/"{digest}"'
+            tag = read.headers["etag"]
+            assert tag == f'W/"{digest}"'
+            again = dtr.get(
+                f"{resource['resourceType']}/{resource['id']}", {"If-None-Match": f'W/"1", {tag}'}
+            )
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
 
 
 def test_the_digest_changes_with_any_part_of_what_it_stands_for(dtr: Dtr) -> None:
