@@ -134,7 +134,7 @@ def _entity(subject: ledger.Subject) -> Resource:
 def criteria(asked: Sequence[tuple[str, str]]) -> list[Any]:
     """The conditions of a search; alternatives stand after commas. Raises InvalidRequest for what cannot be
     searched by."""
-    wanted = ((name, text.split(",")) for name, text in asked if name != "_count")
+    wanted = ((name, text.split(",")) for name, text in asked)
     return [or_(*(each for one in texts for each in _conditions(name, one))) for name, texts in wanted]
 
 

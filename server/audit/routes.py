@@ -16,6 +16,7 @@ from server.fhir.errors import NotFound
 from server.fhir.parameters import number, taking
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse
+from server.fhir.search import RESULT_PARAMETERS, page_of
 from server.services import Services, Version
 from server.store import Transaction, ledger
 
@@ -47,9 +48,9 @@ def router(services: Services, version: Version) -> APIRouter:
         """Newest first, in pages."""
         asked = [(name, text) for name, text in request.query_params.multi_items() if text]
         before = number(dict(asked), "before")
-        count = number(dict(asked), "_count")
+        count = page_of(request).count
         most = USUAL if count is None else min(count, MOST)
-        wanted = [(name, text) for name, text in asked if name not in ("before", "_count", "_format")]
+        wanted = [(name, text) for name, text in asked if name not in ("before", *RESULT_PARAMETERS)]
         with services.store.reading() as tx:
             total, found = ledger.search(tx, criteria(wanted), before, most)
             events = _told(tx, found)
