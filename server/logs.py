@@ -6,6 +6,7 @@ database with the code that says what ails it (`SQLITE_FULL`, `53100`); its mess
 stays out.
 """
 
+import asyncio
 import logging
 import re
 import sys
@@ -21,7 +22,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import tracing
+from server.fhir.errors import Unavailable
 from server.fhir.handlers import unexpected
+from server.fhir.responses import error_response
 from server.metrics import Metrics, known_method
 
 REQUEST_ID = "X-Request-ID"
@@ -112,6 +115,11 @@ class RequestLog:
         ):
             try:
                 await self.app(scope, receive, send_with_id)
+            except asyncio.CancelledError:
+                # The server is stopped, and has waited long enough.
+                if status:
+                    raise
+                await error_response(_STOPPED)(scope, receive, send_with_id)
             except Exception as error:
                 failed(Request(scope), error)
                 if status:
@@ -127,6 +135,9 @@ class RequestLog:
                 status=status,
                 milliseconds=round(seconds * 1000, 2),
             )
+
+
+_STOPPED = Unavailable("The server was stopped. Send the request again.", headers={"Retry-After": "5"})
 
 
 def failed(request: Request, error: BaseException) -> None:

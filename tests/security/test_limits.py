@@ -103,6 +103,30 @@ async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
     return sent
 
 
+def test_who_is_cut_off_when_the_server_stops_may_come_again(laptop: Town) -> None:
+    async def story() -> list[Message]:
+        asked, sent = asyncio.Event(), list[Message]()
+
+        async def never() -> Message:
+            asked.set()
+            return await asyncio.Future()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "path": SUBMIT, "method": "POST", "headers": headers, "query_string": b""}
+        task = asyncio.create_task(laptop.app(scope, never, send))
+        await asked.wait()
+        task.cancel()
+        await task
+        return sent
+
+    start, body = asyncio.run(story())
+    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"5")
+    assert b"stopped" in body["body"]
+
+
 def test_a_body_that_drips_is_given_up() -> None:
     async def reads(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
