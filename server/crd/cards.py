@@ -95,11 +95,11 @@ def criteria_app(
     what: str = "this order",
 ) -> Drawn:
     """Launch SMART application: the criteria of what is ordered, or may be, beside what was found."""
-    named = [criterion.title for criterion in said.in_the_way]
+    named = [f"{criterion.title}: {criterion.sentence}" for criterion in said.in_the_way]
     stand = "criterion stands" if len(named) == 1 else "criteria stand"
     content = {
         "summary": short(f"{len(named)} {stand} between {what} and approval."),
-        "detail": "\n".join(f"- {title}" for title in named),
+        "detail": "\n".join(f"- {each}" for each in named),
         "indicator": "info",
         "source": source,
         "links": [appropriateness.link(base, assertion_id)],

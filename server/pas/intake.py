@@ -344,4 +344,4 @@ def _kind_faults(
 ) -> Iterator[Issue]:
     """A contained resource is no entry: the answer could not name it."""
     if found is None or found.get("resourceType") not in kinds or request.resolver.entry_of(found) is None:
-        yield Issue("value", path, f"This must refer to an entry that is a {' or '.join(kinds)}.")
+        yield Issue("value", path, f"This must refer to an entry of type {' or '.join(kinds)}.")

@@ -164,6 +164,14 @@ def test_the_guideline_is_a_card_of_links_alone(crd: Crd) -> None:
     assert "suggestions" not in card
 
 
+def test_what_stands_in_the_way_is_said_with_what_was_found_of_it(crd: Crd) -> None:
+    """The name of a criterion by itself, "Function is impaired", reads like a finding."""
+    card = card_of(crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())), "appropriate-use")
+    told = [line.removeprefix("- ").partition(": ") for line in card["detail"].splitlines()]
+    assert ("Function is impaired", ": ", "No measure of function or limited activity is documented.") in told
+    assert all(found for _, _, found in told)
+
+
 def test_claustrophobia_on_record_is_an_instruction(crd: Crd) -> None:
     answer = crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch([ehr.problem("F40.240")])))
     card = card_of(answer, "clinical-reminder", "Claustrophobia")
