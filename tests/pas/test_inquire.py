@@ -134,7 +134,8 @@ def test_how_a_request_was_sent_at_first_leads_to_what_holds_since(
     its sender another trace number."""
     _, kind, _, service = a.item(1)["extension"]
     revised = with_extension("certificationType", valueCodeableConcept=concept(CERTIFICATION, "S"))
-    traced = with_extension("itemTraceNumber", valueIdentifier={"value": "T-9"})
+    number = {"system": "https://ehr.example/trace", "value": "T-9"}
+    traced = with_extension("itemTraceNumber", valueIdentifier=number)
     sent = [*traced["extension"], kind, *revised["extension"], service]
     moved = payer.submit(update(a.item(1, servicedDate="2026-12-20", extension=sent)))
 
