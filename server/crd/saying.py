@@ -217,7 +217,8 @@ _STUDY = re.compile(r"\b(MR|CT|PET|(?i:mri|mra|magnetic resonance|tomography))\b
 def _uncoded(kind: str, order: Mapping[str, Any]) -> Saying:
     """What carries no billing code: a visit or message as such, another benefit's order, or an order not yet
     coded; a visit for a study that needs an authorization elsewhere is one of the last."""
-    if kind in _FREE and not any(map(_STUDY.search, in_words([order.get("code")]))):
+    visit = _FREE.get(kind) == "A visit"
+    if kind in _FREE and not (visit and any(map(_STUDY.search, in_words([order.get("code")])))):
         reason = f"The coverage is active. {_FREE[kind]} as such needs no prior authorization."
         return _saying(Authorization.NONE_NEEDED, [Reason(reason)])
     benefit = _BENEFIT.get(kind)
@@ -228,7 +229,7 @@ def _uncoded(kind: str, order: Mapping[str, Any]) -> Saying:
     return _undecided(
         Information.CODE,
         "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the "
-        f"{kind.lower() if kind in _FREE else 'order'}.",
+        f"{kind.lower() if visit else 'order'}.",
     )
 
 
