@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -48,6 +48,13 @@ def afterwards(tx: Transaction, do: Callable[[], None]) -> None:
 def _committed(session: Session) -> None:
     for do in session.info.pop("afterwards", ()):
         do()
+
+
+def one_by_one(tx: Transaction, key: str) -> None:
+    """From here to the end of the transaction nobody else passes here with this key. On SQLite nobody else
+    writes anyway."""
+    if tx.get_bind().dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 class Store:

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Literal
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import defer
 
-from server.store import Transaction
+from server.store import Transaction, one_by_one
 from server.store.rows import insert
 from server.store.tables import Authorization, PaCase, PaItem
 
@@ -32,9 +32,8 @@ def new_number() -> str:
 def alone(tx: Transaction, member_key: str) -> None:
     """From here to the end of the transaction nobody else looks for, or grants, an authorization of this
     member, or changes a line of its cases: two requests for one order at the same moment end in one number.
-    To be called before a row is held. On SQLite nobody else writes anyway."""
-    if tx.get_bind().dialect.name == "postgresql":
-        tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(member_key, 0))))
+    To be called before a row is held."""
+    one_by_one(tx, member_key)
 
 
 def issue(tx: Transaction, authorization: Authorization) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, select
 
-from server.store import Transaction, touched
+from server.store import Transaction, one_by_one, touched
 from server.store.tables import PayerRecord, Table
 
 # Asked for with every line that is judged, and so made once; and for many resources, which need not be rows
@@ -17,15 +17,10 @@ _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
 _OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
 
 
-LOADING = 4_105_742
-"""The lock under which records are loaded on PostgreSQL: any number that nobody else takes."""
-
-
 def alone(tx: Transaction) -> None:
-    """From here to the end of the transaction nobody else loads: processes that start together load the same.
-    On SQLite nobody else writes anyway."""
-    if tx.get_bind().dialect.name == "postgresql":
-        tx.execute(select(func.pg_advisory_xact_lock(LOADING)))
+    """From here to the end of the transaction nobody else loads: processes that start together load the
+    same."""
+    one_by_one(tx, "loading the payer's records")
 
 
 def put(
