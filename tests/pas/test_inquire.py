@@ -18,7 +18,7 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import update
-from tests.review.test_desk import ONE_BASE
+from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
 
@@ -209,6 +209,17 @@ def test_any_one_of_several_items_will_do(payer: Payer, granted: Any) -> None:
     ]
 
     assert payer.inquire(a.inquiry(item=items))
+
+
+@ONE_BASE
+def test_what_was_modified_is_found_by_what_was_asked_and_by_what_was_granted(payer: Payer) -> None:
+    wished, granted, other = (
+        {"locationCodeableConcept": concept(PLACE_OF_SERVICE, place)} for place in ("22", "11", "24")
+    )
+    pended(payer, claim=a.claim(a.item(**wished)))
+    decide(payer, "modify", waiting(payer), place="11", why="An imaging centre is near.")
+
+    assert [bool(payer.inquire(asking(place))) for place in (wished, granted, other)] == [True, True, False]
 
 
 def test_the_claims_own_identifier_names_the_case_only_where_the_guide_says_so(payer: Payer) -> None:
