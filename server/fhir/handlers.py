@@ -36,7 +36,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _translated(request: Request, error: HTTPException) -> FhirError:
-    path = request.url.path
+    path = request.scope["path"]
     if error.status_code == 404:
         return NotFound(
             Issue("not-found", diagnostics=f"Nothing answers at {path}. See / for the addresses.")

@@ -65,7 +65,7 @@ class Admission:
 
     async def fhir(self, request: Request) -> None:
         """Raises Unauthorized without a valid token, Forbidden where its scopes do not suffice."""
-        wanted = needs(request.method, below_base(request.url.path))
+        wanted = needs(request.method, below_base(_path(request)))
         if not wanted:
             return
         caller = await self._bearer(request)
@@ -114,7 +114,7 @@ class Admission:
                 raise signed.Refused("its iss is not that of a registered client")
             if "iat" not in sent.claims:
                 raise signed.Refused("it has no iat")
-            called = self.settings.base_url + request.url.path
+            called = self.settings.base_url + _path(request)
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())
             await self.spend(client.id, proof)
         except signed.Refused as refused:
@@ -196,6 +196,11 @@ def bearer(request: Request) -> str:
     if scheme and not token.strip():
         raise _invalid("The Authorization header has no token. Send one, or leave the header out.")
     return token.strip()
+
+
+def _path(request: Request) -> str:
+    """The one that is routed. What is put together as a URL begins with the Host header, whatever that is."""
+    return str(request.scope["path"])
 
 
 def _address(request: Request) -> str:
