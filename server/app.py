@@ -95,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=metrics,
         work=Work(store),
         catalog=catalog,
-        adjudicator=Adjudicator(catalog, store, settings, metrics),
+        adjudicator=Adjudicator(catalog, settings, metrics),
         admission=Admission(settings, store, wall),
         clock=clock,
     )
@@ -118,7 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.openapi = described(app.openapi)  # type: ignore[method-assign]
     app.state.services = services
-    app.state.focus_of = notices.focus_of(store, services.fhir_base, services.clock)
+    app.state.focus_of = notices.focus_of(services)
     answer_errors(app)
     app.add_exception_handler(DBAPIError, _database_unavailable)
     app.add_exception_handler(PoolTimeout, _database_unavailable)

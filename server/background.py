@@ -31,7 +31,7 @@ def delivery(services: Services) -> Delivery:
         outbound=Outbound.of(services.settings),
         clock=services.clock,
         base=services.fhir_base,
-        focus=notices.focus_of(services.store, services.fhir_base, services.clock),
+        focus=notices.focus_of(services),
         reaches=services.admission.registry.reaches,
     )
 

@@ -34,7 +34,7 @@ from server.policy.line import day_of_service, day_zero
 from server.policy.request import Chart, Member, Ruling
 from server.policy.rulings import lapses
 from server.settings import Settings
-from server.store import Store, Transaction, assertions, authorizations, records
+from server.store import Transaction, assertions, authorizations, records
 from server.store import tables as stored
 
 Resource = Mapping[str, Any]
@@ -43,11 +43,8 @@ Resource = Mapping[str, Any]
 class Adjudicator:
     """Shared by all doors; holds nothing that changes."""
 
-    def __init__(
-        self, catalog: Catalog, store: Store, settings: Settings, metrics: Metrics | None = None
-    ) -> None:
+    def __init__(self, catalog: Catalog, settings: Settings, metrics: Metrics | None = None) -> None:
         self.catalog = catalog
-        self.store = store
         self.settings = settings
         self.metrics = metrics or Metrics()
 

@@ -14,9 +14,10 @@ from server.store import tables as stored
 Resource = Mapping[str, Any]
 
 
-def on_file(tx: Transaction, member_key: str, kept: Sequence[Resource]) -> list[Authorization]:
+def on_file(tx: Transaction, member_key: str, kept: Sequence[Resource] | None = None) -> list[Authorization]:
     """Every authorization of the member that may still be good, newest first, those of old last. A bill among
-    the payer's records that quotes a number spends it."""
+    the payer's records of the member, `kept` where they were read already, that quotes a number spends it."""
+    kept = records.of_member(tx, member_key) if kept is None else kept
     spent = set(numbers_claimed(kept))
     rows = authorizations.of_member(tx, member_key)
     issued = [as_issued(row, row.number in spent) for row in rows if row.status == "active"]

@@ -94,18 +94,11 @@ def tell(services: Services, tx: Transaction, row: stored.PaCase, read: Submissi
         services.work.enqueue(tx, LATE_NOTICE, row.id, delay=LATE_SECONDS)
         return
     for _ in range(2 if Behaviour.TWICE in asked else 1):
-        _tell(services, tx, row, read, now)
+        notices.tell(services, tx, row, read, now)
 
 
 def tell_late(services: Services, case_id: str) -> None:
     with services.store.transaction() as tx:
         row = cases.by_id(tx, case_id)
         if row is not None:
-            _tell(services, tx, row, casebook.read_again(tx, row).read, services.clock())
-
-
-def _tell(
-    services: Services, tx: Transaction, row: stored.PaCase, read: Submission, now: dt.datetime
-) -> None:
-    registered = services.admission.registry.organizations(row.client)
-    notices.tell(tx, services.work, row, read, now, registered)
+            notices.tell(services, tx, row, casebook.read_again(tx, row).read, services.clock())

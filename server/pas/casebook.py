@@ -15,8 +15,10 @@ from server.pas.information import TRACKING_SYSTEM, asked_for
 from server.pas.inquiry import providers
 from server.pas.intake import Submission
 from server.pas.rejection import Rejection
+from server.pas.response import pas_response_bundle
 from server.pas.standing import Standing
 from server.pas.verdict import Asked, InReview, Span, Verdict
+from server.pas.versions import VERSIONS
 from server.security.caller import calling
 from server.store import Transaction, authorizations, cases, events, work_items
 from server.store import tables as stored
@@ -195,16 +197,18 @@ def settle(
     tx: Transaction,
     row: stored.PaCase,
     lines: Sequence[Standing],
-    answer: Callable[[Case], Resource],
+    base: Callable[[Any], str],
     now: dt.datetime,
 ) -> None:
-    """These lines of a case that is kept as they stand from now on, stored with what it is answered as."""
+    """These lines of a case that is kept as they stand from now on, stored with what it is answered as: in
+    the words of the version it came by, whose FHIR base `base` tells."""
     for line in lines:
         tx.merge(_row(tx, row.id, line))
     row.updated = now
     tx.flush()
-    case = read_again(tx, row)
-    row.status, row.response = status_of([each.verdict for each in case.items]), answer(case)
+    case, version = read_again(tx, row), VERSIONS[row.version]
+    row.status = status_of([each.verdict for each in case.items])
+    row.response = pas_response_bundle(version, case, base(version.name), now)
     tx.flush()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from server.fhir.dates import first_day, last_day
@@ -20,7 +21,7 @@ from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.lines import diagnoses, patient_event
 from server.pas.terms import DATA_ABSENT, REVIEW_ACTION, extension_url
-from server.pas.verdict import Certified, Modified, action, number_of, span_of, tracking_of
+from server.pas.verdict import Certified, Modified, Verdict, action, number_of, span_of, tracking_of
 
 Resource = dict[str, Any]
 Days = tuple[dt.date, dt.date]
@@ -158,10 +159,7 @@ def _same_days(example: Resource, item: Item) -> bool:
 
 def _same_trace(example: Resource, item: Item) -> bool:
     """The number of an earlier version leads to the one that holds, too."""
-    asked, known = (
-        [number for each in said for number in values(each, extension_url("itemTraceNumber"))]
-        for said in ((example,), (item.requested, *item.before))
-    )
+    asked, known = _told("itemTraceNumber", example, item)
     return not asked or any(_same_identifier(one, other) for one in asked for other in known)
 
 
@@ -171,36 +169,26 @@ def _same_identifier(one: Any, other: Any) -> bool:
     return one.get("value") == other.get("value") and one.get("system") in (None, other.get("system"))
 
 
-def _same_number(example: Resource, item: Item) -> bool:
-    return _numbered("authorizationNumber", example, item, number_of(item.verdict))
-
-
-def _same_administrative_number(example: Resource, item: Item) -> bool:
-    return _numbered("administrationReferenceNumber", example, item, tracking_of(item.verdict))
-
-
-def _numbered(name: str, example: Resource, item: Item, own: str | None) -> bool:
-    """Whether what is asked for is a number that the item has or had, or that it said it replaces."""
-    asked, quoted = (value(extension(each, extension_url(name))) for each in (example, item.requested))
-    return asked is None or asked in (own, quoted, *item.earlier)
-
-
-def _same_request_type(example: Resource, item: Item) -> bool:
-    return _same_concept("serviceItemRequestType", example, item)
-
-
-def _same_certification_type(example: Resource, item: Item) -> bool:
-    return _same_concept("certificationType", example, item)
-
-
 def _same_concept(name: str, example: Resource, item: Item) -> bool:
     """What the request left out rules nothing out. What began as a first request is found as one when it was
     revised, prolonged or cancelled since."""
     asked, known = (
-        {code for each in said for code in _codes(value(extension(each, extension_url(name))))}
-        for said in ((example,), (item.requested, *item.before))
+        {code for concept in told for code in _codes(concept)} for told in _told(name, example, item)
     )
     return not asked or not known or not asked.isdisjoint(known)
+
+
+def _told(name: str, example: Resource, item: Item) -> tuple[list[Any], list[Any]]:
+    """What an extension says in the inquiry, and in the item as any version of the request had it."""
+    url = extension_url(name)
+    known = [found for each in (item.requested, *item.before) for found in values(each, url)]
+    return values(example, url), known
+
+
+def _same_number(name: str, own: Callable[[Verdict], str | None], example: Resource, item: Item) -> bool:
+    """Whether what is asked for is a number that the item has or had, or that it said it replaces."""
+    asked, quoted = (value(extension(each, extension_url(name))) for each in (example, item.requested))
+    return asked is None or asked in (own(item.verdict), quoted, *item.earlier)
 
 
 def _same_action(example: Resource, item: Item) -> bool:
@@ -210,29 +198,30 @@ def _same_action(example: Resource, item: Item) -> bool:
     return not asked or (REVIEW_ACTION, action(item.verdict)) in asked
 
 
-def _same_issue_date(example: Resource, item: Item) -> bool:
-    issued = item.verdict.issued if isinstance(item.verdict, Certified | Modified) else None
-    return _dated("itemCertificationIssueDate", example, issued)
-
-
-def _same_effective_date(example: Resource, item: Item) -> bool:
-    span = span_of(item.verdict)
-    return _dated("itemCertificationEffectiveDate", example, span.start if span else None)
-
-
-def _same_expiration_date(example: Resource, item: Item) -> bool:
-    span = span_of(item.verdict)
-    return _dated("itemCertificationExpirationDate", example, span.end if span else None)
-
-
-def _dated(name: str, example: Resource, day: dt.date | None) -> bool:
-    asked = _days(value(extension(example, extension_url(name))))
+def _same_date(name: str, own: Callable[[Verdict], dt.date | None], example: Resource, item: Item) -> bool:
+    asked, day = _days(value(extension(example, extension_url(name)))), own(item.verdict)
     return asked is None or (day is not None and asked[0] <= day <= asked[1])
+
+
+def _issued(reached: Verdict) -> dt.date | None:
+    return reached.issued if isinstance(reached, Certified | Modified) else None
+
+
+def _effective(reached: Verdict) -> dt.date | None:
+    return span.start if (span := span_of(reached)) else None
+
+
+def _expires(reached: Verdict) -> dt.date | None:
+    return span.end if (span := span_of(reached)) else None
 
 
 Test = Callable[[Resource, Item], bool]
 
-_AS_A_WHOLE: tuple[Test, ...] = (_same_number, _same_administrative_number, _same_certification_type)
+_AS_A_WHOLE: tuple[Test, ...] = (
+    partial(_same_number, "authorizationNumber", number_of),
+    partial(_same_number, "administrationReferenceNumber", tracking_of),
+    partial(_same_concept, "certificationType"),
+)
 """What an inquiry may ask as a whole, too."""
 
 _TESTS: tuple[Test, ...] = (
@@ -243,11 +232,11 @@ _TESTS: tuple[Test, ...] = (
     _same_place,
     _same_days,
     _same_trace,
-    _same_request_type,
+    partial(_same_concept, "serviceItemRequestType"),
     _same_action,
-    _same_issue_date,
-    _same_effective_date,
-    _same_expiration_date,
+    partial(_same_date, "itemCertificationIssueDate", _issued),
+    partial(_same_date, "itemCertificationEffectiveDate", _effective),
+    partial(_same_date, "itemCertificationExpirationDate", _expires),
 )
 """One test an element that an inquiry may supply; each passes where its element is left out."""
 

@@ -14,7 +14,7 @@ from server.pas.standing import Standing
 from server.pas.verdict import Certified, Modified, Review
 from server.policy.determination import Line
 from server.policy.line import day_of_service
-from server.store import Transaction, authorizations, records
+from server.store import Transaction, authorizations
 from server.store import tables as stored
 
 
@@ -34,7 +34,7 @@ def authorized_since(
     denial by it."""
     contested = line.item.sequence in appealing.contested(tx, row.chain_id)
     asked = msgspec.convert(line.determination["line"], Line)
-    listed = on_file(tx, row.member_key, records.of_member(tx, row.member_key))
+    listed = on_file(tx, row.member_key)
     issued = ((held, authorizations.by_number(tx, held.number)) for held in listed)
     good = (
         each

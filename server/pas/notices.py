@@ -13,32 +13,26 @@ from server.pas.intake import Submission
 from server.pas.response import pas_response_bundle
 from server.pas.terms import extension_url
 from server.pas.versions import VERSIONS
-from server.store import Store, Transaction
+from server.services import Services
+from server.store import Transaction
 from server.store import tables as stored
 from server.subscriptions.notification import Focus
 from server.subscriptions.topic import result_available
-from server.work import Work
 
 SENDERS = ("interchangeSenderID", "applicationSenderCode")
 
 
-def tell(
-    tx: Transaction,
-    work: Work,
-    row: stored.PaCase,
-    read: Submission,
-    now: dt.datetime,
-    registered: Sequence[str] = (),
-) -> None:
-    """The subscribers of the case's sender are owed an event; in the transaction of the result. `registered`
-    are the organizations that the sender speaks for."""
-    result_available(tx, work, row.client, organizations(read, registered), row.id, now)
+def tell(services: Services, tx: Transaction, row: stored.PaCase, read: Submission, now: dt.datetime) -> None:
+    """The subscribers of the case's sender are owed an event; in the transaction of the result."""
+    registered = services.admission.registry.organizations(row.client)
+    result_available(tx, services.work, row.client, organizations(read, registered), row.id, now)
 
 
-def organizations(read: Submission, registered: Sequence[str] = ()) -> set[str]:
+def organizations(read: Submission, registered: Sequence[str]) -> set[str]:
     """The names by which a filter may call who asked: the requester's identifiers and those of its
     organization, bare and with their system, and the sender of the transmission (2.2.1). Where a client sends
-    for somebody else and the request does not name it, as a clearinghouse does, its own names too."""
+    for somebody else and the request does not name it, as a clearinghouse does, those that it is `registered`
+    for too."""
     named, own = _named(read), {*registered, *(name.rpartition("|")[2] for name in registered)}
     return named | own if named.isdisjoint(own) else named
 
@@ -57,21 +51,15 @@ def _named(read: Submission) -> set[str]:
     }
 
 
-def focus_of(
-    store: Store, base: Callable[[Any], str], clock: Callable[[], dt.datetime]
-) -> Callable[[str, str], Focus]:
+def focus_of(services: Services) -> Callable[[str, Any], Focus]:
     """What an event is about, by case and version: the ClaimResponse, and the whole response Bundle, both as
     they hold when it leaves: what was authorized and has been cancelled since is not told as good."""
 
-    def focus(case_id: str, version: str) -> Focus:
-        spoken = VERSIONS[version]
-        with store.reading() as tx:
+    def focus(case_id: str, version: Any) -> Focus:
+        base = services.fhir_base(version)
+        with services.store.reading() as tx:
             case = casebook.as_it_holds(tx, tx.get_one(stored.PaCase, case_id))
-        bundle = pas_response_bundle(spoken, case, base(version), clock())
-        return Focus(
-            url=bundle["entry"][0]["fullUrl"],
-            bundle_url=f"{base(version)}/Bundle/{bundle['id']}",
-            bundle=bundle,
-        )
+        bundle = pas_response_bundle(VERSIONS[version], case, base, services.clock())
+        return Focus(bundle["entry"][0]["fullUrl"], f"{base}/Bundle/{bundle['id']}", bundle)
 
     return focus

@@ -26,7 +26,7 @@ from server.pas.rejection import Rejection
 from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
 from server.policy.request import Authorization
-from server.store import Transaction, authorizations, cases, events, records
+from server.store import Transaction, authorizations, cases, events
 
 Resource = dict[str, Any]
 
@@ -67,7 +67,7 @@ def beside_what_stands(
     that is good: they are read again when that may be cancelled."""
     if not isinstance(reached, Denied) or certification(item) not in (EXTENSION, RENEWAL):
         return reached
-    listed = on_file(tx, member_key, records.of_member(tx, member_key))
+    listed = on_file(tx, member_key)
     quoted = (held for held in listed if held.number == quoted_number(item) and not held.used)
     ours = (held for held in quoted if authorizations.by_number(tx, held.number) is not None)
     good = next((held for held in ours if now.date() <= held.end), None)
@@ -96,7 +96,7 @@ def unknown_numbers(tx: Transaction, member_key: str, items: list[Resource]) -> 
     if not asking:
         return []
     known = {row.number for row in authorizations.of_member(tx, member_key)}
-    known |= {held.number for held in on_file(tx, member_key, records.of_member(tx, member_key))}
+    known |= {held.number for held in on_file(tx, member_key)}
     return [place for place in asking if quoted_number(items[place]) not in known]
 
 

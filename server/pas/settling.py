@@ -11,7 +11,6 @@ from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.handover import assign_of
 from server.pas.standing import Standing
 from server.pas.verdict import Cancelled, InReview, count_all, pended, valid_number
-from server.pas.wording import answer_of
 from server.services import Services
 from server.store import Transaction, authorizations, work_items
 from server.store import tables as stored
@@ -33,7 +32,7 @@ def settle(
     lines = [line.beside_what_stands(tx, row.member_key, now) for line in lines]
     told = {line.item.sequence: line.item.verdict for line in casebook.standing_of(tx, row.id)}
     news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
-    casebook.settle(tx, row, lines, answer_of(row, services.fhir_base, now), now)
+    casebook.settle(tx, row, lines, services.fhir_base, now)
     for line in news:
         _give_up_what_is_renewed(services, tx, row, line, now)
         casebook.tell(tx, row.id, line, actor, now)

@@ -21,7 +21,6 @@ from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
 from server.pas.standing import Standing
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
-from server.pas.wording import answer_of
 from server.policy.denial import Denial, Finding, IncompleteDenial
 from server.review.terms import (
     Grant,
@@ -216,7 +215,7 @@ class Desk:
                 raise Conflict("The clock of this line was extended before.")
             line = replace(line, due=due).now(verdict.due_by(line.item.verdict, due), now)
             item.due = due
-            casebook.settle(tx, case, [line], answer_of(case, self.services.fhir_base, now), now)
+            casebook.settle(tx, case, [line], self.services.fhir_base, now)
             events.record(
                 tx, case.id, item.sequence, PROLONGED, review.actor, now, until=due.isoformat(), why=why
             )

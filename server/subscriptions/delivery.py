@@ -34,7 +34,7 @@ from server.subscriptions.notification import Event, Focus, Standing, notificati
 from server.work import Work, apart
 
 Resource = dict[str, Any]
-FocusOf = Callable[[str, str], Focus]
+FocusOf = Callable[[str, Any], Focus]
 
 PAUSES = (2, 2, 2, 4, 4, 8, 8, 15, 15, 30, 60, 120, 300)
 """Seconds before the next try, by failures so far; the last one from there on."""

@@ -69,7 +69,7 @@ def _inquiring(store: Store) -> Callable[[], None]:
 
 def _ask_for_authorizations(store: Store, url: str) -> None:
     settings = Settings(_env_file=None, database_url=url)
-    adjudicator = Adjudicator(the_catalog(), store, settings)
+    adjudicator = Adjudicator(the_catalog(), settings)
     submit = Submit(VERSION, "http://payer.test", store, adjudicator, lambda tx, item: None, lambda *_: None)
     for number in range(5):
         request = approved("M-ANNA")

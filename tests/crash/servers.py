@@ -38,7 +38,7 @@ def warm() -> None:
     with tempfile.TemporaryDirectory(prefix="warm") as folder:
         settings = Settings(_env_file=None, database_url=f"sqlite:///{folder}/payer.db")
         store = Store.open(settings.database_url)
-        adjudicator = Adjudicator(the_catalog(), store, settings)
+        adjudicator = Adjudicator(the_catalog(), settings)
         for version in VERSIONS.values():
             nobody = (lambda tx, item: None, lambda *_: None)
             submit = Submit(version, "http://payer.test", store, adjudicator, *nobody)

@@ -154,7 +154,7 @@ def test_the_adaptive_form_asks_for_the_part_of_a_limb_as_before(catalog: Catalo
     """The form of the head, which now comes first, has no such question."""
     version = TABLES["2.2"]
     artefacts = artefacts_of(catalog, version, "https://payer.example/fhir", without_version=False)
-    interviewer = Interviewer(version, artefacts, Adjudicator(catalog, None, None))  # type: ignore[arg-type]
+    interviewer = Interviewer(version, artefacts, Adjudicator(catalog, None))  # type: ignore[arg-type]
     form = next(Form(each) for each in catalog.questionnaires if Form(each).adaptive)
     response = {
         "resourceType": "QuestionnaireResponse",
