@@ -121,14 +121,25 @@ def reason(item: Any, otherwise: Any) -> Any:
 Leaves = dict[tuple[Any, ...], Any]
 
 
+ROOM = 100_000
+"""Leaves that are handed from log to log, until it is quicker to go through what a log leads to: where each
+of thousands of logs says what all say, handing on takes the square of them, of time and of memory."""
+
+
+class _NoRoom(Exception):
+    """More leaves than ROOM would be handed on."""
+
+
 class Unfolded:
     """What parts of the logs of one evaluation unfold to, for logs share parts; and resources' names."""
 
-    __slots__ = ("_leaves", "_names")
+    __slots__ = ("_gathered", "_leaves", "_names", "_room")
 
     def __init__(self) -> None:
         self._leaves: dict[int, Leaves] = {}
+        self._gathered: dict[int, Leaves] = {}
         self._names: dict[int, str] = {}
+        self._room = ROOM
 
     def evidence(self, log: list[Any]) -> tuple[Evidence, ...]:
         """Resources by first mention, each with the paths read in it."""
@@ -186,13 +197,16 @@ class Unfolded:
 
     def _unfold(self, log: list[Any]) -> Leaves:
         """Every leaf entry of a log, each once, in order."""
-        try:
-            return self._leaves_of(log)
-        except RecursionError:
-            # Logs nest deeper than calls may: then the deepest are unfolded first.
-            for inner in _deepest_first(log):
-                self._leaves_of(inner)
-            return self._leaves_of(log)
+        if self._room > 0:
+            try:
+                return self._leaves_of(log)
+            except (RecursionError, _NoRoom):
+                self._leaves.clear()
+                self._room = 0
+        found = self._gathered.get(id(log))
+        if found is None:
+            found = self._gathered[id(log)] = _gathered(log)
+        return found
 
     def _leaves_of(self, log: list[Any]) -> Leaves:
         """Leaves of one key are alike, so a later one may take the place of an earlier.
@@ -209,6 +223,9 @@ class Unfolded:
             kind = entry.__class__
             if kind is list or kind is Only:
                 inner = self._leaves_of(entry) if kind is list else _absent(self._leaves_of(entry.entries))
+                self._room -= len(inner) + (0 if own or leaves is None else len(leaves))
+                if self._room < 0:
+                    raise _NoRoom
                 if leaves is None:
                     leaves = inner
                 elif own:
@@ -231,24 +248,31 @@ class Unfolded:
         return leaves
 
 
-def _deepest_first(log: list[Any]) -> list[list[Any]]:
-    """A log and every log within it, each after those it is made of."""
-    found: list[list[Any]] = []
-    met: set[int] = set()
-    stack = [(log, False)]
+def _gathered(log: list[Any]) -> Leaves:
+    """The leaves of a log by going through every log that it leads to, each once; however deep it nests."""
+    leaves: Leaves = {}
+    met: set[tuple[int, bool]] = set()
+    stack = [(iter(log), False)]
     while stack:
-        top, through = stack.pop()
-        if through:
-            found.append(top)
-        elif id(top) not in met:
-            met.add(id(top))
-            stack.append((top, True))
-            for entry in top:
-                if entry.__class__ is list:
-                    stack.append((entry, False))
-                elif entry.__class__ is Only:
-                    stack.append((entry.entries, False))
-    return found
+        entries, only = stack[-1]
+        for entry in entries:
+            kind = entry.__class__
+            if kind is list or kind is Only:
+                inner, lacks = (entry, only) if kind is list else (entry.entries, True)
+                if (id(inner), lacks) not in met:
+                    met.add((id(inner), lacks))
+                    stack.append((iter(inner), lacks))
+                    break
+            elif kind is Sought:
+                leaves[(id(entry),)] = entry
+            elif kind is Found:
+                if not only:
+                    leaves.update(((id(item), "", True), (item, "", True)) for item in entry.items)
+            elif not (only and entry[2]):
+                leaves[id(entry[0]), entry[1], entry[2]] = entry
+        else:
+            stack.pop()
+    return leaves
 
 
 def _absent(leaves: Leaves) -> Leaves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -127,6 +128,23 @@ def test_evidence_may_nest_deeper_than_calls() -> None:
     for _ in range(5000):
         log = [log, Only([log]), (condition, "code", True)]
     assert [str(item) for item in Unfolded().evidence(log)] == ["Condition/pain (onset, code)"]
+
+
+def test_what_each_of_many_quotes_is_not_kept_for_each() -> None:
+    """Of a thousand findings each is compared with all: a million entries, if each kept what it quotes."""
+    findings = [{"resourceType": "Observation", "id": f"o{number}"} for number in range(1000)]
+    everyone: list[Any] = [(finding, "code", True) for finding in findings]
+    log: list[Any] = [[(finding, "value", True), Only([everyone]), everyone] for finding in findings]
+
+    tracemalloc.start()
+    try:
+        told = Unfolded().evidence(log)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert [set(item.paths) for item in told] == [{"code", "value"}] * 1000
+    assert most < 15_000_000
 
 
 def test_an_assumption_has_no_evidence_and_keeps_that_of_the_rest(engine: Engine) -> None:
