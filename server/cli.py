@@ -8,6 +8,7 @@ stand above everything, like this one: they may import the app; nothing imports 
 import atexit
 import pkgutil
 import signal
+import socket
 import sys
 from functools import partial
 from importlib import import_module
@@ -166,6 +167,7 @@ def serve() -> None:
             raise typer.Exit(2) from None
         if tls.run_out(certificate, settings.clock()()):
             structlog.get_logger().warning("the certificate has run out, clients refuse it")
+    address = bound(settings)
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():
         structlog.get_logger().warning("relaxed for development, refused in production", what=relaxed)
@@ -175,7 +177,21 @@ def serve() -> None:
     # A job under way ends after all else, and opens the database again: SQLite is whole once that is closed.
     atexit.register(application.state.services.store.close)
     with background.running(application.state.services):
-        uvicorn.Server(config).run()
+        uvicorn.Server(config).run(sockets=[address])
+
+
+def bound(settings: Settings) -> socket.socket:
+    """Where the server will listen, taken before it works: a second one at an address would take itself for
+    the first, and do again what that has under way. Ends the program where it is not to be had."""
+    address = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        address.bind((settings.host, settings.port))
+    except OSError as refused:
+        address.close()
+        typer.echo(f"HOST, PORT: {settings.host}:{settings.port}: {refused.strerror}", err=True)
+        raise typer.Exit(1) from None
+    return address
 
 
 @app.command("settings")

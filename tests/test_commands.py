@@ -1,5 +1,6 @@
 """What stops a command is said in a line that a person can act on, and the exit code tells a script."""
 
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -95,6 +96,23 @@ def test_what_stops_a_command_is_said(
 
     assert isinstance(stopped.exception, SystemExit)
     assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output
+
+
+def test_a_server_whose_address_is_taken_ends_before_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the work it would be the server that is there, come back: it is known by its address."""
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        monkeypatch.setenv("PORT", str(there.getsockname()[1]))
+        stopped = CliRunner().invoke(app, ["serve"])
+    logs.configure()
+
+    assert (stopped.exit_code, "Address already in use" in stopped.output) == (1, True), stopped.output
+    with closing(sqlite3.connect("payer.db")) as kept:
+        tables = {name for (name,) in kept.execute("SELECT name FROM sqlite_master")}
+    assert "pa_case" in tables
+    assert "workflow_status" not in tables
 
 
 def test_settings_as_windows_saves_them_are_said_to_be_unreadable(
