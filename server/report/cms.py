@@ -23,7 +23,6 @@ from server.pas.prolonging import extends
 from server.policy.catalog import Catalog
 from server.review.desk import PROLONGED
 from server.store import Transaction, authorizations, events
-from server.store import tables as stored
 
 APPROVED, DENIED = frozenset({"A1", "A6"}), frozenset({"A3"})
 LIMITS = {False: dt.timedelta(days=7), True: dt.timedelta(hours=72)}
@@ -86,20 +85,52 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Something that happened to a line, as the version of the request had it then; of a decision its action
+    and number, of an appeal its outcome."""
+
+    kind: str
+    at: dt.datetime
+    action: str
+    number: str
+    outcome: str
+    plan: str
+    cpt: str
+    expedited: bool
+    received: dt.datetime
+    extending: bool
+
+    @classmethod
+    def of(cls, event: events.Happened) -> Told:
+        said = event.detail
+        return cls(
+            kind=event.kind,
+            at=event.at,
+            action=said.get("action") or "",
+            number=said.get("number") or "",
+            outcome=said.get("outcome") or "",
+            plan=event.plan,
+            cpt=event.cpt,
+            expedited=event.expedited,
+            received=event.received,
+            extending=extends(event.requested),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """What happened to a line until the end of the year, oldest first, each with the line as the version of
-    the request had it then."""
+    """What happened to a line until the end of the year, oldest first."""
 
     chain: str
-    told: Sequence[tuple[stored.PaItem, stored.PaEvent]]
+    told: Sequence[Told]
 
     @property
     def plan(self) -> str:
-        return str(self.told[0][0].determination["plan"])
+        return self.told[0].plan
 
     def first(self, counted: Counted) -> int | None:
         """Where its first decision that counts stands; None where it has none."""
-        return next((at for at, each in enumerate(self.told) if counted.has(self.chain, *each)), None)
+        return next((at for at, each in enumerate(self.told) if counted.has(self.chain, each)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +146,15 @@ class Counted:
         needing = ((plan, each.code) for each, plans in catalog.needing_authorization() for plan in plans)
         return cls(frozenset(needing), authorizations.first_told(tx))
 
-    def has(self, chain: str, item: stored.PaItem, event: stored.PaEvent) -> bool:
+    def has(self, chain: str, event: Told) -> bool:
         """Whether this tells of an authorization or a denial: not of a service that needs none, or is
         cancelled, or has the number of another request, unless it asked to have that extended."""
         if event.kind != events.DECIDED:
             return False
-        action, number = event.detail["action"], event.detail["number"]
-        if action in DENIED:
-            return (item.determination["plan"], item.cpt) in self.needing
-        again = self.told.get(number, chain) != chain and not extends(item.requested)
-        return action in APPROVED and bool(number) and not again
+        if event.action in DENIED:
+            return (event.plan, event.cpt) in self.needing
+        again = self.told.get(event.number, chain) != chain and not event.extending
+        return event.action in APPROVED and bool(event.number) and not again
 
 
 def figures(tx: Transaction, catalog: Catalog, year: int, plan: str = "") -> list[Share | Average]:
@@ -178,16 +208,16 @@ def _decided(
         first = line.first(counted)
         if first is None:
             continue
-        item, decision = line.told[first]
+        decision = line.told[first]
         if decision.at >= start:
             # An earlier decision, such as a cancellation, ended the clock of what was asked before.
-            waited = list(takewhile(lambda each: each[1].kind != events.DECIDED, reversed(line.told[:first])))
-            urgent = [event.at for before, event in waited if before.expedited]
+            waited = list(takewhile(lambda each: each.kind != events.DECIDED, reversed(line.told[:first])))
+            urgent = [each.at for each in waited if each.expedited]
             yield Decided(
-                approved=decision.detail["action"] in APPROVED,
-                expedited=item.expedited,
-                prolonged=any(event.kind == PROLONGED for _, event in waited),
-                took=decision.at - (min(urgent) if item.expedited and urgent else item.received),
+                approved=decision.action in APPROVED,
+                expedited=decision.expedited,
+                prolonged=any(each.kind == PROLONGED for each in waited),
+                took=decision.at - (min(urgent) if decision.expedited and urgent else decision.received),
             )
 
 
@@ -197,19 +227,19 @@ def _appeals(
     """Whether each appeal about a standard request was won."""
     for line in _lines(tx, (APPEAL_DECIDED, events.DECIDED), start, end, plan):
         first = line.first(counted)
-        if first is None or line.told[first][0].expedited:
+        if first is None or line.told[first].expedited:
             continue
-        for _, event in line.told:
-            if event.kind == APPEAL_DECIDED and event.at >= start:
-                yield event.detail["outcome"] == OVERTURNED
+        for each in line.told:
+            if each.kind == APPEAL_DECIDED and each.at >= start:
+                yield each.outcome == OVERTURNED
 
 
 def _lines(
     tx: Transaction, kinds: Sequence[str], start: dt.datetime, end: dt.datetime, plan: str
 ) -> Iterator[Line]:
     """The lines of a plan, or of all, to which something of the first kind happened in [start, end)."""
-    lines: dict[tuple[str, int], list[tuple[stored.PaItem, stored.PaEvent]]] = {}
-    for chain, item, event in events.of_lines(tx, kinds, start, end):
-        lines.setdefault((chain, item.sequence), []).append((item, event))
+    lines: dict[tuple[str, int], list[Told]] = {}
+    for event in events.of_lines(tx, kinds, start, end):
+        lines.setdefault((event.chain, event.sequence), []).append(Told.of(event))
     found = (Line(chain, told) for (chain, _), told in lines.items())
     return (line for line in found if plan in ("", line.plan))

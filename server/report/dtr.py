@@ -45,7 +45,7 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
             yield dtr_metric_data(session, about[place], payer)
 
 
-def sessions(calls: Sequence[Exchange]) -> list[Session]:
+def sessions(calls: Iterable[Exchange]) -> list[Session]:
     """The calls, oldest first, by session."""
     found: list[Session] = []
     current: dict[tuple[str, str, str], Session] = {}

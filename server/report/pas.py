@@ -42,8 +42,8 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
     """The records of requests that first came in [start, end), oldest first."""
     payer = services.catalog.payer
     with services.store.reading() as tx:
-        for first in cases.begun(tx, start, end):
-            yield _record(tx, cases.chain(tx, first.chain_id), payer)
+        for chain in cases.begun(tx, start, end):
+            yield _record(tx, cases.chain(tx, chain), payer)
 
 
 def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> Resource:

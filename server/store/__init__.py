@@ -26,6 +26,9 @@ from server.store.migrations import upgrade
 
 Transaction = Session
 
+AT_A_TIME = 500
+"""How many rows are in memory where somebody goes through all of a year."""
+
 
 class _Keeping(Session):
     """A session forgets a row that nobody holds, and asks the database again for what it just wrote. A

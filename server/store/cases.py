@@ -178,10 +178,10 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
 
 
-def begun(tx: Transaction, start: datetime, end: datetime) -> Sequence[PaCase]:
-    """The first version of every request that came in [start, end), oldest first."""
-    asked = select(PaCase).where(PaCase.id == PaCase.chain_id, PaCase.created >= start, PaCase.created < end)
-    return tx.scalars(asked.order_by(PaCase.created, PaCase.id)).all()
+def begun(tx: Transaction, start: datetime, end: datetime) -> Sequence[str]:
+    """The chains of the requests that first came in [start, end), oldest first."""
+    first = PaCase.id == PaCase.chain_id, PaCase.created >= start, PaCase.created < end
+    return tx.scalars(select(PaCase.chain_id).where(*first).order_by(PaCase.created, PaCase.id)).all()
 
 
 def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:

@@ -1,12 +1,12 @@
 """What happened to the lines of prior-authorization cases. Append only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import JSON, Text, and_, bindparam, cast, select
 
-from server.store import Transaction
+from server.store import AT_A_TIME, Transaction
 from server.store.rows import append
 from server.store.tables import PaCase, PaEvent, PaItem
 
@@ -52,23 +52,52 @@ def of_member(tx: Transaction, member_key: str, kind: str) -> Sequence[PaEvent]:
     return tx.scalars(asked.order_by(PaEvent.id)).all()
 
 
-def of_lines(
-    tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime
-) -> Sequence[tuple[str, PaItem, PaEvent]]:
+class Happened(NamedTuple):
+    """An event and its chain; of its line, as that version of the request has it, what is counted."""
+
+    chain: str
+    sequence: int
+    kind: str
+    at: datetime
+    detail: dict[str, Any]
+    plan: str
+    cpt: str
+    expedited: bool
+    received: datetime
+    requested: dict[str, Any]
+
+
+_HAPPENED = (
+    PaCase.chain_id,
+    PaEvent.sequence,
+    PaEvent.kind,
+    PaEvent.at,
+    PaEvent.detail,
+    # The rest of a determination is most of what is kept of a year.
+    cast(PaItem.determination, JSON().with_variant(Text(), "sqlite"))["plan"].as_string(),
+    PaItem.cpt,
+    PaItem.expedited,
+    PaItem.received,
+    PaItem.requested,
+)
+
+
+def of_lines(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Iterator[Happened]:
     """Events of these kinds before `end`, oldest first, of the lines to which one of the first kind happened
-    in [start, end), in any version of their request: each with its chain, and the line as that version has
-    it."""
+    in [start, end), in any version of their request; some at a time."""
     happened = select(PaCase.chain_id, PaEvent.sequence).join(PaCase, PaCase.id == PaEvent.case_id)
     then = PaEvent.kind == kinds[0], PaEvent.at >= start, PaEvent.at < end
     lines = happened.where(*then).distinct().subquery()
     asked = (
-        select(PaCase.chain_id, PaItem, PaEvent)
+        select(*_HAPPENED)
+        .select_from(PaEvent)
         .join(PaCase, PaCase.id == PaEvent.case_id)
         .join(PaItem, and_(PaItem.case_id == PaEvent.case_id, PaItem.sequence == PaEvent.sequence))
         .join(lines, and_(lines.c.chain_id == PaCase.chain_id, lines.c.sequence == PaEvent.sequence))
         .where(PaEvent.kind.in_(kinds), PaEvent.at < end)
+        .order_by(PaEvent.id)
     )
-    return [(chain, item, event) for chain, item, event in tx.execute(asked.order_by(PaEvent.id))]
+    return (Happened(*row) for row in tx.execute(asked, execution_options={"yield_per": AT_A_TIME}))
 
 
 def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:

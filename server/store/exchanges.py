@@ -1,12 +1,13 @@
 """Every call and its answer. Append only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import defer
 
-from server.store import Transaction
+from server.store import AT_A_TIME, Transaction
 from server.store.rows import append
 from server.store.tables import Exchange
 
@@ -24,7 +25,13 @@ def latest(tx: Transaction, door: str) -> datetime | None:
     return tx.scalar(select(func.max(Exchange.started)).where(Exchange.door == door))
 
 
-def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Sequence[Exchange]:
-    """The calls of a door (`crd`, `dtr`, `pas`) that began in [start, end), oldest first."""
-    asked = select(Exchange).where(Exchange.door == door, Exchange.started >= start, Exchange.started < end)
-    return tx.scalars(asked.order_by(Exchange.started, Exchange.id)).all()
+def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Iterator[Exchange]:
+    """The calls of a door (`crd`, `dtr`, `pas`) that began in [start, end), oldest first, some at a time.
+    What was sent and answered waits until somebody looks at it."""
+    asked = (
+        select(Exchange)
+        .options(defer(Exchange.request), defer(Exchange.response))
+        .where(Exchange.door == door, Exchange.started >= start, Exchange.started < end)
+        .order_by(Exchange.started, Exchange.id)
+    )
+    return iter(tx.scalars(asked, execution_options={"yield_per": AT_A_TIME}))

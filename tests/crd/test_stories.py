@@ -323,12 +323,12 @@ def test_every_call_is_kept_with_its_answer_and_without_its_token(crd: Crd) -> N
     now = crd.app.state.services.clock()
     with crd.app.state.services.store.reading() as tx:
         every = exchanges.between(tx, "crd", now, now.replace(year=now.year + 1))
-    kept = [exchange for exchange in every if exchange.instance == body["hookInstance"]]
-    answered, refused = sorted(kept, key=lambda exchange: exchange.status)
-    assert answered.status == 200
-    assert refused.status in (400, 422)
-    assert b"s3cret" not in answered.request + refused.request
-    assert b"systemActions" in answered.response
+        kept = [exchange for exchange in every if exchange.instance == body["hookInstance"]]
+        answered, refused = sorted(kept, key=lambda exchange: exchange.status)
+        assert answered.status == 200
+        assert refused.status in (400, 422)
+        assert b"s3cret" not in answered.request + refused.request
+        assert b"systemActions" in answered.response
 
 
 def test_a_coverage_the_payer_knows_better_comes_back_corrected(crd: Crd) -> None:

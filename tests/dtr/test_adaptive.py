@@ -395,9 +395,9 @@ def test_d_of_an_interview_nothing_is_kept_but_its_end(dtr: Dtr) -> None:
     now = services.clock()
     with services.store.reading() as tx:
         every = exchanges.between(tx, "dtr", now, now.replace(year=now.year + 1))
-    kept = [
-        each.request for each in every if (each.instance, each.operation) == (assertion, "$next-question")
-    ]
+        kept = [
+            each.request for each in every if (each.instance, each.operation) == (assertion, "$next-question")
+        ]
     assert len(kept) == len(calls) + 1
     (end,) = [request for request in kept if request]
     assert b"SH-IMM.2" in end
