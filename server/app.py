@@ -9,19 +9,17 @@
     /auth…                   server.security.routes
     /.well-known/…           server.directory.routes
 
-A door's `routes` module says which versions it speaks (`VERSIONS`) and builds its routes for one of them
-(`router(services, version)`); one that answers at a FHIR base also says what it does there
-(`capability(version)`), which `metadata` puts together. Who may come to a door is found out before the door
-is reached (`server.security.admission`). Middlewares, from the outside: request id, log and span, headers
-for browsers, CORS, limits, searches by POST, audit trail, HEAD, then the routes; errors of all of them become
-OperationOutcomes in `server.fhir.handlers`.
+A door's `routes` module builds its routes for one guide version (`router(services, version)`); one that
+answers at a FHIR base also says what it does there (`capability(version)`), which `metadata` puts together.
+Who may come to a door is found out before the door is reached (`server.security.admission`). Middlewares,
+from the outside: request id, log and span, headers for browsers, CORS, limits, searches by POST, audit trail,
+HEAD, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib import import_module, metadata
-from importlib.util import find_spec
+from importlib import metadata
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -35,9 +33,12 @@ from starlette.staticfiles import StaticFiles
 from server import background, logs, process, tracing, web
 from server.adjudication import loading
 from server.adjudication.adjudicator import Adjudicator
+from server.audit import routes as audit
 from server.audit.trail import Audited
 from server.clock import SetClock, wall
+from server.crd import routes as crd
 from server.directory import routes as directory
+from server.dtr import routes as dtr
 from server.fhir.capability import Software, capability_statement
 from server.fhir.errors import InvalidRequest, Issue, Unavailable
 from server.fhir.handlers import answer_errors
@@ -47,6 +48,7 @@ from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse, JsonResponse, error_response
 from server.metrics import Metrics
 from server.pas import notices
+from server.pas import routes as pas
 from server.policy.catalog import Catalog
 from server.review import routes as review_routes
 from server.security import routes as security_routes
@@ -56,6 +58,8 @@ from server.security.limits import Limits
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store, unavailable
+from server.subscriptions import routes as subscriptions
+from server.validation import routes as validation
 from server.validation.door import profiled
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
@@ -63,15 +67,8 @@ from server.web.described import described
 from server.web.heads import Heads
 from server.work import Work
 
-DOORS = {
-    "crd": "",
-    "dtr": "/fhir",
-    "pas": "/fhir",
-    "subscriptions": "/fhir",
-    "audit": "/fhir",
-    "directory": "/fhir",
-    "validation": "/fhir",
-}
+FHIR_DOORS = (dtr, pas, subscriptions, audit, directory, validation)
+"""What answers at the FHIR base of a version."""
 
 
 @cache
@@ -162,18 +159,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(security_routes.router(services.admission))
     app.include_router(directory.discovery(services))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
-    for door, base in DOORS.items():
-        if find_spec(f"server.{door}") and find_spec(f"server.{door}.routes"):
-            routes = import_module(f"server.{door}.routes")
-            for version in routes.VERSIONS:
-                app.include_router(
-                    routes.router(services, version),
-                    prefix=f"/r{version}{base}",
-                    dependencies=[
-                        Depends(services.admission.fhir if base else services.admission.cds),
-                        *([Depends(profiled(settings, version))] if door == "pas" else []),
-                    ],
-                )
+    admission = services.admission
+    for version in GUIDES:
+        hooks = crd.router(services, version)
+        app.include_router(hooks, prefix=f"/r{version}", dependencies=[Depends(admission.cds)])
+        for door in FHIR_DOORS:
+            checks = [admission.fhir, *([profiled(settings, version)] if door is pas else [])]
+            app.include_router(
+                door.router(services, version),
+                prefix=f"/r{version}/fhir",
+                dependencies=[Depends(check) for check in checks],
+            )
     app.include_router(_metadata(services))
     return app
 
@@ -184,13 +180,7 @@ def _metadata(services: Services) -> APIRouter:
     software = Software("davinci-payer", metadata.version("davinci-payer"))
 
     def say(version: Version) -> None:
-        parts = [
-            module.capability(version)
-            for door, base in DOORS.items()
-            if base and find_spec(f"server.{door}.routes")
-            for module in [import_module(f"server.{door}.routes")]
-            if version in module.VERSIONS
-        ]
+        parts = [door.capability(version) for door in FHIR_DOORS]
         statement = capability_statement(
             services.fhir_base(version), software, parts, f"{services.settings.base_url}/auth/token"
         )

@@ -20,7 +20,6 @@ from server.fhir.search import RESULT_PARAMETERS, page_of
 from server.services import Services, Version
 from server.store import Transaction, ledger
 
-VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 MOST, USUAL = 1000, 100
 
 

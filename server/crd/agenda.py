@@ -123,22 +123,17 @@ def _order(found: Resource | None) -> Resource | None:
     return found if found is not None and found["resourceType"] in REQUESTS else None
 
 
-def unread(version: Version, call: Call, sight: Sight) -> list[str]:
+def unread(call: Call, sight: Sight) -> tuple[str, ...]:
     """The dispatched orders that were neither sent nor can be read, as the call names them."""
-    return [text for text in _named(version, call) if sight.resolver.resolve(text) is None]
-
-
-def _named(version: Version, call: Call) -> list[str]:
-    told = call.context.get(version.dispatched) if call.hook.name == "order-dispatch" else None
-    return [told] if isinstance(told, str) else list(told or [])
+    return tuple(text for text in call.dispatched if sight.resolver.resolve(text) is None)
 
 
 def _dispatched(version: Version, call: Call, sight: Sight) -> Iterator[Focus]:
     """The orders, for the performer they are sent to, whomever they were written for, as their Tasks ask for
     them; without those that are not to be done any more. What cannot be read does not keep the others
     from being answered."""
-    named, place = _named(version, call), f"context.{version.dispatched}"
-    if named and unread(version, call, sight) == named:
+    named, place = call.dispatched, f"context.{version.dispatched}"
+    if named and unread(call, sight) == named:
         words = "What is dispatched is not prefetched and could not be read. Prefetch it."
         raise PreconditionFailed(Issue("not-found", place, words))
     there = (found for text in named if (found := sight.resolver.resolve(text)) is not None)

@@ -14,7 +14,6 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import order_line
 from server.crd import agenda, forms, insurance, prospect, uninsured
@@ -82,10 +81,10 @@ class Hearing:
 class Desk:
     """Answers the calls of one guide version."""
 
-    def __init__(self, version: Version, services: Services, adjudicator: Adjudicator) -> None:
+    def __init__(self, version: Version, services: Services) -> None:
         self.version = version
         self.services = services
-        self.adjudicator = adjudicator
+        self.adjudicator = services.adjudicator
         self.guard = Outbound.of(services.settings)
         self.batches = Batches()
 
@@ -98,10 +97,11 @@ class Desk:
             if isinstance(call.context.get(name), dict):
                 in_context.add_bundle(call.context[name], f"context.{name}")
         refuse_untyped(in_context.entries)
-        named = {local_reference(resource) for resource in in_context}
-        named.update(named_by_context(call, in_context))
-        sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), named)
-        seen = await completed(call, list(in_context), sent, self._needs_record, self.guard, self.batches)
+        named = list(named_by_context(call, in_context))
+        asked_for = {*named, *map(local_reference, in_context)}
+        sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), asked_for)
+        context = list(in_context)
+        seen = await completed(call, context, named, sent, self._needs_record, self.guard, self.batches)
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)
 
     def _check_server(self, call: Call) -> None:
@@ -132,7 +132,7 @@ class Desk:
     def _decide(self, call: Call, arrival: Arrival, in_context: Resolver, seen: Prefetch) -> Element:
         sight = look(call.patient_id, in_context, seen, arrival.started.date())
         asked = agenda.asked(self.version, call, in_context, sight)
-        unread = tuple(agenda.unread(self.version, call, sight))
+        unread = agenda.unread(call, sight)
         hearing = Hearing(call, sight, asked, unread, arrival.started, arrival.client)
         with self.services.store.reading() as tx:
             answers = [answer for focus in asked for answer in self._answers(tx, hearing, focus)]

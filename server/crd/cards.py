@@ -21,39 +21,22 @@ from server.crd.version import Element, Version
 from server.policy.determination import Advice, Determination
 
 TOPICS: Mapping[str, str] = {
-    "coverage-info": "Coverage Information",
-    "claim": "Claim",
-    "insurance": "Insurance",
-    "limits": "Limits",
-    "network": "Network",
-    "appropriate-use": "Appropriate Use",
-    "cost": "Cost",
-    "therapy-alternatives-opt": "Optional Therapy Alternatives",
-    "therapy-alternatives-req": "Required Therapy Alternatives",
-    "clinical-reminder": "Clinical Reminder",
-    "duplicate-therapy": "Duplicate Therapy",
     "contraindication": "Contraindication",
-    "guideline": "Guideline",
+    "insurance": "Insurance",
+    "duplicate-therapy": "Duplicate Therapy",
+    "therapy-alternatives-req": "Required Therapy Alternatives",
     "off-guideline": "Off Guideline",
+    "appropriate-use": "Appropriate Use",
+    "limits": "Limits",
+    "claim": "Claim",
+    "network": "Network",
+    "therapy-alternatives-opt": "Optional Therapy Alternatives",
+    "cost": "Cost",
+    "clinical-reminder": "Clinical Reminder",
+    "guideline": "Guideline",
+    "coverage-info": "Coverage Information",
 }
-
-IMPORTANCE = (
-    "contraindication",
-    "insurance",
-    "duplicate-therapy",
-    "therapy-alternatives-req",
-    "off-guideline",
-    "appropriate-use",
-    "limits",
-    "claim",
-    "network",
-    "therapy-alternatives-opt",
-    "cost",
-    "clinical-reminder",
-    "guideline",
-    "coverage-info",
-)
-"""The order in which cards are shown, and so which fall to `max-cards`."""
+"""Displays by code, in the order in which cards are shown, and so which fall to `max-cards`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +125,8 @@ def unread_orders(about: tuple[str, ...], source: Element) -> Drawn:
 def dealt(cards: Iterable[Drawn], choices: Configuration) -> list[Drawn]:
     """The cards to send: wanted ones, each once, most important first, no more than the client shows."""
     wanted = [card for card in _merged(cards) if choices.wants(card.topic)]
-    wanted.sort(
-        key=lambda card: IMPORTANCE.index(card.topic) if card.topic in IMPORTANCE else len(IMPORTANCE)
-    )
-    return wanted[: choices.max_cards]
+    rank = {topic: place for place, topic in enumerate(TOPICS)}
+    return sorted(wanted, key=lambda card: rank.get(card.topic, len(rank)))[: choices.max_cards]
 
 
 def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:

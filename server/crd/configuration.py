@@ -8,13 +8,11 @@ answer; such a mistake is logged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-
-from server.crd.hooks import Hook
 
 CONFIGURATION = "davinci-crd.configuration"
 MAX_CARDS = "max-cards"
@@ -40,6 +38,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "guideline": ("Guidelines", "Links the guideline that the coverage rules rest on."),
     "off-guideline": ("Off guideline", "Tells when an order departs from the guideline, and how."),
 }
+"""By code, most wanted first: name and description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,11 @@ class Configuration:
         return not (self.wants("unsolicited-determ") and self.wants("coverage-info"))
 
 
-def options(hook: Hook) -> list[dict[str, Any]]:
-    """The configuration-options extension of the hook's service."""
+def options(codes: Iterable[str]) -> list[dict[str, Any]]:
+    """The configuration-options extension of a service with these switches."""
     switches = [
         {"code": code, "type": "boolean", "name": name, "description": description, "default": True}
-        for code in hook.options
+        for code in codes
         for name, description in [OPTIONS[code]]
     ]
     limit = {

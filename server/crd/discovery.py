@@ -33,5 +33,5 @@ def _service(hook: Hook, version: Version) -> dict[str, Any]:
         "description": hook.description,
         "prefetch": dict(version.prefetch[hook.name]),
         "usageRequirements": REQUIREMENTS,
-        "extension": {**version.service_extension, CONFIGURATION_OPTIONS: options(hook)},
+        "extension": {**version.service_extension, CONFIGURATION_OPTIONS: options(hook.options)},
     }

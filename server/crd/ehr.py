@@ -94,6 +94,7 @@ def _takes_batches(statement: Resource) -> bool:
 async def completed(
     call: Call,
     context: Sequence[Resource],
+    named: Sequence[str],
     prefetch: Prefetch,
     needs_record: Callable[[Iterable[Resource]], bool],
     guard: Outbound,
@@ -101,7 +102,8 @@ async def completed(
 ) -> Prefetch:
     """The prefetch with what the EHR's server adds to it; unchanged where the call names no server.
 
-    `needs_record` tells from the orders whether the patient's record is needed for them.
+    `named` is what `named_by_context`; `needs_record` tells from the orders whether the patient's record is
+    needed for them.
     """
     if call.access is None:
         return prefetch
@@ -112,7 +114,6 @@ async def completed(
         client = Client(http, call.access.base, call.access.token)
         in_one = call.access.base in batches
         ask = client.batch if in_one else client.all
-        named = list(named_by_context(call, context))
         needed = needs_record([*context, *_resolved(named, prefetch)])
         queries = [
             *_patient(call, prefetch),
@@ -171,8 +172,8 @@ def named_by_context(call: Call, context: Iterable[Resource]) -> Iterator[str]:
     order that an appointment is for."""
     encounter = call.context.get("encounterId")
     references = [f"Encounter/{str(encounter).rpartition('/')[2]}"] if encounter else []
-    dispatched = call.context.get("dispatchedOrders") or [call.context.get("order")]
-    references += [text for text in (*dispatched, call.context.get("performer")) if isinstance(text, str)]
+    performer = call.context.get("performer")
+    references += [*call.dispatched, *([performer] if isinstance(performer, str) else [])]
     for resource in context:
         if resource.get("resourceType") == "Appointment":
             references += orders_of(resource)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from server.crd.configuration import OPTIONS
+
 REQUESTS = (
     "CommunicationRequest",
     "DeviceRequest",
@@ -45,24 +47,7 @@ class Hook:
         return self.primary
 
 
-_ORDERING = (
-    "coverage-info",
-    "unsolicited-determ",
-    "insurance",
-    "claim",
-    "limits",
-    "network",
-    "appropriate-use",
-    "cost",
-    "therapy-alternatives-opt",
-    "therapy-alternatives-req",
-    "clinical-reminder",
-    "duplicate-therapy",
-    "contraindication",
-    "guideline",
-    "off-guideline",
-)
-
+_ORDERING = tuple(OPTIONS)
 _VISITING = (
     "coverage-info",
     "insurance",

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from server.crd.configuration import Configuration, configuration
 from server.crd.hooks import REQUESTS, Hook
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable
 from server.fhir.references import type_and_id
+
+if TYPE_CHECKING:
+    from server.crd.version import Version
 
 Test = Callable[[Any], bool]
 
@@ -103,15 +106,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A hook call as checked. `prefetch` is None where the client sent none."""
+    """A hook call as checked; `dispatched` are the orders that it sends to a performer, by reference."""
 
     hook: Hook
-    instance: str
     context: Mapping[str, Any]
     prefetch: Mapping[str, Any]
     access: Access | None
     configuration: Configuration
-    extension: Mapping[str, Any]
+    dispatched: tuple[str, ...] = ()
 
     @property
     def patient_id(self) -> str:
@@ -133,34 +135,27 @@ class Call:
         return self.access.base if self.access else ""
 
 
-def read_call(
-    body: Mapping[str, Any], hook: Hook, context: Mapping[str, Member], versions: frozenset[str] = frozenset()
-) -> Call:
+def read_call(body: Mapping[str, Any], hook: Hook, version: Version) -> Call:
     """The call in a decoded body. Raises InvalidRequest with one issue a fault, Unprocessable where it asks
-    for a guide version that is not among `versions`."""
-    faults = [*_faults_of_call(body, hook), *_faults_of_context(body.get("context"), context)]
+    for another guide version."""
+    context = body.get("context")
+    faults = [*_faults_of_call(body, hook), *_faults_of_context(context, version.contexts[hook.name])]
     if faults:
         raise InvalidRequest(*faults)
+    assert isinstance(context, dict), "else it was a fault"
     extension = body.get("extension")
-    extension = extension if isinstance(extension, dict) else {}
-    requested = extension.get(REQUESTED_VERSION)
-    spoken = isinstance(requested, str) and requested in versions
-    if requested is not None and versions and not spoken:
-        raise Unprocessable(
-            Issue(
-                "not-supported",
-                f"extension.{REQUESTED_VERSION}",
-                f"This address speaks {', '.join(sorted(versions))}. Call the address of your version.",
-            )
-        )
+    requested = extension.get(REQUESTED_VERSION) if isinstance(extension, dict) else None
+    if requested not in (None, version.name):
+        words = f"This address speaks {version.name}. Call the address of your version."
+        raise Unprocessable(Issue("not-supported", f"extension.{REQUESTED_VERSION}", words))
+    told = context.get(version.dispatched) if hook.name == "order-dispatch" else None
     return Call(
         hook=hook,
-        instance=body["hookInstance"],
-        context=body["context"],
+        context=context,
         prefetch=body.get("prefetch") or {},
         access=_access(body),
         configuration=configuration(extension),
-        extension=extension,
+        dispatched=(told,) if isinstance(told, str) else tuple(told or ()),
     )
 
 

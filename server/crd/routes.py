@@ -28,13 +28,12 @@ from server.services import Services
 from server.store import exchanges
 
 TABLES: Mapping[str, Version] = {"2.0": V2_0, "2.2": V2_2}
-VERSIONS = tuple(TABLES)
 
 
 def router(services: Services, version: str) -> APIRouter:
     """The CRD addresses of one guide version, to be mounted under its base."""
     table = TABLES[version]
-    desk = Desk(table, services, services.adjudicator)
+    desk = Desk(table, services)
     listed = discovery.services(table)
     whole = APIRouter(tags=[f"CRD {version}"])
     whole.include_router(appropriateness.router(services.store, services.admission.failed))
@@ -52,7 +51,7 @@ def router(services: Services, version: str) -> APIRouter:
         try:
             with answered_as(table.statuses):
                 hook = _hook(service)
-                asked = read_call(decoded, hook, table.contexts[hook.name], table.requested)
+                asked = read_call(decoded, hook, table)
                 return JsonResponse(await desk.answer(asked, arrival))
         except FhirError as error:
             await run_in_threadpool(_record_refusal, services, table, service, arrival, error)

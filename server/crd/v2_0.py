@@ -52,7 +52,6 @@ def _temp(code: str, display: str) -> Element:
 
 V2_0 = Version(
     name="2.0",
-    requested=frozenset({"2.0"}),
     contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
     dispatched="order",
     # Every token is a plain member of the context: a client of CDS Hooks 2.0 need know no other kind.

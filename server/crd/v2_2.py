@@ -191,7 +191,6 @@ _VISITING = {**_PATIENT, **_ENCOUNTER, **_people([]), **_organizations([], []), 
 
 V2_2 = Version(
     name="2.2",
-    requested=frozenset({"2.2"}),
     contexts={**CONTEXTS, "order-dispatch": _DISPATCH},
     dispatched="dispatchedOrders",
     prefetch={

@@ -20,11 +20,10 @@ Element = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`name` as in the base address; `codes` map what is said to the guide's codes, in every case to at
-    least one sub-extension or none where the version has no word for it."""
+    """`name` as in the base address, and as a call asks for the version; `covered` to `causes` map what is
+    said to the guide's codes, none where the version has no word for it."""
 
     name: services.Version
-    requested: frozenset[str]
     contexts: Mapping[str, Mapping[str, Member]]
     dispatched: str
     """Where the context of order-dispatch names what is dispatched."""

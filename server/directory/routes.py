@@ -11,7 +11,7 @@ Open to anyone: an address is no secret, and a client needs it before it has a t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -21,15 +21,11 @@ from server.fhir.parameters import taking
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse, JsonResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
-from server.fhir.systems import NPI
 from server.services import GUIDES, Services, Version
-
-VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 
 CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 DISCOVERY = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-endpoint-discovery"
 PAYLOAD = "http://terminology.hl7.org/CodeSystem/endpoint-payload-type"
-PAYER_NPI = "1234567893"
 STATUS = "http://hl7.org/fhir/endpoint-status"
 SEARCHED = ("_id", "status", "connection-type")
 
@@ -62,28 +58,21 @@ SERVED = {
 """What HRex calls a guide's address (CodeSystem hrex-endpoint-discovery), and where it is below a base."""
 
 
-class Connection(NamedTuple):
-    """A kind of connection, as a code."""
-
-    system: str
-    code: str
-
-
 def endpoint(
-    version: Version, own_id: str, name: str, connection: Connection, mime: str, address: str
+    services: Services, version: Version, own_id: str, name: str, connection: Any, mime: str, path: str
 ) -> Any:
-    """Endpoint (R4) of one address."""
+    """Endpoint (R4) of one address, below the version's base; `connection` is its type as a Coding."""
     guides = ", ".join(f"{guide} {number}" for guide, number in GUIDES[version].items())
     return {
         "resourceType": "Endpoint",
         "id": own_id,
         "status": "active",
-        "connectionType": {"system": connection.system, "code": connection.code},
+        "connectionType": connection,
         "name": f"{name}: {guides}",
-        "managingOrganization": {"identifier": {"system": NPI, "value": PAYER_NPI}},
+        "managingOrganization": {"identifier": services.catalog.payer["identifier"][0]},
         "payloadType": [{"coding": [{"system": PAYLOAD, "code": "any"}]}],
         "payloadMimeType": [mime],
-        "address": address,
+        "address": f"{services.base(version)}/{path}",
     }
 
 
@@ -99,27 +88,20 @@ def discovery(services: Services) -> APIRouter:
 
     @routes.get("/.well-known/davinci-configuration", summary="The address of each guide")
     def configuration() -> JsonResponse:
-        return JsonResponse({"identifier": {"system": NPI, "value": PAYER_NPI}, "endpoints": endpoints})
+        return JsonResponse({"identifier": services.catalog.payer["identifier"][0], "endpoints": endpoints})
 
     return routes
 
 
 def router(services: Services, version: Version) -> APIRouter:
     base = services.fhir_base(version)
-    held = {
-        each["id"]: each
-        for each in (
-            endpoint(version, "fhir", "FHIR base", Connection(CONNECTION, "hl7-fhir-rest"), FHIR_JSON, base),
-            endpoint(
-                version,
-                "cds-hooks",
-                "CDS Hooks",
-                Connection(DISCOVERY, "davinci_crd_hook_endpoint"),
-                "application/json",
-                f"{services.base(version)}/cds-services",
-            ),
-        )
-    }
+    rest = {"system": CONNECTION, "code": "hl7-fhir-rest"}
+    hooks = {"system": DISCOVERY, "code": "davinci_crd_hook_endpoint"}
+    listed = (
+        endpoint(services, version, "fhir", "FHIR base", rest, FHIR_JSON, "fhir"),
+        endpoint(services, version, "cds-hooks", "CDS Hooks", hooks, "application/json", "cds-services"),
+    )
+    held = {each["id"]: each for each in listed}
     routes = APIRouter(prefix="/Endpoint", tags=["directory"], dependencies=[Depends(wants_json)])
 
     @routes.get(

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dateutil.relativedelta import relativedelta
+
 from server.dtr.form import Answers, answer_value
 from server.fhir.systems import PLACE_OF_SERVICE
 from server.policy.catalog import CPT, ICD
@@ -47,7 +49,8 @@ def order_of(answers: Answers) -> Resource:
 def patient_of(answers: Answers, today: dt.date, reference: str = PATIENT) -> Resource:
     """A Patient of the age given, so old since today; without an age where none is given."""
     age = _first(answers, "PATIENT.age")
-    born = _years_before(today, int(age)) if age is not None else None
+    years = min(max(int(age), 0), today.year - dt.MINYEAR) if age is not None else None
+    born = today - relativedelta(years=years) if years is not None else None
     return {
         "resourceType": "Patient",
         "id": reference.rpartition("/")[2],
@@ -92,12 +95,3 @@ def _first(answers: Answers, link_id: str) -> Any:
         given = answer_value(answer)
         return given.get("code") if isinstance(given, Mapping) else given
     return None
-
-
-def _years_before(today: dt.date, years: int) -> dt.date:
-    """The birthday of somebody of that age; the last of February where the year has no 29th."""
-    year = min(max(today.year - years, dt.MINYEAR), today.year)
-    try:
-        return today.replace(year=year)
-    except ValueError:
-        return today.replace(year=year, day=28)

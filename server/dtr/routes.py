@@ -37,12 +37,11 @@ from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
 from server.security.caller import calling
-from server.services import Services
+from server.services import GUIDES, Services
 from server.services import Version as Name
 from server.store import exchanges, questionnaire_errors
 
 TABLES: Mapping[Name, Version] = {"2.0": V2_0, "2.2": V2_2}
-VERSIONS: tuple[Name, ...] = tuple(TABLES)
 KINDS = ("Questionnaire", "Library", "ValueSet")
 PACKAGE = "$questionnaire-package"
 NEXT = "$next-question"
@@ -61,28 +60,34 @@ SEARCHED = {
 
 def capability(version: Name) -> Contribution:
     """What this door adds to the CapabilityStatement of the base."""
-    table = TABLES[version]
+    guide = "http://hl7.org/fhir/us/davinci-dtr"
+    operations = {
+        "Questionnaire": {
+            "questionnaire-package": f"{guide}/OperationDefinition/questionnaire-package",
+            "next-question": TABLES[version].next_question,
+            "log-questionnaire-errors": f"{guide}/OperationDefinition/log-questionnaire-errors",
+        },
+        "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
+    }
     return Contribution(
         resources=[
-            {
-                "type": kind,
-                "interaction": [{"code": "read"}, {"code": "search-type"}],
-                "conditionalRead": "not-match",
-                "searchParam": [{"name": name, "type": type_} for name, type_ in SEARCHED.items()],
-                **_operations(table.operations.get(kind, {})),
-            }
-            for kind in KINDS
+            *(
+                {
+                    "type": kind,
+                    "interaction": [{"code": "read"}, {"code": "search-type"}],
+                    "conditionalRead": "not-match",
+                    "searchParam": [{"name": name, "type": type_} for name, type_ in SEARCHED.items()],
+                }
+                for kind in KINDS
+            ),
+            *(
+                {"type": kind, "operation": [{"name": name, "definition": url} for name, url in of.items()]}
+                for kind, of in operations.items()
+            ),
         ],
-        instantiates=[table.statement],
-        guides=[
-            f"http://hl7.org/fhir/us/davinci-dtr/ImplementationGuide/hl7.fhir.us.davinci-dtr|{table.guide}"
-        ],
+        instantiates=[f"{guide}/CapabilityStatement/dtr-payer-service"],
+        guides=[f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-dtr|{GUIDES[version]['DTR']}"],
     )
-
-
-def _operations(operations: Mapping[str, str]) -> dict[str, Any]:
-    listed = [{"name": name, "definition": url} for name, url in operations.items()]
-    return {"operation": listed} if listed else {}
 
 
 def router(services: Services, version: Name) -> APIRouter:

@@ -19,7 +19,6 @@ from server.fhir.canonical import canonical
 from server.fhir.errors import Issue, operation_outcome
 
 CRD_TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
-OPERATIONS = "http://hl7.org/fhir/us/davinci-dtr/OperationDefinition"
 
 
 def library_reference(library: str, without_version: bool) -> str:
@@ -103,7 +102,6 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
 
 V2_0 = Version(
     name="2.0",
-    guide="2.0.1",
     coverages=None,
     refuses_foreign=False,
     by_code=False,
@@ -119,13 +117,5 @@ V2_0 = Version(
     package=package,
     from_server="auto",
     from_client="auto",
-    operations={
-        "Questionnaire": {
-            "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
-            "next-question": "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-next-question",
-            "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
-        },
-        "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
-    },
-    statement="http://hl7.org/fhir/us/davinci-dtr/CapabilityStatement/dtr-payer-service",
+    next_question="http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-next-question",
 )

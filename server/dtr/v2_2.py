@@ -19,7 +19,6 @@ from server.dtr.version import Draft, Resource, Version
 from server.fhir.errors import Issue, operation_outcome
 
 CRD_CODES = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/coverage-information-codes"
-OPERATIONS = "http://hl7.org/fhir/us/davinci-dtr/OperationDefinition"
 VERSION_ALGORITHM = {
     "url": "http://hl7.org/fhir/StructureDefinition/artifact-versionAlgorithm",
     "valueCoding": {"system": "http://hl7.org/fhir/version-algorithm", "code": "semver"},
@@ -128,7 +127,6 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
 
 V2_2 = Version(
     name="2.2",
-    guide="2.2.0",
     coverages=1,
     refuses_foreign=True,
     by_code=True,
@@ -144,13 +142,5 @@ V2_2 = Version(
     package=package,
     from_server="auto-server",
     from_client="auto-client",
-    operations={
-        "Questionnaire": {
-            "questionnaire-package": f"{OPERATIONS}/questionnaire-package",
-            "next-question": f"{OPERATIONS}/DTR-Questionnaire-next-question",
-            "log-questionnaire-errors": f"{OPERATIONS}/log-questionnaire-errors",
-        },
-        "ValueSet": {"expand": "http://hl7.org/fhir/OperationDefinition/ValueSet-expand"},
-    },
-    statement="http://hl7.org/fhir/us/davinci-dtr/CapabilityStatement/dtr-payer-service",
+    next_question="http://hl7.org/fhir/us/davinci-dtr/OperationDefinition/DTR-Questionnaire-next-question",
 )

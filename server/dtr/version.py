@@ -7,7 +7,7 @@ between the guides (each entry's comment there says what the guide wants).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,6 @@ class Draft:
 class Version:
     """
     name               as in the base address
-    guide              the version of DTR
     coverages          how many Coverages a package may be asked for; None: any number
     refuses_foreign    whether a context we never gave out is refused, or only remarked on
     by_code            whether an order of several billing codes is judged for each, as CRD answers it
@@ -56,12 +55,10 @@ class Version:
     package            the answer to `$questionnaire-package`: the bundles, and what to remark on
     from_server        origin code of an answer from the payer's own data
     from_client        origin code of an answer that CQL found in the EHR
-    operations         operations by resource type, by name and canonical, for the CapabilityStatement
-    statement          canonical of the guide's own CapabilityStatement for a payer
+    next_question      canonical of the definition of `$next-question`
     """
 
     name: str
-    guide: str
     coverages: int | None
     refuses_foreign: bool
     by_code: bool
@@ -77,5 +74,4 @@ class Version:
     package: Callable[[Sequence[Any], Sequence[Issue]], Resource]
     from_server: str
     from_client: str
-    operations: Mapping[str, Mapping[str, str]]
-    statement: str
+    next_question: str

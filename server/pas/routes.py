@@ -22,11 +22,9 @@ from server.pas.search import FILTERS, KEYS, SEARCHED, Search, search_parameters
 from server.pas.settling import settle
 from server.pas.submit import Submit
 from server.pas.terms import profile
-from server.pas.versions import VERSIONS as SPOKEN
+from server.pas.versions import VERSIONS
 from server.security.caller import calling
 from server.services import GUIDES, Services, Version
-
-VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 
 SUBMIT_ATTACHMENT = "http://hl7.org/fhir/us/davinci-cdex/OperationDefinition/submit-attachment"
 ATTACHMENTS = (
@@ -74,7 +72,7 @@ def capability(version: Version) -> Contribution:
 
 def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
-    spoken, base = SPOKEN[version], services.fhir_base(version)
+    spoken, base = VERSIONS[version], services.fhir_base(version)
     assign, settled = assign_of(services), partial(settle, services)
     counted = services.metrics.decision
     submit = Submit(spoken, base, services.store, services.adjudicator, assign, settled, count=counted)

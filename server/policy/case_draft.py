@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from dateutil.relativedelta import relativedelta
 
 from server.fhir.systems import CPT, ICD, NPI, PLACE_OF_SERVICE
 from server.fhir.systems import SNOMED as SNOMED
@@ -107,7 +108,7 @@ class Draft:
         place: str | None,
     ) -> Draft:
         member = "M-" + re.sub(r"[^A-Za-z0-9]+", "-", case_id)
-        born = _years_before(day_zero, age)
+        born = day_zero - relativedelta(years=age)
         patient = _patient(member, born, {"F": "female", "M": "male"}.get(sex, "unknown"))
         practitioner, organization = _practitioner(), _organization()
         role = _role("role", practitioner, organization, PHYSICIAN)
@@ -164,14 +165,6 @@ def ref(resource: Mapping[str, Any]) -> Json:
 
 def concept(system: str, *codes: str) -> Json:
     return {"coding": [{"system": system, "code": code} for code in codes]}
-
-
-def _years_before(day: dt.date, years: int) -> dt.date:
-    """The birthday that makes someone exactly so old on that day."""
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:
-        return day.replace(year=day.year - years, day=28)
 
 
 def _patient(member: str, born: dt.date, gender: str) -> Json:

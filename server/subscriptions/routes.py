@@ -31,7 +31,6 @@ from server.subscriptions.resource import BACKPORT, FILTER, PROFILES, TOPIC, Wis
 
 Resource = dict[str, Any]
 
-VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition"
 STATEMENT = (
     "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"

@@ -23,7 +23,6 @@ from server.validation.validator import Validator
 
 Resource = dict[str, Any]
 
-VERSIONS: tuple[Version, ...] = ("2.0", "2.2")
 OPERATION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
 NOTHING = Issue("informational", diagnostics="Nothing is wrong.", severity="information")

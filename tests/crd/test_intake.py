@@ -43,13 +43,13 @@ def faults(service: str = "order-sign", **changes: Any) -> dict[str, str]:
     """Expression to diagnostics of every fault found."""
     sent = {name: content for name, content in {**body(service), **changes}.items() if content is not ...}
     with pytest.raises(InvalidRequest) as caught:
-        read_call(sent, HOOKS[service], V2_0.contexts[service])
+        read_call(sent, HOOKS[service], V2_0)
     return {issue.expressions[0]: issue.diagnostics for issue in caught.value.issues}
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_call_needs_no_more_than_its_hook_requires(hook: str) -> None:
-    call = read_call(body(hook), HOOKS[hook], V2_0.contexts[hook])
+    call = read_call(body(hook), HOOKS[hook], V2_0)
     assert call.hook.name == hook
     assert call.patient_id == "p1"
     assert call.access is None
@@ -84,7 +84,7 @@ def test_what_is_dispatched_is_an_order(version: Version, named: dict[str, Any])
     """No silence about a call that names something else."""
     sent = body("order-dispatch", context={**CONTEXT["order-dispatch"], **named})
     with pytest.raises(InvalidRequest) as caught:
-        read_call(sent, HOOKS["order-dispatch"], version.contexts["order-dispatch"])
+        read_call(sent, HOOKS["order-dispatch"], version)
     (issue,) = caught.value.issues
     assert issue.expressions == (f"context.{next(iter(named))}",)
     assert "such as ServiceRequest/1" in issue.diagnostics
@@ -103,14 +103,12 @@ def test_a_token_needs_the_server_it_is_for() -> None:
 
 def test_what_the_guide_does_not_know_is_ignored() -> None:
     context = {**CONTEXT["order-sign"], "weather": "fine"}
-    assert read_call(
-        body(context=context, mood="good", prefetch=None), HOOKS["order-sign"], V2_0.contexts["order-sign"]
-    )
+    assert read_call(body(context=context, mood="good", prefetch=None), HOOKS["order-sign"], V2_0)
 
 
 def test_the_token_does_not_show_in_logs() -> None:
     whole = body(fhirServer="https://ehr.example/fhir/", fhirAuthorization={"access_token": "s3cret"})
-    call = read_call(whole, HOOKS["order-sign"], V2_0.contexts["order-sign"])
+    call = read_call(whole, HOOKS["order-sign"], V2_0)
     assert call.access is not None
     assert call.access.base == "https://ehr.example/fhir"
     assert call.access.token == "s3cret"
@@ -190,7 +188,7 @@ def test_order_select_speaks_about_what_was_selected(selection: str) -> None:
 def test_every_hook_offers_typed_defaults_and_a_card_limit() -> None:
     meanings: dict[str, tuple[str, str]] = {}
     for hook in HOOKS.values():
-        offered = options(hook)
+        offered = options(hook.options)
         assert len({option["code"] for option in offered}) == len(offered)
         assert len({option["name"] for option in offered}) == len(offered)
         assert len({option["description"] for option in offered}) == len(offered)

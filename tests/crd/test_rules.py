@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from server.crd.cards import IMPORTANCE, TOPICS
+from server.crd.cards import TOPICS
 from server.crd.hooks import HOOKS
 from server.security.outbound import Outbound, Refused
 from server.settings import Settings
@@ -86,10 +86,6 @@ def test_a_every_kind_of_card_that_may_come_has_its_switch(crd: Crd, hook: str) 
     }
     assert {card["source"]["topic"]["code"] for card in crd(any_call(hook, crd.version)).cards} <= offered
     assert offered - {"max-cards", "unsolicited-determ"} <= set(TOPICS)
-
-
-def test_a_all_topics_have_a_place_in_the_order_of_importance() -> None:
-    assert set(TOPICS) == set(IMPORTANCE)
 
 
 def test_a_prefetch_of_2_2_is_the_guides_and_reads_nothing_that_is_not_fetched(crd_2_2: Crd) -> None:
