@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from server.adjudication.order_lines import (
@@ -23,7 +24,7 @@ from server.adjudication.order_lines import (
 from server.adjudication.orders import service_code
 from server.crd.focus import Focus, asked_about, selected
 from server.crd.hooks import REQUESTS
-from server.crd.intake import Call
+from server.crd.intake import MOST, Call
 from server.crd.sight import Sight
 from server.crd.version import Version
 from server.fhir.elements import elements
@@ -41,7 +42,8 @@ def asked(version: Version, call: Call, in_context: Resolver, sight: Sight) -> l
         return [_of_patient(focus, call) for focus in _encounters(call, sight)]
     sent = call.hook.name != "order-dispatch"
     found = _sent(version, call, in_context, sight) if sent else _dispatched(version, call, sight)
-    foci = [_of_patient(focus, call) for focus in found]
+    # What is more is refused in any case, and an appointment may name thousands of orders.
+    foci = [_of_patient(focus, call) for focus in islice(found, MOST + 1)]
     if not version.repeats:
         return foci
     return [replace(focus, line=line) for focus in _told_apart(foci) for line in by_code(focus.line)]

@@ -23,7 +23,7 @@ from server.crd.decisive import decisive
 from server.crd.ehr import Batches, completed, named_by_context
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, refuse_untyped
-from server.crd.intake import Call
+from server.crd.intake import MOST, Call
 from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version
@@ -134,8 +134,12 @@ class Desk:
         asked = agenda.asked(self.version, call, in_context, sight)
         unread = agenda.unread(call, sight)
         hearing = Hearing(call, sight, asked, unread, arrival.started, arrival.client)
+        insured = [(focus, self._coverages(focus, sight)) for focus in asked]
+        if sum(max(1, len(found)) for _, found in insured) > MOST:
+            words = f"More than {MOST} answers, one an order and Coverage, are not given in one call."
+            raise InvalidRequest(Issue("too-costly", diagnostics=f"{words} Send less of either."))
         with self.services.store.reading() as tx:
-            answers = [answer for focus in asked for answer in self._answers(tx, hearing, focus)]
+            answers = [each for focus, found in insured for each in self._answers(tx, hearing, focus, found)]
         corrections = list(insurance.corrections(_told(answers)))
         drawn = [*self._cards(hearing, answers), *self._insurance_cards(hearing, corrections)]
         chosen = deck.dealt(drawn, call.configuration)
@@ -150,8 +154,8 @@ class Desk:
 
     # ---- what is said
 
-    def _answers(self, tx: Transaction, hearing: Hearing, focus: Focus) -> Iterator[Answer]:
-        found = agenda.coverages(focus.resource, hearing.sight)
+    def _coverages(self, focus: Focus, sight: Sight) -> list[tuple[str, Resource]]:
+        found = agenda.coverages(focus.resource, sight)
         if len(found) > 1 and self.version.one_coverage:
             raise InvalidRequest(
                 Issue(
@@ -160,6 +164,11 @@ class Desk:
                     f"{len(found)} active Coverages were sent. Send the one to be billed.",
                 )
             )
+        return found
+
+    def _answers(
+        self, tx: Transaction, hearing: Hearing, focus: Focus, found: list[tuple[str, Resource]]
+    ) -> Iterator[Answer]:
         chart = agenda.chart_of(focus, hearing.sight)
         if not found:
             for reference in uninsured.named_unread(

@@ -93,6 +93,17 @@ def test_more_orders_or_lines_than_can_be_answered_soon_are_refused(found_town: 
     assert "too-costly" in [issue["code"] for issue in refused.json()["issue"]]
 
 
+def test_an_order_is_not_answered_for_any_number_of_coverages(found_town: Build) -> None:
+    town = found_town(environment="development", cds_jwt="off")
+    cards = hook.searchset(hook.coverage(id=f"card-{number}") for number in range(101))
+    call = hook.sign(hook.shoulder(), hook.shoulder(), sent={**hook.prefetch(), "coverage": cards})
+
+    codes = {"2.0": "too-costly", "2.2": "multiple-matches"}
+    for version, code in codes.items():
+        refused = town.post(f"/r{version}/cds-services/order-sign", call)
+        assert refused.json()["issue"][0]["code"] == code
+
+
 async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
     sent: list[Message] = []
 
