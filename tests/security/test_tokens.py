@@ -118,6 +118,14 @@ def test_an_assertion_that_names_keys_which_nobody_registered_is_refused(town: T
     assert "jku" in answer.json()["error_description"]
 
 
+def test_an_assertion_may_carry_the_certificate_of_its_key(town: Town) -> None:
+    """Some sign so for every payer; the key that counts is the registered one."""
+    signer = town.signers["harbour"]
+    answer = town.ask_token(signer.sign(signer.claims(TOKEN_URL, NOW), x5c=["TUlJ" * 400]))
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
