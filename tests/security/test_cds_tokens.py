@@ -113,7 +113,7 @@ def test_the_key_ring_never_fetches_for_a_client_that_has_its_keys_in_the_file(t
     )
     assert call(town, told).status_code == 200
     assert call(town, signed(town)).status_code == 200
-    assert not ring._kept
+    assert not ring._sets._held
 
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"kid": None}, {"kid": "../../k1"}, {"kid": "k2"}])

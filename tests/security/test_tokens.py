@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from server.fhir import json
-from server.security import keys
+from server.security import kept, keys
 from server.security.scopes import Need, Scopes, needs
 from server.services import GUIDES
 from tests.conftest import at_noon
@@ -190,12 +190,12 @@ def test_keys_rotate_without_a_restart(found_town: Build) -> None:
 
         published.keys = {"keys": [old.jwk, new.jwk]}
         ring = town.app.state.services.admission.keys
-        ring._kept[published.url].looked -= 6  # time passes
+        ring._sets._held[published.url].looked -= 6  # time passes
         assert town.ask_token(new.assertion(TOKEN_URL, NOW)).status_code == 200
 
         published.keys = {"keys": [new.jwk]}
-        ring._kept[published.url].looked -= 600
-        ring._kept[published.url].fetched -= 600
+        ring._sets._held[published.url].looked -= 600
+        ring._sets._held[published.url].fetched -= 600
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 401
 
 
@@ -206,9 +206,9 @@ def test_a_key_server_that_is_down_does_not_lock_out_known_keys(found_town: Buil
         town.register(clinic(signer, "1003000126", jwks=None, jwks_uri=published.url))
         assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
         published.status = 503
-        kept = town.app.state.services.admission.keys._kept[published.url]
-        kept.looked -= 400
-        kept.fetched -= 400
+        held = town.app.state.services.admission.keys._sets._held[published.url]
+        held.looked -= 400
+        held.fetched -= 400
         assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
 
 
@@ -219,7 +219,7 @@ def test_a_key_server_that_hangs_holds_up_nobody_twice(
     town = found_town(environment="development", cds_jwt="off")
     known, new = Signer("lake"), Signer("river")
     clock = [1000.0]
-    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     with KeyServer(known.jwks) as published:
         town.register(
             clinic(known, "1003000126", jwks=None, jwks_uri=published.url),
@@ -228,15 +228,15 @@ def test_a_key_server_that_hangs_holds_up_nobody_twice(
         assert town.ask_token(known.assertion(TOKEN_URL, NOW)).status_code == 200
 
     async def hangs(*_: Any) -> None:
-        clock[0] += keys.TIMEOUT + 0.1
+        clock[0] += kept.TIMEOUT + 0.1
         raise TimeoutError
 
-    monkeypatch.setattr(keys.KeyRing, "_fetched", hangs)
+    monkeypatch.setattr(kept.Kept, "_fetched", hangs)
     clock[0] += keys.MAX_AGE + 1
     for signer, status in ((known, 200), (new, 401)):
         began = clock[0]
         answers = [town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code for _ in range(4)]
-        assert (answers, clock[0] - began < 2 * keys.TIMEOUT) == ([status] * 4, True), signer.issuer
+        assert (answers, clock[0] - began < 2 * kept.TIMEOUT) == ([status] * 4, True), signer.issuer
 
 
 def test_nothing_secret_is_in_the_database(found_town: Build) -> None:
