@@ -6,7 +6,7 @@
     /r2.2/…                  the same doors, the newer guides
     /health /metrics / …     server.web.routes
     /review…                 server.review.routes
-    /auth…                   server.security.routes
+    /auth…                   server.security.routes, server.security.udap
     /.well-known/…           server.directory.routes
 
 A door's `routes` module builds its routes for one guide version (`router(services, version)`); one that
@@ -52,9 +52,11 @@ from server.pas import routes as pas
 from server.policy.catalog import Catalog
 from server.review import routes as review_routes
 from server.security import routes as security_routes
+from server.security import udap
 from server.security.admission import Admission
 from server.security.headers import Careful
 from server.security.limits import Limits
+from server.security.udap import Community
 from server.services import GUIDES, Services, Version
 from server.settings import Settings
 from server.store import Store, unavailable
@@ -79,6 +81,7 @@ def the_catalog() -> Catalog:
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole server over one database, migrated and ready. Raises when the database cannot be opened."""
+    community = Community.of(settings)
     store, catalog = Store.open(settings.database_url), the_catalog()
     clock = settings.clock()
     if isinstance(clock, SetClock):
@@ -156,7 +159,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(review_routes.router(services))
     if isinstance(services.clock, SetClock):
         app.include_router(clock_routes.router(services.clock, store, background.sweeps(services)))
-    app.include_router(security_routes.router(services.admission))
+    app.include_router(security_routes.router(services.admission, community))
+    if community is not None:
+        app.include_router(udap.router(services.admission, community))
     app.include_router(directory.discovery(services))
     app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     admission = services.admission

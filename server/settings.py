@@ -79,6 +79,17 @@ class Settings(BaseSettings):
     clients_file: Path | None = Field(
         None, description="File with the registered clients, their keys and scopes."
     )
+    udap_anchors: Path | None = Field(
+        None,
+        description="PEM file with the authorities of the trust communities (UDAP) whose certificates are "
+        "taken for proof, of clients that CLIENTS_FILE names. Belongs with UDAP_CERT and UDAP_KEY.",
+    )
+    udap_cert: Path | None = Field(
+        None,
+        description="PEM file with this server's own certificate of such a community and its chain. It must "
+        "be made out to the addresses of the FHIR bases, as URIs.",
+    )
+    udap_key: Path | None = Field(None, description="PEM file with the private RSA key of UDAP_CERT.")
     cds_jwt: Literal["off", "on"] = Field(
         "off", description="`on`: CDS Hooks calls must carry a JWT of a registered client."
     )
@@ -163,7 +174,16 @@ class Settings(BaseSettings):
             ip_network(text)
         return value
 
-    @field_validator("members_file", "fhir_packages", "clients_file", "tls_cert", "tls_key")
+    @field_validator(
+        "members_file",
+        "fhir_packages",
+        "clients_file",
+        "tls_cert",
+        "tls_key",
+        "udap_anchors",
+        "udap_cert",
+        "udap_key",
+    )
     @classmethod
     def _there(cls, value: Path | None) -> Path | None:
         if value is not None and not value.exists():
@@ -176,6 +196,13 @@ class Settings(BaseSettings):
             raise ValueError("TLS_CERT and TLS_KEY belong together: set both or neither")
         if self.tls_cert is not None and not self.tls:
             raise ValueError("TLS_CERT and TLS_KEY serve nobody without TLS=1: set it, or leave them out")
+        return self
+
+    @model_validator(mode="after")
+    def _one_community(self) -> "Settings":
+        given = [path is not None for path in (self.udap_anchors, self.udap_cert, self.udap_key)]
+        if any(given) and not all(given):
+            raise ValueError("UDAP_ANCHORS, UDAP_CERT and UDAP_KEY belong together: set all or none")
         return self
 
     @model_validator(mode="after")

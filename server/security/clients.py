@@ -11,7 +11,8 @@
 
 Notifications go to the `endpoints` of a client only, and to what lies below them; what its CDS Hooks calls do
 not bring is read from its `fhir_servers` only. A client proves itself
-with a key of its key set (`jwks_uri`, or `jwks` in the file). Programs of the payer's own that cannot
+with a key of its key set (`jwks_uri`, or `jwks` in the file), with a certificate of a trust community that is
+made out to its URI (`udap`), or with either. Programs of the payer's own that cannot
 sign may have a long-lived token; the file holds its digest only, and it opens nothing of a FHIR base. A
 file that cannot be read any more leaves the clients as they were, and the log says so.
 """
@@ -51,6 +52,7 @@ class Client(BaseModel):
     scopes: tuple[str, ...] = ()
     jwks_uri: str = ""
     jwks: dict[str, Any] | None = None
+    udap: str = Field("", pattern=r"^([A-Za-z][A-Za-z0-9+.-]*:\S+)?$")
     cds_issuer: str = ""
     endpoints: tuple[str, ...] = ()
     fhir_servers: tuple[str, ...] = ()
@@ -95,11 +97,23 @@ class Client(BaseModel):
 
     @model_validator(mode="after")
     def _one_proof(self) -> Client:
-        if sum((bool(self.jwks_uri), self.jwks is not None, bool(self.token_sha256))) != 1:
-            raise ValueError("needs exactly one of jwks_uri, jwks and token_sha256")
+        proofs = sum((self.keyed, bool(self.udap), bool(self.token_sha256)))
+        if not proofs or (self.jwks_uri and self.jwks is not None) or (self.token_sha256 and proofs > 1):
+            raise ValueError(
+                "needs one of jwks_uri, jwks and token_sha256, or udap, alone or beside its keys"
+            )
+        if self.cds_issuer and not self.keyed:
+            raise ValueError(
+                "has a cds_issuer and needs jwks_uri or jwks: CDS Hooks calls are signed with these"
+            )
         if self.token_sha256 and not set(self.scopes) <= OWN:
             raise ValueError(f"has a token_sha256 and may have no scopes but {', '.join(sorted(OWN))}")
         return self
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it has a key set."""
+        return bool(self.jwks_uri) or self.jwks is not None
 
     @property
     def granted(self) -> Scopes:
@@ -129,6 +143,10 @@ class Registry:
     def by_issuer(self, issuer: str) -> Client | None:
         """The client whose CDS Hooks calls come under this `iss`."""
         return next((each for each in self._current().values() if issuer and each.cds_issuer == issuer), None)
+
+    def by_uri(self, uri: str) -> Client | None:
+        """The client to whose URI the certificates of its trust community are made out."""
+        return next((each for each in self._current().values() if uri and each.udap == uri), None)
 
     def by_token(self, token: str) -> Client | None:
         """The client of a long-lived token. Digests are compared: timing tells nothing about the token."""
@@ -181,7 +199,7 @@ def read(path: Path) -> dict[str, Client]:
         fault = error.errors(include_input=False)[0]
         place = ".".join(str(step) for step in fault["loc"]) or "the file"
         raise ValueError(f"CLIENTS_FILE: {place}: {fault['msg'].removeprefix('Value error, ')}") from None
-    for name in ("id", "cds_issuer", "token_sha256"):
+    for name in ("id", "udap", "cds_issuer", "token_sha256"):
         given = [getattr(client, name) for client in clients if getattr(client, name)]
         if len(given) != len(set(given)):
             raise ValueError(f"CLIENTS_FILE: two clients have the same {name}")

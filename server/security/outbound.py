@@ -70,9 +70,11 @@ def why(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """`lenient`: http, loopback and private targets are allowed (development only)."""
+    """`lenient`: http, loopback and private targets are allowed (development only). `signed`: what is fetched
+    carries a signature of its own, so http will do."""
 
     lenient: bool
+    signed: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Outbound:
@@ -92,7 +94,7 @@ class Outbound:
             raise Refused("its port is not one of the web's")
         if parts.username or parts.password:
             raise Refused("it carries a user name or password")
-        if parts.scheme == "http" and not self.lenient:
+        if parts.scheme == "http" and not (self.lenient or self.signed):
             raise Refused("it is not https")
 
     def check_ip(self, number: str) -> None:

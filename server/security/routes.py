@@ -1,10 +1,10 @@
-"""SMART Backend Services: how a client gets a token, and how it learns where.
+"""How a client gets a token, and how it learns where: SMART Backend Services.
 
 GET  /{version}/fhir/.well-known/smart-configuration
 POST /auth/token          client_credentials with a signed client assertion (private_key_jwt)
 POST /auth/introspect     for the payer's operators (RFC 7662)
 
-Errors of the token endpoint have the body of OAuth (RFC 6749, 5.2), not an OperationOutcome.
+With `udap=1` the assertion is signed by a certificate, as `server.security.udap` has it.
 """
 
 from __future__ import annotations
@@ -24,27 +24,15 @@ from server.security import signed
 from server.security.admission import Admission
 from server.security.clients import Client
 from server.security.keys import FITTING
-from server.security.scopes import OPERATE, Scopes
+from server.security.oauth import FRESH, OAuthError
+from server.security.scopes import OPERATE, SUPPORTED, Scopes
+from server.security.udap import Community, business
 from server.services import GUIDES
 from server.store import access
 
 LIFETIME = dt.timedelta(seconds=300)
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_BYTES = 40_000
-
-_FRESH = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-class OAuthError(Exception):
-    """An error of the token endpoint, with its code and a sentence for the developer."""
-
-    def __init__(self, code: str, description: str) -> None:
-        self.code, self.description = code, description
-        super().__init__(code)
-
-    @property
-    def status(self) -> int:
-        return 401 if self.code == "invalid_client" else 400
 
 
 def smart_configuration(base_url: str) -> dict[str, Any]:
@@ -55,24 +43,12 @@ def smart_configuration(base_url: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": list(FITTING),
         "grant_types_supported": ["client_credentials"],
         "introspection_endpoint": f"{base_url}/auth/introspect",
-        "scopes_supported": [
-            "system/Claim.cruds",
-            "system/ClaimResponse.rs",
-            "system/CommunicationRequest.r",
-            "system/Task.r",
-            "system/Subscription.cruds",
-            "system/Questionnaire.rs",
-            "system/QuestionnaireResponse.c",
-            "system/Library.rs",
-            "system/ValueSet.rs",
-            "system/*.read",
-            "system/*.write",
-        ],
+        "scopes_supported": list(SUPPORTED),
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
 
 
-def router(admission: Admission) -> APIRouter:
+def router(admission: Admission, community: Community | None) -> APIRouter:
     routes = APIRouter(tags=["authorization"])
     base_url = admission.settings.base_url
     token_endpoint = f"{base_url}/auth/token"
@@ -96,7 +72,7 @@ def router(admission: Admission) -> APIRouter:
             fresh = await run_in_threadpool(issue, client, granted)
         except OAuthError as error:
             admission.failed(request)
-            return _refused(error)
+            return error.answer("no token issued")
         structlog.get_logger().info("token issued", client=client.id)
         body = {
             "access_token": fresh,
@@ -104,7 +80,7 @@ def router(admission: Admission) -> APIRouter:
             "expires_in": int(LIFETIME.total_seconds()),
             "scope": str(granted),
         }
-        return JsonResponse(body, headers=_FRESH)
+        return JsonResponse(body, headers=FRESH)
 
     async def proven_client(form: dict[str, str]) -> Client:
         if form.get("grant_type") != "client_credentials":
@@ -116,13 +92,31 @@ def router(admission: Admission) -> APIRouter:
             client = admission.registry.by_id(sent.issuer)
             if client is None or client.token_sha256 or sent.claims.get("sub") != client.id:
                 raise signed.Refused("its iss and sub must both be the id of a registered client")
-            # SMART: an address that was not registered is no proof, whatever the signature.
-            signed.names_registered_keys(sent, client)
-            proof = await signed.proved(sent, client, admission.keys, [token_endpoint], admission.clock())
+            if form.get("udap") == "1":
+                proof = await by_certificate(sent, client)
+            elif not client.keyed:
+                raise signed.Refused("the client has no key set here, it proves itself with udap=1 and x5c")
+            else:
+                # SMART: an address that was not registered is no proof, whatever the signature.
+                signed.names_registered_keys(sent, client)
+                proof = await signed.proved(sent, client, admission.keys, [token_endpoint], admission.clock())
             await admission.spend(client.id, proof)
         except signed.Refused as refused:
             raise OAuthError("invalid_client", f"The client assertion is not valid: {refused}.") from None
         return client
+
+    async def by_certificate(sent: signed.Token, client: Client) -> signed.Proof:
+        if community is None or not client.udap:
+            raise signed.Refused("the client has no certificate here, it proves itself without udap")
+        proof = await community.proved(sent, client.udap, token_endpoint, admission.clock())
+        asked = business(sent)
+        structlog.get_logger().info(
+            "proved by certificate",
+            client=client.id,
+            organization=asked.organization_id,
+            purposes=asked.purpose_of_use,
+        )
+        return proof
 
     def issue(client: Client, granted: Scopes) -> str:
         fresh, now = secrets.token_urlsafe(32), admission.clock()
@@ -140,11 +134,11 @@ def router(admission: Admission) -> APIRouter:
         try:
             form = await _form(request)
         except OAuthError as error:
-            return _refused(error)
+            return error.answer("no token issued")
         found = await run_in_threadpool(admission.issued, form.get("token", ""))
         client = admission.registry.by_id(found.client) if found is not None else None
         if found is None or client is None:
-            return JsonResponse({"active": False}, headers=_FRESH)
+            return JsonResponse({"active": False}, headers=FRESH)
         body = {
             "active": True,
             "client_id": found.client,
@@ -154,15 +148,9 @@ def router(admission: Admission) -> APIRouter:
             "iat": int(found.issued.timestamp()),
             "exp": int(found.expires.timestamp()),
         }
-        return JsonResponse(body, headers=_FRESH)
+        return JsonResponse(body, headers=FRESH)
 
     return routes
-
-
-def _refused(error: OAuthError) -> JsonResponse:
-    structlog.get_logger().warning("no token issued", error=error.code, why=error.description)
-    body = {"error": error.code, "error_description": error.description}
-    return JsonResponse(body, status_code=error.status, headers=_FRESH)
 
 
 async def _form(request: Request) -> dict[str, str]:

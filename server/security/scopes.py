@@ -19,6 +19,21 @@ OWN = frozenset({REVIEW, OPERATE, AUDIT})
 OWN_KINDS = {"AuditEvent": AUDIT}
 """Types that only a scope of the payer's own opens."""
 
+SUPPORTED = (
+    "system/Claim.cruds",
+    "system/ClaimResponse.rs",
+    "system/CommunicationRequest.r",
+    "system/Task.r",
+    "system/Subscription.cruds",
+    "system/Questionnaire.rs",
+    "system/QuestionnaireResponse.c",
+    "system/Library.rs",
+    "system/ValueSet.rs",
+    "system/*.read",
+    "system/*.write",
+)
+"""What clients are told of; whatever is spelt so is taken."""
+
 _SYSTEM = re.compile(r"system/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 

@@ -1,6 +1,7 @@
-"""JWTs that clients sign: SMART client assertions and the tokens of CDS Hooks calls.
+"""JWTs that clients sign: client assertions and the tokens of CDS Hooks calls.
 
-The signature is checked with a key of the registration, for RS384 and ES384 only. `Refused` says in words
+The signature is checked with a key of the registration, for RS384 and ES384 only, or with that of a
+certificate (`server.security.udap`). `Refused` says in words
 for the client's developer what is wrong; it never quotes the token.
 """
 
@@ -20,7 +21,7 @@ from joserfc.errors import JoseError
 from server.fhir import json
 from server.fhir.errors import FhirError
 from server.security.clients import Client
-from server.security.keys import FITTING, KeyRing
+from server.security.keys import FITTING, Key, KeyRing
 
 SKEW = dt.timedelta(seconds=30)
 LONGEST = dt.timedelta(minutes=5)
@@ -91,17 +92,22 @@ async def proved(
         raise Refused("its header names no kid")
     if client.jwks is None:
         names_registered_keys(token, client)
-    proof = _claims_hold(token.claims, list(audiences), now)
+    proof = claims_hold(token.claims, list(audiences), now)
     key = await keys.key(client.jwks_uri, client.jwks, kid)
     if key is None:
         raise Refused("its kid names no key of the client, or the client's keys could not be had")
     if key.key_type != FITTING[algorithm]:
         raise Refused("its key does not fit its alg")
+    signature_holds(token, key, algorithm)
+    return proof
+
+
+def signature_holds(token: Token, key: Key, algorithm: str) -> None:
+    """Raises Refused unless this key signed it."""
     try:
         jws.deserialize_compact(token.text, key, registry=_WithChain(algorithms=[algorithm]))
     except (JoseError, ValueError):
         raise Refused("its signature does not hold") from None
-    return proof
 
 
 def names_registered_keys(token: Token, client: Client) -> None:
@@ -110,7 +116,8 @@ def names_registered_keys(token: Token, client: Client) -> None:
         raise Refused("its jku is not the registered address of the client's keys")
 
 
-def _claims_hold(claims: Mapping[str, Any], audiences: list[str], now: dt.datetime) -> Proof:
+def claims_hold(claims: Mapping[str, Any], audiences: list[str], now: dt.datetime) -> Proof:
+    """Raises Refused unless it is for one of these audiences, at this time."""
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
     wanted = {each.rstrip("/") for each in audiences}

@@ -57,16 +57,17 @@ class Signer:
 
 
 class KeyServer(Loopback):
-    """Serves whatever `keys` is, and counts how often it was asked. `answers` may be another status."""
+    """Serves whatever `keys` is, a key set or bytes, and counts how often it was asked. `status` may be
+    another."""
 
-    def __init__(self, keys: Claims) -> None:
+    def __init__(self, keys: Claims | bytes) -> None:
         self.keys, self.status, self.asked = keys, 200, 0
         owner = self
 
         class Answering(Handler):
             def do_GET(self) -> None:
                 owner.asked += 1
-                body = json.encode(owner.keys)
+                body = owner.keys if isinstance(owner.keys, bytes) else json.encode(owner.keys)
                 self.send_response(owner.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
