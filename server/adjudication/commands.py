@@ -7,6 +7,7 @@ import typer
 
 from server.adjudication import loading
 from server.audit.command import running
+from server.configured import load_settings
 from server.fhir.errors import FhirError
 from server.store import Store
 
@@ -21,9 +22,6 @@ def load(
 ) -> None:
     """Load members, claims history, authorizations of old, network locations and gold cards; a file is loaded
     whole or not at all, and may be loaded again."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
-
     settings = load_settings()
     store, clock = Store.open(settings.database_url), settings.clock()
     try:

@@ -20,6 +20,7 @@ from rich.console import Console
 from server import inside, logs
 from server.app import the_catalog
 from server.clock import wall
+from server.configured import load_settings, open_app
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, laid_out, play, stories
 from server.demo.tell import tell
@@ -44,9 +45,6 @@ def demo(
     token: Annotated[str, typer.Option(help="Bearer token, where the server asks for one.")] = "",
 ) -> None:
     """Play orders through CRD, DTR and PAS, against the running server or, if none runs, one inside."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
-
     if version not in GUIDES:
         typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
         raise typer.Exit(2)
@@ -91,8 +89,6 @@ async def _why(http: httpx.AsyncClient, decided: dict[str, Any] | None) -> dict[
 @asynccontextmanager
 async def _server(settings: Settings, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """The running server, or an application over a database that ends with it."""
-    from server.cli import open_app  # as above
-
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     # What runs on this machine with a certificate of its own is spoken to as it is.
     own_certificate = settings.tls and settings.tls_cert is None

@@ -12,7 +12,6 @@ only names.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +20,7 @@ import httpx
 
 from server.crd.sight import CHART
 from server.dtr.form import Form
-from server.dtr.populate import Filling, populate
-from server.elm import Engine
+from server.dtr.populate import Filling, Logic, populate
 from server.fhir import json
 from server.fhir.extensions import value, values
 from server.pas.cases import claim_of, request_of
@@ -71,7 +69,8 @@ class Ehr:
             _of_type(package, "Questionnaire"),
             _of_type(package, "QuestionnaireResponse"),
         )
-        engine = await self._engine(package)
+        logic = Logic.of(package)
+        engine = logic.engine([await self._get("fhir/ValueSet/$expand", url=url) for url in logic.named])
         chart = [dict(resource) for resource in case.resources]
         return populate(Form(questionnaire), draft, engine, chart, case.now, AUTOMATIC[self.version])
 
@@ -97,17 +96,6 @@ class Ehr:
             for entry in bundle["entry"]
             if entry["resource"]["resourceType"] == "ClaimResponse"
         ]
-
-    async def _engine(self, package: Sequence[Resource]) -> Engine:
-        libraries = [_elm(library) for library in _of_type(package, "Library")]
-        held = {each["url"]: each for each in _of_type(package, "ValueSet")}
-        named = {
-            declared["id"]
-            for library in libraries
-            for declared in library["library"].get("valueSets", {}).get("def", [])
-        }
-        more = [await self._get("fhir/ValueSet/$expand", url=url) for url in sorted(named - held.keys())]
-        return Engine(libraries=libraries, value_sets=[*held.values(), *more])
 
     async def _post(self, path: str, body: Resource, kind: str = "application/fhir+json") -> Resource:
         content = json.encode(body)
@@ -176,8 +164,3 @@ def _resources_named(parameters: Resource) -> list[Resource]:
 
 def _of_type(resources: Sequence[Resource], kind: str) -> list[Resource]:
     return [resource for resource in resources if resource["resourceType"] == kind]
-
-
-def _elm(library: Resource) -> Resource:
-    (data,) = (each["data"] for each in library["content"] if each["contentType"] == "application/elm+json")
-    return json.decode_object(b64decode(data))

@@ -11,7 +11,6 @@ Like `commands`, this stands above the application.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,7 @@ from fastapi import FastAPI
 
 from server import inside
 from server.dtr.form import Form, answer_value, criterion_of
-from server.dtr.populate import Filling, populate
+from server.dtr.populate import Filling, Logic, populate
 from server.dtr.response import answers_of
 from server.dtr.routes import TABLES
 from server.dtr.validation import faults
@@ -86,7 +85,9 @@ class DtrDoor:
         """The form as an app fills it from the chart, and as the clinician answers what is left."""
         form, draft = (Form(bundle["entry"][0]["resource"]), bundle["entry"][1]["resource"])
         if (version, form.canonical) not in self._engines:
-            self._engines[version, form.canonical] = engine_of(app, version, bundle)
+            logic = Logic.of([entry["resource"] for entry in bundle["entry"]])
+            expanded = (_expanded(app, version, url) for url in logic.named)
+            self._engines[version, form.canonical] = logic.engine(expanded)
         engine = self._engines[version, form.canonical]
         filling = populate(form, draft, engine, chart_of(case), case.now, TABLES[version].from_client)
         return filling.answered(said_by_hand(form, case), case.order["requester"]["reference"])
@@ -141,24 +142,6 @@ def chart_of(case: Case) -> list[Resource]:
 def own_of(case: Case) -> Sequence[Mapping[str, Any]]:
     """Of the case's resources the patient's own."""
     return readable(case.order, case.chart, replace(case.member, records=()))
-
-
-def engine_of(app: FastAPI, version: Version, bundle: Resource) -> Engine:
-    """An engine that knows the package's libraries and value sets, and what `$expand` gives for others."""
-    resources = [entry["resource"] for entry in bundle["entry"]]
-    elm = [
-        json.decode_object(b64decode(content["data"]))
-        for library in resources
-        if library["resourceType"] == "Library"
-        for content in library["content"]
-        if content["contentType"] == "application/elm+json"
-    ]
-    held = [each for each in resources if each["resourceType"] == "ValueSet"]
-    declared = {
-        each["id"] for library in elm for each in library["library"].get("valueSets", {}).get("def", [])
-    }
-    named = sorted(declared - {each["url"] for each in held})
-    return Engine(libraries=elm, value_sets=[*held, *(_expanded(app, version, url) for url in named)])
 
 
 def _expanded(app: FastAPI, version: Version, url: str) -> Resource:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.configured import of_the_server
 from server.fhir import json
 from server.store import Store, questionnaire_errors
 from server.store.tables import QuestionnaireError
@@ -34,9 +35,6 @@ def show_errors(
     ndjson: Annotated[bool, typer.Option("--ndjson", help="One report a line, for other programs.")] = False,
 ) -> None:
     """Errors that apps met in our forms, the newest first."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import of_the_server
-
     store = Store.open(of_the_server().database_url)
     try:
         with store.reading() as tx:

@@ -14,11 +14,13 @@ own records for a chart) fill forms here; an EHR uses its own software.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.dtr.form import Answer, Element, Form, Item, answer_value, define_of, plain_answer, same
+from server.dtr.render import ELM_JSON
 from server.dtr.response import (
     answered_items,
     answers_of,
@@ -29,12 +31,40 @@ from server.dtr.response import (
 )
 from server.elm import Engine, EvaluationError
 from server.elm.values import Code, Concept, Date, DateTime, Quantity
+from server.fhir import json
 from server.fhir.dates import instant
 from server.policy.determination import Failure
 
 Resource = dict[str, Any]
 
 NOT_MANUAL = frozenset({"auto", "auto-client", "auto-server", "override"})
+
+
+class Logic(NamedTuple):
+    """What an engine is made of: a package's ELM and value sets, and urls of sets that it only names."""
+
+    libraries: list[Resource]
+    value_sets: list[Resource]
+    named: list[str]
+
+    @classmethod
+    def of(cls, package: Sequence[Resource]) -> Logic:
+        libraries = [elm_of(each) for each in package if each["resourceType"] == "Library"]
+        held = [each for each in package if each["resourceType"] == "ValueSet"]
+        declared = {
+            each["id"]
+            for library in libraries
+            for each in library["library"].get("valueSets", {}).get("def", [])
+        }
+        return cls(libraries, held, sorted(declared - {each["url"] for each in held}))
+
+    def engine(self, expanded: Iterable[Resource]) -> Engine:
+        return Engine(libraries=self.libraries, value_sets=[*self.value_sets, *expanded])
+
+
+def elm_of(library: Resource) -> Resource:
+    (data,) = (each["data"] for each in library["content"] if each["contentType"] == ELM_JSON)
+    return json.decode_object(b64decode(data))
 
 
 class Prefill:

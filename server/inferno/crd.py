@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from server.fhir import json
 from server.inferno.crd_patients import (
     Patient,
     appointment,
@@ -44,12 +43,6 @@ def presets(base: str, day: dt.date) -> Sequence[Preset]:
         Preset("crd_server_v201", "Da Vinci payer, CRD 2.0.1", "crd_server", tuple(older)),
         Preset("crd_server_v221", "Da Vinci payer, CRD 2.2.1", "crd_server_v220", tuple(newer)),
     )
-
-
-def bodies(preset: Preset, name: str) -> list[Resource]:
-    """The requests of one input."""
-    found = json.decode(preset.value(name).encode())
-    return found if isinstance(found, list) else [found]
 
 
 def _inputs(base: str, day: dt.date, orders: Orders) -> Iterator[Input]:

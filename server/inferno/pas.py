@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.fhir import json
 from server.inferno.pas_dialects import V2_0, V2_2
 from server.inferno.pas_full import film, full_request, mri
 from server.inferno.pas_parties import HOST, TERMINOLOGY
@@ -296,9 +295,3 @@ def subscription(name: str, content: str, criteria: str) -> Resource:
             "header": ["Authorization: Bearer preset-notifications"],
         },
     }
-
-
-def payloads(preset: Preset, name: str) -> list[Resource]:
-    """The resources of one input, one by one."""
-    content = json.decode(preset.value(name).encode())
-    return content if isinstance(content, list) else [content]

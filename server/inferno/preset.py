@@ -61,3 +61,8 @@ class Preset:
     def value(self, name: str) -> str:
         """The value of one input. KeyError where the preset has none of that name."""
         return {each.name: each.value for each in self.inputs}[name]
+
+    def payloads(self, name: str) -> list[Resource]:
+        """The resources of that input, one by one."""
+        content = json.decode(self.value(name).encode())
+        return content if isinstance(content, list) else [content]

@@ -9,6 +9,7 @@ import typer
 
 from server import inside, logs
 from server.audit.command import running
+from server.configured import beside_the_server, open_app, the_services
 from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
@@ -30,9 +31,6 @@ def try_request(
     version: Annotated[str, typer.Option(help="The base that reads it: 2.0 or 2.2.")] = "2.0",
 ) -> None:
     """Say what would be decided about the request in FILE, and why; store nothing."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import beside_the_server, open_app
-
     if version not in GUIDES:
         typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
         raise typer.Exit(2)
@@ -57,8 +55,6 @@ def use_authorization(
     on: Annotated[str, typer.Option(help="The day of service; today where left out.")] = "",
 ) -> None:
     """Record that the service was done: what is used up satisfies no further order."""
-    from server.cli import the_services
-
     services = the_services()
     now = services.clock()
     day = day_of(on, "--on") if on else now.date()

@@ -10,7 +10,6 @@ import datetime as dt
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -328,21 +327,17 @@ def _laid_out(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
 
 def _doors(asked: str, catalog: Catalog) -> dict[str, Door]:
     """The ways to put a case, by name; the names asked for must exist."""
-    names = (CORE, *(d for d in DOORS if _offered(d))) if asked == ALL else tuple(asked.split(","))
+    names = (CORE, *DOORS) if asked == ALL else tuple(asked.split(","))
     doors: dict[str, Door] = {}
     for name in names:
         if name == CORE:
             doors[name] = Core(catalog)
-        elif _offered(name):
+        elif name in DOORS:
             doors[name] = import_module(f"server.{name}.cases").door(catalog)
         else:
             typer.echo(f"there is no door {name}: core, crd, dtr, pas or all", err=True)
             raise typer.Exit(2)
     return doors
-
-
-def _offered(name: str) -> bool:
-    return name in DOORS and find_spec(f"server.{name}.cases") is not None
 
 
 def _tried(door: Door, vignette: Vignette, day: dt.date, catalog: Catalog) -> Sequence[str]:

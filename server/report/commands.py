@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from server.configured import the_services
 from server.fhir import json
 from server.report.cms import figures
 from server.services import Services
@@ -47,9 +48,6 @@ def metrics(
     if last is not None and last < first:
         typer.echo(f"--end {end} comes before --start {start}", err=True)
         raise typer.Exit(2)
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import the_services
-
     services = the_services()
     until = (last or services.clock()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
@@ -67,8 +65,6 @@ def cms(
     if form not in FORMS:
         typer.echo(f"--format {form}: expected one of {', '.join(FORMS)}", err=True)
         raise typer.Exit(2)
-    from server.cli import the_services
-
     services = the_services()
     if plan and plan not in services.catalog.plans:
         typer.echo(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}", err=True)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.audit.command import running
+from server.configured import the_services
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
 from server.pas import casebook, verdict
@@ -224,9 +225,6 @@ def _decide(what: str, item: str, revision: int, decision: Callable[[Desk, int],
 @contextmanager
 def _desk(command: str, *, shows: bool = False) -> Iterator[Desk]:
     """The desk, for that command; `shows` says that it decides nothing."""
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import the_services
-
     services = the_services()
     with _refusals(), running(services.store, services.clock, f"review {command}", shows=shows):
         yield Desk(services)

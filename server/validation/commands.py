@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from server.configured import load_settings
 from server.fhir import json
 from server.fhir.errors import FhirError
 from server.services import GUIDES
 from server.settings import Settings
-from server.validation.guides import Lazily
+from server.validation.guides import validator_of
 from server.validation.packages import Package, found_in
 from server.validation.routes import outcome
 
@@ -26,13 +27,6 @@ app.add_typer(packages, name="ig")
 Found = TypeVar("Found")
 
 COLOURS = {"fatal": "red", "error": "red", "warning": "yellow", "information": "dim"}
-
-
-def _settings() -> Settings:
-    # The command line imports this module, so it cannot be imported before it is whole.
-    from server.cli import load_settings
-
-    return load_settings()
 
 
 def _folder(settings: Settings) -> Path:
@@ -66,8 +60,8 @@ def validate(
     if not listed:
         typer.echo(f"{', '.join(map(str, files))}: no resources (.json)", err=True)
         raise typer.Exit(2)
-    held, console, wrong = Lazily(_settings().fhir_packages), Console(), 0
-    validator = _read(lambda: held.of(known))
+    folder, console, wrong = load_settings().fhir_packages, Console(), 0
+    validator = _read(lambda: validator_of(folder, known))
     for file in listed:
         try:
             issues = outcome(validator, json.decode_object(file.read_bytes()), profile or [])
@@ -93,7 +87,7 @@ def validate(
 def list_packages() -> None:
     """The packages that are installed."""
     table = Table("Package", "Version", "Definitions")
-    folder = _folder(_settings())
+    folder = _folder(load_settings())
     for package in _read(lambda: found_in(folder)):
         table.add_row(package.name, package.version, str(len(package.definitions)))
     Console().print(table)
@@ -104,7 +98,7 @@ def install(
     source: Annotated[Path, typer.Argument(help="A package (.tgz), or a folder of packages.")],
 ) -> None:
     """Put packages into FHIR_PACKAGES; each is read first, so that none is installed broken."""
-    folder = _folder(_settings())
+    folder = _folder(load_settings())
     listed = sorted(source.glob("*.tgz")) if source.is_dir() else [source]
     for path in listed:
         try:

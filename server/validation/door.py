@@ -18,7 +18,7 @@ from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.parameters import enclosed
 from server.services import Version
 from server.settings import Settings
-from server.validation.guides import Lazily
+from server.validation.guides import validator_of
 from server.validation.validator import Validator
 
 OPERATIONS = ("$submit", "$inquire")
@@ -34,13 +34,12 @@ _ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]")
 
 def profiled(settings: Settings, version: Version) -> Callable[[Request], Coroutine[Any, Any, None]]:
     """A dependency that raises InvalidRequest where PROFILES=refuse and the request breaks a profile."""
-    held = Lazily(settings.fhir_packages)
 
     async def check(request: Request) -> None:
         if settings.profiles == "off" or not request.url.path.endswith(OPERATIONS):
             return
         body = await request.body()
-        issues = await run_in_threadpool(lambda: _broken(held.of(version), body))
+        issues = await run_in_threadpool(lambda: _broken(validator_of(settings.fhir_packages, version), body))
         if issues:
             raise InvalidRequest(*issues)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -40,12 +39,6 @@ def demand(folder: Path, refusing: bool) -> None:
     validators(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Lazily:
-    """The validators of a folder, read when the first is asked for: most starts need none."""
-
-    folder: Path | None
-
-    def of(self, version: Version) -> Validator | None:
-        """None where no packages are configured."""
-        return validators(self.folder)[version] if self.folder is not None else None
+def validator_of(folder: Path | None, version: Version) -> Validator | None:
+    """None where no packages are configured. They are read when first asked for: most starts need none."""
+    return validators(folder)[version] if folder is not None else None

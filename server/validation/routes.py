@@ -18,7 +18,7 @@ from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.structure import faults
 from server.services import Services, Version
-from server.validation.guides import Lazily
+from server.validation.guides import validator_of
 from server.validation.validator import Validator
 
 Resource = dict[str, Any]
@@ -39,7 +39,6 @@ def capability(version: Version) -> Contribution:
 
 
 def router(services: Services, version: Version) -> APIRouter:
-    held = Lazily(services.settings.fhir_packages)
     routes = APIRouter(tags=["validation"], dependencies=[Depends(wants_json)])
 
     @routes.post("/{kind}/$validate", summary="What is wrong with a resource", response_class=FhirResponse)
@@ -50,7 +49,8 @@ def router(services: Services, version: Version) -> APIRouter:
         if resource.get("resourceType") != kind:
             words = f"The resource is no {kind}. Send one, or use the address of its type."
             raise InvalidRequest(Issue("invalid", "resourceType", words))
-        issues = outcome(held.of(version), resource, [*(profile or []), *named])
+        validator = validator_of(services.settings.fhir_packages, version)
+        issues = outcome(validator, resource, [*(profile or []), *named])
         return FhirResponse(operation_outcome(issues))
 
     return routes

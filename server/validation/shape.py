@@ -171,7 +171,7 @@ class Slice:
         self.name = name
         self.belongs = belongs
         self.minimum, self.maximum = node.minimum, node.maximum
-        self.content = Content(node, f"{profile}", compiler)
+        self.content = Content(node, profile, compiler)
 
 
 class Content:

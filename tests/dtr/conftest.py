@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +14,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from server.dtr.form import Form
-from server.dtr.populate import Filling, populate
+from server.dtr.populate import Filling, Logic, populate
 from server.elm import Engine
 from server.fhir import json
 from tests.conftest import at_noon
@@ -70,19 +69,10 @@ class Package:
         """
         kept = (self.dtr.version, self.form.canonical)
         if kept not in ENGINES:
-            ENGINES[kept] = self._compiled()
+            logic = Logic.of(self.resources)
+            expanded = (self.dtr.get("ValueSet/$expand", url=url).json() for url in logic.named)
+            ENGINES[kept] = logic.engine(expanded)
         return ENGINES[kept]
-
-    def _compiled(self) -> Engine:
-        held = {value_set["url"] for value_set in self.value_sets}
-        libraries = [elm_of(library) for library in self.libraries]
-        named = {
-            declared["id"]
-            for library in libraries
-            for declared in library["library"].get("valueSets", {}).get("def", [])
-        }
-        expanded = [self.dtr.get("ValueSet/$expand", url=url).json() for url in sorted(named - held)]
-        return Engine(libraries=libraries, value_sets=[*self.value_sets, *expanded])
 
     def filled(self, chart: Iterable[Resource]) -> Filling:
         """As an app in the EHR fills it: with nothing but the package and the chart."""
@@ -221,11 +211,6 @@ def named(canonical: str) -> Resource:
 
 def context(text: str) -> Resource:
     return {"name": "context", "valueString": text}
-
-
-def elm_of(library: Resource) -> Resource:
-    (data,) = [c["data"] for c in library["content"] if c["contentType"] == "application/elm+json"]
-    return json.decode_object(b64decode(data))
 
 
 @pytest.fixture(scope="module")

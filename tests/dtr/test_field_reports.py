@@ -3,10 +3,11 @@
 import pytest
 
 from server.dtr.form import define_of
+from server.dtr.populate import elm_of
 from server.dtr.v2_0 import V2_0
 from server.fhir import json
 from tests.crd.builders import lumbar, shoulder
-from tests.dtr.conftest import GUIDES, Dtr, Package, elm_of
+from tests.dtr.conftest import GUIDES, Dtr, Package
 from tests.emitted import record
 
 ORDERS = {"shoulder": shoulder(), "lumbar spine": lumbar()}

@@ -20,14 +20,14 @@ from starlette.testclient import TestClient
 
 from server.app import the_catalog
 from server.dtr.form import Element, Form, define_of
-from server.dtr.populate import Prefill, populate
+from server.dtr.populate import Prefill, elm_of, populate
 from server.dtr.response import answers_of
 from server.elm import Engine
 from server.policy.cases import Case, case_of, read
 from server.policy.determination import Decision
 from tests.cases import OWN, drafts
 from tests.crd.builders import DAY, PATIENT, coverage, lumbar, mri, shoulder
-from tests.dtr.conftest import Dtr, Package, elm_of, named, resource
+from tests.dtr.conftest import Dtr, Package, named, resource
 from tests.dtr.forms import FOLDER, form
 from tests.dtr.interviews import package
 from tests.oracle import Oracle, recorded

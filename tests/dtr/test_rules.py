@@ -22,11 +22,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from server.dtr.form import CQF_LIBRARY, Form, define_of
+from server.dtr.populate import elm_of
 from server.dtr.response import answers_of, items_of
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from tests.crd.builders import DAY, PHYSICIAN, ref, shoulder
-from tests.dtr.conftest import FHIR_JSON, Dtr, elm_of
+from tests.dtr.conftest import FHIR_JSON, Dtr
 from tests.dtr.forms import FOLDER
 
 Json = dict[str, Any]

@@ -99,7 +99,7 @@ def posted(kit: TestClient, preset: Preset, hook: str, body: Resource) -> Resour
 
 
 def requests(preset: Preset, hook: str) -> list[Resource]:
-    return crd.bodies(preset, f"{hook}_request_bodies")
+    return preset.payloads(f"{hook}_request_bodies")
 
 
 def cards(found: list[Resource]) -> list[Resource]:
@@ -165,7 +165,7 @@ def test_1_02_and_1_03_discovery_lists_all_six_hooks(kit: TestClient, preset: Pr
 
 
 def test_2_any_hook_has_one_body_and_an_answer(kit: TestClient, preset: Preset) -> None:
-    (body,) = crd.bodies(preset, "any_hook_request_body")
+    (body,) = preset.payloads("any_hook_request_body")
     service = preset.value("any_hook_service_ids")
     headers = {"Content-Type": "application/json"}
     answer = kit.post(f"/r2.0/cds-services/{service}", content=json.encode(body), headers=headers)

@@ -29,11 +29,11 @@ def preset(payer: Payer) -> Preset:
 def requests_of(preset: Preset) -> Iterator[tuple[str, Resource]]:
     for each in preset.inputs:
         if each.name.endswith("_payload"):
-            yield from ((each.name, one) for one in pas.payloads(preset, each.name))
+            yield from ((each.name, one) for one in preset.payloads(each.name))
 
 
 def test_what_is_pended_a_reviewer_can_approve(payer: Payer, preset: Preset) -> None:
-    (payload,) = pas.payloads(preset, "pended_pa_submit_request_payload")
+    (payload,) = preset.payloads("pended_pa_submit_request_payload")
     answer = payer.submit(payload)
     (item,) = payer.http.get("/review").json()["items"]
 

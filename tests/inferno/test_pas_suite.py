@@ -72,7 +72,7 @@ def session(request: pytest.FixtureRequest, payers: Payers) -> Session:
 
 def played(office: Office, preset: Preset, kit: Endpoint) -> Session:
     payer = office.payer
-    (wish,) = pas.payloads(preset, "subscription_resource")
+    (wish,) = preset.payloads("subscription_resource")
     channel = {"endpoint": kit.url, "payload": "application/fhir+json", "header": [LISTENER]}
     wish = {**wish, "channel": {**wish["channel"], **channel}}
     created = payer.http.post(f"{payer.base}/Subscription", json=wish, headers=FHIR)
@@ -112,12 +112,12 @@ def reviewed(payer: Payer) -> None:
 
 
 def submit(run: Session, payer: Payer, name: str) -> None:
-    sent = [(one, payer.post("$submit", one)) for one in pas.payloads(run.preset, name)]
+    sent = [(one, payer.post("$submit", one)) for one in run.preset.payloads(name)]
     run.submitted[name] = sent
 
 
 def inquire(run: Session, payer: Payer, name: str) -> None:
-    run.inquired[name] = [(one, payer.post("$inquire", one)) for one in pas.payloads(run.preset, name)]
+    run.inquired[name] = [(one, payer.post("$inquire", one)) for one in run.preset.payloads(name)]
 
 
 def found(answered: httpx.Response) -> Answer:
