@@ -109,7 +109,7 @@ def test_a_person_is_quicker_than_the_demo_reviewer(serving: TestClient) -> None
     services = serving.app.state.services  # type: ignore[attr-defined]
     payer = Payer(serving, serving.app, "2.2")  # type: ignore[arg-type]
     pended = payer.submit(waits_for_a_person("M-CLARA"))
-    (waiting,) = [each for each in Desk(services).queue() if each.case.id == pended.response["id"]]
+    (waiting,) = [each for each in Desk(services).queue().shown if each.case.id == pended.response["id"]]
     Desk(services).approve(waiting.item.id, waiting.item.revision, Review(name="Dr Kim"))
     demo.decide(services, waiting.item.id)
 

@@ -25,7 +25,7 @@ from server.fhir.references import local_reference
 from server.pas import casebook, verdict
 from server.pas.verdict import Review
 from server.review.appeals import Appeals
-from server.review.desk import PARTS, Desk, Waiting, finding, history
+from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding, history
 from server.review.terms import Terms
 from server.terminal import day_of, plain
 
@@ -51,12 +51,14 @@ def group() -> None:
 
 
 @app.command("list")
-def list_waiting() -> None:
+def list_waiting(
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="How many at most.")] = USUAL,
+) -> None:
     """What waits for a reviewer, the one due first at the top."""
     with _desk("list", shows=True) as desk:
-        queue = desk.queue()
+        queue = desk.queue(limit)
     table = Table("Work item", "Revision", "Service", "Plan", "Due", "Expedited", "Rules recommend", "Why")
-    for waiting in queue:
+    for waiting in queue.shown:
         told = waiting.summary
         asked = "The provider was asked. " if told["status"] == "asked" else ""
         table.add_row(
@@ -70,7 +72,7 @@ def list_waiting() -> None:
             plain(f"{asked}{told['reason']}"),
         )
     _console().print(table)
-    typer.echo(f"{len(queue)} waiting")
+    typer.echo(f"{queue.total} waiting")
 
 
 @app.command()

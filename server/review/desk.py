@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.adjudication.authorizations import done_on
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
@@ -42,6 +42,9 @@ PROLONGED = "clock-extended"
 """Event of a decision clock that was extended."""
 
 LONGEST = dt.timedelta(days=14)
+
+USUAL, MOST = 100, 1000
+"""How much of the queue is shown, and how much at most."""
 
 PARTS = tuple(field.name for field in fields(Finding))
 """What a denial owes about a criterion."""
@@ -83,17 +86,25 @@ class Waiting:
         return {**self.summary, "determination": self.line.determination, "order": self.line.order}
 
 
+class Queue(NamedTuple):
+    """What somebody looks at of all that waits, and how much that is."""
+
+    shown: list[Waiting]
+    total: int
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The use case, over the server's own store and clock."""
 
     services: Services
 
-    def queue(self) -> list[Waiting]:
-        """What waits, the one due first at the top."""
+    def queue(self, most: int = USUAL, first: int = 0) -> Queue:
+        """So much of what waits, the one due first at the top, from that place on."""
         with self.services.store.reading() as tx:
-            found = work_items.waiting(tx)
-            return [Waiting(item, case, Standing.kept(line)) for item, case, line in found]
+            found = work_items.waiting(tx, most, first)
+            waiting = [Waiting(item, case, Standing.kept(line)) for item, case, line in found]
+            return Queue(waiting, work_items.undecided(tx))
 
     def show(self, item_id: str) -> Waiting:
         """Raises NotFound."""

@@ -6,16 +6,17 @@ Whoever has the scope `payer/review` may come in; in development whoever sends n
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.fhir.responses import JsonResponse
 from server.pas import casebook
 from server.pas.verdict import Review
 from server.policy.denial import Finding
-from server.review.desk import Desk, Waiting, finding, history
+from server.review.desk import MOST, USUAL, Desk, Waiting, finding, history
 from server.review.terms import Terms
 from server.security.admission import only_after
 from server.security.scopes import REVIEW
@@ -84,10 +85,14 @@ def router(services: Services) -> APIRouter:
     )
 
     @routes.get("", summary="What waits for a reviewer")
-    def queue() -> JsonResponse:
-        """Work items to be decided, the one due first at the top; `asked` are those of which the provider
-        was asked something."""
-        return JsonResponse({"items": [waiting.summary for waiting in desk.queue()]})
+    def queue(
+        count: Annotated[int, Query(alias="_count", ge=0, le=MOST)] = USUAL,
+        offset: Annotated[int, Query(alias="_offset", ge=0, lt=2**31)] = 0,
+    ) -> JsonResponse:
+        """So many work items to be decided, the one due first at the top; `total` is how many there are, and
+        `asked` are those of which the provider was asked something."""
+        found = desk.queue(count, offset)
+        return JsonResponse({"items": [waiting.summary for waiting in found.shown], "total": found.total})
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
     def show(item_id: str) -> JsonResponse:

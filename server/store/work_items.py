@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.orm import defer
 
 from server.store import Transaction
@@ -65,9 +65,9 @@ def of_case(tx: Transaction, case_id: str) -> Sequence[WorkItem]:
     return tx.scalars(select(WorkItem).where(WorkItem.case_id == case_id).order_by(WorkItem.sequence)).all()
 
 
-def waiting(tx: Transaction) -> list[tuple[WorkItem, PaCase, PaItem]]:
-    """Every undecided item with its case and line, the one due first at the top. What was sent, attachments
-    and all, and what was answered wait until somebody looks at them."""
+def waiting(tx: Transaction, most: int, first: int) -> list[tuple[WorkItem, PaCase, PaItem]]:
+    """So many undecided items with their case and line, the one due first at the top, from that place in the
+    queue on. What was sent, attachments and all, and what was answered wait until somebody looks at them."""
     asked = (
         select(WorkItem, PaCase, PaItem)
         .join(PaCase, PaCase.id == WorkItem.case_id)
@@ -75,8 +75,15 @@ def waiting(tx: Transaction) -> list[tuple[WorkItem, PaCase, PaItem]]:
         .options(defer(PaCase.request), defer(PaCase.response))
         .where(WorkItem.status.in_(UNDECIDED))
         .order_by(WorkItem.due, WorkItem.id)
+        .limit(most)
+        .offset(first)
     )
     return [(item, case, line) for item, case, line in tx.execute(asked)]
+
+
+def undecided(tx: Transaction) -> int:
+    """How many items wait."""
+    return tx.scalars(select(func.count()).where(WorkItem.status.in_(UNDECIDED))).one()
 
 
 def take(tx: Transaction, item_id: str, revision: int) -> WorkItem | None:

@@ -145,7 +145,7 @@ def test_after_a_review(payer: Payer, office: Office, clinic: Endpoint) -> None:
     assert before is None
     assert actions == ["A1"]
     assert told_by_crd(payer) == number
-    assert Desk(payer.app.state.services).queue() == []
+    assert Desk(payer.app.state.services).queue().shown == []
     same(notified(office, clinic), (actions, number), payer, asked)
 
 

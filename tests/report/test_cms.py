@@ -111,7 +111,7 @@ def test_what_is_no_decision_on_an_authorization_is_in_no_figure(payer: Payer) -
     for name in ("PA-3", "PA-4"):
         payer.submit(a.request(*whole, claim=a.claim(identifier=[called(name)]), **member("M-3")))
     payer.submit(a.request(*short, coverage=reviewed))
-    (item,) = Desk(services).queue()
+    (item,) = Desk(services).queue().shown
     Desk(services).extend(item.item.id, 1, Review("Dr Kim"), dt.date(2026, 12, 9), "A film is on its way.")
     payer.submit(a.request(*short, claim=changed(cancelled(a.item())), coverage=reviewed))
     anew = a.claim(marked(a.item(), "changed"), related=[prior("PA-1")], id="pa-3")
@@ -194,7 +194,7 @@ def test_what_becomes_urgent_is_timed_from_then(payer: Payer, monkeypatch: pytes
         monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=day))
         payer.submit(a.request(*short, claim=urgent, **reviewed))
     monkeypatch.setattr(services.clock, "_now", NOW + dt.timedelta(days=5))
-    (waiting,) = Desk(services).queue()
+    (waiting,) = Desk(services).queue().shown
     Desk(services).approve(waiting.item.id, waiting.item.revision, Review("Dr Kim"))
     with services.store.reading() as tx:
         rows = {each.title: each.row for each in figures(tx, services.catalog, 2026)}

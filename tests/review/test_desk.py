@@ -480,9 +480,21 @@ def test_once_the_clock_ran_out_there_is_no_more_time_and_no_more_question(payer
 def test_the_queue_is_listed_without_what_was_sent(payer: Payer) -> None:
     """Requests carry attachments of megabytes, and hundreds may wait."""
     pended(payer)
-    (listed,) = Desk(payer.app.state.services).queue()
+    (listed,) = Desk(payer.app.state.services).queue().shown
 
     assert inspect(listed.case).unloaded >= {"request", "response"}
+
+
+@ONE_BASE
+def test_a_long_queue_is_read_from_its_top_and_tells_how_long_it_is(payer: Payer) -> None:
+    """Whoever lists thousands at once keeps everybody else waiting."""
+    pended(payer, claim=a.claim(a.item(), a.item(2), a.item(3)))
+    every = payer.http.get("/review").json()["items"]
+    pages = [payer.http.get(f"/review?_count=2&_offset={first}").json() for first in (0, 2)]
+
+    assert [item for page in pages for item in page["items"]] == every
+    assert ([len(page["items"]) for page in pages], {page["total"] for page in pages}) == ([2, 1], {3})
+    assert payer.http.get("/review?_count=1001").status_code == 400
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 11, 26), dt.date(2026, 12, 30)])

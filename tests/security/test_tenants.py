@@ -156,7 +156,7 @@ def test_whoever_sends_for_others_is_told_by_its_own_name(two: Town) -> None:
         )
         assert two.post(f"{PAS}/Claim/$submit", pended, token).status_code == 200
         desk = Desk(two.app.state.services)
-        for waiting in desk.queue():
+        for waiting in desk.queue().shown:
             desk.approve(waiting.item.id, waiting.item.revision, REVIEWER)
         events = two.get(f"{PAS}/Subscription/{made['id']}/$events", token).json()
         said = events["entry"][0]["resource"]["parameter"]

@@ -112,7 +112,7 @@ class Office:
     def decide(self) -> None:
         """A reviewer decides whatever waits."""
         desk = Desk(self.services)
-        for waiting in desk.queue():
+        for waiting in desk.queue().shown:
             desk.approve(waiting.item.id, waiting.item.revision, REVIEWER)
 
     def result(self, name: str = "PA-1") -> Answer:
