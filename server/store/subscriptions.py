@@ -113,8 +113,10 @@ def owed_to(tx: Transaction, now: datetime) -> Sequence[str]:
     return tx.scalars(asked).all()
 
 
-def events(tx: Transaction, subscription_id: str, since: int, until: int | None) -> Sequence[Notice]:
-    """Events numbered since … until, both included, in order, arrived or not."""
+def events(
+    tx: Transaction, subscription_id: str, since: int, until: int | None, most: int
+) -> Sequence[Notice]:
+    """Events numbered since … until, both included, in order, arrived or not: the first of them."""
     asked = select(Notice).where(
         Notice.subscription_id == subscription_id,
         Notice.kind == "event-notification",
@@ -122,7 +124,7 @@ def events(tx: Transaction, subscription_id: str, since: int, until: int | None)
     )
     if until is not None:
         asked = asked.where(Notice.number <= until)
-    return tx.scalars(asked.order_by(Notice.number)).all()
+    return tx.scalars(asked.order_by(Notice.number).limit(most)).all()
 
 
 def lease(tx: Transaction, subscription_id: str, now: datetime, until: datetime) -> bool:

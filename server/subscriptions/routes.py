@@ -43,6 +43,9 @@ STATUS = "http://hl7.org/fhir/subscription-status"
 
 Texts = Annotated[list[str] | None, Query()]
 
+MOST = 1000
+"""Events in one answer. Each is told as it stands now, which takes milliseconds."""
+
 HANDSHAKE = 1.0
 """Seconds between the answer and the handshake: a client must know the id that it is greeted under."""
 
@@ -166,7 +169,8 @@ def router(services: Services, version: Version) -> APIRouter:
         since: Annotated[int, Query(alias=SINCE, ge=0, lt=10**DIGITS)] = 1,
         until: Annotated[int | None, Query(alias=UNTIL, ge=0, lt=10**DIGITS)] = None,
     ) -> FhirResponse:
-        """Events again, whether or not they arrived."""
+        """Events again, whether or not they arrived, a thousand at most: whoever wants more asks on from the
+        number after the last."""
         return _events(request, subscription_id, since, until)
 
     @routes.post("/{subscription_id}/$events", include_in_schema=False)
@@ -178,7 +182,7 @@ def router(services: Services, version: Version) -> APIRouter:
         focus_of: FocusOf = request.app.state.focus_of
         with services.store.reading() as tx:
             row = _own(tx, subscription_id)
-            notices = subscriptions.events(tx, row.id, since, until)
+            notices = subscriptions.events(tx, row.id, since, until, MOST)
         told = [Event(each.number, each.at, focus_of(each.focus, row.version)) for each in notices]
         standing = standing_of(row, services.fhir_base)
         return FhirResponse(notification(standing, "query-event", told, services.clock()))

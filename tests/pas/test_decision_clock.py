@@ -201,7 +201,7 @@ def test_whoever_subscribed_is_owed_the_outcome(payer: Payer) -> None:
     pended = payer.submit(a.request())
     clock(payer, WEEK).sweep()
     with payer.app.state.services.store.reading() as tx:
-        (owed,) = subscriptions.events(tx, made["id"], 1, None)
+        (owed,) = subscriptions.events(tx, made["id"], 1, None, 2)
 
     assert owed.focus == pended.response["id"]
 

@@ -14,6 +14,7 @@ from server.pas.verdict import Review
 from server.review.desk import Desk
 from server.store import subscriptions
 from server.store import tables as stored
+from server.subscriptions import routes
 from server.subscriptions.delivery import PATIENCE, PAUSES
 from tests.emitted import record
 from tests.pas import builders as a
@@ -564,7 +565,9 @@ def test_one_broken_subscription_keeps_no_other_from_its_turn(office: Office, cl
     assert office.row(wish["id"]).status == "off"
 
 
-def test_events_can_be_asked_for_again(office: Office, clinic: Endpoint) -> None:
+def test_events_can_be_asked_for_again(
+    office: Office, clinic: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wish = office.subscribe(NOBODY)
     for number in range(1, 4):
         office.result(f"PA-{number}")
@@ -586,6 +589,9 @@ def test_events_can_be_asked_for_again(office: Office, clinic: Endpoint) -> None
     )
     assert len(posted.json()["entry"]) == 3
     assert office.payer.http.get(f"{path}?eventsSinceNumber={10**20}").status_code == 400
+
+    monkeypatch.setattr(routes, "MOST", 1)
+    assert len(office.read(wish["id"], "/$events")["entry"]) == 2
 
 
 def test_how_it_stands_can_be_asked(office: Office, clinic: Endpoint) -> None:
