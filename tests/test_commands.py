@@ -139,3 +139,21 @@ def test_a_database_in_which_its_user_may_nothing_is_said(
     stopped = CliRunner().invoke(app, ["load", str(tmp_path / "patient.json")])
 
     assert (stopped.exit_code, stopped.output) == (1, "DATABASE_URL: permission denied for schema public\n")
+
+
+def test_a_pooler_that_shares_connections_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_url: str
+) -> None:
+    """PgBouncer in its `transaction` mode: two clients are at one backend, and mix up their statements."""
+    with closing(create_engine(postgresql_url).connect()) as owner:
+        owner.execute(text("CREATE SCHEMA pooled"))
+        owner.execute(text("CREATE FUNCTION pooled.pg_backend_pid() RETURNS int RETURN 1"))
+        owner.commit()
+        owner.engine.dispose()
+    (tmp_path / "patient.json").write_text('{"resourceType": "Patient"}')
+    pooled = make_url(postgresql_url).update_query_dict({"options": "-csearch_path=pooled,pg_catalog,public"})
+    monkeypatch.setenv("DATABASE_URL", pooled.render_as_string())
+    stopped = CliRunner().invoke(app, ["load", str(tmp_path / "patient.json")])
+
+    words = "DATABASE_URL: connections are shared by a pooler, which has to pool by session\n"
+    assert (stopped.exit_code, stopped.output) == (1, words)

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -81,6 +81,8 @@ class Store:
         if engine.dialect.name == "sqlite":
             _keep_from_others(str(engine.url.database))
             _speak_sqlite(engine)
+        else:
+            _demand_sessions(engine)
         upgrade(engine)
         return cls(engine)
 
@@ -129,6 +131,18 @@ def _keep_from_others(path: str) -> None:
     is. Raises OSError, which names the file, where none can be made: SQLite would not say which, nor why."""
     with suppress(FileExistsError):
         os.close(os.open(Path(path).absolute(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _demand_sessions(engine: Engine) -> None:
+    """Raises OperationalError where two connections are one: behind a PgBouncer that pools by transaction,
+    whoever comes next runs the statements that another prepared."""
+    asked = text("SELECT pg_backend_pid()")
+    with engine.connect() as one, engine.connect() as other:
+        first = one.scalar(asked)
+        one.commit()
+        if first == other.scalar(asked):
+            words = "connections are shared by a pooler, which has to pool by session"
+            raise OperationalError(None, None, RuntimeError(words))
 
 
 def _speak_sqlite(engine: Engine) -> None:
