@@ -128,8 +128,10 @@ class RequestLog:
             seconds = time.perf_counter() - started
             tracing.answered(span, scope["method"], route_of(scope), status)
             self.metrics.request(scope["method"], route_of(scope), status, seconds)
+            client = scope["state"].get("client")
             structlog.get_logger().info(
                 "request",
+                **({"client": client} if client else {}),
                 method=known_method(scope["method"]),
                 route=route_of(scope),
                 status=status,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import and_, bindparam, exists, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import defer
 
 from server.store import Transaction
@@ -264,3 +264,15 @@ def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
         .where(PaItem.decided.is_(None), PaItem.due <= now, PaCase.replaced_by.is_(None))
     )
     return tx.scalars(asked.order_by(PaItem.due, PaItem.case_id, PaItem.sequence)).all()
+
+
+def open_until(tx: Transaction, *moments: datetime) -> list[int]:
+    """How many lines of cases that hold are not decided: of those that are due by each moment, and of all."""
+    counts = [func.count().filter(PaItem.due <= moment) for moment in moments]
+    asked = (
+        select(*counts, func.count())
+        .select_from(PaItem)
+        .join(PaCase, PaCase.id == PaItem.case_id)
+        .where(PaItem.decided.is_(None), PaCase.replaced_by.is_(None))
+    )
+    return [int(number) for number in tx.execute(asked).one()]

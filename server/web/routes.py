@@ -1,5 +1,6 @@
 """`/` for people, `/health` and `/metrics` for whoever runs the server."""
 
+import datetime as dt
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -7,6 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from server.fhir.errors import NotFound
@@ -16,7 +19,7 @@ from server.pas import casebook
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
-from server.store import Transaction, assertions, authorizations, cases
+from server.store import Transaction, assertions, authorizations, cases, subscriptions
 from server.web import TEMPLATES
 
 
@@ -72,7 +75,8 @@ def router(services: Services) -> APIRouter:
         dependencies=[Depends(services.admission.holding(OPERATE))],
     )
     def metrics() -> Response:
-        return Response(services.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        exposed = services.metrics.exposition(_waiting(services))
+        return Response(exposed, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @routes.get("/policies", summary="The coverage policies in force")
     def policies() -> Response:
@@ -127,6 +131,23 @@ def router(services: Services) -> APIRouter:
         return JsonResponse(found[1])
 
     return routes
+
+
+def _waiting(services: Services) -> dict[str, int]:
+    """What waits now; nothing where the database is away, which is when the other figures are looked at."""
+    now = services.clock()
+    try:
+        with services.store.reading() as tx:
+            late, near, every = cases.open_until(tx, now, now + dt.timedelta(days=1))
+            owed = subscriptions.owed(tx)
+    except (DBAPIError, PoolTimeout):
+        return {}
+    return {
+        "lines-late": late,
+        "lines-due-within-a-day": near - late,
+        "lines-due-later": every - near,
+        "notifications": owed,
+    }
 
 
 def _determined(tx: Transaction, number: str) -> tuple[str, dict[str, Any]] | None:

@@ -14,7 +14,7 @@ from server import logs
 from server.fhir import json
 from tests.crd import builders as hook
 from tests.pas import builders as a
-from tests.security.conftest import Build, Town, found_town  # noqa: F401
+from tests.security.conftest import REVIEWER, Build, Town, found_town  # noqa: F401
 
 CANARY = "ZQCANARY"
 KEPT = ("resourceType", "url", "system", "code", "use", "status", "reference", "fullUrl", "profile", "hook")
@@ -86,6 +86,14 @@ def test_no_canary_reaches_logs_errors_or_metrics(town: Town, written: io.String
     assert refused
     quoted = [answer.text for answer in refused if CANARY in answer.text]
     assert not quoted
+
+
+def test_the_log_says_which_client_was_refused(town: Town, written: io.StringIO) -> None:
+    refused = town.get("/review/none", REVIEWER)
+    lines = map(json.decode_object, written.getvalue().encode().splitlines())
+    (line,) = [each for each in lines if each["request_id"] == refused.headers["X-Request-ID"]]
+
+    assert (refused.status_code, line["client"]) == (404, "nurse")
 
 
 def test_a_full_disk_is_named_in_the_log_and_the_request_may_come_again(

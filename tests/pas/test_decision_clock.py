@@ -11,7 +11,7 @@ import pytest
 from server import background
 from server.clock import SetClock
 from server.pas.clock import CLOCK, Clock
-from server.store import authorizations, events, subscriptions
+from server.store import authorizations, cases, events, subscriptions
 from server.store import tables as stored
 from tests.conftest import NewDatabase, started
 from tests.pas import builders as a
@@ -193,6 +193,17 @@ def test_two_processes_that_sweep_at_once_decide_once(payer: Payer) -> None:
         due._decide(tx, pended.response["id"], 1, due.now())
 
     assert [kind for kind, _, _ in history(payer, pended)] == ["pended", "decided"]
+
+
+def test_what_waits_is_in_the_metrics(payer: Payer) -> None:
+    wish = subscription(payer.version, NOBODY)
+    payer.http.post(f"{payer.base}/Subscription", json=wish, headers=FHIR)
+    payer.submit(a.request())
+    with payer.app.state.services.store.reading() as tx:
+        assert cases.open_until(tx, clock(payer, WEEK / 2).now(), clock(payer, WEEK).now()) == [0, 1, 1]
+    exposed = payer.http.get("/metrics").text
+    for what, number in (("lines-late", 0), ("lines-due-later", 1), ("notifications", 1)):
+        assert f'payer_waiting{{what="{what}"}} {number}.0' in exposed
 
 
 def test_whoever_subscribed_is_owed_the_outcome(payer: Payer) -> None:
