@@ -114,7 +114,8 @@ def _at(resource: Any, key: str) -> Any:
 def codes_of(value: Any) -> list[Key]:
     """(system, code) pairs in a CodeableConcept, Coding, code, or a list of them.
 
-    A bare code has no system: its key is (None, code).
+    A bare code is of the system that its element is bound to: its key is (None, code), which is sought with a
+    value set's. A Coding that names no system means nothing outside its clinic: its key is ("", code).
     """
     if isinstance(value, str):
         return [(None, str(value))]
@@ -126,7 +127,7 @@ def codes_of(value: Any) -> list[Key]:
     if not isinstance(codings, list):
         return []
     return [
-        (system if isinstance(system := coding.get("system"), str) else None, coding["code"])
+        (system if isinstance(system := coding.get("system"), str) else "", coding["code"])
         for coding in codings
         if isinstance(coding, dict) and isinstance(coding.get("code"), str)
     ]

@@ -157,7 +157,7 @@ def keys_of(value: Any, terminology: Any) -> frozenset[Key]:
     if isinstance(value, ValueSet):
         return _with_bare(terminology.find(value.id, value.version))
     if isinstance(value, CodeValue):
-        return frozenset({(value.system, value.code), (None, value.code)})
+        return frozenset({(value.system or "", value.code), (None, value.code)})
     if isinstance(value, Concept):
         return frozenset().union(*(keys_of(code, terminology) for code in value.codes))
     if isinstance(value, str):
@@ -269,7 +269,7 @@ def _member(expansion: Expansion, operand: Thunk) -> Thunk:
 
     def member(frame: Frame) -> Any:
         value = operand(frame)
-        if value.__class__ is CodeValue and value.system is not None:
+        if value.__class__ is CodeValue:
             return (value.system, value.code) in keys
         return contains(expansion, value)
 
@@ -296,8 +296,6 @@ def contains(expansion: Expansion, value: Any) -> bool | None:
     if value is None:
         return None
     if isinstance(value, CodeValue):
-        if value.system is None:
-            return value.code in expansion.words
         return (value.system, value.code) in expansion.keys
     if isinstance(value, Concept):
         return any(contains(expansion, code) for code in value.codes)
