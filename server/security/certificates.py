@@ -8,7 +8,6 @@ is `Untrusted`, in words for the developer of whoever sent it.
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -40,6 +39,16 @@ STALE = 86_400.0
 
 MAX_BYTES = 5_000_000
 
+_MALFORMED = (
+    TypeError,
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What a certificate or list that is none raises; parts are read when they are looked at."""
+
 
 class Untrusted(Exception):
     """A certificate that proves nothing here. The text goes to the caller."""
@@ -54,7 +63,7 @@ def uris(certificate: x509.Certificate) -> list[str]:
     """What its owner goes by: the URIs among its alternative names."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_MALFORMED):
         return []
     return names.get_values_for_type(x509.UniformResourceIdentifier)
 
@@ -76,7 +85,7 @@ class Authorities:
         own, *others = _decoded(x5c)
         try:
             verified = self._policy.time(now).build_client_verifier().verify(own, others)
-        except (VerificationError, ValueError, UnsupportedAlgorithm):
+        except (VerificationError, *_MALFORMED):
             raise Untrusted(
                 "its certificate does not lead to an authority trusted here, or has run out"
             ) from None
@@ -110,7 +119,7 @@ def _decoded(x5c: Any) -> list[x509.Certificate]:
         raise Untrusted(f"its header has no x5c of at most {MOST_CERTIFICATES} certificates")
     try:
         return [x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in x5c]
-    except (TypeError, ValueError, binascii.Error, UnsupportedAlgorithm):
+    except _MALFORMED:
         raise Untrusted("its x5c holds what is no certificate") from None
 
 
@@ -120,6 +129,8 @@ def _lists(certificate: x509.Certificate) -> Iterator[list[str]]:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
         return
+    except _MALFORMED:
+        raise Untrusted("what its certificate says of revocation cannot be read") from None
     for point in points:
         names = point.full_name or []
         yield [each.value for each in names if isinstance(each, x509.UniformResourceIdentifier)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,6 +169,13 @@ def _anothers_key(square: Square) -> str:
     return square.statement(Certified(HARBOUR, other, square.harbour.chain))
 
 
+def _of_version_6(square: Square) -> str:
+    der = square.harbour.chain[0].public_bytes(Encoding.DER)
+    changed = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1)
+    claims = square.harbour.claims(REGISTER_URL, NOW)
+    return square.harbour.sign(claims, x5c=[base64.b64encode(changed).decode()])
+
+
 REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
     "of another authority": (_of_others, "does not lead to an authority"),
     "that has run out": (_run_out, "has run out"),
@@ -187,6 +195,7 @@ REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
         lambda square: square.harbour.sign(square.harbour.claims(REGISTER_URL, NOW), x5c=["bm9uZQ=="]),
         "no certificate",
     ),
+    "of a version that nobody knows": (_of_version_6, "no certificate"),
     "for another server": (lambda square: square.statement(square.harbour, TOKEN_URL), "aud"),
     "without its moment": (lambda square: square.statement(square.harbour, iat=None), "iat"),
     "about another": (lambda square: square.statement(square.harbour, sub="https://else.example"), "sub"),
