@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -114,13 +115,28 @@ class Authorities:
 
 
 def _decoded(x5c: Any) -> list[x509.Certificate]:
-    """RFC 7515, 4.1.6: base64 of DER each, that of whoever signed first."""
+    """RFC 7515, 4.1.6: base64 of DER each, that of whoever signed first, and one path. Where authorities
+    share a name every order of them is a path of its own, and a stranger can have hundreds of them tried."""
     if not isinstance(x5c, list) or not 0 < len(x5c) <= MOST_CERTIFICATES:
         raise Untrusted(f"its header has no x5c of at most {MOST_CERTIFICATES} certificates")
     try:
-        return [x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in x5c]
+        chain = [x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in x5c]
+        names = {each.subject for each in chain}
+        sound = all(_sound(each.public_key()) for each in chain)
     except _MALFORMED:
         raise Untrusted("its x5c holds what is no certificate") from None
+    if len(names) < len(chain):
+        raise Untrusted("its x5c names somebody twice")
+    if not sound:
+        raise Untrusted("its x5c holds an RSA key that is too short, or whose exponent is too long")
+    return chain
+
+
+def _sound(key: Any) -> bool:
+    """FIPS 186-5, 5.1 and A.1.1: a shorter key proves little, and a longer exponent takes its time."""
+    if not isinstance(key, rsa.RSAPublicKey):
+        return True
+    return key.key_size >= 2048 and key.public_numbers().e.bit_length() <= 256
 
 
 def _lists(certificate: x509.Certificate) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.security import certificates, kept, signed
@@ -176,6 +176,18 @@ def _of_version_6(square: Square) -> str:
     return square.harbour.sign(claims, x5c=[base64.b64encode(changed).decode()])
 
 
+def _in_a_ring(square: Square) -> str:
+    """Authorities that certify each other: hundreds of paths, none of which ends."""
+    forger = Authority(NOW, "Ring")
+    ring = [forger.certify(forger.key, forger.name, authority=True) for _ in range(5)]
+    leaf = forger.client(HARBOUR)
+    return square.statement(Certified(HARBOUR, leaf.private, [*leaf.chain, *ring]))
+
+
+def _short(square: Square) -> str:
+    return square.statement(square.authority.client(HARBOUR, rsa.generate_private_key(65537, 1024)))
+
+
 REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
     "of another authority": (_of_others, "does not lead to an authority"),
     "that has run out": (_run_out, "has run out"),
@@ -195,6 +207,8 @@ REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
         lambda square: square.harbour.sign(square.harbour.claims(REGISTER_URL, NOW), x5c=["bm9uZQ=="]),
         "no certificate",
     ),
+    "in a ring": (_in_a_ring, "twice"),
+    "of a short key": (_short, "too short"),
     "of a version that nobody knows": (_of_version_6, "no certificate"),
     "for another server": (lambda square: square.statement(square.harbour, TOKEN_URL), "aud"),
     "without its moment": (lambda square: square.statement(square.harbour, iat=None), "iat"),
@@ -202,6 +216,7 @@ REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Key size")
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_certificate_that_proves_nothing_registers_nobody(square: Square, what: str) -> None:
     made, word = REFUSED[what]
