@@ -10,12 +10,15 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import httpx
 import typer
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from server import inside, logs
 from server.app import the_catalog
@@ -23,8 +26,7 @@ from server.clock import wall
 from server.configured import load_settings, open_app
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, laid_out, play, stories
-from server.demo.tell import tell
-from server.pas.cases import Told
+from server.demo.tell import Step, told
 from server.services import GUIDES
 from server.settings import Settings
 
@@ -70,8 +72,10 @@ async def _played(chosen: list[Story], version: str, token: str, settings: Setti
         out.print(f"Against {where}, base r{version}\n")
         for number, story in enumerate(chosen, start=1):
             out.rule(f"[bold]{number}. {story.title}", align="left")
-            played = await play(story, laid_out(story, now.date(), payer, run), Ehr(http, version))
-            tell(played, await _why(http, played.decided), out)
+            ehr = Ehr(http, version)
+            played = await play(story, laid_out(story, now.date(), payer, run), ehr)
+            for step in told(played, await ehr.why(played.decided)):
+                _print(step, out)
 
 
 async def time_of(http: httpx.AsyncClient) -> dt.datetime:
@@ -80,10 +84,21 @@ async def time_of(http: httpx.AsyncClient) -> dt.datetime:
     return dt.datetime.fromisoformat(answered.json()["now"]) if answered.is_success else wall()
 
 
-async def _why(http: httpx.AsyncClient, decided: dict[str, Any] | None) -> dict[str, Any] | None:
-    number = Told(decided).response.get("preAuthRef") if decided else None
-    answered = await http.get(f"/why/{number}") if number else None
-    return answered.json() if answered is not None and answered.is_success else None
+def _print(step: Step, out: Console) -> None:
+    out.print(Text(f"  {step.title}", style="bold cyan"))
+    for shown in step.shown:
+        if shown.lead:
+            out.print(Padding(Text(shown.lead), (0, 0, 0, 6)))
+        table = Table(*shown.columns, box=None, pad_edge=False, show_header=bool(shown.columns))
+        table.header_style = "dim"
+        if not shown.columns:
+            table.add_column(style="dim", no_wrap=True)
+            table.add_column(overflow="fold")
+        for row in shown.rows:
+            table.add_row(*row)
+        if shown.rows:
+            out.print(Padding(table, (0, 0, 0, 6)))
+    out.print()
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from server.dtr.form import Form
 from server.dtr.populate import Filling, Logic, populate
 from server.fhir import json
 from server.fhir.extensions import value, values
-from server.pas.cases import claim_of, request_of
+from server.pas.cases import Told, claim_of, request_of
 from server.pas.terms import profile
 from server.policy.cases import Case
 from server.rehearsal import call_of, information_of
@@ -96,6 +96,12 @@ class Ehr:
             for entry in bundle["entry"]
             if entry["resource"]["resourceType"] == "ClaimResponse"
         ]
+
+    async def why(self, decided: Resource | None) -> Resource | None:
+        """The determination behind the number of a response Bundle, where it has one."""
+        number = Told(decided).response.get("preAuthRef") if decided else None
+        answered = await self.http.get(f"/why/{number}") if number else None
+        return answered.json() if answered is not None and answered.is_success else None
 
     async def _post(self, path: str, body: Resource, kind: str = "application/fhir+json") -> Resource:
         content = json.encode(body)
