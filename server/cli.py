@@ -20,6 +20,7 @@ import structlog
 import typer
 import uvicorn
 from alembic.util import CommandError
+from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DatabaseError
@@ -28,6 +29,7 @@ from typer.core import TyperGroup
 import server
 from server import background, logs, process, tls, tracing
 from server.configured import load_settings, open_app
+from server.demo import pages as demo_pages
 from server.security.heads import BoundedHead
 from server.services import GUIDES
 from server.settings import Settings
@@ -72,6 +74,14 @@ app = typer.Typer(
 )
 
 
+def served(settings: Settings) -> FastAPI:
+    """The server, on a laptop with the page that tries it out."""
+    application = open_app(settings)
+    if settings.development:
+        application.include_router(demo_pages.router(application))
+    return application
+
+
 @app.command()
 def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
@@ -85,7 +95,7 @@ def serve() -> None:
         except (OSError, ValueError) as refused:
             typer.echo(refused, err=True)
             raise typer.Exit(2) from None
-    application = open_app(settings)
+    application = served(settings)
     config = uvicorn.Config(
         application,
         host=settings.host,

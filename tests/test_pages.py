@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
+from fastapi import FastAPI
 from rich.console import Console
 from starlette.testclient import TestClient
 
 from server.app import create_app
-from server.cli import print_banner
+from server.cli import print_banner, served
 from server.settings import Settings
 from server.store import Store
+from tests import databases
 
 BASE = "http://payer.test"
 
@@ -35,6 +41,72 @@ def test_the_front_page_says_where_to_point_what(http: TestClient) -> None:
             assert f"{BASE}/{version}/{path}" in page.text
     # Whoever opens it at a hospital has no business telling anybody else.
     assert not re.findall(r"""(?:src|href)=["']https?://(?!payer\.test)""", page.text)
+
+
+@pytest.fixture
+def served_at(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """A server as `davinci-payer serve` has it."""
+    apps: list[FastAPI] = []
+
+    def made(**settings: Any) -> TestClient:
+        url = databases.sqlite(tmp_path)
+        apps.append(
+            served(
+                Settings(
+                    _env_file=None,
+                    database_url=url,
+                    public_base_url=BASE.replace("http:", "https:"),
+                    **settings,
+                )
+            )
+        )
+        return TestClient(apps[-1], base_url=BASE)
+
+    yield made
+    for app in apps:
+        app.state.services.store.close()
+
+
+def test_an_order_is_tried_in_a_browser_and_changed(served_at: Callable[..., TestClient]) -> None:
+    """Each call that an EHR would make is there, and what is written there is not taken for HTML."""
+    http = served_at()
+    page = http.get("/try", params={"story": "documentation"}).text
+    (written,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    story = json.loads(html.unescape(written))
+    played = http.post("/try", data={"story": json.dumps(story), "version": "2.2"}).text
+    story["case"]["icd10"] = ["<b>M25.512</b>"]
+    changed = http.post("/try", data={"story": json.dumps(story), "version": "2.0"}).text
+
+    for told in ("still asked: SH-IMM", "A1  Authorized", "/r2.2/fhir/Claim/$submit", "prefetch"):
+        assert told in played
+    assert "/r2.0/cds-services/order-sign" in changed
+    assert "<b>" not in changed
+
+
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        ({"story": "{", "version": "2.0"}, "truncated"),
+        ({"story": '{"title": "none"}', "version": "2.0"}, "case"),
+        ({"story": "{}", "version": "9"}, "no base"),
+    ],
+)
+def test_what_is_no_order_is_told_so(
+    served_at: Callable[..., TestClient], sent: dict[str, str], word: str
+) -> None:
+    answer = served_at().post("/try", data=sent)
+
+    assert answer.status_code == 400
+    assert word in answer.text
+
+
+def test_nothing_is_tried_out_in_production(served_at: Callable[..., TestClient], tmp_path: Path) -> None:
+    (tmp_path / "clients.json").write_text("[]")
+    strict = {"clients_file": tmp_path / "clients.json", "cds_jwt": "on", "trusted_proxies": "10.0.0.7"}
+    http = served_at(environment="production", **strict)
+
+    assert http.get("/try").status_code == 404
+    assert "/try" not in http.get("/").text
 
 
 def test_health_says_that_the_database_is_read(http: TestClient) -> None:

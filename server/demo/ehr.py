@@ -63,7 +63,9 @@ class Ehr:
             ],
         }
         answered = await self._post("fhir/Questionnaire/$questionnaire-package", asked)
-        bundles = [answered] if answered["resourceType"] == "Bundle" else _resources_named(answered)
+        bundles = _of_type(_answers(answered), "Bundle")
+        if not bundles:
+            raise Refused(f"there is no form for the order: {_said(answered)}")
         package = [entry["resource"] for entry in bundles[0]["entry"]]
         (questionnaire,), (draft,) = (
             _of_type(package, "Questionnaire"),
@@ -89,10 +91,9 @@ class Ehr:
     async def inquire(self, case: Case) -> list[Resource]:
         """The ClaimResponses on file for the order's service."""
         answered = await self._post("fhir/Claim/$inquire", inquiry_of(case))
-        bundles = [answered] if answered["resourceType"] == "Bundle" else _resources_named(answered)
         return [
             entry["resource"]
-            for bundle in bundles
+            for bundle in _of_type(_answers(answered), "Bundle")
             for entry in bundle["entry"]
             if entry["resource"]["resourceType"] == "ClaimResponse"
         ]
@@ -155,18 +156,21 @@ def inquiry_of(case: Case) -> Resource:
 def _read(answered: httpx.Response) -> Resource:
     body = json.decode_object(answered.content)
     if not answered.is_success:
-        said = "; ".join(str(issue.get("diagnostics")) for issue in body.get("issue", []))
-        raise Refused(f"{answered.request.url.path} answered {answered.status_code}: {said}")
+        raise Refused(f"{answered.request.url.path} answered {answered.status_code}: {_said(body)}")
     return body
 
 
-def _resources_named(parameters: Resource) -> list[Resource]:
-    return [
-        each["resource"]
-        for each in parameters.get("parameter", [])
-        if each.get("resource", {}).get("resourceType") == "Bundle"
-    ]
+def _answers(answered: Resource) -> list[Resource]:
+    """What an operation returned: a resource, or the resources of its parameters."""
+    if answered.get("resourceType") != "Parameters":
+        return [answered]
+    return [each["resource"] for each in answered.get("parameter", []) if "resource" in each]
+
+
+def _said(answered: Resource) -> str:
+    outcomes = _of_type(_answers(answered), "OperationOutcome")
+    return "; ".join(str(issue.get("diagnostics")) for each in outcomes for issue in each["issue"])
 
 
 def _of_type(resources: Sequence[Resource], kind: str) -> list[Resource]:
-    return [resource for resource in resources if resource["resourceType"] == kind]
+    return [resource for resource in resources if resource.get("resourceType") == kind]

@@ -48,6 +48,12 @@ def stories() -> tuple[Story, ...]:
     return msgspec.json.decode(FILE.read_bytes(), type=dict[str, tuple[Story, ...]])["stories"]
 
 
+def as_written() -> list[dict[str, Any]]:
+    """The stories as they stand in the file, for whoever wants to change one."""
+    written: dict[str, list[dict[str, Any]]] = msgspec.json.decode(FILE.read_bytes())
+    return written["stories"]
+
+
 def laid_out(story: Story, day: dt.date, payer: Resource, run: str) -> Case:
     """The story's order for a member of its own in this run, so that a second run is not told what the first
     was granted."""

@@ -1,0 +1,159 @@
+"""`/try`: the demo in a browser. Whoever is to point an EHR or a test kit here plays an order first, one of
+the demo's or their own, and sees each call that an EHR would make, with its answer.
+
+The page plays as the demo does, from outside: its calls reach the application without a socket. For servers
+in development alone, since what is played is kept like any other order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import uuid4
+
+import httpx
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from starlette.responses import HTMLResponse
+
+from server import inside
+from server.demo.ehr import Ehr, Refused
+from server.demo.stories import Story, as_written, laid_out, play, stories
+from server.demo.tell import Step, told
+from server.fhir import json
+from server.fhir.errors import InvalidJson
+from server.fhir.requests import read_limited
+from server.policy.cases import CaseError
+from server.services import GUIDES, Services
+
+MOST_BYTES = 500_000
+LONGEST = 400
+"""Characters of one string that are shown; compiled libraries have hundreds of thousands."""
+
+MOST = 20
+"""Entries of one list that are shown; value sets have hundreds."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of the EHR, and what it was answered."""
+
+    method: str
+    path: str
+    status: int
+    kind: str
+    sent: str
+    answered: str
+
+
+@dataclass
+class Performance:
+    """An order that was played: its steps, every call, and what stopped it, if anything did."""
+
+    steps: list[Step] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    stopped: str = ""
+
+    def calls_of(self, step: Step) -> list[Call]:
+        return [call for call in self.calls if any(part in call.path for part in step.addresses)]
+
+    @property
+    def others(self) -> list[Call]:
+        """The calls of no step: where it stopped."""
+        told_of = [call for step in self.steps for call in self.calls_of(step)]
+        return [call for call in self.calls if call not in told_of]
+
+
+def router(app: FastAPI) -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+    services: Services = app.state.services
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("try.html")
+
+    def shown(text: str, status: int = 200, **more: Any) -> HTMLResponse:
+        written = page.render(
+            base=services.settings.base_url, guides=GUIDES, stories=stories(), text=text, **more
+        )
+        return HTMLResponse(written, status_code=status)
+
+    @routes.get("/try", response_class=HTMLResponse)
+    def begin(story: str = "") -> HTMLResponse:
+        written = as_written()
+        chosen = next((each for each in written if each["case"]["id"] == story), written[0])
+        return shown(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode())
+
+    @routes.post("/try", response_class=HTMLResponse)
+    async def perform(request: Request) -> HTMLResponse:
+        form = parse_qs((await read_limited(request, MOST_BYTES)).decode("utf-8", "replace"))
+        text, version = (form.get(name, [""])[0] for name in ("story", "version"))
+        if version not in GUIDES:
+            return shown(text, 400, problem=f"There is no base {version!r}.")
+        try:
+            story = msgspec.json.decode(text, type=Story)
+            day = services.clock().date()
+            # In a task of its own: what the calls are known by is not this request's.
+            performed = await asyncio.create_task(_performed(app, story, version, day))
+        except (msgspec.MsgspecError, CaseError) as error:
+            return shown(text, 400, problem=f"This is no order to play: {error}.")
+        return shown(text, played=performed, version=version)
+
+    return routes
+
+
+async def _performed(app: FastAPI, story: Story, version: str, day: dt.date) -> Performance:
+    services: Services = app.state.services
+    performed = Performance()
+
+    async def heard(response: httpx.Response) -> None:
+        body = await response.aread()
+        request = response.request
+        performed.calls.append(
+            Call(
+                request.method,
+                str(request.url.raw_path, "ascii"),
+                response.status_code,
+                request.headers.get("content-type", ""),
+                _pretty(request.content),
+                _pretty(body),
+            )
+        )
+
+    async with inside.client(app) as http:
+        http.event_hooks = {"response": [heard]}
+        ehr = Ehr(http, version)
+        try:
+            case = laid_out(story, day, services.catalog.payer, uuid4().hex[:8])
+            played = await play(story, case, ehr)
+            performed.steps = list(told(played, await ehr.why(played.decided)))
+        except Refused as refused:
+            performed.stopped = str(refused)
+    return performed
+
+
+def _pretty(body: bytes) -> str:
+    if not body:
+        return ""
+    try:
+        return msgspec.json.format(json.encode(_shortened(json.decode(body))), indent=2).decode()
+    except InvalidJson:
+        return body.decode("utf-8", "replace")[:LONGEST]
+
+
+def _shortened(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _shortened(each) for name, each in content.items()}
+    if isinstance(content, list):
+        more = [f"… {len(content) - MOST:,} more"] if len(content) > MOST else []
+        return [*map(_shortened, content[:MOST]), *more]
+    if isinstance(content, str) and len(content) > LONGEST:
+        return f"{content[:LONGEST]}… ({len(content):,} characters)"
+    return content
