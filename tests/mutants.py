@@ -35,6 +35,7 @@ from server.elm.errors import ElmError
 from server.policy.cases import case_of, read
 from server.policy.catalog import Catalog
 from server.policy.determine import determine
+from server.policy.usage import nodes
 
 HERE = Path(__file__).parent
 DAY_ZERO = dt.date(2026, 6, 15)
@@ -233,7 +234,7 @@ def _reached(libraries: Mapping[str, Any], policies: set[str]) -> set[tuple[str,
         for statement in document["library"].get("statements", {}).get("def", []):
             statements[name, statement["name"]].extend(
                 (aliases.get(node.get("libraryName", ""), name), node["name"])
-                for node in _nodes(statement)
+                for node in nodes(statement)
                 if node.get("type") in ("ExpressionRef", "FunctionRef")
             )
     open_places = [(policy, name) for policy in policies for name in DECIDE]
@@ -251,16 +252,6 @@ def _included(libraries: Mapping[str, Any], name: str) -> Iterator[str]:
     yield name
     for each in libraries[name]["library"].get("includes", {}).get("def", []):
         yield from _included(libraries, each["path"])
-
-
-def _nodes(node: Any) -> Iterator[Node]:
-    if isinstance(node, dict):
-        yield node
-        for part in node.values():
-            yield from _nodes(part)
-    elif isinstance(node, list):
-        for part in node:
-            yield from _nodes(part)
 
 
 class Court:

@@ -17,7 +17,7 @@ def value_sets_read(libraries: Iterable[Elm]) -> set[str]:
         own = library["identifier"]["id"]
         included = {each["localIdentifier"]: each["path"] for each in _defs(library, "includes")}
         declared.update({(own, each["name"]): each["id"] for each in _defs(library, "valueSets")})
-        for node in _nodes(library.get("statements")):
+        for node in nodes(library.get("statements")):
             for reference in _references(node):
                 read.add((included.get(reference.get("libraryName", ""), own), reference["name"]))
     return {declared[each] for each in read if each in declared}
@@ -27,7 +27,7 @@ def texts(library: Elm) -> set[str]:
     """Every string written in the library."""
     return {
         node["value"]
-        for node in _nodes(library["library"].get("statements"))
+        for node in nodes(library["library"].get("statements"))
         if node.get("type") == "Literal" and isinstance(node.get("value"), str)
     }
 
@@ -44,11 +44,11 @@ def _defs(library: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
     return found
 
 
-def _nodes(node: Any) -> Iterator[Mapping[str, Any]]:
+def nodes(node: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(node, dict):
         yield node
         for part in node.values():
-            yield from _nodes(part)
+            yield from nodes(part)
     elif isinstance(node, list):
         for part in node:
-            yield from _nodes(part)
+            yield from nodes(part)

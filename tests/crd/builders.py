@@ -9,6 +9,9 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
+from server.policy.case_draft import concept as concept
+from server.policy.case_draft import ref
+
 Resource = dict[str, Any]
 
 DAY = dt.date(2026, 11, 20)
@@ -49,14 +52,6 @@ _ids = count(1)
 def day(before: int) -> str:
     """ISO date so many days before DAY."""
     return (DAY - dt.timedelta(days=before)).isoformat()
-
-
-def ref(resource: Resource) -> Resource:
-    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
-
-
-def concept(system: str, *codes: str) -> Resource:
-    return {"coding": [{"system": system, "code": code} for code in codes]}
 
 
 def coverage(member: str = "", plan: str = "evicore", **changes: Any) -> Resource:

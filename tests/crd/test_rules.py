@@ -9,8 +9,6 @@ from starlette.testclient import TestClient
 
 from server.crd.cards import TOPICS
 from server.crd.hooks import HOOKS
-from server.security.outbound import Outbound, Refused
-from server.settings import Settings
 from server.store import assertions, authorizations, cards, records
 from server.store.tables import Card
 from tests.crd import builders as ehr
@@ -480,28 +478,6 @@ def test_b_the_token_goes_to_the_server_it_came_with_and_nowhere_else(crd: Crd) 
         crd(ehr.sign(order, **access))
     assert set(own.tokens) == {"Bearer t"}
     assert elsewhere.asked == []
-
-
-@pytest.mark.parametrize(
-    "number",
-    ["127.0.0.1", "10.0.0.5", "169.254.169.254", "192.168.1.1", "::1", "fe80::1", "fd00::1", "0.0.0.0"],
-)
-def test_b_production_calls_no_private_address(number: str) -> None:
-    with pytest.raises(Refused):
-        Outbound(lenient=False).check_ip(number)
-
-
-@pytest.mark.parametrize(
-    "address", ["http://ehr.example/fhir", "ftp://ehr.example", "https://a:b@ehr.example"]
-)
-def test_b_production_calls_https_only_and_no_address_with_a_password(address: str) -> None:
-    with pytest.raises(Refused):
-        Outbound(lenient=False).check_url(address)
-
-
-def test_b_even_a_laptop_calls_no_link_local_address() -> None:
-    with pytest.raises(Refused):
-        Outbound.of(Settings(_env_file=None)).check_ip("169.254.169.254")
 
 
 # ---- C. Responses

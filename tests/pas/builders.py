@@ -6,6 +6,7 @@ from typing import Any
 
 from server.fhir import json
 from server.pas.terms import (
+    CERTIFICATION,
     COVERAGE_INFORMATION,
     CPT,
     IDENTIFIER_TYPE,
@@ -150,6 +151,10 @@ def item(sequence: int = 1, service: str = "73221", **changes: Any) -> Resource:
         "quantity": {"value": 1, "unit": "unit"},
         **changes,
     }
+
+
+def certified(code: str) -> Resource:
+    return {"url": extension_url("certificationType"), "valueCodeableConcept": concept(CERTIFICATION, code)}
 
 
 def diagnosis(code: str = "M75.111", sequence: int = 1) -> Resource:

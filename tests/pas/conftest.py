@@ -14,6 +14,7 @@ from server.pas.terms import extension_url
 from tests.conftest import Payers, empty
 from tests.emitted import record
 from tests.pas import builders as a
+from tests.pas import charts
 
 Resource = dict[str, Any]
 
@@ -57,6 +58,12 @@ class Answer:
     def words(self) -> str:
         return " ".join(note["text"] for note in self.response.get("processNote", []))
 
+    @property
+    def tracking(self) -> str:
+        """The number that the request for more goes by."""
+        (asked,) = self.of_type("CommunicationRequest")
+        return str(asked["identifier"][0]["value"])
+
     def of_type(self, kind: str) -> list[Resource]:
         resources = (entry["resource"] for entry in self.bundle["entry"])
         return [resource for resource in resources if resource["resourceType"] == kind]
@@ -92,6 +99,15 @@ class Payer:
             Answer({**answered, "entry": [*answered["entry"][place : place + 1], *answered["entry"][found:]]})
             for place in range(found)
         ]
+
+    def granted(self) -> Answer:
+        """A request for Anna that meets every criterion."""
+        return self.submit(a.request(*charts.meets_every_criterion()))
+
+    def on_file(self) -> Answer:
+        """The one case that an inquiry finds."""
+        (found,) = self.inquire(a.inquiry())
+        return found
 
     def refused(self, operation: str, body: Resource | bytes) -> tuple[int, Resource]:
         response = self.post(operation, body)
@@ -136,3 +152,8 @@ def payer(request: pytest.FixtureRequest, running: Payers) -> Payer:
     assert isinstance(app, FastAPI)
     empty(app.state.services.store)
     return Payer(http, app, version)
+
+
+@pytest.fixture
+def granted(payer: Payer) -> Answer:
+    return payer.granted()

@@ -19,7 +19,7 @@ from tests.crd.shape import Information, coverage_informations
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
-from tests.pas.test_attachments import parameters, send, tracking
+from tests.pas.test_attachments import parameters, send
 from tests.pas.test_changes import called, cancelled, marked, update
 from tests.pas.test_lifecycle import quoting
 from tests.review.test_desk import DR_KIM, ONE_BASE, decide, pended, waiting
@@ -105,19 +105,15 @@ def same(told: Answer, found: tuple[list[str], str | None], payer: Payer, answer
     assert told.response["created"] == payer.read(answer.url)["created"]
 
 
-def granted(payer: Payer) -> Answer:
-    return payer.submit(a.request(*charts.meets_every_criterion()))
-
-
 def test_after_a_submission(payer: Payer) -> None:
-    answer = granted(payer)
+    answer = payer.granted()
 
     assert agreed(payer, answer) == (["A1"], answer.number)
     assert told_by_crd(payer) == answer.number
 
 
 def test_after_an_update(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     moved = payer.submit(update(a.item(1, servicedDate="2026-12-20")))
 
     assert agreed(payer, moved) == (["A1"], moved.number)
@@ -126,7 +122,7 @@ def test_after_an_update(payer: Payer) -> None:
 
 
 def test_after_a_cancellation(payer: Payer) -> None:
-    granted(payer)
+    payer.granted()
     gone = payer.submit(update(cancelled(a.item(1))))
 
     assert agreed(payer, gone)[0] == ["C"]
@@ -165,7 +161,7 @@ def test_after_its_time_is_up(payer: Payer, office: Office, clinic: Endpoint) ->
 def test_after_the_documents_came(payer: Payer, office: Office, clinic: Endpoint) -> None:
     office.greet(clinic.url)
     asked = payer.submit(a.request())
-    send(payer, parameters(tracking(asked), *charts.meets_every_criterion()))
+    send(payer, parameters(asked.tracking, *charts.meets_every_criterion()))
     actions, number = agreed(payer, asked)
 
     assert actions == ["A1"]
@@ -174,7 +170,7 @@ def test_after_the_documents_came(payer: Payer, office: Office, clinic: Endpoint
 
 
 def test_after_its_last_day(payer: Payer) -> None:
-    answer = granted(payer)
+    answer = payer.granted()
     last = dt.date.fromisoformat(answer.response["preAuthPeriod"]["end"])
 
     assert told_by_crd(payer, last.isoformat()) == answer.number
@@ -219,7 +215,7 @@ def test_a_period_under_way_is_authorized_from_the_day_it_is_asked_for(payer: Pa
 
 
 def test_after_it_was_used(payer: Payer) -> None:
-    answer = granted(payer)
+    answer = payer.granted()
     services = payer.app.state.services
     with services.store.transaction() as tx:
         use(tx, answer.number, 1, dt.date(2026, 12, 1), services.clock())
@@ -274,7 +270,7 @@ def test_operators_count_a_line_when_it_is_decided(payer: Payer) -> None:
     before = counted(payer)
     other_side = a.item(modifier=[a.concept(a.CPT, "LT")])
     payer.submit(a.request(*charts.meets_every_criterion()), **{"X-Dry-Run": "true"})
-    longer = a.claim(quoting(granted(payer).number, "4"), id="pa-9", identifier=[called("PA-9")])
+    longer = a.claim(quoting(payer.granted().number, "4"), id="pa-9", identifier=[called("PA-9")])
     payer.submit(a.request(claim=longer), **{"X-Dry-Run": "true"})
     pended(payer, claim=a.claim(other_side, id="pa-2", identifier=[called("PA-2")]))
     decide(payer, "deny", waiting(payer))

@@ -11,7 +11,7 @@ from server.clock import SetClock
 from server.fhir.errors import Conflict
 from server.fhir.extensions import extension, value
 from server.pas.appealing import APPEAL_DECIDED
-from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.terms import concept, extension_url
 from server.pas.verdict import Review
 from server.report.cms import figures
 from server.review.appeals import Appeals
@@ -31,16 +31,9 @@ NOW_ENOUGH = charts.meets_every_criterion()
 NOTHING_NEW = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
 
 
-def certified(code: str) -> Resource:
-    return {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, code),
-    }
-
-
 def contesting(item: Resource, code: str = "2", *more: Resource) -> Resource:
     others = [each for each in item["extension"] if each["url"] != extension_url("certificationType")]
-    return {**item, "extension": [*others, certified(code), *more]}
+    return {**item, "extension": [*others, a.certified(code), *more]}
 
 
 def denied(payer: Payer, *items: Resource) -> Answer:
@@ -59,11 +52,6 @@ def history(payer: Payer, answer: Answer) -> list[tuple[str, str]]:
         return [(event.kind, event.actor) for event in events.of_case(tx, answer.response["id"])]
 
 
-def found(payer: Payer) -> Answer:
-    (case,) = payer.inquire(a.inquiry())
-    return case
-
-
 @pytest.mark.parametrize("chart", [NOW_ENOUGH, NOTHING_NEW], ids=["better evidence", "nothing new"])
 def test_an_appeal_waits_for_a_person_whatever_the_rules_would_say(
     payer: Payer, chart: list[Resource]
@@ -76,7 +64,7 @@ def test_an_appeal_waits_for_a_person_whatever_the_rules_would_say(
     assert "appeal" in heard.words
     assert item["recommendation"] == ("review" if chart is NOW_ENOUGH else "deny")
     assert item["due"].startswith("2026-12-02")
-    assert found(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert history(payer, heard) == [("appealed", "provider"), ("pended", "rules")]
 
 
@@ -103,7 +91,7 @@ def test_an_appeal_that_is_won_authorizes_and_is_counted_as_one(payer: Payer) ->
             for share in figures(tx, catalog, 2026)
         }
 
-    assert found(payer).action == "A1"
+    assert payer.on_file().action == "A1"
     assert history(payer, heard)[2:] == [
         ("appeal-decided", "reviewer 1444444444"),
         ("decided", "reviewer 1444444444"),
@@ -119,7 +107,7 @@ def test_what_a_person_authorized_the_rules_do_not_take_back_when_the_study_is_m
     denied(payer)
     appeal(payer)
     decide(payer, "approve", waiting(payer))
-    won = found(payer)
+    won = payer.on_file()
     days = ("2026-12-04", "2026-12-10", "2027-03-10")
     moved = [
         payer.submit(
@@ -142,7 +130,7 @@ def test_an_appeal_that_is_lost_leaves_the_denial_and_can_be_followed_by_another
     denied(payer)
     heard = appeal(payer)
     decide(payer, "deny", waiting(payer))
-    lost = found(payer)
+    lost = payer.on_file()
     again = appeal(payer, id="pa-3", related=[{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}])
 
     assert lost.action == "A3"
@@ -191,9 +179,9 @@ def test_what_comes_later_is_heard_with_the_appeal(payer: Payer) -> None:
     assert more.action == "A4"
     assert "appeal" in more.words
     assert waiting(payer)["id"] == item["id"]
-    assert found(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     decide(payer, "approve", waiting(payer))
-    assert found(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 @ONE_BASE
@@ -277,7 +265,7 @@ def test_an_appeal_is_not_won_by_a_number_that_was_over_when_it_was_asked_for(
 @ONE_BASE
 def test_an_appeal_of_the_whole_claim_is_one_of_what_was_denied_in_it(payer: Payer) -> None:
     denied(payer, a.item(1), FILM)
-    heard = payer.submit(update(a.item(1), FILM, chart=NOTHING_NEW, extension=[certified("2")]))
+    heard = payer.submit(update(a.item(1), FILM, chart=NOTHING_NEW, extension=[a.certified("2")]))
 
     assert heard.actions == ["A4", "A1"]
 
@@ -289,7 +277,7 @@ def test_a_denied_line_stays_denied_when_its_request_is_cancelled_and_can_be_app
 ) -> None:
     denied(payer, a.item(1), FILM)
     items = [a.item(1), FILM] if whole else [cancelled(a.item(1)), cancelled(FILM)]
-    gone = payer.submit(update(*items, chart=NOTHING_NEW, extension=[certified("3")] if whole else []))
+    gone = payer.submit(update(*items, chart=NOTHING_NEW, extension=[a.certified("3")] if whole else []))
     before = [{"claim": {"reference": f"{a.HOST}/Claim/pa-2"}}]
 
     assert gone.actions == ["A3", "C"]
@@ -303,7 +291,7 @@ def test_an_appeal_is_rehearsed_as_what_it_is(payer: Payer) -> None:
     tried = payer.submit(a.request(*NOTHING_NEW, claim=claim), **{"X-Dry-Run": "true"})
 
     assert tried.action == "A4"
-    assert found(payer).action == "A3"
+    assert payer.on_file().action == "A3"
 
 
 def test_an_appeal_of_what_is_authorized_says_so_and_changes_nothing(payer: Payer) -> None:
@@ -312,7 +300,7 @@ def test_an_appeal_of_what_is_authorized_says_so_and_changes_nothing(payer: Paye
 
     assert error_code(refused) == "33"
     assert "was not denied: authorized." in refused.words
-    assert found(payer).number == granted.number
+    assert payer.on_file().number == granted.number
 
 
 @pytest.mark.parametrize("names", [{}, {"related": []}], ids=["related", "identifier"])
@@ -354,4 +342,4 @@ def test_a_letter_may_quote_the_answer_to_an_earlier_version(payer: Payer) -> No
     appeals.receive(quoted, 1, "member")
     appeals.decide(quoted, 1, Review("Dr Kim"), overturned=True, why="Seen in person.")
 
-    assert found(payer).actions == ["A1", "C"]
+    assert payer.on_file().actions == ["A1", "C"]

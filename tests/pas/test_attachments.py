@@ -9,7 +9,7 @@ from server.pas.terms import LOINC, PAS_CODES, concept
 from server.store import authorizations, cases
 from tests.pas import builders as a
 from tests.pas import charts
-from tests.pas.conftest import FHIR, Answer, Payer
+from tests.pas.conftest import FHIR, Payer
 from tests.pas.test_changes import FILM, cancelled, prior, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
@@ -53,16 +53,6 @@ def send(payer: Payer, body: Resource, status: int = 200) -> str:
     return " ".join(issue["diagnostics"] for issue in outcome["issue"])
 
 
-def tracking(answer: Answer) -> str:
-    (asked,) = answer.of_type("CommunicationRequest")
-    return str(asked["identifier"][0]["value"])
-
-
-def after(payer: Payer) -> Answer:
-    (found,) = payer.inquire(a.inquiry())
-    return found
-
-
 def scan() -> Resource:
     return {
         "resourceType": "DocumentReference",
@@ -76,8 +66,8 @@ def scan() -> Resource:
 
 def test_the_filled_form_and_the_chart_settle_what_was_pended(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    told = send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
-    found = after(payer)
+    told = send(payer, parameters(pended.tracking, *charts.meets_every_criterion()))
+    found = payer.on_file()
 
     assert pended.action == "A4"
     assert "now A1" in told
@@ -88,15 +78,15 @@ def test_the_filled_form_and_the_chart_settle_what_was_pended(payer: Payer) -> N
 
 def test_a_bundle_of_evidence_counts_as_its_entries(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    send(payer, parameters(tracking(pended), a.bundle(*charts.meets_every_criterion())))
+    send(payer, parameters(pended.tracking, a.bundle(*charts.meets_every_criterion())))
 
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 def test_where_more_is_missing_the_answer_says_what(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    told = send(payer, parameters(tracking(pended), charts.film()))
-    found = after(payer)
+    told = send(payer, parameters(pended.tracking, charts.film()))
+    found = payer.on_file()
 
     assert "more is needed" in told
     assert found.action == "A4"
@@ -108,16 +98,16 @@ def test_where_more_is_missing_the_answer_says_what(payer: Payer) -> None:
 def test_pieces_may_come_one_after_the_other(payer: Payer) -> None:
     pended = payer.submit(a.request())
     *most, form = charts.meets_every_criterion()
-    send(payer, parameters(tracking(pended), *most, final=False))
-    send(payer, parameters(tracking(pended), form))
+    send(payer, parameters(pended.tracking, *most, final=False))
+    send(payer, parameters(pended.tracking, form))
 
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 def test_what_came_is_not_lost_when_the_request_is_updated(payer: Payer) -> None:
     pended = payer.submit(a.request())
     *most, form = charts.meets_every_criterion()
-    send(payer, parameters(tracking(pended), *most, final=False))
+    send(payer, parameters(pended.tracking, *most, final=False))
     related = [{"claim": {"identifier": {"system": "https://ehr.example/pa", "value": "PA-1"}}}]
     updated = payer.submit(a.request(form, claim=a.claim(related=related, id="pa-2")))
 
@@ -134,7 +124,7 @@ def test_of_two_shoulders_each_is_judged_by_the_form_that_was_sent_for_it(payer:
         f"{pended.response['id']}-1", charts.answers(**{"SH-IMM": "none", "CC-DUR.none": True})
     )
     send(payer, of_right)
-    after_one = after(payer).actions
+    after_one = payer.on_file().actions
     of_left = parameters(
         f"{pended.response['id']}-2", {**charts.answers(**{"SH-IMM": "SH-IMM.2"}), "id": "2"}
     )
@@ -143,7 +133,7 @@ def test_of_two_shoulders_each_is_judged_by_the_form_that_was_sent_for_it(payer:
     ]
     send(payer, of_left)
 
-    assert (after_one, after(payer).actions) == (["A3", "A4"], ["A3", "A1"])
+    assert (after_one, payer.on_file().actions) == (["A3", "A4"], ["A3", "A1"])
 
 
 @ONE_BASE
@@ -152,7 +142,7 @@ def test_what_an_update_corrects_is_read_as_corrected_and_what_it_repeats_as_att
     *most, form = charts.meets_every_criterion()
     rest = [each for each in most if each["id"] not in ("quickdash", "film")]
     pended = payer.submit(a.request(*rest, charts.film(400)))
-    send(payer, parameters(tracking(pended), charts.film(), charts.quickdash(2)))
+    send(payer, parameters(pended.tracking, charts.film(), charts.quickdash(2)))
     sent_once_more = [*rest, charts.film(400), charts.quickdash(), form]
 
     assert payer.submit(update(a.item(1), chart=sent_once_more)).action == "A1"
@@ -160,14 +150,14 @@ def test_what_an_update_corrects_is_read_as_corrected_and_what_it_repeats_as_att
 
 def test_a_scan_goes_to_a_person_once_all_is_there(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    send(payer, parameters(tracking(pended), scan(), final=False))
+    send(payer, parameters(pended.tracking, scan(), final=False))
     waiting_still = payer.http.get("/review").json()["items"]
-    send(payer, parameters(tracking(pended), charts.film()))
+    send(payer, parameters(pended.tracking, charts.film()))
     (item,) = payer.http.get("/review").json()["items"]
     shown = payer.http.get(f"/review/{item['id']}").json()
 
     assert waiting_still == []
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert "a person must read" in item["reason"]
     assert "scan" in [event.get("resource", {}).get("id") for event in shown["history"]]
 
@@ -179,9 +169,9 @@ def test_a_report_that_is_only_a_paper_goes_to_a_person_too(payer: Payer) -> Non
     coded = charts.film()
     report = {name: content for name, content in coded.items() if name != "conclusionCode"}
     paper = {**report, "presentedForm": [{"contentType": "application/pdf", "data": "JVBERi0="}]}
-    send(payer, parameters(tracking(pended), coded))
+    send(payer, parameters(pended.tracking, coded))
     none_yet = payer.http.get("/review").json()["items"]
-    send(payer, parameters(tracking(pended), paper))
+    send(payer, parameters(pended.tracking, paper))
     (item,) = payer.http.get("/review").json()["items"]
 
     assert none_yet == []
@@ -201,7 +191,7 @@ def test_a_scan_that_a_person_has_answers_for_its_line_and_stays_there_when_anot
     payer.submit(update(a.item(1), cancelled(knee), chart=[]))
     clock(payer, WEEK).sweep()
 
-    assert after(payer).actions == ["A4", "C"]
+    assert payer.on_file().actions == ["A4", "C"]
     assert waiting(payer)["item"] == 1
 
 
@@ -241,14 +231,14 @@ def test_a_scan_that_comes_with_an_update_goes_to_a_person_and_so_does_the_next_
     assert first["status"] == "open"
     assert "a person must read" in first["reason"]
     assert "while a person had it" in waiting(payer)["reason"]
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
 
 
 def test_the_clock_is_not_set_back(payer: Payer) -> None:
     pended = payer.submit(a.request())
     with payer.app.state.services.store.reading() as tx:
         (before,) = cases.items(tx, pended.response["id"])
-    send(payer, parameters(tracking(pended), charts.film()))
+    send(payer, parameters(pended.tracking, charts.film()))
     with payer.app.state.services.store.reading() as tx:
         (now,) = cases.items(tx, pended.response["id"])
 
@@ -292,7 +282,7 @@ def test_what_a_reviewer_grants_is_for_the_side_that_was_told_later(payer: Payer
     del sideless["modifier"]
     either = a.claim(sideless, diagnosis=[a.diagnosis("M75.110")])
     asked = payer.submit(a.request(claim=either, order=a.order(bodySite=[concept(a.SNOMED, a.SHOULDER)])))
-    send(payer, parameters(tracking(asked), a.order(), scan()))
+    send(payer, parameters(asked.tracking, a.order(), scan()))
     decide(payer, "approve", waiting(payer))
     with payer.app.state.services.store.reading() as tx:
         (granted,) = authorizations.of_member(tx, "member:M-ANNA")
@@ -304,10 +294,10 @@ def test_what_a_reviewer_grants_is_for_the_side_that_was_told_later(payer: Payer
 @ONE_BASE
 def test_what_a_reviewer_asked_for_in_vain_is_off_the_queue_once_the_clock_has_decided(payer: Payer) -> None:
     asked = payer.submit(a.request())
-    send(payer, parameters(tracking(asked), scan()))
+    send(payer, parameters(asked.tracking, scan()))
     decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
     clock(payer, WEEK).sweep()
-    denied = after(payer)
+    denied = payer.on_file()
 
     assert denied.action == "A3"
     assert "What would change this: What was asked for, with an appeal or a new request." in denied.words
@@ -351,12 +341,12 @@ def test_a_reviewer_reads_what_came_with_the_request_and_for_any_version_of_it(p
 
 def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    number = tracking(pended)
+    number = pended.tracking
     send(payer, parameters(number, *charts.meets_every_criterion()))
     told = send(payer, parameters(number, charts.film()))
 
     assert "Nothing waits for it" in told
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 @pytest.mark.parametrize(
@@ -374,10 +364,10 @@ def test_what_comes_after_the_decision_is_kept_and_changes_nothing(payer: Payer)
 )
 def test_what_cannot_be_attached_is_refused(payer: Payer, changed: Resource, status: int, words: str) -> None:
     pended = payer.submit(a.request())
-    told = send(payer, parameters(tracking(pended), *charts.meets_every_criterion(), **changed), status)
+    told = send(payer, parameters(pended.tracking, *charts.meets_every_criterion(), **changed), status)
 
     assert words in told
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
 
 
 @ONE_BASE
@@ -386,12 +376,12 @@ def test_who_is_not_known_by_a_number_is_not_taken_for_another(payer: Payer) -> 
     del card["subscriberId"]
     asked = payer.submit(a.request(coverage=card, patient=anna))
 
-    assert "now A1" in send(payer, parameters(tracking(asked), *charts.meets_every_criterion()))
+    assert "now A1" in send(payer, parameters(asked.tracking, *charts.meets_every_criterion()))
 
 
 def test_an_attachment_must_have_content(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    empty = parameters(tracking(pended))
+    empty = parameters(pended.tracking)
     empty["parameter"].append({"name": "Attachment", "part": [{"name": "Code"}]})
 
     assert "no resource in Content" in send(payer, empty, 400)
@@ -402,10 +392,10 @@ def test_the_operation_is_where_the_request_for_information_says(payer: Payer) -
     pended = payer.submit(a.request())
     (task,) = pended.of_type("Task")
     url = next(part["valueUrl"] for part in task["input"] if "valueUrl" in part)
-    body = json.encode(parameters(tracking(pended), *charts.meets_every_criterion()))
+    body = json.encode(parameters(pended.tracking, *charts.meets_every_criterion()))
     for address in (url, f"{url}/$submit-attachment"):
         assert payer.http.post(address, content=body, headers=FHIR).status_code == 200
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 @ONE_BASE
@@ -413,7 +403,7 @@ def test_who_reads_a_task_that_is_done_with_is_told_where_the_decision_stands(pa
     pended = payer.submit(a.request())
     url = f"{payer.base}/Task/{pended.of_type('Task')[0]['id']}"
     asked = payer.read(url)
-    send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
+    send(payer, parameters(pended.tracking, *charts.meets_every_criterion()))
     over = payer.http.get(url)
 
     assert asked["status"] == "requested"
@@ -441,14 +431,14 @@ def test_a_scan_that_comes_with_the_request_can_be_read_while_the_form_is_asked_
     assert asked.of_type("Task")
     assert (listed["status"], listed["recommendation"]) == ("asked", "review")
     assert "a person must read" in listed["reason"]
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
 
 
 @ONE_BASE
 def test_a_reviewer_who_asks_for_more_takes_no_form_back(payer: Payer) -> None:
     asked = payer.submit(with_a_scan())
     decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
-    told = after(payer)
+    told = payer.on_file()
 
     assert asked.of_type("Task")[0]["input"] in [task["input"] for task in told.of_type("Task")]
 
@@ -460,11 +450,11 @@ def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer, with_the_
     if with_the_request:
         payer.submit(with_a_scan())
     else:
-        send(payer, parameters(tracking(payer.submit(a.request())), scan(), final=False))
+        send(payer, parameters(payer.submit(a.request()).tracking, scan(), final=False))
     clock(payer, WEEK).sweep()
     overdue = waiting(payer)
 
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert (overdue["status"], overdue["recommendation"]) == ("open", "deny")
 
 
@@ -472,19 +462,19 @@ def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer, with_the_
 def test_the_clock_denies_nobody_who_answered_a_reviewer_in_part(payer: Payer) -> None:
     payer.submit(with_a_scan())
     decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
-    send(payer, parameters(f"{after(payer).response['id']}-1", {**scan(), "id": "letter"}, final=False))
+    send(payer, parameters(f"{payer.on_file().response['id']}-1", {**scan(), "id": "letter"}, final=False))
     clock(payer, WEEK).sweep()
 
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert waiting(payer)["status"] == "open"
 
 
 @ONE_BASE
 def test_what_answers_the_form_takes_the_scan_off_the_desk(payer: Payer) -> None:
     pended = payer.submit(with_a_scan())
-    send(payer, parameters(tracking(pended), charts.answers(), *charts.meets_every_criterion()))
+    send(payer, parameters(pended.tracking, charts.answers(), *charts.meets_every_criterion()))
 
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
     assert payer.http.get("/review").json()["items"] == []
 
 
@@ -505,11 +495,11 @@ def test_a_line_that_an_update_leaves_out_keeps_its_reader_and_what_there_is_to_
 @ONE_BASE
 def test_what_is_asked_of_a_line_can_be_sent_though_an_update_left_the_line_out(payer: Payer) -> None:
     """Under the number by which it was asked for at first."""
-    number = tracking(payer.submit(a.request()))
+    number = payer.submit(a.request()).tracking
     payer.submit(update(FILM, chart=[]))
     send(payer, parameters(number, charts.film()))
-    (task,) = after(payer).of_type("Task")
+    (task,) = payer.on_file().of_type("Task")
     send(payer, parameters(number, *charts.meets_every_criterion()))
 
     assert [named["value"] for named in task["identifier"]] == [number]
-    assert after(payer).actions == ["A1", "A1"]
+    assert payer.on_file().actions == ["A1", "A1"]

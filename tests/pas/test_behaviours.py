@@ -21,7 +21,7 @@ from server.store.tables import Notice, Subscription, SubscriptionFilter
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
-from tests.pas.test_attachments import parameters, send, tracking
+from tests.pas.test_attachments import parameters, send
 from tests.pas.test_changes import called, marked, update
 from tests.review.test_desk import ONE_BASE
 
@@ -145,7 +145,7 @@ def test_whoever_reaches_the_result_it_is_told_as_asked(
         much_later = SetClock(services.clock() + dt.timedelta(days=60))
         background.clock(replace(services, clock=much_later)).sweep()
     else:
-        send(payer, parameters(tracking(pended), *charts.meets_every_criterion()))
+        send(payer, parameters(pended.tracking, *charts.meets_every_criterion()))
     with services.store.reading() as tx:
         told = tx.query(Notice).count()
 

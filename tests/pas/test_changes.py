@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, NPI, concept, extension_url
+from server.pas.terms import NPI, concept, extension_url
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
@@ -127,10 +127,7 @@ def test_a_number_is_good_until_everything_that_it_answers_is_cancelled(payer: P
 def test_what_is_revised_is_no_further_request(payer: Payer) -> None:
     """2.0.1 has no way to bring the Claim before along: its own name and the certification type say it."""
     trace, kind, _, service = a.item()["extension"]
-    revised = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "S"),
-    }
+    revised = a.certified("S")
     twice = a.item(extension=[trace, kind, revised, service], quantity={"value": 2, "unit": "unit"})
     first = first_request(payer, a.item(1))
     second = payer.submit(update(twice, related=[]))
@@ -177,11 +174,7 @@ def test_what_was_cancelled_stays_so_in_later_versions(payer: Payer) -> None:
 
 def test_everything_is_cancelled_by_one_mark_on_the_claim(payer: Payer) -> None:
     first_request(payer, a.item(1), FILM)
-    certification = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
-    with_items = payer.submit(update(a.item(1), FILM, extension=[certification]))
+    with_items = payer.submit(update(a.item(1), FILM, extension=[a.certified("3")]))
 
     assert with_items.actions == ["C", "C"]
 

@@ -31,11 +31,6 @@ def clock(payer: Payer, passed: dt.timedelta) -> Clock:
     return background.clock(replace(services, clock=SetClock(services.clock() + passed)))
 
 
-def after(payer: Payer) -> Answer:
-    (found,) = payer.inquire(a.inquiry())
-    return found
-
-
 def history(payer: Payer, answer: Answer) -> list[tuple[str, int, str]]:
     with payer.app.state.services.store.reading() as tx:
         told = events.of_case(tx, answer.response["id"])
@@ -54,7 +49,7 @@ def in_review(*items: Resource, **changes: Any) -> Resource:
 def test_information_that_never_came_is_a_denial_that_says_what_was_missing(payer: Payer) -> None:
     pended = payer.submit(a.request())
     clock(payer, WEEK).sweep()
-    found = after(payer)
+    found = payer.on_file()
 
     assert pended.action == "A4"
     assert found.action == "A3"
@@ -69,17 +64,17 @@ def test_until_it_is_due_nothing_happens(payer: Payer) -> None:
     payer.submit(a.request())
     clock(payer, WEEK - dt.timedelta(seconds=1)).sweep()
 
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
 
 
 def test_an_expedited_request_is_due_in_three_days(payer: Payer) -> None:
     stat = a.concept("http://terminology.hl7.org/CodeSystem/processpriority", "stat")
     payer.submit(a.request(claim=a.claim(priority=stat)))
     clock(payer, dt.timedelta(hours=71)).sweep()
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
 
     clock(payer, dt.timedelta(hours=72)).sweep()
-    assert after(payer).action == "A3"
+    assert payer.on_file().action == "A3"
 
 
 @ONE_BASE
@@ -90,7 +85,7 @@ def test_so_is_one_for_a_limb_of_which_nobody_says_the_part(payer: Payer) -> Non
     clock(payer, dt.timedelta(days=3)).sweep()
 
     assert (pended.action, "COD-CPT" in pended.words) == ("A4", True)
-    assert after(payer).action == "A3"
+    assert payer.on_file().action == "A3"
 
 
 def test_where_only_people_may_deny_it_goes_to_them_with_that_recommendation(payer: Payer) -> None:
@@ -100,7 +95,7 @@ def test_where_only_people_may_deny_it_goes_to_them_with_that_recommendation(pay
     clock(payer, WEEK).sweep()
     (waiting,) = payer.http.get("/review").json()["items"]
 
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert waiting["recommendation"] == "deny"
 
 
@@ -109,7 +104,7 @@ def test_what_waits_for_a_person_is_overdue_and_never_decided_by_the_clock(payer
     clock(payer, WEEK).sweep()
     clock(payer, 2 * WEEK).sweep()
 
-    assert after(payer).action == "A4"
+    assert payer.on_file().action == "A4"
     assert history(payer, pended) == [("pended", 1, "rules"), ("overdue", 1, CLOCK)]
 
 
@@ -134,10 +129,10 @@ def test_every_line_that_is_overdue_is_on_record(payer: Payer) -> None:
 
 
 def test_what_was_decided_in_time_is_left_alone(payer: Payer) -> None:
-    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    granted = payer.granted()
     clock(payer, WEEK).sweep()
 
-    assert after(payer).number == granted.number
+    assert payer.on_file().number == granted.number
     assert [kind for kind, _, _ in history(payer, granted)] == ["decided"]
 
 
@@ -148,7 +143,7 @@ def test_a_request_that_was_changed_is_not_decided_in_its_old_form(payer: Payer)
     payer.submit(a.request(*charts.meets_every_criterion(), claim=better))
     clock(payer, WEEK).sweep()
 
-    assert after(payer).action == "A1"
+    assert payer.on_file().action == "A1"
     assert [kind for kind, _, _ in history(payer, first)] == ["pended"]
 
 
@@ -225,7 +220,7 @@ def test_a_tester_jumps_seven_days(new_database: NewDatabase, version: str) -> N
         payer = Payer(http, http.app, version)  # type: ignore[arg-type]  # starlette's client has any ASGI app
         payer.submit(a.request())
         moved = http.post("/clock", json={"days": 7})
-        found = after(payer)
+        found = payer.on_file()
 
         assert moved.json() == {"now": "2026-12-02T10:00:00+00:00"}
         assert http.get("/clock").json() == moved.json()

@@ -101,7 +101,7 @@ def test_f21_an_update_of_an_unknown_claim_opens_no_authorization(payer: Payer) 
 
 
 def test_f24_read_inquire_and_the_record_of_events_agree(payer: Payer) -> None:
-    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    granted = payer.granted()
     (found,) = payer.inquire(a.inquiry())
     with payer.app.state.services.store.reading() as tx:
         (event,) = events.of_case(tx, granted.response["id"])
@@ -296,7 +296,7 @@ def test_f34_every_code_is_of_a_system_that_is_known_or_known_to_be_unknown(paye
         "https://payer.example/",
     )
     answers = [
-        payer.submit(a.request(*charts.meets_every_criterion())),
+        payer.granted(),
         payer.submit(a.request(coverage=a.coverage(period={"end": "2026-06-30"}))),
         payer.submit(a.request(charts.film())),
     ]

@@ -16,7 +16,7 @@ from server.pas.terms import (
 from server.store import records
 from tests.pas import builders as a
 from tests.pas import charts
-from tests.pas.conftest import Answer, Payer
+from tests.pas.conftest import Payer
 from tests.pas.test_changes import update
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
@@ -85,11 +85,6 @@ OTHERS: dict[str, Resource] = {
 }
 
 
-@pytest.fixture
-def granted(payer: Payer) -> Any:
-    return payer.submit(a.request(*charts.meets_every_criterion()))
-
-
 @pytest.mark.parametrize("element", MATCHING)
 def test_what_the_inquiry_names_and_the_case_has_is_found(payer: Payer, granted: Any, element: str) -> None:
     (found,) = payer.inquire(asking(MATCHING[element]))
@@ -146,19 +141,14 @@ def test_how_a_request_was_sent_at_first_leads_to_what_holds_since(
 def test_the_number_of_a_pend_leads_to_what_became_of_it(payer: Payer) -> None:
     pended = payer.submit(a.request())
     decided = payer.submit(update(a.item(1)))
-    by_number = with_extension("administrationReferenceNumber", valueString=pend_number(pended))
+    by_number = with_extension("administrationReferenceNumber", valueString=pended.tracking)
 
     assert [found.number for found in payer.inquire(asking(by_number))] == [decided.number]
 
 
-def pend_number(pended: Answer) -> str:
-    (asked,) = pended.of_type("CommunicationRequest")
-    return str(asked["identifier"][0]["value"])
-
-
 def test_a_pend_is_found_by_its_reference_number(payer: Payer) -> None:
     pended = payer.submit(a.request())
-    number = pend_number(pended)
+    number = pended.tracking
     (found,) = payer.inquire(asking(with_extension("administrationReferenceNumber", valueString=number)))
 
     assert found.actions == ["A4"]
@@ -224,7 +214,7 @@ def test_what_was_modified_is_found_by_what_was_asked_and_by_what_was_granted(pa
 
 def test_the_claims_own_identifier_names_the_case_only_where_the_guide_says_so(payer: Payer) -> None:
     """2.0.1 may search by Claim.identifier; in 2.2.1 it names the inquiry."""
-    payer.submit(a.request(*charts.meets_every_criterion()))
+    payer.granted()
     payer.submit(a.request(claim=a.claim(identifier=[{"system": "https://ehr.example/pa", "value": "PA-2"}])))
     named = a.inquiry(identifier=[{"system": "https://ehr.example/pa", "value": "PA-2"}])
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from server.cli import app
-from server.pas.terms import CERTIFICATION, PLACE_OF_SERVICE, concept, extension_url
+from server.pas.terms import PLACE_OF_SERVICE, concept, extension_url
 from server.pas.usage import use
 from server.store import authorizations, events, records
 from tests.pas import builders as a
@@ -21,22 +21,11 @@ from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 Resource = dict[str, Any]
 
 
-def certified(certification: str) -> Resource:
-    return {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, certification),
-    }
-
-
 def quoting(number: str, certification: str, **changes: Any) -> Resource:
     """An item about an authorization that there is already."""
     trace, kind, _, service = a.item()["extension"]
     quoted = {"url": extension_url("authorizationNumber"), "valueString": number}
-    return a.item(**{"extension": [trace, kind, certified(certification), service, quoted], **changes})
-
-
-def granted(payer: Payer) -> Answer:
-    return payer.submit(a.request(*charts.meets_every_criterion()))
+    return a.item(**{"extension": [trace, kind, a.certified(certification), service, quoted], **changes})
 
 
 def later(payer: Payer, item: Resource, *chart: Resource, **headers: str) -> Answer:
@@ -56,7 +45,7 @@ def held(payer: Payer) -> dict[str, str]:
 
 
 def test_an_extension_keeps_the_number_and_adds_thirty_days_without_new_evidence(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     extended = later(payer, quoting(first.number, "4"))
 
     assert period_end(first) == "2027-01-30"
@@ -66,7 +55,7 @@ def test_an_extension_keeps_the_number_and_adds_thirty_days_without_new_evidence
 
 
 def test_the_newest_version_of_what_is_extended_tells_the_new_span_too(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     grown = payer.submit(update(a.item(1), marked(FILM, "added")))
     later(payer, quoting(first.number, "4"))
 
@@ -91,7 +80,7 @@ def test_lines_beside_the_one_that_is_extended_tell_the_new_span_too(payer: Paye
 
 
 def test_an_extension_is_granted_once(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     later(payer, quoting(first.number, "4"))
     again = later(payer, quoting(first.number, "4", servicedDate="2027-02-20"))
 
@@ -105,7 +94,7 @@ def test_nobody_is_denied_more_time_for_what_needs_no_authorization_any_more(
     payer: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The member's plan is another now, and what the old one authorized is over."""
-    first, clock = granted(payer), payer.app.state.services.clock
+    first, clock = payer.granted(), payer.app.state.services.clock
     monkeypatch.setattr(clock, "_now", clock() + dt.timedelta(days=70))
     claim = a.claim(
         quoting(first.number, "4", servicedDate="2027-02-10"), id="pa-9", identifier=[called("PA-9")]
@@ -126,7 +115,7 @@ def test_nobody_is_denied_more_time_for_what_needs_no_authorization_any_more(
 
 def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
     """Whether the item is marked as changed or says what it is by its certification type alone."""
-    first = granted(payer)
+    first = payer.granted()
     payer.submit(update(quoting(first.number, "4")))
     again = marked(quoting(first.number, "4"), "changed")
     refused = payer.submit(update(again, marked(FILM, "added"), id="pa-3"))
@@ -144,7 +133,7 @@ def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
 ) -> None:
-    first = granted(payer)
+    first = payer.granted()
     extended = later(payer, quoting(first.number, "4"))
     payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior(withdrawn)]))
 
@@ -155,7 +144,7 @@ def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
 
 
 def test_what_was_used_is_not_extended(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     with payer.app.state.services.store.transaction() as tx:
         use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
     denied = later(payer, quoting(first.number, "4"))
@@ -210,7 +199,7 @@ MOVED = marked(a.item(1, servicedDate="2026-12-15"), "changed")
     [
         update(MOVED, FILM),
         update(cancelled(a.item(1)), FILM),
-        update(FILM, extension=[certified("3")]),
+        update(FILM, extension=[a.certified("3")]),
     ],
     ids=["moved", "cancelled", "everything-cancelled"],
 )
@@ -231,7 +220,7 @@ def test_what_was_done_is_neither_changed_nor_cancelled_any_more(payer: Payer, c
 
 @ONE_BASE
 def test_the_number_that_is_extended_may_stand_on_the_claim_itself(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     trace, kind, extended, service, number = quoting(first.number, "4")["extension"]
     item = a.item(extension=[trace, kind, extended, service])
     whole = a.claim(item, id="pa-9", identifier=[called("PA-9")], extension=[number])
@@ -257,7 +246,7 @@ def test_a_renewal_of_no_number_at_all_is_told_to_quote_one(payer: Payer) -> Non
 
 
 def test_a_change_that_quotes_a_number_of_nobody_leaves_what_was_granted(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     refused = payer.submit(update(marked(quoting("PANOBODY", "4"), "changed")))
 
     assert error_code(refused) == "AA"
@@ -265,7 +254,7 @@ def test_a_change_that_quotes_a_number_of_nobody_leaves_what_was_granted(payer: 
 
 
 def test_an_extension_is_rehearsed_without_being_granted(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     tried = later(payer, quoting(first.number, "4"), **{"X-Dry-Run": "true"})
 
     assert tried.action == "A1"
@@ -288,7 +277,7 @@ def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(
 
 
 def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     with payer.app.state.services.store.transaction() as tx:
         use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
     again = payer.submit(
@@ -300,7 +289,7 @@ def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
 
 
 def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     services = payer.app.state.services
     with services.store.transaction() as tx:
         records.put(tx, a.billed(first.number), "member:M-ANNA", services.clock())
@@ -312,7 +301,7 @@ def test_a_bill_on_the_payers_file_uses_an_authorization_up(payer: Payer) -> Non
 
 
 def test_use_is_recorded_by_command_and_on_record(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = granted(payer)
+    first = payer.granted()
     done = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
     too_much = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2026-12-01")
     outside = run(payer, monkeypatch, "pas", "use", first.number, "--on", "2027-12-01")
@@ -367,7 +356,7 @@ def test_an_appeal_that_fails_leaves_the_denial_and_the_record(
 
 
 def test_only_a_denial_can_be_appealed(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = run(payer, monkeypatch, "review", "appeal", granted(payer).response["id"])
+    refused = run(payer, monkeypatch, "review", "appeal", payer.granted().response["id"])
 
     assert refused.exit_code == 1
     assert "Only a denial" in refused.output

@@ -11,14 +11,14 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
 from tests.pas.test_changes import FILM, called, cancelled, error_code, marked, prior, update
-from tests.pas.test_lifecycle import granted, held, later, quoting
+from tests.pas.test_lifecycle import held, later, quoting
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
 
 
 def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     with payer.app.state.services.store.transaction() as tx:
         use(tx, first.number, 1, dt.date(2026, 12, 1), payer.app.state.services.clock())
     bare = later(payer, quoting(first.number, "R", servicedDate="2026-12-20"))
@@ -36,7 +36,7 @@ def test_a_renewal_is_judged_anew_and_tells_the_number_before(payer: Payer) -> N
 
 
 def test_a_renewal_that_a_change_asks_for_in_vain_leaves_what_was_authorized(payer: Payer) -> None:
-    first = granted(payer)
+    first = payer.granted()
     too_short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
     asked = quoting(first.number, "R", servicedDate="2027-02-20")
     refused = payer.submit(update(asked, marked(FILM, "added"), chart=too_short))
@@ -55,7 +55,7 @@ def test_a_renewal_that_a_change_asks_for_in_vain_leaves_what_was_authorized(pay
 def test_of_what_is_over_nothing_is_left_to_stand_beside_a_renewal_in_vain(
     payer: Payer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = granted(payer)
+    first = payer.granted()
     monkeypatch.setattr(payer.app.state.services.clock, "_now", dt.datetime(2027, 2, 1, 10, tzinfo=dt.UTC))
     too_short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]
     asked = quoting(first.number, "R", servicedDate="2027-02-20")
@@ -152,7 +152,7 @@ def test_a_renewal_that_is_denied_says_that_what_there_is_stays_good(payer: Paye
 def test_a_renewal_that_is_denied_tells_the_end_that_an_extension_beside_it_gives(
     payer: Payer, beside: str
 ) -> None:
-    first = granted(payer)
+    first = payer.granted()
     renewal = quoting(first.number, "R", sequence=2, servicedDate="2027-02-20")
     extension = quoting(first.number, "4", sequence=3, servicedDate="2027-02-25")
     short = [charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()]

@@ -19,7 +19,7 @@ from server.pas.handover import assign_of
 from server.pas.marks import INFO_CANCELLED
 from server.pas.settling import settle
 from server.pas.submit import Submit
-from server.pas.terms import CERTIFICATION, concept, extension_url
+from server.pas.terms import concept, extension_url
 from server.pas.versions import VERSIONS
 from tests.pas import builders as a
 from tests.pas import charts
@@ -207,11 +207,7 @@ def test_c_everything_is_cancelled_by_the_claims_status_too(payer: Payer) -> Non
 def test_c_the_answer_to_a_cancellation_is_active_all_the_same(payer: Payer) -> None:
     """The profile fixes the status; that it is cancelled stands in the items."""
     payer.submit(documented())
-    everything = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
-    gone = payer.submit(update(a.item(1), extension=[everything]))
+    gone = payer.submit(update(a.item(1), extension=[a.certified("3")]))
 
     assert gone.action == "C"
     assert gone.response["status"] == "active"

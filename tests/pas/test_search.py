@@ -12,11 +12,6 @@ from tests.pas.conftest import Answer, Payer
 Resource = dict[str, Any]
 
 
-@pytest.fixture
-def granted(payer: Payer) -> Answer:
-    return payer.submit(a.request(*charts.meets_every_criterion()))
-
-
 def found(payer: Payer, **asked: str) -> list[Resource]:
     names = {name.replace("_identifier", ".identifier"): text for name, text in asked.items()}
     bundle = payer.read(f"{payer.base}/ClaimResponse?{urlencode(names)}")

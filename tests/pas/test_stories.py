@@ -23,7 +23,7 @@ UP_TO_73223 = {
 
 
 def test_documented_care_and_a_film_get_the_mri_authorized(payer: Payer) -> None:
-    answer = payer.submit(a.request(*charts.meets_every_criterion()))
+    answer = payer.granted()
 
     assert answer.action == "A1"
     assert answer.number
@@ -75,7 +75,7 @@ def test_the_claims_encounter_counts_where_that_of_the_order_did_not_come_along(
 
 
 def test_an_authorization_is_found_again_by_who_asked_for_it(payer: Payer) -> None:
-    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    granted = payer.granted()
     (found,) = payer.inquire(a.inquiry())
 
     assert found.actions == ["A1"]
@@ -84,7 +84,7 @@ def test_an_authorization_is_found_again_by_who_asked_for_it(payer: Payer) -> No
 
 
 def test_a_decision_can_be_read_again_under_its_url(payer: Payer) -> None:
-    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    granted = payer.granted()
 
     assert payer.read(granted.url) == granted.response
 
@@ -200,7 +200,7 @@ def test_a_plan_that_asks_for_no_authorization_says_so(payer: Payer) -> None:
 
 
 def test_the_same_order_again_has_the_same_number(payer: Payer) -> None:
-    first = payer.submit(a.request(*charts.meets_every_criterion()))
+    first = payer.granted()
     again = payer.submit(a.request(*charts.meets_every_criterion(), claim=a.claim(created="2026-11-26")))
 
     assert again.number == first.number
@@ -256,7 +256,7 @@ def test_an_inquiry_that_finds_nothing_is_no_error(payer: Payer) -> None:
 
 
 def test_a_stranger_to_the_case_is_told_nothing(payer: Payer) -> None:
-    payer.submit(a.request(*charts.meets_every_criterion()))
+    payer.granted()
     asked = a.inquiry()
     asked["entry"][3] = {
         "fullUrl": "https://other.example/fhir/Organization/x",
@@ -268,7 +268,7 @@ def test_a_stranger_to_the_case_is_told_nothing(payer: Payer) -> None:
 
 
 def test_both_bases_tell_of_the_same_cases(payer: Payer) -> None:
-    granted = payer.submit(a.request(*charts.meets_every_criterion()))
+    granted = payer.granted()
     elsewhere = Payer(payer.http, payer.app, "2.2" if payer.version == "2.0" else "2.0")
     (found,) = elsewhere.inquire(a.inquiry())
 

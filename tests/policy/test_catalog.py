@@ -14,8 +14,8 @@ from server.app import the_catalog
 from server.policy.catalog import CPT, Catalog, CatalogError
 from server.policy.faults import faults
 from server.policy.manifest import listed_codes
+from tests.policy.copies import ROOT, copied
 
-ROOT = Path(__file__).parents[2]
 DAY = dt.date(2026, 6, 15)
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
@@ -29,15 +29,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A copy of the data to spoil; the value sets and translations, which are many, are linked."""
-    for name in ("policies", "plans", "benefit-managers", "codesystems"):
-        shutil.copytree(ROOT / "cql" / name, tmp_path / "cql" / name)
-    for path in (ROOT / "cql").glob("*.*"):
-        shutil.copy(path, tmp_path / "cql")
-    for name in ("valuesets", "elm"):
-        (tmp_path / "cql" / name).symlink_to(ROOT / "cql" / name)
-    (tmp_path / "questionnaires").symlink_to(ROOT / "questionnaires")
-    return tmp_path
+    return copied(tmp_path)
 
 
 def spoil(path: Path, **changes: Any) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +17,8 @@ from server.policy.determine import determine
 from server.policy.exemptions import earned, gold_cards, orderers
 from server.policy.manifest import Effective, GoldCardRule
 from server.policy.request import Chart, Member, Ruling
+from tests.policy.copies import copied
 
-ROOT = Path(__file__).parents[2]
 DAY = dt.date(2026, 6, 15)
 
 
@@ -137,14 +135,7 @@ def test_what_another_payer_ruled_earns_nothing_here() -> None:
 @pytest.fixture(scope="module")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """The lumbar policy ends with May 2026; its next version begins with June."""
-    root = tmp_path_factory.mktemp("payer")
-    for name in ("policies", "plans", "benefit-managers", "codesystems"):
-        shutil.copytree(ROOT / "cql" / name, root / "cql" / name)
-    for path in (ROOT / "cql").glob("*.*"):
-        shutil.copy(path, root / "cql")
-    for name in ("valuesets", "elm"):
-        (root / "cql" / name).symlink_to(ROOT / "cql" / name)
-    (root / "questionnaires").symlink_to(ROOT / "questionnaires")
+    root = copied(tmp_path_factory.mktemp("payer"))
     old = root / "cql/policies/mri-lumbar-spine.yaml"
     content = yaml.safe_load(old.read_text(encoding="utf-8"))
     content["effective"]["end"] = dt.date(2026, 5, 31)

@@ -29,10 +29,10 @@ from server.policy.cases import case_of, differences, read
 from server.policy.catalog import Catalog
 from server.policy.commands import app, judged
 from server.policy.faults import faults
+from tests.policy.copies import ROOT, copied
 from tests.policy.test_vignettes import DAY_ZERO
 
 NOON = dt.datetime.combine(DAY_ZERO, dt.time(12), dt.UTC)
-ROOT = Path(__file__).parents[2]
 MADE = Path(__file__).parent / "ct-head"
 PAGE = (ROOT / "docs" / "write-a-policy.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w/.-]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -51,16 +51,14 @@ def lines(begin: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy data with what the page adds."""
-    root = tmp_path_factory.mktemp("payer")
-    for name in ("policies", "plans", "benefit-managers", "codesystems"):
-        shutil.copytree(ROOT / "cql" / name, root / "cql" / name)
-    for path in (ROOT / "cql").glob("*.*"):
-        shutil.copy(path, root / "cql")
+    root = copied(tmp_path_factory.mktemp("payer"))
     for name in ("valuesets", "elm"):
+        (root / "cql" / name).unlink()
         (root / "cql" / name).mkdir()
         paths = (*(ROOT / "cql" / name).glob("*.json"), *(MADE / name).glob("*.json"))
         for file, path in {path.name: path for path in paths}.items():
             (root / "cql" / name / file).symlink_to(path)
+    (root / "questionnaires").unlink()
     shutil.copytree(ROOT / "questionnaires", root / "questionnaires")
     shutil.copytree(ROOT / "cql" / "valuesets" / "source", root / "cql" / "valuesets" / "source")
     for name, text in FILES.items():

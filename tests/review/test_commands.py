@@ -12,7 +12,7 @@ from tests.pas import builders as a
 from tests.pas.conftest import Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
-from tests.review.test_desk import ONE_BASE, after, pended, waiting
+from tests.review.test_desk import ONE_BASE, pended, waiting
 
 Resource = dict[str, Any]
 
@@ -84,8 +84,8 @@ def test_an_approval_reaches_the_provider(payer: Payer, review: Desk) -> None:
     assert anonymous.exit_code == 1
     assert "Say who decides." in anonymous.output
     assert decided.exit_code == 0, decided.output
-    assert after(payer).actions == ["A1"]
-    assert after(payer).number in decided.output
+    assert payer.on_file().actions == ["A1"]
+    assert payer.on_file().number in decided.output
 
 
 def test_a_denial_takes_over_what_the_rules_recommend(payer: Payer, review: Desk) -> None:
@@ -93,8 +93,8 @@ def test_a_denial_takes_over_what_the_rules_recommend(payer: Payer, review: Desk
     decided = review("deny", waiting(payer)["id"], "--by", "Dr Kim")
 
     assert decided.exit_code == 0, decided.output
-    assert after(payer).actions == ["A3"]
-    assert "Appeal:" in after(payer).words
+    assert payer.on_file().actions == ["A3"]
+    assert "Appeal:" in payer.on_file().words
 
 
 def test_a_finding_of_the_reviewers_own_must_be_whole(payer: Payer, review: Desk) -> None:
@@ -103,7 +103,7 @@ def test_a_finding_of_the_reviewers_own_must_be_whole(payer: Payer, review: Desk
 
     assert refused.exit_code == 1
     assert "remedy" in refused.output
-    assert after(payer).actions == ["A4"]
+    assert payer.on_file().actions == ["A4"]
     entry = on_trail(payer, "E")
     assert (entry["outcome"], entry["outcomeDesc"]) == ("4", "refused")
 
@@ -114,7 +114,7 @@ def test_less_than_was_asked_is_a_modification(payer: Payer, review: Desk) -> No
     decided = review("modify", waiting(payer)["id"], "--by", "Dr Kim", *what)
 
     assert decided.exit_code == 0, decided.output
-    assert after(payer).actions == ["A6"]
+    assert payer.on_file().actions == ["A6"]
 
 
 def test_a_question_leaves_the_line_pended(payer: Payer, review: Desk) -> None:
@@ -123,7 +123,7 @@ def test_a_question_leaves_the_line_pended(payer: Payer, review: Desk) -> None:
     decided = review("ask", waiting(payer)["id"], "--by", "Dr Kim", *what)
 
     assert decided.exit_code == 0, decided.output
-    assert "The surgical consultation." in after(payer).words
+    assert "The surgical consultation." in payer.on_file().words
 
 
 def test_who_read_an_older_revision_decides_nothing(payer: Payer, review: Desk) -> None:

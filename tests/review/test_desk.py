@@ -51,11 +51,6 @@ def decide(payer: Payer, what: str, item: Resource, **body: Any) -> Any:
     return payer.http.post(f"/review/{item['id']}/{what}", json=said)
 
 
-def after(payer: Payer) -> Answer:
-    (found,) = payer.inquire(a.inquiry())
-    return found
-
-
 def test_what_the_rules_would_deny_waits_with_their_recommendation(payer: Payer) -> None:
     pended(payer)
     item = waiting(payer)
@@ -78,7 +73,7 @@ def test_the_evidence_is_there_criterion_by_criterion(payer: Payer) -> None:
 def test_an_approval_gives_a_number_that_inquiries_find(payer: Payer) -> None:
     pended(payer)
     answered = decide(payer, "approve", waiting(payer))
-    found = after(payer)
+    found = payer.on_file()
 
     assert answered.status_code == 200
     assert found.actions == ["A1"]
@@ -95,7 +90,7 @@ def test_an_approval_gives_a_number_that_inquiries_find(payer: Payer) -> None:
 def test_a_denial_that_follows_the_rules_has_their_words(payer: Payer) -> None:
     pended(payer)
     decide(payer, "deny", waiting(payer))
-    found = after(payer)
+    found = payer.on_file()
 
     assert found.actions == ["A3"]
     for owed in ("CC-DUR", "Guideline:", "Looked at:", "What would change this:", "Appeal:"):
@@ -113,14 +108,14 @@ def test_a_denial_of_the_reviewers_own_must_say_all_that_is_owed(payer: Payer) -
     assert refused.status_code == 400
     assert refused.json()["issue"][0]["expression"] == ["findings"]
     assert answered.status_code == 200
-    assert "A surgical plan." in after(payer).words
+    assert "A surgical plan." in payer.on_file().words
 
 
 def test_less_than_was_asked_is_a_modification(payer: Payer) -> None:
     two = a.claim(a.item(quantity={"value": 2, "unit": "unit"}))
     pended(payer, claim=two)
     answered = decide(payer, "modify", waiting(payer), units=1, why="One study answers the question.")
-    found = after(payer)
+    found = payer.on_file()
     (line,) = found.items
 
     assert answered.status_code == 200, answered.text
@@ -136,7 +131,7 @@ def test_another_site_than_was_asked_is_a_modification(payer: Payer) -> None:
     at_hospital = a.claim(a.item(locationCodeableConcept=concept(PLACE_OF_SERVICE, "22")))
     pended(payer, claim=at_hospital)
     answered = decide(payer, "modify", waiting(payer), place="11", why="An imaging centre is near.")
-    found = after(payer)
+    found = payer.on_file()
 
     assert answered.status_code == 200, answered.text
     assert found.actions == ["A6"]
@@ -199,7 +194,7 @@ def test_another_service_is_told_by_its_own_code_alone(payer: Payer) -> None:
     item["productOrService"]["coding"].insert(0, local)
     pended(payer, claim=a.claim(item))
     decide(payer, "modify", waiting(payer), code="73221", why="Contrast adds nothing.")
-    found = after(payer)
+    found = payer.on_file()
     detail = extension(found.items[0], extension_url("itemAuthorizedDetail"))
     told = value(extension(detail, "productOrServiceCode"))
     if payer.version == "2.2":
@@ -213,7 +208,7 @@ def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Paye
     services = payer.app.state.services
     pended(payer)
     decide(payer, "approve", waiting(payer))
-    first = after(payer).number
+    first = payer.on_file().number
     with services.store.transaction() as tx:
         use(tx, first, 1, dt.date(2026, 12, 1), services.clock())
     pended(payer, claim=a.claim(**SECOND))
@@ -259,14 +254,14 @@ def test_what_cannot_be_granted_or_told_decides_nothing(
 
     assert refused.status_code == 400, refused.text
     assert refused.json()["issue"][0]["expression"][0].endswith(element)
-    assert after(payer).actions == ["A4"]
+    assert payer.on_file().actions == ["A4"]
 
 
 @ONE_BASE
 def test_other_days_than_were_asked_for_are_a_modification(payer: Payer) -> None:
     pended(payer)
     decide(payer, "modify", waiting(payer), start="2027-01-04", why="Six weeks are over then.")
-    found = after(payer)
+    found = payer.on_file()
 
     assert found.actions == ["A6"]
     assert found.response["preAuthPeriod"] == {"start": "2027-01-04", "end": "2027-03-05"}
@@ -278,7 +273,7 @@ def test_what_no_day_was_planned_for_is_authorized_from_the_day_it_was_ordered(p
     pended(payer, claim=a.claim({name: each for name, each in a.item().items() if name != "servicedDate"}))
     decide(payer, "approve", waiting(payer))
 
-    assert after(payer).response["preAuthPeriod"] == {"start": "2026-11-20", "end": "2027-01-24"}
+    assert payer.on_file().response["preAuthPeriod"] == {"start": "2026-11-20", "end": "2027-01-24"}
 
 
 @ONE_BASE
@@ -318,7 +313,7 @@ def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None
     first = waiting(payer)
     decide(payer, "ask", first, text="The surgical consultation.", documents=["11488-4"])
     decide(payer, "ask", waiting(payer), text="The operation note.", documents=["11504-8"])
-    found = after(payer)
+    found = payer.on_file()
     (task,) = found.of_type("Task")
 
     assert first["reason"].startswith("Not authorized. CC-DUR")
@@ -342,7 +337,7 @@ def test_an_answer_by_telephone_is_decided_on_without_waiting_for_papers(payer: 
 
     assert asked["status"] == "asked"
     assert decided.status_code == 200, decided.text
-    assert "CC-DUR" in after(payer).words
+    assert "CC-DUR" in payer.on_file().words
     assert payer.http.get("/review").json()["items"] == []
 
 
@@ -354,7 +349,7 @@ def test_of_two_reviewers_one_decides(payer: Payer) -> None:
 
     assert first.status_code == 200
     assert second.status_code == 409
-    assert after(payer).actions == ["A1"]
+    assert payer.on_file().actions == ["A1"]
 
 
 def test_a_revision_that_is_not_the_current_one_decides_nothing(payer: Payer) -> None:
@@ -362,7 +357,7 @@ def test_a_revision_that_is_not_the_current_one_decides_nothing(payer: Payer) ->
     item = waiting(payer)
 
     assert decide(payer, "approve", {**item, "revision": 7}).status_code == 409
-    assert after(payer).actions == ["A4"]
+    assert payer.on_file().actions == ["A4"]
 
 
 def test_a_work_item_that_is_not_there_is_404(payer: Payer) -> None:
@@ -378,7 +373,7 @@ def test_a_change_of_the_request_takes_it_off_the_queue(payer: Payer) -> None:
 
     assert payer.http.get("/review").json()["items"] == []
     assert decide(payer, "deny", item).status_code == 409
-    assert after(payer).actions == ["A1"]
+    assert payer.on_file().actions == ["A1"]
 
 
 def test_who_decided_is_on_record_and_in_2_2_in_the_answer(payer: Payer) -> None:
@@ -386,7 +381,7 @@ def test_who_decided_is_on_record_and_in_2_2_in_the_answer(payer: Payer) -> None
     decide(payer, "approve", waiting(payer))
     with payer.app.state.services.store.reading() as tx:
         told = [(event.kind, event.actor) for event in events.of_case(tx, asked.response["id"])]
-    reviewer = extension(after(payer).response, extension_url("claimResponseReviewer"))
+    reviewer = extension(payer.on_file().response, extension_url("claimResponseReviewer"))
 
     assert told == [("pended", "rules"), ("decided", "reviewer 1444444444")]
     if payer.version == "2.2":
@@ -397,7 +392,7 @@ def test_who_decided_is_on_record_and_in_2_2_in_the_answer(payer: Payer) -> None
 def test_a_provider_that_is_authorized_comes_along(payer: Payer) -> None:
     pended(payer)
     decide(payer, "approve", waiting(payer), provider="Organization/clinic")
-    found = after(payer)
+    found = payer.on_file()
     provider = extension(found.items[0], extension_url("itemAuthorizedProvider"))
 
     assert value(extension(provider, "provider")) == {"reference": f"{a.HOST}/Organization/clinic"}
@@ -420,7 +415,7 @@ def test_the_final_answer_is_what_is_kept_and_read(payer: Payer) -> None:
     read = payer.read(asked.url)
 
     assert read["outcome"] == "complete"
-    assert read["preAuthRef"] == after(payer).number
+    assert read["preAuthRef"] == payer.on_file().number
     record(GUIDE[payer.version], read)
 
 
@@ -451,7 +446,7 @@ def test_a_clock_is_extended_once_with_a_reason_that_is_on_record(payer: Payer) 
     assert waiting(payer)["due"].startswith("2026-12-10")
     assert told[-1][0] == "clock-extended"
     assert told[-1][1]["why"] == "The member asked for it."
-    assert after(payer).actions == ["A4"]
+    assert payer.on_file().actions == ["A4"]
 
     pended(payer, claim=a.claim(id="pa-2", related=FIRST))
     changed = waiting(payer)

@@ -17,6 +17,7 @@ import pytest
 from server import tls
 from server.security import outbound
 from server.security.outbound import Outbound, Refused, why
+from server.settings import Settings
 from tests.loopback import Handler, Loopback
 
 STRICT, LENIENT = Outbound(lenient=False), Outbound(lenient=True)
@@ -67,9 +68,22 @@ def test_what_is_no_web_address_is_not_called(url: str) -> None:
         STRICT.check_url(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://ehr.example/", "https://user:secret@ehr.example/", "file:///etc/passwd", "https:///x"]
+)
+def test_odd_addresses_are_refused_everywhere(url: str) -> None:
+    with pytest.raises(Refused):
+        LENIENT.check_url(url)
+
+
+def test_even_a_laptop_calls_no_link_local_address() -> None:
+    with pytest.raises(Refused):
+        Outbound.of(Settings(_env_file=None)).check_ip("169.254.169.254")
+
+
 INSIDE = """
 127.0.0.1 10.0.0.1 192.168.1.1 172.16.0.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1
-::1 fe80::1 fc00::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1
+::1 fe80::1 fe80::1%eth0 fc00::1 fd00::1 ::ffff:127.0.0.1 ::ffff:10.0.0.1
 64:ff9b::10.0.0.1 64:ff9b::169.254.169.254 64:ff9b:1::1 2002:a00:1:: ::10.0.0.1 fec0::1
 """
 

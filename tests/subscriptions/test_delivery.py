@@ -21,9 +21,9 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, GUIDE, Answer
 from tests.pas.test_attachments import parameters as attachment
-from tests.pas.test_attachments import scan, send, tracking
+from tests.pas.test_attachments import scan, send
 from tests.pas.test_changes import cancelled, prior, update
-from tests.pas.test_lifecycle import granted, later, quoting
+from tests.pas.test_lifecycle import later, quoting
 from tests.review.test_desk import ONE_BASE, decide, waiting
 from tests.subscriptions.builders import (
     BACKPORT,
@@ -194,7 +194,7 @@ def test_who_extended_an_authorization_is_told_that_it_was_cancelled(
     office: Office, clinic: Endpoint
 ) -> None:
     office.greet(clinic.url)
-    first = granted(office.payer)
+    first = office.payer.granted()
     extended = later(office.payer, quoting(first.number, "4"))
     office.payer.submit(update(cancelled(a.item(1)), id="pa-10", related=[prior("PA-1")]))
     office.deliver()
@@ -244,7 +244,7 @@ def test_papers_that_leave_the_same_open_are_no_news(office: Office, clinic: End
     office.greet(clinic.url)
     asked = office.payer.submit(a.request())
     for paper in (charts.film(), charts.film(), scan()):
-        send(office.payer, attachment(tracking(asked), paper, final=False))
+        send(office.payer, attachment(asked.tracking, paper, final=False))
     office.deliver()
 
     assert len(clinic.events) == 1
