@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +69,67 @@ def uris(certificate: x509.Certificate) -> list[str]:
     return names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
+class RevocationList:
+    """One as it was fetched, from whomever. Raises ValueError for what is none."""
+
+    def __init__(self, der: bytes) -> None:
+        try:
+            self._list = x509.load_der_x509_crl(der)
+        except _MALFORMED as error:
+            raise ValueError from error
+        self._signed_by: dict[x509.Certificate, bool] = {}
+
+    def __contains__(self, certificate: x509.Certificate) -> bool:
+        return self._list.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+
+    def tells_of(
+        self,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        names: Collection[x509.GeneralName],
+        now: dt.datetime,
+    ) -> bool:
+        """Whether it is that issuer's, holds now, and would have this certificate, which calls its lists by
+        these names (RFC 5280, 6.3.3)."""
+        try:
+            until = self._list.next_update_utc
+            return (
+                self._list.issuer == issuer.subject
+                and until is not None
+                and until > now
+                and all(_covers(each, certificate, names) for each in self._list.extensions)
+                and self._is_signed_by(issuer)
+            )
+        except _MALFORMED:
+            return False
+
+    def _is_signed_by(self, issuer: x509.Certificate) -> bool:
+        """Found out once: it takes a tenth of a second where many are revoked."""
+        if issuer not in self._signed_by:
+            key: Any = issuer.public_key()
+            self._signed_by[issuer] = self._list.is_signature_valid(key)
+        return self._signed_by[issuer]
+
+
+def _covers(
+    extension: x509.Extension[Any], certificate: x509.Certificate, names: Collection[x509.GeneralName]
+) -> bool:
+    """False where a list with this extension leaves out what this certificate might be among: it is of some
+    reasons, of authorities only, of another part of the certificates, or of what changed."""
+    part = extension.value
+    if not isinstance(part, x509.IssuingDistributionPoint):
+        return not extension.critical
+    others = part.only_contains_user_certs if _is_authority(certificate) else part.only_contains_ca_certs
+    elsewhere = part.relative_name or (part.full_name and not any(each in names for each in part.full_name))
+    return not (
+        others
+        or elsewhere
+        or part.only_some_reasons
+        or part.only_contains_attribute_certs
+        or part.indirect_crl
+    )
+
+
 class Authorities:
     """The authorities that are trusted, of one community or several. Shared by all requests."""
 
@@ -78,7 +139,7 @@ class Authorities:
             .store(Store(list(anchors)))
             .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=_OWNER)
         )
-        self._lists = Kept("revocation list", outbound, x509.load_der_x509_crl, MAX_AGE, STALE, MAX_BYTES)
+        self._lists = Kept("revocation list", outbound, RevocationList, MAX_AGE, STALE, MAX_BYTES)
 
     async def owner(self, x5c: Any, now: dt.datetime) -> x509.Certificate:
         """The certificate of whoever signed, the first of an `x5c` header. Raises Untrusted unless a path of
@@ -97,21 +158,21 @@ class Authorities:
     async def _not_revoked(
         self, certificate: x509.Certificate, issuer: x509.Certificate, now: dt.datetime
     ) -> None:
-        """Where it names several lists, each tells of other reasons; a list may be at several addresses."""
+        """Of the lists that it names one is enough."""
+        names = _listed_under(certificate)
+        if names is None:
+            return
 
-        def serves(listed: x509.CertificateRevocationList) -> bool:
-            until = listed.next_update_utc
-            return listed.issuer == issuer.subject and until is not None and until > now
+        def serves(listed: RevocationList) -> bool:
+            return listed.tells_of(certificate, issuer, names, now)
 
-        for addresses in _lists(certificate):
-            for address in addresses:
-                listed = await self._lists.at(address, serves)
-                if listed is not None and serves(listed) and _signed_by(listed, issuer):
-                    break
-            else:
-                raise Untrusted("the list that tells whether its certificate was revoked could not be had")
-            if listed.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
-                raise Untrusted("its certificate was revoked")
+        for address in (each.value for each in names if isinstance(each, x509.UniformResourceIdentifier)):
+            listed = await self._lists.at(address, serves)
+            if listed is not None and serves(listed):
+                if certificate in listed:
+                    raise Untrusted("its certificate was revoked")
+                return
+        raise Untrusted("the list that tells whether its certificate was revoked could not be had")
 
 
 def _decoded(x5c: Any) -> list[x509.Certificate]:
@@ -139,23 +200,21 @@ def _sound(key: Any) -> bool:
     return key.key_size >= 2048 and key.public_numbers().e.bit_length() <= 256
 
 
-def _lists(certificate: x509.Certificate) -> Iterator[list[str]]:
-    """The addresses of each revocation list that a certificate names."""
+def _listed_under(certificate: x509.Certificate) -> list[x509.GeneralName] | None:
+    """The names of the lists that tell of it whatever the reason; None where it names no list at all."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     except x509.ExtensionNotFound:
-        return
+        return None
     except _MALFORMED:
         raise Untrusted("what its certificate says of revocation cannot be read") from None
-    for point in points:
-        names = point.full_name or []
-        yield [each.value for each in names if isinstance(each, x509.UniformResourceIdentifier)]
+    return [name for point in points if point.reasons is None for name in point.full_name or ()]
 
 
-def _signed_by(listed: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+def _is_authority(certificate: x509.Certificate) -> bool:
     try:
-        return listed.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
         return False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
@@ -64,7 +65,7 @@ class Authority:
         *uris: str,
         authority: bool = False,
         until: dt.datetime | None = None,
-        listed_at: str = "",
+        listed_at: Sequence[str] = (),
     ) -> x509.Certificate:
         public = key.public_key()
         builder = (
@@ -86,8 +87,9 @@ class Authority:
             named = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(each) for each in uris])
             builder = builder.add_extension(named, critical=False)
         if listed_at:
-            point = x509.DistributionPoint([x509.UniformResourceIdentifier(listed_at)], None, None, None)
-            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+            names = map(x509.UniformResourceIdentifier, listed_at)
+            points = [x509.DistributionPoint([each], None, None, None) for each in names]
+            builder = builder.add_extension(x509.CRLDistributionPoints(points), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
     def client(self, uri: str, key: Private | None = None, **terms: Any) -> Certified:
@@ -99,14 +101,21 @@ class Authority:
         key = rsa.generate_private_key(65537, 2048)
         return Certified(bases[0], key, [self.certify(key, self._named("payer"), *bases)])
 
-    def revoking(self, *certificates: x509.Certificate, by: Private | None = None) -> bytes:
-        """The revocation list of today, DER."""
+    def revoking(
+        self,
+        *certificates: x509.Certificate,
+        by: Private | None = None,
+        part: x509.ExtensionType | None = None,
+    ) -> bytes:
+        """The revocation list of today, DER; of all certificates, or of a part."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.name)
             .last_update(self.now - DAY)
             .next_update(self.now + 7 * DAY)
         )
+        if part is not None:
+            builder = builder.add_extension(part, critical=True)
         for each in certificates:
             entry = x509.RevokedCertificateBuilder().serial_number(each.serial_number)
             builder = builder.add_revoked_certificate(entry.revocation_date(self.now - DAY).build())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -66,7 +67,7 @@ class Square:
 
 @pytest.fixture(scope="module")
 def found_square(found_town: Build, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Square]:
-    def made(*bases: str, listed_at: str = "", **settings: Any) -> Square:
+    def made(*bases: str, listed_at: Sequence[str] = (), **settings: Any) -> Square:
         authority = Authority(NOW)
         payer, harbour = authority.server(*(bases or BASES)), authority.client(HARBOUR, listed_at=listed_at)
         town = found_town(**_files(tmp_path_factory.mktemp("udap"), authority, payer), **settings)
@@ -292,23 +293,44 @@ def test_each_client_proves_itself_as_it_is_registered(square: Square) -> None:
 def test_a_revoked_certificate_proves_nothing_nor_one_of_which_nobody_can_tell(
     found_square: Callable[..., Square], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list is the authority's own, and is looked at again in time."""
+    """The list is the authority's own, of all its certificates, and is looked at again in time."""
     clock = [1000.0]
     monkeypatch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     with KeyServer(b"none") as published:
-        square = found_square(listed_at=published.url, environment="development", cds_jwt="off")
-        forger = ec.generate_private_key(ec.SECP256R1())
+        elsewhere = "ldap://directory.community.example/cn=Community"
+        square = found_square(listed_at=[elsewhere, published.url], environment="development", cds_jwt="off")
+        revoking, forger = square.authority.revoking, ec.generate_private_key(ec.SECP256R1())
 
-        def heard(told: bytes) -> str:
+        def heard(told: bytes, later: float = kept.PAUSE) -> str:
             published.keys = told
-            clock[0] += certificates.MAX_AGE + 1
+            clock[0] += later + 1
             answer = square.register(square.statement(square.harbour))
             return str(answer.json().get("error_description", answer.status_code))
 
         assert "could not be had" in heard(b"none")
-        assert "could not be had" in heard(square.authority.revoking(by=forger))
-        assert heard(square.authority.revoking()) == "201"
-        assert "was revoked" in heard(square.authority.revoking(square.harbour.chain[0]))
+        assert "could not be had" in heard(revoking(by=forger))
+        assert "could not be had" in heard(revoking(part=_part(only_contains_ca_certs=True)))
+        assert "could not be had" in heard(revoking(part=_part("http://community.example/2.crl")))
+        assert "could not be had" in heard(revoking(part=x509.DeltaCRLIndicator(1)))
+        assert heard(revoking(part=_part(published.url, only_contains_user_certs=True))) == "201"
+        assert heard(revoking(), certificates.MAX_AGE) == "201"
+        assert "was revoked" in heard(revoking(square.harbour.chain[0]), certificates.MAX_AGE)
+
+
+def _part(address: str = "", **only: bool) -> x509.IssuingDistributionPoint:
+    """For which certificates a list is."""
+    given = {
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+        **only,
+    }
+    return x509.IssuingDistributionPoint(
+        [x509.UniformResourceIdentifier(address)] if address else None, **given
+    )
 
 
 @pytest.mark.parametrize(
