@@ -106,7 +106,7 @@ def signature_holds(token: Token, key: Key, algorithm: str) -> None:
     """Raises Refused unless this key signed it."""
     try:
         jws.deserialize_compact(token.text, key, registry=_WithChain(algorithms=[algorithm]))
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, TypeError):
         raise Refused("its signature does not hold") from None
 
 

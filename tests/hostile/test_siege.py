@@ -63,6 +63,8 @@ def test_no_algorithm_but_the_two_is_taken(town: Town, alg: Any) -> None:  # noq
         {"jwk": {"kty": "oct", "k": "AA"}},
         {"x5u": "https://evil.example/cert"},
         {"crit": ["exp"]},
+        {"crit": 1},
+        {"crit": [["exp"]]},
         {"b64": False, "crit": ["b64"]},
     ],
 )
