@@ -126,6 +126,13 @@ def test_an_assertion_may_carry_the_certificate_of_its_key(town: Town) -> None:
     assert answer.status_code == 200
 
 
+def test_what_a_header_says_beyond_the_standard_is_passed_over(town: Town) -> None:
+    """RFC 7515, 4: what is not understood is ignored."""
+    signer = town.signers["harbour"]
+
+    assert town.ask_token(signer.sign(signer.claims(TOKEN_URL, NOW), vendor="Gusta")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
