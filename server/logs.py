@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import MutableMapping
-from typing import TextIO
+from typing import Any, TextIO
 from uuid import uuid4
 
 import structlog
@@ -48,21 +48,36 @@ def configure(stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     if not any(isinstance(each, _OfLibraries) for each in root.handlers):
-        root.addHandler(_OfLibraries(logging.WARNING))
+        root.addHandler(_OfLibraries())
         # It writes by itself, exceptions with all they say, unless somebody listens already.
         logging.getLogger("dbos").addHandler(logging.NullHandler())
+
+
+AGAIN = 60.0
+"""Seconds in which a library is heard once with the same words: DBOS, without a database, has 25 a second."""
 
 
 class _OfLibraries(logging.Handler):
     """What a library has to say becomes a line like ours: the first of its own, for what follows may quote
     what it worked on."""
 
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: dict[tuple[Any, ...], float] = {}
+
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage().partition("\n")[0]
         error = record.exc_info[1] if record.exc_info else None
+        if self._just_said(record.name, said, type(error)):
+            return
         structlog.get_logger().log(
             max(record.levelno, logging.WARNING), said, library=record.name, exc_info=error
         )
+
+    def _just_said(self, *words: Any) -> bool:
+        now = time.monotonic()
+        self._said = {each: at for each, at in self._said.items() if now - at < AGAIN}
+        return self._said.setdefault(words, now) != now
 
 
 def exception_without_message(

@@ -15,6 +15,7 @@ what is owed from then on. DBOS keeps its registry for the process: one `Work` a
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event
@@ -125,6 +126,8 @@ class Work:
         """Stops working; what is unfinished is found again at the next launch. `closing` then tells jobs that
         wait for somebody: none is on record as having failed for that."""
         if self._launched:
+            # Of each job that is cut here it would say that it failed.
+            logging.getLogger("dbos").setLevel(logging.CRITICAL)
             DBOS.destroy(destroy_registry=True)
             self._launched = False
         self.closing.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import logging
 from queue import Queue
 from threading import Condition, Event, Thread, current_thread
 
@@ -118,6 +119,16 @@ def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewData
     assert "Anna" not in written.getvalue()
     assert [line["exception"] for line in lines if "exception" in line] == ["ValueError"]
     assert any(place.endswith("fails") for line in lines for place in line.get("at", []))
+
+
+def test_what_a_library_says_all_the_time_is_logged_now_and_then() -> None:
+    written = io.StringIO()
+    logs.configure(written)
+    for queue in ("one", "other") * 3:
+        logging.getLogger("library").warning(f"Exception in queue thread for {queue}\nIs the server running?")
+    logs.configure()
+
+    assert [line.count("thread for one") for line in written.getvalue().splitlines()] == [1, 0]
 
 
 def test_a_job_that_the_database_failed_is_tried_again(
