@@ -87,6 +87,8 @@ def serve() -> None:
     """Run the server; HOST, PORT, TLS and the other settings come from the environment."""
     settings = load_settings()
     logs.configure()
+    for name, meant in Settings.misspelt().items():
+        structlog.get_logger().warning("no setting has this name", name=name, meant=meant)
     if settings.otel_exporter_otlp_endpoint:
         tracing.configure(settings.otel_exporter_otlp_endpoint)
     if settings.fhir_packages is not None:

@@ -7,13 +7,21 @@ relaxation of the laptop: plain http, self-made certificates, callers nobody che
 
 from collections.abc import Callable
 from datetime import datetime
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -224,6 +232,15 @@ class Settings(BaseSettings):
         if not self.development and (refused := [*self.test_settings(), *self.relaxations()]):
             raise ValueError("ENVIRONMENT=production refuses " + "; ".join(refused))
         return self
+
+    @classmethod
+    def misspelt(cls) -> dict[str, str]:
+        """What stands in the environment or `.env`, is no setting, and reads like one, with that one's name.
+        Others have theirs there too, so that nothing is refused for it."""
+        sources = EnvSettingsSource(cls), DotEnvSettingsSource(cls)
+        given = {name for source in sources for name in source.env_vars}.difference(cls.model_fields)
+        near = {name: get_close_matches(name, cls.model_fields, n=1, cutoff=0.85) for name in sorted(given)}
+        return {name.upper(): meant[0].upper() for name, meant in near.items() if meant}
 
     def test_settings(self) -> list[str]:
         """Names of the settings for tests that are on."""

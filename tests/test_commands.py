@@ -115,6 +115,18 @@ def test_a_server_whose_address_is_taken_ends_before_it_works(
     assert "workflow_status" not in tables
 
 
+def test_a_setting_that_is_misspelt_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passed over in silence it would have had everybody insured. Others keep theirs in the same file."""
+    (tmp_path / ".env").write_text("MEMBERSHP=registry\nLOG_LEVEL=debug")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FHIR_PACKAGES", ".")
+    stopped = CliRunner().invoke(app, ["serve"])
+    logs.configure()
+
+    assert '"name": "MEMBERSHP", "meant": "MEMBERSHIP"' in stopped.output
+    assert "LOG_LEVEL" not in stopped.output
+
+
 def test_settings_as_windows_saves_them_are_said_to_be_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
