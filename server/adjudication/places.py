@@ -15,7 +15,7 @@ from typing import Any
 from server.adjudication.orders import named, planned_day
 from server.fhir.dates import over
 from server.fhir.elements import elements
-from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_place_of_service
+from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY, coding_key, is_place_of_service
 from server.policy.line import codings
 
 Resource = Mapping[str, Any]
@@ -78,9 +78,9 @@ _BILL_TYPE = "https://www.nubc.org/CodeSystem/TypeOfBill"
 _STANDS_FOR = {
     (system, code): place
     for system, places in (
-        ("http://terminology.hl7.org/CodeSystem/v3-ActCode", ENCOUNTERS),
-        ("http://terminology.hl7.org/CodeSystem/v3-RoleCode", ROLES),
-        ("http://nucc.org/provider-taxonomy", TAXONOMY),
+        (f"{TERMINOLOGY}/v3-ActCode", ENCOUNTERS),
+        (f"{TERMINOLOGY}/v3-RoleCode", ROLES),
+        (NUCC, TAXONOMY),
         (_BILL_TYPE, BILL_TYPES),
     )
     for code, place in places.items()

@@ -176,7 +176,7 @@ class Desk:
             ):
                 saying = not_read(COVERAGE_UNREADABLE)
                 yield Answer(
-                    focus, chart, {"resourceType": "Coverage"}, reference, None, saying, assertions.new_id()
+                    focus, chart, {"resourceType": "Coverage"}, reference, None, saying, stored.new_id()
                 )
         for reference, coverage in found:
             told = earlier_assertion(focus.resource, reference)
@@ -195,7 +195,7 @@ class Desk:
                     focus.kind,
                     focus.blank,
                 ),
-                assertions.new_id(),
+                stored.new_id(),
                 self._outlook(tx, hearing, focus, coverage, chart, judged),
             )
 
@@ -235,7 +235,7 @@ class Desk:
         if line is None or not judged.determination.covered:
             return None
         would = self._judged(tx, hearing, line, coverage, chart)
-        return Outlook(would, assertions.new_id())
+        return Outlook(would, stored.new_id())
 
     def _cards(self, hearing: Hearing, answers: Iterable[Answer]) -> Iterator[deck.Drawn]:
         base, source = self.services.base(self.version.name), self._source()

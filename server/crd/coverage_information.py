@@ -14,9 +14,9 @@ from server.crd.saying import Reason, Saying
 from server.crd.version import Element, Version
 from server.fhir.extensions import extension, extensions, value
 from server.fhir.references import type_and_id
+from server.fhir.systems import UCUM
 
 COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
-UCUM = "http://unitsofmeasure.org"
 
 _RENEWED = frozenset({"date", "coverage-assertion-id", "expiry-date"})
 """What differs between two sayings that say the same."""

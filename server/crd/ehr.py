@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import httpx
 import structlog
 
 from server.adjudication.order_lines import orders_of, sites_of
@@ -108,9 +107,7 @@ async def completed(
     if call.access is None:
         return prefetch
     end = time.monotonic() + DEADLINE
-    async with httpx.AsyncClient(
-        transport=guard.transport(), timeout=DEADLINE, follow_redirects=False
-    ) as http:
+    async with guard.client(DEADLINE) as http:
         client = Client(http, call.access.base, call.access.token)
         in_one = call.access.base in batches
         ask = client.batch if in_one else client.all

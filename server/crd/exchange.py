@@ -20,7 +20,6 @@ from server.fhir.elements import elements
 from server.fhir.errors import FhirError
 from server.fhir.references import Resolver, reference_text
 from server.fhir.systems import npis
-from server.store import exchanges
 from server.store import tables as stored
 
 DOOR = "crd"
@@ -50,7 +49,7 @@ def exchange(
     """The row to keep. The token is left out: nobody needs it once the call has ended."""
     told = {name: content for name, content in arrival.body.items() if name != SECRET}
     return stored.Exchange(
-        id=exchanges.new_id(),
+        id=stored.new_id(),
         request_id=arrival.request_id,
         client=arrival.client,
         door=DOOR,

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.extensions import extension, value
+from server.policy.reading import DISTANCE
 
-DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 SHOWN = 3
 """How many sites a card names."""
 

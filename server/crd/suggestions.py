@@ -16,7 +16,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
 from server.crd.version import Element
 from server.fhir.references import contained, references_of
-from server.fhir.systems import PLACE_OF_SERVICE, coding_key, is_billed
+from server.fhir.systems import PLACE_OF_SERVICE, SNOMED, coding_key, is_billed
 from server.policy.catalog import ICD, Policy
 from server.policy.line import (
     LATERALITY,
@@ -31,7 +31,7 @@ from server.policy.line import (
 LABEL_LIMIT = 139
 PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
 SITES: Mapping[str, Element] = {
-    side: {"coding": [{"system": "http://snomed.info/sct", "code": code}], "text": SIDE_NAMES[side]}
+    side: {"coding": [{"system": SNOMED, "code": code}], "text": SIDE_NAMES[side]}
     for code, side in SIDE_CODES.items()
 }
 _MIRRORED = {one: other for right, left in STRUCTURES for one, other in ((right, left), (left, right))}

@@ -13,7 +13,6 @@ from typing import Any
 from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.errors import Issue, operation_outcome
-from server.store import exchanges
 from server.store import tables as stored
 
 DOOR = "dtr"
@@ -40,7 +39,7 @@ def exchange(
     if issues:
         said["outcome"] = operation_outcome(list(issues))
     return stored.Exchange(
-        id=exchanges.new_id(),
+        id=stored.new_id(),
         request_id=request_id,
         client=client,
         door=DOOR,

@@ -165,7 +165,7 @@ class Interviewer:
         if judged is None or coverage is None:
             return outcome.response
         quoted = known.assertion if known else None
-        assertion_id = quoted or assertions.new_id()
+        assertion_id = quoted or stored.new_id()
         number = judged.determination.authorization
         if number is None and _may_be_issued(judged, known) and _said_yes(answers_of(outcome.response)):
             number = self._adjudicator.authorize(

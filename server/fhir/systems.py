@@ -9,6 +9,10 @@ HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 LOINC = "http://loinc.org"
 NPI = "http://hl7.org/fhir/sid/us-npi"
+NUCC = "http://nucc.org/provider-taxonomy"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+"""Where HL7 keeps its own, each under its name."""
+UCUM = "http://unitsofmeasure.org"
 NPIS = frozenset({NPI, "urn:oid:2.16.840.1.113883.4.6"})
 """NPIs as clients are seen to name them."""
 
@@ -40,7 +44,7 @@ OIDS = {
     SNOMED: "urn:oid:2.16.840.1.113883.6.96",
     LOINC: "urn:oid:2.16.840.1.113883.6.1",
     RXNORM: "urn:oid:2.16.840.1.113883.6.88",
-    "http://nucc.org/provider-taxonomy": "urn:oid:2.16.840.1.113883.6.101",
+    NUCC: "urn:oid:2.16.840.1.113883.6.101",
 }
 """How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""
 

@@ -7,16 +7,22 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from server.fhir.systems import NPI as NPI
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.fhir.systems import SNOMED as SNOMED
+from server.fhir.systems import (
+    CPT,
+    ICD,
+    LOINC,
+    NPI,
+    NUCC,
+    PLACE_OF_SERVICE,
+    RXNORM,
+    SNOMED,
+    TERMINOLOGY,
+    UCUM,
+)
 from server.policy.case_draft import concept
 
 Resource = dict[str, Any]
 
-TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-CPT = "http://www.ama-assn.org/go/cpt"
-ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 BACK_PAIN, TORN_CUFF, CLAUSTROPHOBIA = "M54.16", "S43.421A", "F40.240"
 RIGHT = "24028007"
@@ -116,7 +122,7 @@ def _practitioner() -> Resource:
         "id": "orderer",
         "identifier": [{"system": NPI, "value": "1457362880"}],
         "name": [{"family": "Lee", "given": ["Kim"]}],
-        "qualification": [{"code": concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
+        "qualification": [{"code": concept(NUCC, "207Q00000X")}],
     }
 
 
@@ -225,7 +231,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "drug",
         status="completed",
         intent="order",
-        medicationCodeableConcept=concept("http://www.nlm.nih.gov/research/umls/rxnorm", "5640"),
+        medicationCodeableConcept=concept(RXNORM, "5640"),
         authoredOn=before(49),
         requester={"reference": "Practitioner/orderer"},
     )
@@ -262,7 +268,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
         "Observation",
         "pain",
         status="final",
-        code=concept("http://loinc.org", "72514-3"),
+        code=concept(LOINC, "72514-3"),
         effectiveDateTime=before(5),
         valueQuantity=_score(6),
     )
@@ -279,7 +285,7 @@ def _six_weeks(name: str, day: dt.date) -> Iterator[Resource]:
 
 
 def _score(points: int) -> Resource:
-    return {"value": points, "unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
+    return {"value": points, "unit": "{score}", "system": UCUM, "code": "{score}"}
 
 
 def _fact(name: str, kind: str, number: str, **elements: Any) -> Resource:

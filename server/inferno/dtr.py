@@ -21,10 +21,11 @@ from server.app import create_app
 from server.dtr.artefacts import artefacts_of
 from server.dtr.form import Form, plain_answer
 from server.dtr.next_question import Interviewer
-from server.dtr.package import Packager
+from server.dtr.package import ADAPTIVE, Packager
 from server.dtr.request import read_package_request
 from server.dtr.response import information_origin
 from server.dtr.v2_0 import V2_0
+from server.fhir.systems import CPT, ICD, NPI, NUCC, SNOMED, TERMINOLOGY
 from server.inferno.preset import Input, Preset
 from server.policy.case_draft import concept
 from server.settings import Given
@@ -33,8 +34,6 @@ Resource = dict[str, Any]
 
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
 CRD = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition"
-TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-ADAPTIVE = "https://payer.example/Questionnaire/mri-adaptive"
 BASE = "/r2.0/fhir"
 MOST_CALLS = 10
 
@@ -119,7 +118,7 @@ def crd_coverage(day: dt.date) -> Resource:
         "period": {"start": f"{day.year}-01-01", "end": f"{day.year + 1}-12-31"},
         "payor": [
             {
-                "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"},
+                "identifier": {"system": NPI, "value": "1234567893"},
                 "display": "Example Health Plan",
             }
         ],
@@ -135,12 +134,12 @@ def crd_service_request(day: dt.date) -> Resource:
         "meta": {"profile": [f"{CRD}/profile-servicerequest"]},
         "status": "draft",
         "intent": "order",
-        "code": concept("http://www.ama-assn.org/go/cpt", ANSWERS["ORDER.cpt"]),
+        "code": concept(CPT, ANSWERS["ORDER.cpt"]),
         "subject": {"reference": "Patient/inferno-patient"},
         "authoredOn": day.isoformat(),
         "requester": {"reference": "Practitioner/inferno-practitioner"},
-        "reasonCode": [concept("http://hl7.org/fhir/sid/icd-10-cm", ANSWERS["ORDER.dx"])],
-        "bodySite": [concept("http://snomed.info/sct", "24028007")],
+        "reasonCode": [concept(ICD, ANSWERS["ORDER.dx"])],
+        "bodySite": [concept(SNOMED, "24028007")],
     }
 
 
@@ -165,9 +164,9 @@ def practitioner() -> Resource:
     return {
         "resourceType": "Practitioner",
         "id": "inferno-practitioner",
-        "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1457362880"}],
+        "identifier": [{"system": NPI, "value": "1457362880"}],
         "name": [{"family": "Lund", "given": ["Ole"]}],
-        "qualification": [{"code": concept("http://nucc.org/provider-taxonomy", "207Q00000X")}],
+        "qualification": [{"code": concept(NUCC, "207Q00000X")}],
     }
 
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from server.fhir.systems import TERMINOLOGY
 from server.inferno.pas_dialects import V2_0, V2_2
 from server.inferno.pas_full import film, full_request, mri
-from server.inferno.pas_parties import HOST, TERMINOLOGY
+from server.inferno.pas_parties import HOST
 from server.inferno.pas_request import LUMBAR, SHOULDER, Dialect, Request, Study, bundle, item_extensions
 from server.inferno.pas_updates import after_review, update_chain
 from server.inferno.preset import Input, Preset
@@ -29,11 +30,10 @@ from server.pas.terms import (
     extension_url,
     profile,
 )
+from server.subscriptions.resource import BACKPORT, CONTENT, FILTER, TOPIC
 
 Resource = dict[str, Any]
 
-TOPIC = "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic"
-BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 PAYLOAD = "payload"
 
 
@@ -282,16 +282,12 @@ def subscription(name: str, content: str, criteria: str) -> Resource:
         "status": "requested",
         "reason": "Results of prior authorization requests",
         "criteria": TOPIC,
-        "_criteria": {
-            "extension": [{"url": f"{BACKPORT}/backport-filter-criteria", "valueString": criteria}]
-        },
+        "_criteria": {"extension": [{"url": FILTER, "valueString": criteria}]},
         "channel": {
             "type": "rest-hook",
             "endpoint": "https://ehr.example/notifications",
             "payload": "application/fhir+json",
-            "_payload": {
-                "extension": [{"url": f"{BACKPORT}/backport-payload-content", "valueCode": content}]
-            },
+            "_payload": {"extension": [{"url": CONTENT, "valueCode": content}]},
             "header": ["Authorization: Bearer preset-notifications"],
         },
     }

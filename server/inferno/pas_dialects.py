@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.inferno.pas_parties import TERMINOLOGY
+from server.fhir.systems import TERMINOLOGY
 from server.inferno.pas_request import Dialect
 from server.pas.terms import X12, concept, extension_url
 

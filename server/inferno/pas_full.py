@@ -10,9 +10,9 @@ import datetime as dt
 from typing import Any
 
 from server.fhir.dates import instant
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.inferno.pas_parties import HOST, TERMINOLOGY
-from server.inferno.pas_request import SNOMED, Request, care_team, diagnosis, item_extensions
+from server.fhir.systems import PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
+from server.inferno.pas_parties import HOST
+from server.inferno.pas_request import Request, care_team, diagnosis, item_extensions
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
     CPT,

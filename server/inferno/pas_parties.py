@@ -6,13 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from server.fhir.systems import NUCC, TERMINOLOGY
 from server.pas.terms import IDENTIFIER_TYPE, NPI, X12, concept, profile
 
 Resource = dict[str, Any]
 
 HOST = "https://ehr.example/fhir"
-TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-NUCC = "http://nucc.org/provider-taxonomy"
 EIN = "http://terminology.hl7.org/NamingSystem/USEIN"
 MEMBER_SYSTEM = "https://payer.example/member-id"
 

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.fhir.dates import instant
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.fhir.systems import SNOMED as SNOMED
+from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY
 from server.inferno.pas_parties import (
     HOST,
-    NUCC,
-    TERMINOLOGY,
     clinic,
     clinician,
     coverage,

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from server.inferno.pas_parties import TERMINOLOGY
+from server.fhir.systems import TERMINOLOGY
 from server.inferno.pas_request import Request
 from server.pas.marks import INFO_CANCELLED
 from server.pas.terms import CERTIFICATION, CPT, PAS_CODES, concept, extension_url, profile

@@ -25,7 +25,7 @@ from server.store import tables as stored
 
 Resource = dict[str, Any]
 
-CASE_ID_LENGTH = len(cases.new_id())
+CASE_ID_LENGTH = len(stored.new_id())
 RULES = "rules"
 
 
@@ -339,7 +339,7 @@ def open_work_item(
     if known is not None:
         return work_items.reopen(tx, known, **told)
     item = stored.WorkItem(
-        id=work_items.new_id(), case_id=case_id, sequence=line.item.sequence, created=now, **told
+        id=stored.new_id(), case_id=case_id, sequence=line.item.sequence, created=now, **told
     )
     work_items.add(tx, item)
     return item

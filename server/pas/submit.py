@@ -31,6 +31,7 @@ from server.pas.standing import Standing
 from server.pas.verdict import Count, count_all, nobody_counts
 from server.pas.version import Version
 from server.store import Store, Transaction, cases, repeats
+from server.store.tables import new_id
 
 Resource = dict[str, Any]
 
@@ -63,7 +64,7 @@ class Submit:
         docket = Docket.of(read_request(raw, self.version.submit_demands))
         changing = change_of(docket.read)
         judged, rejections = ([], ()) if changing else self._judged(docket, now)
-        case_id = cases.new_id()
+        case_id = new_id()
         with self.store.transaction() as tx:
             told = None if self.dry else self._first_answer(tx, raw, client, case_id, now)
             if told is None:

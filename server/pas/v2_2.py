@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.fhir.extensions import extension, value
+from server.fhir.systems import NUCC
 from server.pas import v2_0
 from server.pas.case import Case, Item
 from server.pas.information import UNTIL_SERVICE, asked_for
@@ -58,7 +59,7 @@ def _credentials(review: Review | None) -> list[Resource]:
     npi = {"url": "reviewerNPI", "valueIdentifier": {"system": NPI, "value": review.npi}}
     specialty = {
         "url": "reviewerSpecialty",
-        "valueCodeableConcept": concept("http://nucc.org/provider-taxonomy", review.specialty),
+        "valueCodeableConcept": concept(NUCC, review.specialty),
     }
     return [*([npi] if review.npi else []), *([specialty] if review.specialty else [])]
 

@@ -6,15 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from server.fhir.systems import CPT, HCPCS, ICD, LOINC, RXNORM
+from server.fhir.systems import CPT, HCPCS, ICD, LOINC, NUCC, RXNORM, SNOMED, TERMINOLOGY, UCUM
 from server.policy.case_draft import (
-    NUCC,
     PAYER,
     SIDES,
     SITES,
-    SNOMED,
-    TERMINOLOGY,
-    UCUM,
     Draft,
     Fact,
     Json,

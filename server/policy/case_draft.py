@@ -11,16 +11,12 @@ from typing import Any
 import msgspec
 from dateutil.relativedelta import relativedelta
 
-from server.fhir.systems import CPT, ICD, NPI, PLACE_OF_SERVICE
-from server.fhir.systems import SNOMED as SNOMED
+from server.fhir.systems import CPT, ICD, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
 from server.policy.request import Resource
 
 Json = dict[str, Any]
 
 PAYER = "https://payer.example"
-TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
-UCUM = "http://unitsofmeasure.org"
-NUCC = "http://nucc.org/provider-taxonomy"
 PHYSICIAN = "207Q00000X"
 SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
 SITES = {

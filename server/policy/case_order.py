@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from server.fhir.systems import CPT, ICD, NPI
+from server.fhir.systems import CPT, ICD, NPI, NUCC, SNOMED
 from server.policy.case_chart import problem
 from server.policy.case_draft import (
-    NUCC,
     SIDES,
     SITES,
-    SNOMED,
     Draft,
     Fact,
     Json,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from server.fhir.systems import CPT
-from server.policy.case_draft import SIDES, SNOMED, TERMINOLOGY, UCUM, Draft, Fact, Json, Kind, concept, ref
+from server.fhir.systems import CPT, SNOMED, TERMINOLOGY, UCUM
+from server.policy.case_draft import SIDES, Draft, Fact, Json, Kind, concept, ref
+from server.policy.reading import DISTANCE
 from server.policy.rulings import lapses
-
-DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 
 
 def _authorization(fact: Fact, draft: Draft) -> Json:

@@ -77,10 +77,11 @@ class Kept(Generic[T]):
         held.looked = time.monotonic()
 
     async def _fetched(self, address: str) -> bytes:
-        client = httpx.AsyncClient(
-            transport=self.outbound.transport(), timeout=TIMEOUT, follow_redirects=False
-        )
-        async with asyncio.timeout(TIMEOUT), client as http, http.stream("GET", address) as answer:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            self.outbound.client(TIMEOUT) as http,
+            http.stream("GET", address) as answer,
+        ):
             if answer.status_code != 200:
                 raise Refused(f"it answers with status {answer.status_code}")
             body = bytearray()

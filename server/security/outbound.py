@@ -1,12 +1,12 @@
 """The one guard for addresses that others give us: EHR FHIR servers, subscription endpoints, key sets.
 
     guard = Outbound.of(settings)
-    async with httpx.AsyncClient(transport=guard.transport(), follow_redirects=False) as http: …
+    async with guard.client(10) as http: …
 
 A request goes out only over https and only to public addresses, unless the server runs in development. The
 address is checked at the moment of connecting, on the very IP number that is connected to, so a name that
 resolves differently the second time gains nothing. Answers are taken uncompressed and up to `MOST_BYTES`, so
-none can swell. Redirects are the caller's affair and followed nowhere; how long to wait is, too.
+none can swell. Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class Outbound:
         if not self.lenient and not (meant.is_global and (meant.version == 4 or meant in PUBLIC_V6)):
             raise Refused("it leads into a private network")
 
-    def transport(self) -> httpx.AsyncBaseTransport:
-        """A transport for one httpx client; connections end with it."""
-        return _Transport(self)
+    def client(self, seconds: float) -> httpx.AsyncClient:
+        """A client that waits so long at each step; connections end with it."""
+        return httpx.AsyncClient(transport=_Transport(self), timeout=seconds, follow_redirects=False)
 
 
 def _meant(

@@ -1,7 +1,5 @@
 """Coverage assertions: what CRD said, found again by DTR and PAS under the id the client carries along."""
 
-from uuid import uuid4
-
 from sqlalchemy import bindparam, select
 
 from server.store import Transaction
@@ -10,11 +8,6 @@ from server.store.tables import Assertion
 
 # Asked for with every line that quotes one, and so made once.
 _BY_ID = select(Assertion).where(Assertion.id == bindparam("id"))
-
-
-def new_id() -> str:
-    """A coverage-assertion-id; unguessable, since it opens the answer to whoever quotes it."""
-    return str(uuid4())
 
 
 def keep(tx: Transaction, assertion: Assertion) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import defer
@@ -56,10 +55,6 @@ _BEFORE = (
     .where(PaCase.chain_id == bindparam("chain_id"), PaCase.replaced_by.is_not(None))
 )
 _UNDER_NUMBER = _TOLD_OF_MEMBER.where(PaItem.authorization_number == bindparam("number"))
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def add(tx: Transaction, case: PaCase) -> None:

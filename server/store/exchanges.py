@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
@@ -10,10 +9,6 @@ from sqlalchemy.orm import defer
 from server.store import AT_A_TIME, Transaction
 from server.store.rows import append
 from server.store.tables import Exchange
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def record(tx: Transaction, exchange: Exchange) -> None:

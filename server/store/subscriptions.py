@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
 
@@ -24,10 +23,6 @@ _CONCERNED = (
     .distinct()
     .order_by(Subscription.id)
 )
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def keep(tx: Transaction, subscription: Subscription, organizations: Iterable[str]) -> None:

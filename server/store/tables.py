@@ -9,6 +9,7 @@ A change here needs a migration beside it (`make migration MESSAGE="…"`); a te
 
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from sqlalchemy import DateTime as SqlDateTime
 from sqlalchemy import Dialect, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
@@ -18,6 +19,11 @@ from sqlalchemy.types import TypeDecorator
 from server.fhir import json
 
 JsonObject = dict[str, Any]
+
+
+def new_id() -> str:
+    """Unguessable, since it opens what it names to whoever quotes it."""
+    return str(uuid4())
 
 
 class Json(TypeDecorator[Any]):

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
-from uuid import uuid4
 
 from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.orm import defer
@@ -20,10 +19,6 @@ UNDECIDED = ("open", "asked")
 _OF_LINE = select(WorkItem).where(
     WorkItem.case_id == bindparam("case_id"), WorkItem.sequence == bindparam("sequence")
 )
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def add(tx: Transaction, item: WorkItem) -> None:

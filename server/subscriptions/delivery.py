@@ -257,7 +257,7 @@ async def _post(
     is."""
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(transport=outbound.transport(), timeout=seconds, follow_redirects=False) as http,
+        outbound.client(seconds) as http,
         http.stream("POST", url, content=body, headers=headers) as answer,
     ):
         return answer.status_code

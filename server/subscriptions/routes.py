@@ -89,7 +89,7 @@ def router(services: Services, version: Version) -> APIRouter:
         """201 with status `requested`, the handshake follows; or with status `off`, and nothing does."""
         wished = _only_own(wish(json.decode_object(body), version, outbound, services.clock()))
         row = stored.Subscription(
-            id=subscriptions.new_id(),
+            id=stored.new_id(),
             client=calling().client,
             version=version,
             status="off" if wished.off else "requested",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.clock import SetClock
 from server.fhir.responses import JsonResponse
 from server.store import Store, exchanges
-from server.store.tables import Exchange
+from server.store.tables import Exchange, new_id
 
 DOOR = "clock"
 
@@ -69,7 +69,7 @@ def router(clock: SetClock, store: Store, sweeps: Sequence[Callable[[], None]]) 
 def _moved(now: datetime) -> Exchange:
     """The call as it is kept: `started` is the time it moved to."""
     return Exchange(
-        id=exchanges.new_id(),
+        id=new_id(),
         request_id="",
         client="",
         door=DOOR,

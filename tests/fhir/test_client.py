@@ -22,7 +22,7 @@ def ask(
     base: str, *texts: str, token: str = "", deadline: float = 5.0, lenient: bool = True
 ) -> Mapping[str, Outcome]:
     async def asked() -> Mapping[str, Outcome]:
-        async with httpx.AsyncClient(transport=Outbound(lenient).transport(), timeout=deadline) as http:
+        async with Outbound(lenient).client(deadline) as http:
             return await Client(http, base, token).all(texts, deadline)
 
     return asyncio.run(asked())

@@ -43,7 +43,7 @@ def answering(body: bytes, **headers: str) -> Iterator[tuple[str, list[str]]]:
 
 def fetched(guard: Outbound, url: str) -> httpx.Response:
     async def fetch() -> httpx.Response:
-        async with httpx.AsyncClient(transport=guard.transport(), timeout=2) as http:
+        async with guard.client(2) as http:
             return await http.get(url)
 
     return asyncio.run(fetch())
