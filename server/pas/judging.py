@@ -36,7 +36,8 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Docket:
-    """A request laid out for judging: its parties in local form, and every item as an order, by sequence."""
+    """A request laid out for judging: its parties in local form, every item as an order, by sequence, and the
+    forms that the Claim ties to items, with the sequences of those."""
 
     read: Submission
     chart: LocalChart
@@ -44,6 +45,7 @@ class Docket:
     patient: Resource
     coverage: Resource
     orders: dict[int, Resource]
+    tied: Sequence[tuple[Resource, Container[int]]]
     sent_later: Sequence[Attached] = ()
 
     @classmethod
@@ -73,6 +75,7 @@ class Docket:
                 item["sequence"]: lines.order_of(claim, item, chart, asked_on(item))
                 for item in claim.get("item") or []
             },
+            tied=_tied(claim, chart),
             sent_later=forms,
         )
 
@@ -145,25 +148,29 @@ class Docket:
         return set(identifiers(found)).isdisjoint(identifiers(self.patient))
 
     def _answered_for_others(self, item: Resource) -> list[Resource]:
-        """The forms that the Claim ties to other items (`informationSequence`), or that were attached for
-        others, and not for this one."""
-        pointed = {
-            entry["sequence"]: self.chart.find(entry.get("valueReference"))
-            for entry in self.claim.get("supportingInfo") or []
-        }
-
-        def forms(of: Resource) -> list[Resource]:
-            found = (pointed.get(sequence) for sequence in of.get("informationSequence") or [])
-            return [each for each in found if each and each["resourceType"] == "QuestionnaireResponse"]
-
-        own = forms(item)
-        others = (each for other in self.claim["item"] for each in forms(other))
+        """The forms that the Claim ties to other items, or that were attached for others, and not for this
+        one."""
+        others = (form for form, sequences in self.tied if item["sequence"] not in sequences)
         sent_for_others = (
             self.chart.of(form)
             for form, lines in self.sent_later
             if item["sequence"] not in lines and self.read.resolver.entry_of(form) is not None
         )
-        return [*(each for each in others if all(each is not form for form in own)), *sent_for_others]
+        return [*others, *sent_for_others]
+
+
+def _tied(claim: Resource, chart: LocalChart) -> list[tuple[Resource, set[int]]]:
+    """The forms that items name by `informationSequence`, each once, with the sequences of those items."""
+    named: dict[int, set[int]] = {}
+    for item in claim.get("item") or []:
+        for sequence in item.get("informationSequence") or []:
+            named.setdefault(sequence, set()).add(item["sequence"])
+    tied: dict[int, tuple[Resource, set[int]]] = {}
+    for entry in claim.get("supportingInfo") or []:
+        items, found = named.get(entry["sequence"]), chart.find(entry.get("valueReference"))
+        if items and found and found["resourceType"] == "QuestionnaireResponse":
+            tied.setdefault(id(found), (found, set()))[1].update(items)
+    return list(tied.values())
 
 
 def _essence(order: Mapping[str, Any]) -> Resource:
