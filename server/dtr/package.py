@@ -25,11 +25,11 @@ from server.dtr.form import Answers
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
 from server.dtr.populate import populate
-from server.dtr.request import PackageRequest
+from server.dtr.request import MOST, PackageRequest, too_costly
 from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant, over
-from server.fhir.errors import Issue, NotFound
+from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.references import Resolver, reference_text, type_and_id
 from server.policy.determination import Decision
 from server.policy.request import Chart
@@ -97,6 +97,9 @@ class Packager:
         issues += map(_withdrawn, not_done)
         orders = [order for order in orders if order not in not_done]
         issues += [_foreign(order) for order in orders if _is_for_another(order, asked.coverages)]
+        asked_about = [(order, line) for order in orders for line in self._lines(order, asked)]
+        if len(asked_about) * len(asked.coverages) > MOST:
+            raise InvalidRequest(too_costly())
         needs = [
             Need(
                 coverage,
@@ -105,8 +108,7 @@ class Packager:
                 told.forms if told is not None and order is told.order else (),
             )
             for coverage in asked.coverages
-            for order in orders
-            for line in self._lines(order, asked)
+            for order, line in asked_about
         ]
         if asked.questionnaires:
             choices = self._named(asked, needs, now, issues)

@@ -32,6 +32,10 @@ ORDER_TYPES = frozenset(
 )
 
 
+MOST = 200
+"""Judgements of one call, one an order and Coverage, of some hundredths of a second each."""
+
+
 @dataclass(slots=True)
 class PackageRequest:
     """The parameters by name; `questionnaires` with their place, `changed_since` as an aware datetime."""
@@ -112,8 +116,15 @@ def _incomplete(read: PackageRequest, most_coverages: int | None) -> Iterator[Is
         yield Issue("required", place, "No coverage: add the patient's Coverage as parameter coverage.")
     if most_coverages is not None and len(read.coverages) > most_coverages:
         yield Issue("business-rule", place, "More than one coverage: ask once for each of them.")
+    if len(read.coverages) * max(1, len(read.orders)) > MOST:
+        yield too_costly()
     if not (read.orders or read.questionnaires or read.context):
         yield Issue("required", place, "Give at least one of order, questionnaire and context (dtr-1).")
+
+
+def too_costly() -> Issue:
+    words = f"More than {MOST} orders, each for each Coverage, are not answered at once. Send less of either."
+    return Issue("too-costly", "Parameters.parameter", words)
 
 
 def _text(parameter: Resource, *names: str) -> str:

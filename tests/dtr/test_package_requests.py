@@ -161,6 +161,20 @@ def test_a_what_is_not_to_be_done_needs_no_form(dtr: Dtr, word: dict[str, Any]) 
         assert "not to be carried out" in issue["diagnostics"]
 
 
+def test_a_no_more_is_judged_in_one_call_than_can_be_answered_soon(dtr: Dtr) -> None:
+    """Whether orders and Coverages are many themselves, or one appointment is for many orders."""
+    mine, orders = coverage(), [shoulder(id=f"mri-{number}") for number in range(201)]
+    booked = appointment("", *orders)
+    along = [resource("referenced", order) for order in orders]
+    asked = (
+        [resource("coverage", mine), *(resource("order", order) for order in orders)],
+        [resource("coverage", mine), resource("order", booked), *along],
+    )
+    for parameters in asked:
+        status, (issue,) = dtr.refused(dtr.ask(*parameters))
+        assert (status, issue["code"]) == (400, "too-costly")
+
+
 def test_a_an_order_that_may_be_billed_by_several_codes_needs_the_forms_that_crd_asked_for(dtr: Dtr) -> None:
     """One that 2.0 answers for the first of them, and 2.2 for each."""
     order = {**shoulder(), "code": concept(CPT, "73221", "72148")}
