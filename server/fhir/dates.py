@@ -65,15 +65,17 @@ def ends_before_it_begins(period: object) -> bool:
 
 def moment(text: object) -> datetime | None:
     """A dateTime or instant down to the second as an aware datetime (UTC where it names no zone); None if
-    it has no time of day or is none."""
+    it has no time of day or is none, in UTC as in its own zone."""
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None or match["time"] is None:
         return None
     try:
         found = datetime.fromisoformat(match[0])
-    except ValueError:
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        found.astimezone(UTC)  # the first hours of the year 1 are none there
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found
 
 
 def instant(now: datetime) -> str:

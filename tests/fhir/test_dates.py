@@ -37,6 +37,7 @@ def test_a_moment_keeps_its_offset() -> None:
     assert moment("2026-11-25T10:00:00") == datetime(2026, 11, 25, 10, tzinfo=UTC)
     assert moment("2026-11-25") is None
     assert moment("2026-11-25T24:61:00Z") is None
+    assert moment("0001-01-01T00:00:00+14:00") is None
 
 
 def test_an_instant_is_written_in_utc() -> None:
