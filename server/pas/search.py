@@ -7,8 +7,9 @@ only what concerns the caller (`casebook.by_resource_id`): the rest is passed ov
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from server.fhir.elements import elements
@@ -17,7 +18,7 @@ from server.fhir.parameters import Asked
 from server.fhir.search import Page, is_one_of, searchset
 from server.pas import casebook
 from server.pas.case import CASE_SYSTEM
-from server.pas.intake import Submission, stored
+from server.pas.intake import stored
 from server.pas.response import pas_response_bundle
 from server.pas.version import Version
 from server.store import Store, Transaction, cases
@@ -65,7 +66,9 @@ class Search:
                 Issue("required", "ClaimResponse", f"Say which: search by one of {', '.join(KEYS)}.")
             )
         with self.store.reading() as tx:
-            found = set.intersection(*(set(_case_ids(tx, name, text.split(","))) for name, text in keys))
+            # However often a search names a member, his requests are fetched and read once.
+            of_member = cache(partial(_of_member, tx))
+            found = set.intersection(*(set(_case_ids(tx, of_member, *key)) for key in set(keys)))
             told = [response for case_id in sorted(found) for response in self._response(tx, case_id, now)]
         matching = [
             response
@@ -80,25 +83,33 @@ class Search:
             yield pas_response_bundle(self.version, case, self.base, now)["entry"][0]["resource"]
 
 
-def _case_ids(tx: Transaction, name: str, texts: Sequence[str]) -> Iterator[str]:
-    for text in texts:
-        system, bar, value = text.rpartition("|")
+Members = Callable[[str], Sequence[tuple[str, list[Resource]]]]
+
+
+def _of_member(tx: Transaction, number: str) -> list[tuple[str, list[Resource]]]:
+    """The cases of a member, each with the patient's identifiers."""
+    rows = cases.of_member(tx, f"member:{number}")
+    return [(row.id, elements(stored(row.request).patient, "identifier")) for row in rows]
+
+
+def _case_ids(tx: Transaction, of_member: Members, name: str, text: str) -> Iterator[str]:
+    for each in text.split(","):
+        system, bar, value = each.rpartition("|")
         match name:
             case "_id":
-                yield text
+                yield each
             case "identifier" if system == CASE_SYSTEM:
                 yield value
             case "identifier":
                 yield from cases.called(tx, system if bar else None, value)
             case "request":
-                yield from cases.called(tx, "", text)
+                yield from cases.called(tx, "", each)
             case "patient.identifier":
-                rows = cases.of_member(tx, f"member:{value}")
-                yield from (row.id for row in rows if not bar or _may_be(stored(row.request), system, value))
+                found = of_member(value)
+                yield from (case for case, listed in found if not bar or _may_be(listed, system, value))
 
 
-def _may_be(read: Submission, system: str, value: str) -> bool:
+def _may_be(identifiers: Sequence[Resource], system: str, value: str) -> bool:
     """Whether the patient's own identifiers say nothing against the number being of that system."""
-    listed = elements(read.patient, "identifier")
-    systems = {each.get("system", "") for each in listed if each.get("value") == value}
+    systems = {each.get("system", "") for each in identifiers if each.get("value") == value}
     return not systems or system in systems

@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from server.pas import search
+from server.pas.intake import stored
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
@@ -63,6 +65,17 @@ def test_a_decision_is_found_by_its_id_and_by_ours(payer: Payer, granted: Answer
 )
 def test_every_parameter_must_match(payer: Payer, granted: Answer, asked: dict[str, str]) -> None:
     assert found(payer, **asked) == []
+
+
+def test_however_often_a_member_is_named_the_requests_are_read_once(
+    payer: Payer, granted: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bytes] = []
+    monkeypatch.setattr(search, "stored", lambda raw: reads.append(raw) or stored(raw))
+    systems = [f"https://ehr.example/{number}" for number in range(50)]
+
+    assert not found(payer, patient_identifier=",".join(f"{system}|M-ANNA" for system in systems))
+    assert len(reads) == 1
 
 
 def test_who_is_looked_for_can_be_kept_out_of_the_address(payer: Payer, granted: Answer) -> None:
