@@ -40,19 +40,15 @@ _OF_MEMBER = (
     .order_by(PaCase.created.desc(), PaCase.id)
 )
 _ITEMS = select(PaItem).where(PaItem.case_id == bindparam("case_id")).order_by(PaItem.sequence)
-_TOLD = _ITEMS.options(defer(PaItem.order), defer(PaItem.determination))
+_LATER = (defer(PaItem.order), defer(PaItem.determination))
+_TOLD = _ITEMS.options(*_LATER)
+_LINES = select(PaItem).join(PaCase, PaCase.id == PaItem.case_id)
+_THAT_HOLD = _LINES.where(PaCase.replaced_by.is_(None))
 _TOLD_OF_MEMBER = (
-    select(PaItem)
-    .options(defer(PaItem.order), defer(PaItem.determination))
-    .join(PaCase, PaCase.id == PaItem.case_id)
-    .where(PaCase.member_key == bindparam("member_key"), PaCase.replaced_by.is_(None))
-    .order_by(PaItem.sequence)
+    _THAT_HOLD.options(*_LATER).where(PaCase.member_key == bindparam("member_key")).order_by(PaItem.sequence)
 )
-_BEFORE = (
-    select(PaItem)
-    .options(defer(PaItem.order), defer(PaItem.determination))
-    .join(PaCase, PaCase.id == PaItem.case_id)
-    .where(PaCase.chain_id == bindparam("chain_id"), PaCase.replaced_by.is_not(None))
+_BEFORE = _LINES.options(*_LATER).where(
+    PaCase.chain_id == bindparam("chain_id"), PaCase.replaced_by.is_not(None)
 )
 _UNDER_NUMBER = _TOLD_OF_MEMBER.where(PaItem.authorization_number == bindparam("number"))
 
@@ -218,16 +214,7 @@ def identifiers(tx: Transaction, case_id: str) -> Sequence[PaIdentifier]:
 
 def decided_for(tx: Transaction, orderers: Sequence[str], start: datetime, end: datetime) -> Sequence[PaItem]:
     """The lines of cases that hold which were decided in [start, end) for these orderers (NPI)."""
-    asked = (
-        select(PaItem)
-        .join(PaCase, PaCase.id == PaItem.case_id)
-        .where(
-            PaItem.orderer.in_(orderers),
-            PaItem.decided >= start,
-            PaItem.decided < end,
-            PaCase.replaced_by.is_(None),
-        )
-    )
+    asked = _THAT_HOLD.where(PaItem.orderer.in_(orderers), PaItem.decided >= start, PaItem.decided < end)
     return tx.scalars(asked.order_by(PaItem.decided, PaItem.case_id, PaItem.sequence)).all()
 
 
@@ -253,21 +240,12 @@ def granted_meanwhile(tx: Transaction) -> list[tuple[PaCase, PaItem]]:
 
 def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
     """The lines of cases that hold which are not decided though their time is up."""
-    asked = (
-        select(PaItem)
-        .join(PaCase, PaCase.id == PaItem.case_id)
-        .where(PaItem.decided.is_(None), PaItem.due <= now, PaCase.replaced_by.is_(None))
-    )
+    asked = _THAT_HOLD.where(PaItem.decided.is_(None), PaItem.due <= now)
     return tx.scalars(asked.order_by(PaItem.due, PaItem.case_id, PaItem.sequence)).all()
 
 
 def open_until(tx: Transaction, *moments: datetime) -> list[int]:
     """How many lines of cases that hold are not decided: of those that are due by each moment, and of all."""
     counts = [func.count().filter(PaItem.due <= moment) for moment in moments]
-    asked = (
-        select(*counts, func.count())
-        .select_from(PaItem)
-        .join(PaCase, PaCase.id == PaItem.case_id)
-        .where(PaItem.decided.is_(None), PaCase.replaced_by.is_(None))
-    )
+    asked = _THAT_HOLD.where(PaItem.decided.is_(None)).with_only_columns(*counts, func.count())
     return [int(number) for number in tx.execute(asked).one()]

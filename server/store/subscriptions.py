@@ -148,14 +148,10 @@ def lease(tx: Transaction, subscription_id: str, now: datetime, until: datetime)
 
 def release(tx: Transaction, subscription_id: str, held: datetime, rest: datetime | None = None) -> None:
     """Gives back the lease that ends at `held`, and nobody else's; until `rest` nobody gets the next one."""
-    tx.execute(
-        update(Subscription)
-        .where(Subscription.id == subscription_id, Subscription.leased == held)
-        .values(leased=rest)
-    )
+    renew(tx, subscription_id, held, rest)
 
 
-def renew(tx: Transaction, subscription_id: str, held: datetime, until: datetime) -> bool:
+def renew(tx: Transaction, subscription_id: str, held: datetime, until: datetime | None) -> bool:
     """Holds on to the lease that ends at `held`; False where it has gone to another process."""
     kept = tx.execute(
         update(Subscription)
