@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from server.crd.saying import Reason, Saying
+from server.crd.saying import Authorization, Covered, Reason, Saying
 from server.crd.version import Element, Version
 from server.fhir.extensions import extension, extensions, value
 from server.fhir.references import type_and_id
@@ -49,9 +49,9 @@ def _parts(
     dependency: str,
 ) -> Iterator[Element]:
     yield {"url": "coverage", "valueReference": {"reference": coverage}}
-    yield _code("covered", version.covered[saying.covered])
+    yield _code("covered", _word(version, saying.covered))
     if saying.authorization is not None:
-        yield _code("pa-needed", version.authorization[saying.authorization])
+        yield _code("pa-needed", _word(version, saying.authorization))
     if saying.documents:
         yield _code("doc-needed", "clinical")
     for code in sorted({code for need in saying.information for code in version.information[need]}):
@@ -89,6 +89,11 @@ def _details(version: Version, saying: Saying) -> Iterator[Element]:
 def _reason(version: Version, reason: Reason) -> Element:
     coding = version.causes.get(reason.cause) if reason.cause else None
     return {**({"coding": [coding]} if coding else {}), "text": reason.text}
+
+
+def _word(version: Version, said: Covered | Authorization) -> str:
+    unreadable = said in (Covered.UNREADABLE, Authorization.UNREADABLE)
+    return version.unreadable if unreadable else said.value
 
 
 def _code(url: str, code: str) -> Element:

@@ -27,17 +27,21 @@ from server.policy.line import in_words
 
 
 class Covered(enum.Enum):
-    YES = "yes"
-    NO = "no"
+    """By the codes that both guides have."""
+
+    YES = "covered"
+    NO = "not-covered"
     CONDITIONAL = "conditional"
     """Depends on what the order does not say yet."""
     UNREADABLE = "unreadable"
-    """Cannot be told, because data could not be read."""
+    """Cannot be told, because data could not be read: each guide has its own code."""
 
 
 class Authorization(enum.Enum):
-    NONE_NEEDED = "none-needed"
-    NEEDED = "needed"
+    """The same."""
+
+    NONE_NEEDED = "no-auth"
+    NEEDED = "auth-needed"
     SATISFIED = "satisfied"
     CONDITIONAL = "conditional"
     UNREADABLE = "unreadable"

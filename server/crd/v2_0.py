@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDER, REFERENCE, Member
-from server.crd.saying import Authorization, Cause, Covered, Information
+from server.crd.saying import Cause, Information
 from server.crd.version import Element, Version
 from server.fhir.errors import InvalidRequest
 
@@ -67,19 +67,7 @@ V2_0 = Version(
     statuses={InvalidRequest: 422},
     topics=TEMP,
     associated=lambda references: {"davinci-associated-resource": references},
-    covered={
-        Covered.YES: "covered",
-        Covered.NO: "not-covered",
-        Covered.CONDITIONAL: "conditional",
-        Covered.UNREADABLE: "conditional",
-    },
-    authorization={
-        Authorization.NONE_NEEDED: "no-auth",
-        Authorization.NEEDED: "auth-needed",
-        Authorization.SATISFIED: "satisfied",
-        Authorization.CONDITIONAL: "conditional",
-        Authorization.UNREADABLE: "conditional",
-    },
+    unreadable="conditional",
     information={
         Information.CODE: ("OTH",),
         Information.RECORDS: ("OTH",),

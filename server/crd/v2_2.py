@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDERS, REFERENCE, Member, optional
-from server.crd.saying import Authorization, Cause, Covered, Information
+from server.crd.saying import Cause, Information
 from server.crd.version import Element, Version
 
 TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
@@ -207,19 +207,7 @@ V2_2 = Version(
     associated=lambda references: {
         "davinci-crd.associated-resource": [{"reference": reference} for reference in references]
     },
-    covered={
-        Covered.YES: "covered",
-        Covered.NO: "not-covered",
-        Covered.CONDITIONAL: "conditional",
-        Covered.UNREADABLE: "indeterminate",
-    },
-    authorization={
-        Authorization.NONE_NEEDED: "no-auth",
-        Authorization.NEEDED: "auth-needed",
-        Authorization.SATISFIED: "satisfied",
-        Authorization.CONDITIONAL: "conditional",
-        Authorization.UNREADABLE: "indeterminate",
-    },
+    unreadable="indeterminate",
     # What could not be read is said by `indeterminate` and its reason; there is nothing to ask for.
     information={
         Information.CODE: ("detail-code",),

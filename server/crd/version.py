@@ -12,7 +12,7 @@ from typing import Any
 
 from server import services
 from server.crd.intake import Member
-from server.crd.saying import Authorization, Cause, Covered, Information
+from server.crd.saying import Cause, Information
 from server.fhir.errors import FhirError
 
 Element = dict[str, Any]
@@ -20,7 +20,7 @@ Element = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`name` as in the base address, and as a call asks for the version; `covered` to `causes` map what is
+    """`name` as in the base address, and as a call asks for the version; `unreadable` to `causes` map what is
     said to the guide's codes, none where the version has no word for it."""
 
     name: services.Version
@@ -31,8 +31,7 @@ class Version:
     statuses: Mapping[type[FhirError], int]
     topics: str
     associated: Callable[[list[str]], Element]
-    covered: Mapping[Covered, str]
-    authorization: Mapping[Authorization, str]
+    unreadable: str
     information: Mapping[Information, tuple[str, ...]]
     causes: Mapping[Cause, Element]
     details: Callable[[str, Element], Element]

@@ -32,7 +32,6 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
 from server.pas.standing import Standing
 from server.pas.verdict import Asked, InReview, Verdict
-from server.pas.versions import VERSIONS
 from server.store import Store, Transaction, cases, work_items
 from server.store import tables as stored
 
@@ -135,7 +134,7 @@ class SubmitAttachment:
     ) -> list[Standing]:
         if not waiting:
             return []
-        judge = Judge(self.adjudicator, VERSIONS[row.version].name)
+        judge = Judge(self.adjudicator, row.version)
         known = {line.item.sequence: line for line in waiting}
         settled = []
         for judged in list(_judged(tx, judge, row, known.keys(), now)):

@@ -11,7 +11,7 @@ from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration, configuration
 from server.crd.coverage_information import coverage_information, earlier_assertion, updated
 from server.crd.hooks import HOOKS
-from server.crd.saying import Authorization, Covered, Information, Saying, not_read, say
+from server.crd.saying import Information, Saying, not_read, say
 from server.crd.v2_0 import V2_0
 from server.crd.v2_2 import V2_2
 from server.crd.version import Version
@@ -204,8 +204,6 @@ def test_a_coverage_that_could_not_be_read_is_spoken_of_as_such() -> None:
 
 @pytest.mark.parametrize("version", [V2_0, V2_2], ids=lambda version: version.name)
 def test_a_version_has_a_word_for_everything_that_can_be_said(version: Version) -> None:
-    assert set(version.covered) == set(Covered)
-    assert set(version.authorization) == set(Authorization)
     assert set(version.information) == set(Information)
     assert set(version.contexts) == set(version.prefetch) == set(HOOKS)
 
