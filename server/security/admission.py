@@ -116,7 +116,7 @@ class Admission:
                 raise signed.Refused("it has no iat")
             called = self.settings.base_url + _path(request)
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())
-            await self.spend(client.id, proof)
+            await self.spend(sent.issuer, proof)
         except signed.Refused as refused:
             self.failed(request)
             structlog.get_logger().warning("token refused", door="crd", why=str(refused))
@@ -134,12 +134,12 @@ class Admission:
         a_minute = registered.rate if registered is not None else None
         self.rates.take(f"client {client}", a_minute or self.settings.rate_limit)
 
-    async def spend(self, client: str, proof: signed.Proof) -> None:
-        """Raises signed.Refused where the token was used before."""
+    async def spend(self, issuer: str, proof: signed.Proof) -> None:
+        """Raises signed.Refused where a token of that issuer with its `jti` was used before."""
 
         def spend() -> bool:
             with self.store.transaction() as tx:
-                return access.use(tx, client, proof.jti, proof.expires, self.clock())
+                return access.use(tx, issuer, proof.jti, proof.expires, self.clock())
 
         if not await run_in_threadpool(spend):
             raise signed.Refused("its jti was used before")

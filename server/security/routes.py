@@ -100,7 +100,7 @@ def router(admission: Admission, community: Community | None) -> APIRouter:
                 # SMART: an address that was not registered is no proof, whatever the signature.
                 signed.names_registered_keys(sent, client)
                 proof = await signed.proved(sent, client, admission.keys, [token_endpoint], admission.clock())
-            await admission.spend(client.id, proof)
+            await admission.spend(sent.issuer, proof)
         except signed.Refused as refused:
             raise OAuthError("invalid_client", f"The client assertion is not valid: {refused}.") from None
         return client

@@ -234,7 +234,7 @@ def router(admission: Admission, community: Community) -> APIRouter:
                 words = "This URI is not among the clients of this payer. Ask its operators to add it."
                 raise OAuthError("unapproved_software_statement", words)
             admission.paced(client.id)
-            await admission.spend(client.id, proof)
+            await admission.spend(sent.issuer, proof)
         except signed.Refused as refused:
             words = f"The software statement is not valid: {refused}."
             raise OAuthError("invalid_software_statement", words) from None

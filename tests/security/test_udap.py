@@ -253,6 +253,14 @@ def test_a_statement_serves_once_and_another_of_the_same_client_again(square: Sq
     assert square.register(square.statement(square.harbour)).json()["client_id"] == "harbour"
 
 
+def test_what_a_client_signs_as_a_uri_and_by_its_id_is_counted_apart(square: Square) -> None:
+    """A jti is of its issuer: the guide, 7.1.4."""
+    statement = square.statement(square.harbour, jti="7")
+
+    assert square.register(statement).status_code == 201
+    assert square.ask_token(square.harbour, "harbour", jti="7").status_code == 200
+
+
 def test_whom_the_payer_does_not_know_is_told_so(square: Square) -> None:
     """A certificate says who it is; whose cases it may see, the payer says."""
     stranger = square.authority.client("https://stranger.example")
