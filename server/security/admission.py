@@ -112,7 +112,7 @@ class Admission:
                 return
             if client is None:
                 raise signed.Refused("its iss is not that of a registered client")
-            if "iat" not in sent.claims:
+            if sent.claims.get("iat") is None:
                 raise signed.Refused("it has no iat")
             called = self.settings.base_url + _path(request)
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())

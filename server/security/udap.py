@@ -109,7 +109,7 @@ class Community:
         if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise signed.Refused(f"its alg must be one of {', '.join(ALGORITHMS)}")
         proof = signed.claims_hold(token.claims, [audience], now)
-        if "iat" not in token.claims:
+        if token.claims.get("iat") is None:
             raise signed.Refused("it has no iat")
         try:
             owner = await self.authorities.owner(token.header.get("x5c"), now)

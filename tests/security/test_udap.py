@@ -213,6 +213,10 @@ REFUSED: dict[str, tuple[Callable[[Square], str], str]] = {
     "of a version that nobody knows": (_of_version_6, "no certificate"),
     "for another server": (lambda square: square.statement(square.harbour, TOKEN_URL), "aud"),
     "without its moment": (lambda square: square.statement(square.harbour, iat=None), "iat"),
+    "of no moment": (
+        lambda square: square.harbour.sign({**square.harbour.claims(REGISTER_URL, NOW), "iat": None}),
+        "iat",
+    ),
     "about another": (lambda square: square.statement(square.harbour, sub="https://else.example"), "sub"),
 }
 
