@@ -1,8 +1,8 @@
 """Certificates that come with a JWT (`x5c`): whose they are, if an authority that is trusted here says so.
 
 A path of certificates is validated as RFC 5280 has it, by `cryptography`, at the server's own time; each of
-them is looked for in the revocation list that it names. What is no certificate, leads nowhere or was revoked
-is `Untrusted`, in words for the developer of whoever sent it.
+them is looked for in a revocation list that it names. What is no certificate, leads nowhere or was revoked is
+`Untrusted`, in words for the developer of whoever sent it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""The one guard for addresses that others give us: EHR FHIR servers, subscription endpoints, key sets.
+"""The one guard for addresses that others give us: EHR FHIR servers, subscription endpoints, key sets,
+revocation lists.
 
     guard = Outbound.of(settings)
     async with guard.client(10) as http: …
 
-A request goes out only over https and only to public addresses, unless the server runs in development. The
-address is checked at the moment of connecting, on the very IP number that is connected to, so a name that
-resolves differently the second time gains nothing. Answers are taken uncompressed and up to `MOST_BYTES`, so
-none can swell. Redirects are not followed.
+A request goes out only over https, or for what carries a signature of its own http, and only to public
+addresses, unless the server runs in development. The address is checked at the moment of connecting, on the
+very IP number that is connected to, so a name that resolves differently the second time gains nothing.
+Answers are taken uncompressed and up to `MOST_BYTES`, so none can swell. Redirects are not followed.
 """
 
 from __future__ import annotations
