@@ -14,6 +14,7 @@ the policy knows; not the store.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from os.path import samestat
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -148,7 +149,10 @@ def _demand_sessions(engine: Engine) -> None:
 def _speak_sqlite(engine: Engine) -> None:
     """Durable (WAL, full sync), relational (foreign keys), patient (5 s for a lock), and explicit about
     begin: the driver's own habit of beginning late would let two decisions read the same state and both
-    write."""
+    write. A file that was deleted or replaced takes no more: SQLite would go on with the one that nobody
+    finds again."""
+    file = Path(str(engine.url.database)).absolute()
+    opened = file.stat()
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: object) -> None:
@@ -158,4 +162,6 @@ def _speak_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
+        if not (file.exists() and samestat(file.stat(), opened)):
+            raise OperationalError(None, None, RuntimeError("the database's file was deleted or replaced"))
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

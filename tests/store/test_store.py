@@ -162,6 +162,22 @@ def test_a_new_file_is_read_by_nobody_else(tmp_path: Path, monkeypatch: pytest.M
     assert modes == dict.fromkeys(("payer.db", "payer.db-wal", "payer.db-shm"), 0)
 
 
+def test_nothing_is_written_into_a_file_that_nobody_finds_again(tmp_path: Path) -> None:
+    """SQLite goes on with a deleted file, as if it were there: numbers that were told would be gone."""
+    file, aside = tmp_path / "payer.db", tmp_path / "aside.db"
+    store = Store.open(f"sqlite:///{file}")
+    file.rename(aside)
+    for replaced in (False, True):
+        if replaced:
+            file.touch()
+        with pytest.raises(OperationalError, match="deleted or replaced"), store.transaction() as tx:
+            tx.execute(text("SELECT 1"))
+    aside.rename(file)
+    with store.reading() as tx:
+        assert tx.scalar(text("SELECT count(*) FROM pa_case")) == 0
+    store.close()
+
+
 def test_moments_and_digits_come_back_as_they_went_in(store: Store) -> None:
     with store.transaction() as tx:
         cases.add(tx, case(response={"value": Decimal("1.00"), "name": "Zoë"}))
