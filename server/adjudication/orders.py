@@ -17,7 +17,7 @@ from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
 from server.fhir.systems import NPI, coding_key, is_billed, npis
-from server.policy.line import codings
+from server.policy.line import codings, in_words
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
 
@@ -28,8 +28,8 @@ _SEPARATED = re.compile(r"[\s:,-]+")
 
 MOST_UNITS = 999_999
 
-VOID = frozenset({"refuted", "entered-in-error"})
-"""What a Condition's verification status says where nobody has it."""
+VOID = frozenset({"refuted", "ruled out", "entered-in-error", "entered in error"})
+"""What a Condition's verification status says, in codes or in words, where nobody has it."""
 
 WITHDRAWN = frozenset({"revoked", "cancelled", "entered-in-error", "noshow", "stopped"})
 """What the status of an order, of whatever type, says where nobody wants it any more."""
@@ -158,7 +158,9 @@ def named(
 
 def void(condition: Mapping[str, Any]) -> bool:
     """Whether a Condition says that the patient does not have it."""
-    return any(each.get("code") in VOID for each in codings([condition.get("verificationStatus")]))
+    status = [condition.get("verificationStatus")]
+    told = (*(str(each.get("code")) for each in codings(status)), *in_words(status))
+    return any(each.lower() in VOID for each in told)
 
 
 def order_key(member_key: str, order: Mapping[str, Any], code: str = "") -> str:

@@ -13,6 +13,7 @@ from tests.ehr import Ehr
 OWN = {"system": "https://ehr.example/imaging", "code": "IMG-4"}
 HAND, HIP = ehr.concept(ehr.SNOMED, "85562004"), ehr.concept(ehr.SNOMED, "29836001")
 RIGHT = ehr.concept(ehr.SNOMED, "24028007")
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 
 
 def told_by(*problems: dict[str, Any], code: str = "73221", **changes: Any) -> dict[str, Any]:
@@ -40,9 +41,9 @@ def test_an_order_without_the_words_of_its_narrative_is_judged_and_comes_back_as
     assert [each["covered"] for each in coverage_informations(action["resource"])] == ["covered"]
 
 
-def test_a_problem_that_was_refuted_is_no_reason(crd: Crd) -> None:
-    status = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-    pain = {**ehr.problem("M25.511"), "verificationStatus": ehr.concept(status, "refuted")}
+@pytest.mark.parametrize("status", [ehr.concept(VERIFICATION, "refuted"), {"text": "Refuted"}])
+def test_a_problem_that_was_refuted_is_no_reason(crd: Crd, status: dict[str, Any]) -> None:
+    pain = {**ehr.problem("M25.511"), "verificationStatus": status}
     order = told_by(pain)
     sent = ehr.prefetch([pain, *ehr.six_weeks_of_care(order)])
     assert crd(ehr.sign(order, sent=sent)).information["pa-needed"] == "auth-needed"
