@@ -72,7 +72,15 @@ def test_codes_as_older_ehrs_and_claims_spell_them_are_the_same_codes(catalog: C
 
 
 def test_a_side_in_words_is_that_of_the_line_too(catalog: Catalog) -> None:
-    told = {"SH-P11": "LT", "SH-P12": "RT", "SH-P13": None, "SH-P14": None, "SH-P15": "LT", "SH-P17": "50"}
+    told = {
+        "SH-P11": "LT",
+        "SH-P12": "RT",
+        "SH-P13": None,
+        "SH-P14": None,
+        "SH-P15": "LT",
+        "SH-P17": "50",
+        "SH-P132": "LT",
+    }
     cases = [case_of(vignette, DAY_ZERO, catalog.payer) for vignette in named(*told)]
     assert {case.id: judged(case, catalog, hints=False).line.side for case in cases} == told
 
