@@ -38,25 +38,25 @@ HCPCS_ALIASES = frozenset(
 )
 """HCPCS as clients are seen to name it."""
 
-OIDS = {
-    CPT: "urn:oid:2.16.840.1.113883.6.12",
-    ICD: "urn:oid:2.16.840.1.113883.6.90",
-    SNOMED: "urn:oid:2.16.840.1.113883.6.96",
-    LOINC: "urn:oid:2.16.840.1.113883.6.1",
-    RXNORM: "urn:oid:2.16.840.1.113883.6.88",
-    NUCC: "urn:oid:2.16.840.1.113883.6.101",
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    CPT: ("urn:oid:2.16.840.1.113883.6.12", "https://www.ama-assn.org/go/cpt"),
+    ICD: ("urn:oid:2.16.840.1.113883.6.90", "http://hl7.org/fhir/sid/icd-10"),
+    SNOMED: ("urn:oid:2.16.840.1.113883.6.96",),
+    LOINC: ("urn:oid:2.16.840.1.113883.6.1",),
+    RXNORM: ("urn:oid:2.16.840.1.113883.6.88",),
+    NUCC: ("urn:oid:2.16.840.1.113883.6.101",),
 }
-"""How EHRs whose records are older than FHIR go on naming them. A chart may; what is said here does not."""
+"""How EHRs name them too: by OID, where their records are older than FHIR, CPT by https, and ICD-10-CM as the
+ICD-10 of which it is the modification: a code of WHO's that ICD-10-CM has means the same there. A chart may;
+what is said here does not."""
 
 _OTHERWISE = {
-    **{oid: system for system, oid in OIDS.items()},
+    **{name: system for system, names in ALIASES.items() for name in names},
     PLACE_OF_SERVICE.replace("https:", "http:"): PLACE_OF_SERVICE,
 }
 """Systems as clients are seen to name them, with the name that they have here."""
 
-_NAMED_BY_OID = OIDS.keys() - {ICD}
-
-BILLED = HCPCS_ALIASES | {CPT, OIDS[CPT]}
+BILLED = HCPCS_ALIASES | {CPT, *ALIASES[CPT]}
 """Systems of the codes that a service is billed by."""
 
 
@@ -76,13 +76,13 @@ def is_place_of_service(coding: Mapping[str, Any]) -> bool:
 
 
 def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
-    """Other ways in which charts and claims give these codes: the system by its OID, and a diagnosis without
-    its point, as X12 and CMS write it."""
-    pointed = [code for system, code in codes if system == ICD and code]
-    bare = [code.replace(".", "") for code in pointed]
-    yield from ((ICD, code) for code in bare)
-    yield from ((OIDS[ICD], code) for code in (*pointed, *bare))
-    yield from ((OIDS[system], code) for system, code in codes if system in _NAMED_BY_OID and code)
+    """Other ways in which charts and claims give these codes: the system by another of its names, and a
+    diagnosis without its point, as X12 and CMS write it."""
+    bare = [(ICD, code.replace(".", "")) for system, code in codes if system == ICD and code]
+    yield from bare
+    for system, code in (*codes, *bare):
+        if system and code:
+            yield from ((name, code) for name in ALIASES.get(system, ()))
 
 
 def coding_key(coding: Mapping[str, Any]) -> tuple[str, str]:

@@ -15,13 +15,14 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from server.elm import ElmError, EvaluationError, Run
+from server.fhir.systems import coding_key
 from server.policy.advice import advice_on
 from server.policy.answered import in_form
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Determination, Failure, Line, Met
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
-from server.policy.line import day_of_service, day_zero, line_of, planned_day
+from server.policy.line import codings, day_of_service, day_zero, line_of, planned_day
 from server.policy.reading import apart, readable
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import lapses
@@ -310,8 +311,8 @@ def _unlocated(asked: Asked, plan: Plan, chart: Chart) -> Determination:
     """A limb code whose part neither site nor diagnosis tells, and which the gate lets pass: the coding
     criterion alone is assessed."""
     line = asked.line
-    known = {d for policy in plan.catalog.policies for _, d in policy.diagnoses}
-    elsewhere = any(d in known for d in line.diagnoses)
+    diagnoses = {coding_key(coding) for coding in codings(asked.order.get("reasonCode") or [])}
+    elsewhere = any(policy.diagnoses & diagnoses for policy in plan.catalog.policies)
     text = plan.criteria[plan.catalog.policies[0].id]["COD-CPT"]
     criterion = Criterion(
         id="COD-CPT",
