@@ -63,6 +63,7 @@ from server.store import Store, unavailable
 from server.subscriptions import routes as subscriptions
 from server.validation import routes as validation
 from server.validation.door import profiled
+from server.web import calls
 from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.web.described import described
@@ -154,6 +155,10 @@ def create_app(settings: Settings) -> FastAPI:
         expose_headers=["ETag", "Location", "Retry-After", "WWW-Authenticate", logs.REQUEST_ID],
     )
     app.add_middleware(Careful, tls=settings.base_url.startswith("https://"))
+    if settings.keep_calls:
+        kept = calls.Calls(maxlen=settings.keep_calls)
+        app.add_middleware(calls.Listening, calls=kept, clock=clock)
+        app.include_router(calls.router(services, kept))
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))

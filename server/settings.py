@@ -144,6 +144,12 @@ class Settings(BaseSettings):
     test_behaviours: bool = _for_tests(
         False, "Requests may ask for rare behaviour (failure, delay) that a tester must see."
     )
+    keep_calls: int = _for_tests(
+        0,
+        "Calls of late that /calls shows, with all that was sent and answered; in memory. 0: none.",
+        ge=0,
+        le=10_000,
+    )
     test_clock: AwareDatetime | None = _for_tests(
         None,
         "The server's time stands still at this instant, such as 2026-11-25T10:00:00Z, until POST /clock "

@@ -18,9 +18,11 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.cli import print_banner, served
+from server.fhir import json as fhir
 from server.settings import Settings
 from server.store import Store
 from tests import databases
+from tests.crd import builders as hook
 
 BASE = "http://payer.test"
 
@@ -107,6 +109,33 @@ def test_nothing_is_tried_out_in_production(served_at: Callable[..., TestClient]
 
     assert http.get("/try").status_code == 404
     assert "/try" not in http.get("/").text
+
+
+def test_whoever_builds_a_client_sees_what_it_sent_and_was_told(served_at: Callable[..., TestClient]) -> None:
+    """The newest calls, those that were refused too; never a token."""
+    http = served_at(keep_calls=2, static_tokens="SECRET-2")
+    http.post("/r2.0/fhir/Claim/$inquire", content=b"[]", headers={"Content-Type": "application/json"})
+    call = hook.sign(hook.shoulder(), sent=hook.prefetch())
+    call["fhirAuthorization"] = {"access_token": "SECRET-1", "token_type": "Bearer", "scope": "user/*.rs"}
+    call["fhirServer"] = "http://127.0.0.1:9"
+    known = {"Content-Type": "application/json", "Authorization": "Bearer SECRET-2"}
+    signed, _ = (
+        http.post(path, content=body, headers={**known, "X-Request-ID": number})
+        for path, body, number in (
+            ("/r2.0/cds-services/order-sign", fhir.encode(call), "one"),
+            ("/r2.2/fhir/Claim/$submit", b'{"resourceType": "Bundle"}', "two"),
+        )
+    )
+
+    listed = http.get("/calls").text
+    assert re.findall(r"/calls/(\w+)", listed) == ["two", "one"]
+    assert http.get("/calls", params={"q": "order-sign"}).text.count("/calls/") == 1
+    assert "/why/" in http.get("/calls/one").text
+    assert http.get("/calls/one/answered").content == signed.content
+    refused = http.get("/calls/two").text
+    assert "error: Bundle.type:" in html.unescape(refused)
+    assert "SECRET" not in "".join(http.get(f"/calls/{path}").text for path in ("one", "one/sent", "two"))
+    assert http.get("/calls/none").status_code == 404
 
 
 def test_health_says_that_the_database_is_read(http: TestClient) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -18,25 +17,18 @@ from uuid import uuid4
 import httpx
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.responses import HTMLResponse
 
 from server import inside
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, as_written, laid_out, play, stories
 from server.demo.tell import Step, told
-from server.fhir import json
-from server.fhir.errors import InvalidJson
 from server.fhir.requests import read_limited
 from server.policy.cases import CaseError
 from server.services import GUIDES, Services
+from server.web.pages import templates
 
 MOST_BYTES = 500_000
-LONGEST = 400
-"""Characters of one string that are shown; compiled libraries have hundreds of thousands."""
-
-MOST = 20
-"""Entries of one list that are shown; value sets have hundreds."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +39,8 @@ class Call:
     path: str
     status: int
     kind: str
-    sent: str
-    answered: str
+    sent: bytes
+    answered: bytes
 
 
 @dataclass
@@ -72,12 +64,7 @@ class Performance:
 def router(app: FastAPI) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     services: Services = app.state.services
-    page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("try.html")
+    page = templates().get_template("try.html")
 
     def shown(text: str, status: int = 200, **more: Any) -> HTMLResponse:
         written = page.render(
@@ -122,8 +109,8 @@ async def _performed(app: FastAPI, story: Story, version: str, day: dt.date) -> 
                 str(request.url.raw_path, "ascii"),
                 response.status_code,
                 request.headers.get("content-type", ""),
-                _pretty(request.content),
-                _pretty(body),
+                request.content,
+                body,
             )
         )
 
@@ -137,23 +124,3 @@ async def _performed(app: FastAPI, story: Story, version: str, day: dt.date) -> 
         except Refused as refused:
             performed.stopped = str(refused)
     return performed
-
-
-def _pretty(body: bytes) -> str:
-    if not body:
-        return ""
-    try:
-        return msgspec.json.format(json.encode(_shortened(json.decode(body))), indent=2).decode()
-    except InvalidJson:
-        return body.decode("utf-8", "replace")[:LONGEST]
-
-
-def _shortened(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _shortened(each) for name, each in content.items()}
-    if isinstance(content, list):
-        more = [f"… {len(content) - MOST:,} more"] if len(content) > MOST else []
-        return [*map(_shortened, content[:MOST]), *more]
-    if isinstance(content, str) and len(content) > LONGEST:
-        return f"{content[:LONGEST]}… ({len(content):,} characters)"
-    return content

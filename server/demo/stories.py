@@ -78,9 +78,8 @@ async def play(story: Story, case: Case, ehr: Ehr) -> Played:
 
 def completed(filling: Filling, answers: Mapping[str, Any], case: Case) -> Filling:
     """The clinician answers what is asked, round by round: an answer may bring further questions."""
-    author = case.order["requester"]["reference"]
     while given := dict(_given(filling, answers, case)):
-        filling = filling.answered(given, author)
+        filling = filling.answered(given, case.clinician)
     return filling
 
 

@@ -90,7 +90,7 @@ class DtrDoor:
             self._engines[version, form.canonical] = logic.engine(expanded)
         engine = self._engines[version, form.canonical]
         filling = populate(form, draft, engine, chart_of(case), case.now, TABLES[version].from_client)
-        return filling.answered(said_by_hand(form, case), case.order["requester"]["reference"])
+        return filling.answered(said_by_hand(form, case), case.clinician)
 
 
 def _asked(filling: Filling | None, unknown: Sequence[str]) -> bool:

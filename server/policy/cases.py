@@ -97,6 +97,17 @@ class Case:
         return dt.datetime.combine(self.day_zero, dt.time(12), dt.UTC)
 
     @property
+    def clinician(self) -> str:
+        """The person who ordered, by reference: an order names the role, a form's answers are a person's."""
+        ordered = self.order["requester"]["reference"].removeprefix("PractitionerRole/")
+        (person,) = (
+            each["practitioner"]["reference"]
+            for each in self.parties
+            if (each["resourceType"], each["id"]) == ("PractitionerRole", ordered)
+        )
+        return str(person)
+
+    @property
     def member(self) -> Member:
         return Member(
             key=str(self.coverage.get("subscriberId", self.id)),

@@ -6,7 +6,6 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,17 +19,12 @@ from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
 from server.store import Transaction, assertions, authorizations, cases, subscriptions
-from server.web import TEMPLATES
+from server.web.pages import templates
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["server"])
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = templates()
 
     @routes.get("/", response_class=HTMLResponse, include_in_schema=False)
     def index(request: Request) -> HTMLResponse:
