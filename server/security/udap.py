@@ -143,6 +143,9 @@ class _Request(BaseModel):
     udap: Literal["1"]
 
 
+_BODY: Final = {"required": True, "content": {"application/json": {"schema": _Request.model_json_schema()}}}
+
+
 class SoftwareStatement(BaseModel):
     """What a client says of itself, of the claims those that are looked at."""
 
@@ -210,7 +213,12 @@ def router(admission: Admission, community: Community) -> APIRouter:
         if community.answers_for(base := f"{base_url}/r{version}/fhir"):
             describe(base)
 
-    @routes.post("/auth/register", summary="Register with a software statement", status_code=201)
+    @routes.post(
+        "/auth/register",
+        summary="Register with a software statement",
+        status_code=201,
+        openapi_extra={"requestBody": _BODY},
+    )
     async def register(request: Request) -> JsonResponse:
         """For a client whose certificate is made out to a URI that the payer knows. It may come again."""
         try:

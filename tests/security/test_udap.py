@@ -140,6 +140,12 @@ def test_a_base_that_the_certificate_does_not_name_has_no_udap(found_square: Cal
     assert town.get("/r2.2/fhir/.well-known/udap").status_code == 404
 
 
+def test_the_described_interface_says_what_a_registration_is(square: Square) -> None:
+    described = square.town.get("/openapi.json").json()["paths"]["/auth/register"]["post"]["requestBody"]
+
+    assert described["content"]["application/json"]["schema"]["required"] == ["software_statement", "udap"]
+
+
 def test_a_payer_in_no_community_takes_no_certificates(town: Town) -> None:
     harbour = Authority(NOW).client("harbour")
     sent = harbour.assertion(TOKEN_URL, NOW, extensions={"hl7-b2b": BUSINESS})
