@@ -139,12 +139,12 @@ class Delivery:
     def _deliver(self, subscription: stored.Subscription, notice: stored.Notice) -> dt.datetime | None:
         """None when it arrived, else when to try again. Nothing is held in the database while the subscriber
         takes its time."""
-        status, fault = 0, NOT_REGISTERED
+        status, fault, rest = 0, NOT_REGISTERED, 0
         with watching() as touched:
             registered = self.reaches(subscription.client, subscription.resource["channel"]["endpoint"])
             bundle = self._bundle(subscription, notice) if registered else {}
         if registered:
-            status, fault = self._send(subscription, bundle)
+            status, fault, rest = self._send(subscription, bundle)
         if fault:
             structlog.get_logger().warning(
                 "notification", subscription=subscription.id, kind=notice.kind, fault=fault
@@ -152,7 +152,7 @@ class Delivery:
         with self.store.transaction() as tx:
             if touched:
                 ledger.record(tx, self._access(subscription, status), touched)
-            return self._noted(tx, subscription, notice.id, fault)
+            return self._noted(tx, subscription, notice.id, fault, rest)
 
     def _access(self, subscription: stored.Subscription, status: int) -> ledger.Access:
         """For the audit trail: something of a patient left for this subscriber."""
@@ -176,11 +176,12 @@ class Delivery:
         standing = replace(standing_of(subscription, self.base), status=status, events=told, fault="")
         return notification(standing, notice.kind, events, self.clock())
 
-    def _send(self, subscription: stored.Subscription, bundle: Resource) -> tuple[int, str]:
-        """The status, 0 without an answer; why the subscriber did not take it, without its address."""
+    def _send(self, subscription: stored.Subscription, bundle: Resource) -> tuple[int, str, int]:
+        """The status, 0 without an answer; why the subscriber did not take it, without its address; and the
+        seconds in which it wants to be left alone."""
         channel = subscription.resource["channel"]
         try:
-            status = asyncio.run(
+            status, rest = asyncio.run(
                 _unless(
                     self.work.closing,
                     _post(
@@ -193,13 +194,13 @@ class Delivery:
                 )
             )
         except asyncio.CancelledError:
-            return 0, STOPPED
+            return 0, STOPPED, 0
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return 0, why(error)
-        return status, "" if 200 <= status < 300 else f"status {status}"
+            return 0, why(error), 0
+        return status, "" if 200 <= status < 300 else f"status {status}", rest
 
     def _noted(
-        self, tx: Transaction, seen: stored.Subscription, notice_id: int, fault: str
+        self, tx: Transaction, seen: stored.Subscription, notice_id: int, fault: str, rest: int
     ) -> dt.datetime | None:
         subscription = subscriptions.hold(tx, seen.id)
         notice = tx.get(stored.Notice, notice_id)
@@ -223,7 +224,7 @@ class Delivery:
         # A handshake that fails shows an endpoint that is none (Subscriptions backport, REST-Hook).
         if (notice.kind == "handshake" or subscription.failures >= PATIENCE) and subscription.status != "off":
             subscription.status = "error"
-        pause = PAUSES[min(subscription.failures, len(PAUSES)) - 1]
+        pause = max(PAUSES[min(subscription.failures, len(PAUSES)) - 1], min(rest, PAUSES[-1]))
         again = self.wall() + dt.timedelta(seconds=pause)
         topic.wake_later(tx, self.work, subscription.id, delay=pause)
         return again
@@ -240,7 +241,7 @@ def standing_of(subscription: stored.Subscription, base: Callable[[Any], str]) -
     )
 
 
-async def _unless(closing: threading.Event, sending: Coroutine[Any, Any, int]) -> int:
+async def _unless(closing: threading.Event, sending: Coroutine[Any, Any, tuple[int, int]]) -> tuple[int, int]:
     """What comes of it. Raises CancelledError once `closing` is set."""
     task = asyncio.create_task(sending)
     while not task.done():
@@ -252,12 +253,13 @@ async def _unless(closing: threading.Event, sending: Coroutine[Any, Any, int]) -
 
 async def _post(
     outbound: Outbound, url: str, body: bytes, headers: list[tuple[str, str]], seconds: float
-) -> int:
-    """The status, as soon as it is there: what a subscriber says beside it is not read, however much it
-    is."""
+) -> tuple[int, int]:
+    """The status, and the seconds of a Retry-After, as soon as they are there: what a subscriber says beside
+    it is not read, however much it is."""
     async with (
         asyncio.timeout(seconds),
         outbound.client(seconds) as http,
         http.stream("POST", url, content=body, headers=headers) as answer,
     ):
-        return answer.status_code
+        rest = answer.headers.get("Retry-After", "")
+        return answer.status_code, int(rest) if rest.isdecimal() and len(rest) < 10 else 0

@@ -4,6 +4,7 @@ with Endpoint() as clinic:
     clinic.url                    http://127.0.0.1:<port>/inbox
     clinic.told                   [Told(headers, body), …] in order of arrival, refused ones too
     clinic.answer = 503           from now on; "hang" never answers, "drip" never ends its answer
+    clinic.retry_after = "60"     said with every answer
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Endpoint(Loopback):
         super().__init__(_handler(self))
         self.told: list[Told] = []
         self.answer: int | str = 200
+        self.retry_after = ""
         self.arrived = threading.Condition()
 
     @property
@@ -111,6 +113,8 @@ def _handler(endpoint: Endpoint) -> type[Handler]:
                 self.end_headers()
                 endpoint.closing.wait()
                 return
+            if endpoint.retry_after:
+                self.send_header("Retry-After", endpoint.retry_after)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -282,6 +282,19 @@ def test_what_does_not_arrive_is_tried_again_after_a_pause_that_grows(
     assert len(moments) >= 8
 
 
+@pytest.mark.parametrize(("asked", "paused"), [("60", 60), ("86400", 300), ("tomorrow", 2)])
+def test_a_subscriber_that_wants_to_be_left_alone_is(
+    office: Office, clinic: Endpoint, asked: str, paused: int
+) -> None:
+    """For as long as it would be in the end, at most."""
+    clinic.answer, clinic.retry_after = 429, asked
+    office.greet(clinic.url)
+    office.deliver(wait=paused - 1)
+    assert len(clinic.told) == 1
+    office.deliver(wait=1)
+    assert len(clinic.told) == 2
+
+
 def test_news_does_not_shorten_the_pause(office: Office, clinic: Endpoint) -> None:
     office.greet(clinic.url)
     clinic.answer = 500
