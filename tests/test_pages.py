@@ -130,7 +130,11 @@ def test_whoever_builds_a_client_sees_what_it_sent_and_was_told(served_at: Calla
     listed = http.get("/calls").text
     assert re.findall(r"/calls/(\w+)", listed) == ["two", "one"]
     assert http.get("/calls", params={"q": "order-sign"}).text.count("/calls/") == 1
-    assert "/why/" in http.get("/calls/one").text
+    (why,) = re.findall(r'href="[^"]*(/why/[^"]*)"', http.get("/calls/one").text)
+    shown = http.get(why, headers={"Accept": "text/html,*/*;q=0.8"}).text
+    assert "What would change it" in shown
+    assert "CC-DUR  Conservative care long enough" in shown
+    assert http.get(why).json()["decision"] == "more-info"
     assert http.get("/calls/one/answered").content == signed.content
     refused = http.get("/calls/two").text
     assert "error: Bundle.type:" in html.unescape(refused)

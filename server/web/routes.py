@@ -1,10 +1,10 @@
 """`/` for people, `/health` and `/metrics` for whoever runs the server."""
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -114,15 +114,19 @@ def router(services: Services) -> APIRouter:
         summary="The determination behind an authorization, a line of a request or an assertion",
         dependencies=[Depends(services.admission.identified)],
     )
-    def why(number: str) -> Response:
+    def why(number: str, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
         """`number` is an authorization number, our reference number of a line (which is its tracking number
         where it is pended) or an assertion id. What the rules determined is not always what came of it:
-        `answered` says how a line stands, and whether rules, the clock or a reviewer decided it last."""
+        `answered` says how a line stands, and whether rules, the clock or a reviewer decided it last. A
+        browser is shown a page."""
         with services.store.reading() as tx:
             found = _determined(tx, number)
         if found is None or not calling().sees(found[0]):
             raise NotFound("There is no authorization, line of a request or assertion of this number.")
-        return JsonResponse(found[1])
+        if not accept.startswith("text/html"):
+            return JsonResponse(found[1])
+        page = pages.get_template("why.html")
+        return HTMLResponse(page.render(base=services.settings.base_url, number=number, why=found[1]))
 
     return routes
 
