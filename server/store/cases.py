@@ -239,8 +239,10 @@ def granted_meanwhile(tx: Transaction) -> list[tuple[PaCase, PaItem]]:
 
 
 def due(tx: Transaction, now: datetime) -> Sequence[PaItem]:
-    """The lines of cases that hold which are not decided though their time is up."""
-    asked = _THAT_HOLD.where(PaItem.decided.is_(None), PaItem.due <= now)
+    """The lines of cases that hold which are not decided though their time is up. What was asked for, ordered
+    and determined waits until somebody looks at it: reviews that are late are gone through in every round."""
+    late = _THAT_HOLD.where(PaItem.decided.is_(None), PaItem.due <= now)
+    asked = late.options(*_LATER, defer(PaItem.requested))
     return tx.scalars(asked.order_by(PaItem.due, PaItem.case_id, PaItem.sequence)).all()
 
 

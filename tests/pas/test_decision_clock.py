@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from server import background
 from server.clock import SetClock
@@ -106,6 +107,9 @@ def test_what_waits_for_a_person_is_overdue_and_never_decided_by_the_clock(payer
 
     assert payer.on_file().action == "A4"
     assert history(payer, pended) == [("pended", 1, "rules"), ("overdue", 1, CLOCK)]
+    with payer.app.state.services.store.reading() as tx:
+        (late,) = cases.due(tx, clock(payer, WEEK).now())
+    assert inspect(late).unloaded >= {"requested", "order", "determination"}, "read in every round"
 
 
 @ONE_BASE
