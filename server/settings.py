@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     clients_file: Path | None = Field(
         None, description="File with the registered clients, their keys and scopes."
     )
+    outbound_cert: Path | None = Field(
+        None,
+        description="PEM file with a certificate, its chain and its private key, which clients' servers are "
+        "shown where they ask for one (mutual TLS). Read at start.",
+    )
     udap_anchors: Path | None = Field(
         None,
         description="PEM file with the authorities of the trust communities (UDAP) whose certificates are "
@@ -194,6 +199,7 @@ class Settings(BaseSettings):
         "clients_file",
         "tls_cert",
         "tls_key",
+        "outbound_cert",
         "udap_anchors",
         "udap_cert",
         "udap_key",

@@ -20,6 +20,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,14 +73,22 @@ def why(error: Exception) -> str:
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """`lenient`: http, loopback and private targets are allowed (development only). `signed`: what is fetched
-    carries a signature of its own, so http will do."""
+    carries a signature of its own, so http will do. `shown`: a PEM file with the certificate and key that
+    whoever is called may ask for."""
 
     lenient: bool
     signed: bool = False
+    shown: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Outbound:
-        return cls(lenient=settings.development)
+        """Raises ValueError where OUTBOUND_CERT holds no certificate with its key."""
+        try:
+            _tls(settings.outbound_cert)
+        except OSError as refused:
+            needed = "a PEM file of certificate and key, without pass phrase, is needed."
+            raise ValueError(f"OUTBOUND_CERT: {refused.strerror}; {needed}") from None
+        return cls(lenient=settings.development, shown=settings.outbound_cert)
 
     def check_url(self, url: str) -> None:
         """Raises Refused for an address that is not http(s), carries a password, or is not https where
@@ -129,7 +138,7 @@ class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, guard: Outbound) -> None:
         self._guard = guard
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls(), network_backend=_Backend(guard), max_connections=20, http2=False
+            ssl_context=_tls(guard.shown), network_backend=_Backend(guard), max_connections=20, http2=False
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -237,9 +246,12 @@ class _Backend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Built once: reading the certificate store takes longer than most requests."""
+@lru_cache(maxsize=2)
+def _tls(shown: Path | None) -> ssl.SSLContext:
+    """Built once: reading the certificate store takes longer than most requests. Raises OSError for a file
+    that does not serve."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if shown is not None:
+        context.load_cert_chain(shown, password="")
     return context

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import gzip
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from server import tls
 from server.security import outbound
 from server.security.outbound import Outbound, Refused, why
 from server.settings import Settings
 from tests.loopback import Handler, Loopback
+from tests.security.authority import Authority, pem
 
 STRICT, LENIENT = Outbound(lenient=False), Outbound(lenient=True)
 
@@ -151,6 +154,29 @@ def test_an_authority_that_only_the_other_side_has_is_told_of_and_trusted_by_ssl
 
     assert why(failed.value) == "its certificate is not trusted: self-signed certificate"
     assert trusted.status_code == 501
+
+
+def test_a_server_that_asks_for_a_certificate_is_shown_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = dt.datetime.now(dt.UTC)
+    certificate, key = tls.self_made(tmp_path, [], now)
+    community, shown = Authority(now), tmp_path / "payer.pem"
+    payer = community.client("https://payer.test")
+    shown.write_bytes(payer.chain[0].public_bytes(Encoding.PEM) + pem(payer.private))
+    demanding = tls.server_context(certificate, key)
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    demanding.load_verify_locations(cadata=community.pem.decode())
+    monkeypatch.setattr(outbound, "_tls", outbound._tls.__wrapped__)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Loopback(Handler, demanding) as server:
+        with pytest.raises(httpx.NetworkError):
+            fetched(LENIENT, server.address)
+        ours = Outbound.of(Settings(_env_file=None, outbound_cert=shown))
+        assert fetched(ours, server.address).status_code == 501
+
+    with pytest.raises(ValueError, match="OUTBOUND_CERT: "):
+        Outbound.of(Settings(_env_file=None, outbound_cert=certificate))
 
 
 @pytest.mark.parametrize(
