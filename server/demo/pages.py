@@ -11,7 +11,6 @@ import asyncio
 import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import uuid4
 
 import httpx
@@ -23,12 +22,9 @@ from server import inside
 from server.demo.ehr import Ehr, Refused
 from server.demo.stories import Story, as_written, laid_out, play, stories
 from server.demo.tell import Step, told
-from server.fhir.requests import read_limited
 from server.policy.cases import CaseError
 from server.services import GUIDES, Services
-from server.web.pages import templates
-
-MOST_BYTES = 500_000
+from server.web.pages import fields, templates
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ def router(app: FastAPI) -> APIRouter:
 
     @routes.post("/try", response_class=HTMLResponse)
     async def perform(request: Request) -> HTMLResponse:
-        form = parse_qs((await read_limited(request, MOST_BYTES)).decode("utf-8", "replace"))
-        text, version = (form.get(name, [""])[0] for name in ("story", "version"))
+        sent = await fields(request)
+        text, version = (sent.get(name, "") for name in ("story", "version"))
         if version not in GUIDES:
             return shown(text, 400, problem=f"There is no base {version!r}.")
         try:

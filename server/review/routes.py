@@ -1,4 +1,5 @@
-"""`/review`: the reviewers' API. JSON in and out; errors are OperationOutcomes, as everywhere.
+"""`/review`: the reviewers' API. JSON in and out; errors are OperationOutcomes, as everywhere. A browser is
+shown pages, whose forms decide the same.
 
 Whoever has the scope `payer/review` may come in; in development whoever sends no token as well.
 """
@@ -6,21 +7,25 @@ Whoever has the scope `payer/review` may come in; in development whoever sends n
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from server.fhir.errors import FhirError, InvalidRequest, NotFound
 from server.fhir.responses import JsonResponse
 from server.pas import casebook
 from server.pas.verdict import Review
-from server.policy.denial import Finding
-from server.review.desk import MOST, USUAL, Desk, Waiting, finding, history
+from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding, history
 from server.review.terms import Terms
 from server.security.admission import only_after
 from server.security.scopes import REVIEW
 from server.services import Services
+from server.web.pages import Accept, fields, for_people, templates
 
 
 class Body(BaseModel):
@@ -33,7 +38,7 @@ class Reviewer(Body):
     specialty: str = Field("", description="NUCC taxonomy code.")
 
 
-class Decision(Body):
+class Decision(Body, ABC):
     revision: int = Field(ge=0, lt=2**31, description="The revision of the work item that was read.")
     reviewer: Reviewer
     diagnoses: list[str] = Field([], description="ICD-10-CM codes to communicate with the decision.")
@@ -42,6 +47,10 @@ class Decision(Body):
     def review(self) -> Review:
         who = self.reviewer
         return Review(who.name, who.npi, who.specialty, tuple(self.diagnoses))
+
+    @abstractmethod
+    def decide(self, desk: Desk, item_id: str) -> Waiting:
+        """The work item as it stands then. Raises NotFound, Conflict, InvalidRequest."""
 
 
 class Approval(Decision):
@@ -53,12 +62,19 @@ class Approval(Decision):
     def review(self) -> Review:
         return msgspec.structs.replace(super().review, provider=self.provider)
 
+    def decide(self, desk: Desk, item_id: str) -> Waiting:
+        return desk.approve(item_id, self.revision, self.review, self.start, self.end)
+
 
 class Modification(Approval):
     code: str | None = Field(None, description="The service authorized instead.")
     units: int | None = Field(None, description="How many are authorized, of those asked for.")
     place: str = Field("", description="CMS place of service authorized instead.")
     why: str = Field(min_length=1, description="Why it is not authorized as asked.")
+
+    def decide(self, desk: Desk, item_id: str) -> Waiting:
+        terms = Terms(self.start, self.end, self.units, self.code, self.why, self.place)
+        return desk.modify(item_id, self.revision, self.review, terms)
 
 
 class Denial(Decision):
@@ -69,13 +85,17 @@ class Denial(Decision):
         "what the rules recommend where left out.",
     )
 
-    def parts(self) -> list[Finding]:
-        return [finding(parts) for parts in self.findings]
+    def decide(self, desk: Desk, item_id: str) -> Waiting:
+        found = [finding(parts) for parts in self.findings]
+        return desk.deny(item_id, self.revision, self.review, found, self.code)
 
 
 class Question(Decision):
     text: str = Field(min_length=1, description="What the provider is asked.")
     documents: list[str] = Field([], description="LOINC codes of documents that are wanted.")
+
+    def decide(self, desk: Desk, item_id: str) -> Waiting:
+        return desk.ask(item_id, self.revision, self.review, self.text, self.documents)
 
 
 def router(services: Services) -> APIRouter:
@@ -84,45 +104,92 @@ def router(services: Services) -> APIRouter:
         prefix="/review", tags=["review"], route_class=only_after(services.admission.holding(REVIEW))
     )
 
+    pages, base = templates(), services.settings.base_url
+
     @routes.get("", summary="What waits for a reviewer")
     def queue(
         count: Annotated[int, Query(alias="_count", ge=0, le=MOST)] = USUAL,
         offset: Annotated[int, Query(alias="_offset", ge=0, lt=2**31)] = 0,
-    ) -> JsonResponse:
+        accept: Accept = "",
+    ) -> Response:
         """So many work items to be decided, the one due first at the top; `total` is how many there are, and
         `asked` are those of which the provider was asked something."""
         found = desk.queue(count, offset)
-        return JsonResponse({"items": [waiting.summary for waiting in found.shown], "total": found.total})
+        told = {"items": [waiting.summary for waiting in found.shown], "total": found.total}
+        if for_people(accept):
+            return HTMLResponse(pages.get_template("review.html").render(base=base, **told))
+        return JsonResponse(told)
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
-    def show(item_id: str) -> JsonResponse:
+    def show(item_id: str, accept: Accept = "") -> Response:
         """What the rules found, criterion by criterion, the documents that came, and what happened so far."""
+        return page(item_id) if for_people(accept) else JsonResponse(whole(item_id))
+
+    def whole(item_id: str) -> dict[str, Any]:
         waiting = desk.show(item_id)
         with services.store.reading() as tx:
             told = {"documents": casebook.handed_in(tx, waiting.case), "history": history(tx, waiting.case)}
-        return JsonResponse({**waiting.details, **told})
+        return {**waiting.details, **told}
+
+    def page(item_id: str, problem: str = "", status: int = 200) -> HTMLResponse:
+        shown = pages.get_template("work-item.html")
+        written = shown.render(base=base, item=whole(item_id), parts=PARTS, problem=problem)
+        return HTMLResponse(written, status_code=status)
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
     def approve(item_id: str, body: Approval) -> JsonResponse:
-        return _decided(desk.approve(item_id, body.revision, body.review, body.start, body.end))
+        return JsonResponse(body.decide(desk, item_id).summary)
 
     @routes.post("/{item_id}/modify", summary="Authorize something else, or less")
     def modify(item_id: str, body: Modification) -> JsonResponse:
-        terms = Terms(body.start, body.end, body.units, body.code, body.why, body.place)
-        return _decided(desk.modify(item_id, body.revision, body.review, terms))
+        return JsonResponse(body.decide(desk, item_id).summary)
 
     @routes.post("/{item_id}/deny", summary="Deny, with all that a denial owes")
     def deny(item_id: str, body: Denial) -> JsonResponse:
-        return _decided(desk.deny(item_id, body.revision, body.review, body.parts(), body.code))
+        return JsonResponse(body.decide(desk, item_id).summary)
 
     @routes.post("/{item_id}/ask", summary="Ask the provider")
     def ask(item_id: str, body: Question) -> JsonResponse:
         """The line stays pended, and can be decided without the answer, which comes as an attachment or an
         update of the request."""
-        return _decided(desk.ask(item_id, body.revision, body.review, body.text, body.documents))
+        return JsonResponse(body.decide(desk, item_id).summary)
+
+    @routes.post("/{item_id}", include_in_schema=False)
+    def sent(item_id: str, said: Annotated[dict[str, str], Depends(fields)]) -> Response:
+        """A form of the page: decided, the page of what waits; else its own again, with what was wrong."""
+        try:
+            decision_of(said).decide(desk, item_id)
+        except NotFound:
+            raise
+        except FhirError as refused:
+            problem = "; ".join(issue.diagnostics for issue in refused.issues)
+            return page(item_id, problem, refused.status)
+        return RedirectResponse(f"{base}/review", status_code=303)
 
     return routes
 
 
-def _decided(waiting: Waiting) -> JsonResponse:
-    return JsonResponse(waiting.summary)
+ACTS: Mapping[str, type[Decision]] = {
+    "approve": Approval,
+    "modify": Modification,
+    "deny": Denial,
+    "ask": Question,
+}
+
+
+def decision_of(said: Mapping[str, str]) -> Decision:
+    """What the fields of a form decide. Raises InvalidRequest."""
+    kind = ACTS.get(said.get("act", ""))
+    if kind is None:
+        raise InvalidRequest(f"The act must be one of {', '.join(ACTS)}.")
+    own = {part: words for part in PARTS if (words := said.get(f"finding.{part}"))}
+    body = {
+        **{name: said[name] for name in kind.model_fields if name in said},
+        **({"findings": [own]} if own else {}),
+        "reviewer": {name: said[name] for name in Reviewer.model_fields if name in said},
+    }
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise InvalidRequest(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None

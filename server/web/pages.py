@@ -1,21 +1,31 @@
-"""What pages for people share: their templates, and how a body is shown."""
+"""What pages for people share: their templates, what they send, and how a body is shown."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import parse_qs
 
 import msgspec
+from fastapi import Header, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from server.fhir import json
-from server.fhir.errors import InvalidJson
+from server.fhir.errors import Forbidden, InvalidJson
+from server.fhir.requests import read_limited
 from server.web import TEMPLATES
+
+MOST_BYTES = 500_000
+"""Of a form."""
 
 LONGEST = 400
 """Characters of one string that are shown; compiled libraries have hundreds of thousands."""
 
 MOST = 20
 """Entries of one list that are shown; value sets have hundreds."""
+
+
+Accept = Annotated[str, Header(include_in_schema=False)]
+"""The header, as a parameter of a route that has a page as well."""
 
 
 def templates() -> Environment:
@@ -28,6 +38,20 @@ def templates() -> Environment:
     )
     found.filters["pretty"] = pretty
     return found
+
+
+def for_people(accept: str) -> bool:
+    """Whether a browser asks: it wants a page first of all."""
+    return accept.startswith("text/html")
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """The fields of a form that one of these pages sent. Raises Forbidden for one of another site, on whose
+    behalf a browser, or a proxy that knows its user, would say who they are."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Forbidden("A form of this server's own pages is taken, none of another site.")
+    body = await read_limited(request, MOST_BYTES)
+    return {name: first for name, (first, *_) in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
 def pretty(body: bytes | bytearray) -> str:

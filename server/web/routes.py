@@ -1,10 +1,10 @@
 """`/` for people, `/health` and `/metrics` for whoever runs the server."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +19,7 @@ from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
 from server.store import Transaction, assertions, authorizations, cases, subscriptions
-from server.web.pages import templates
+from server.web.pages import Accept, for_people, templates
 
 
 def router(services: Services) -> APIRouter:
@@ -114,7 +114,7 @@ def router(services: Services) -> APIRouter:
         summary="The determination behind an authorization, a line of a request or an assertion",
         dependencies=[Depends(services.admission.identified)],
     )
-    def why(number: str, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+    def why(number: str, accept: Accept = "") -> Response:
         """`number` is an authorization number, our reference number of a line (which is its tracking number
         where it is pended) or an assertion id. What the rules determined is not always what came of it:
         `answered` says how a line stands, and whether rules, the clock or a reviewer decided it last. A
@@ -123,7 +123,7 @@ def router(services: Services) -> APIRouter:
             found = _determined(tx, number)
         if found is None or not calling().sees(found[0]):
             raise NotFound("There is no authorization, line of a request or assertion of this number.")
-        if not accept.startswith("text/html"):
+        if not for_people(accept):
             return JsonResponse(found[1])
         page = pages.get_template("why.html")
         return HTMLResponse(page.render(base=services.settings.base_url, number=number, why=found[1]))

@@ -1,6 +1,7 @@
 """The reviewers' side: the queue, the decision, and what the provider is told of it."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -109,6 +110,27 @@ def test_a_denial_of_the_reviewers_own_must_say_all_that_is_owed(payer: Payer) -
     assert refused.json()["issue"][0]["expression"] == ["findings"]
     assert answered.status_code == 200
     assert "A surgical plan." in payer.on_file().words
+
+
+@ONE_BASE
+def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
+    """As the forms of the page have it; no form of another site decides."""
+    pended(payer)
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    (address,) = re.findall(r'href="[^"]*(/review/[^"]+)"', payer.http.get("/review", headers=browser).text)
+    page = payer.http.get(address, headers=browser).text
+    (revision,) = set(re.findall(r'name="revision" value="(\d+)"', page))
+    said = {"act": "deny", "revision": revision}
+    foreign = payer.http.post(address, data=said, headers={"Sec-Fetch-Site": "cross-site"})
+    unnamed = payer.http.post(address, data=said)
+    short = payer.http.post(address, data={**said, "name": "Dr Kim", "finding.title": "Necessity"})
+    decided = payer.http.post(address, data={**said, "name": "Dr Kim"}, follow_redirects=False)
+
+    assert "no treatment of this complaint lasted 6 weeks" in page
+    assert [each.status_code for each in (foreign, unnamed, short, decided)] == [403, 400, 400, 303]
+    assert "reviewer.name: Field required" in unnamed.text
+    assert "criterion" in short.text
+    assert payer.on_file().actions == ["A3"]
 
 
 def test_less_than_was_asked_is_a_modification(payer: Payer) -> None:
