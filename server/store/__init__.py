@@ -152,16 +152,19 @@ def _speak_sqlite(engine: Engine) -> None:
     write. A file that was deleted or replaced takes no more: SQLite would go on with the one that nobody
     finds again."""
     file = Path(str(engine.url.database)).absolute()
-    opened = file.stat()
+    opened: list[os.stat_result] = []
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: object) -> None:
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
             connection.execute(f"PRAGMA {pragma}")
+        # Not before it is open: a file of a lower layer of an image becomes another one then.
+        if not opened:
+            opened.append(file.stat())
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        if not (file.exists() and samestat(file.stat(), opened)):
+        if not (file.exists() and samestat(file.stat(), opened[0])):
             raise OperationalError(None, None, RuntimeError("the database's file was deleted or replaced"))
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
