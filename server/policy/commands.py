@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Protocol
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -37,6 +38,8 @@ DOORS = ("crd", "dtr", "pas")
 ALL = "all"
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of cases, JSON.")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of cases.")]
+CaseId = Annotated[str, typer.Option(help="Id of the case.")]
 Day = Annotated[str, typer.Option(help="Day zero of the cases, on or after 2026-01-01.")]
 
 
@@ -199,19 +202,27 @@ def diff(
 
 
 @app.command()
+def compare(file: File, case: CaseId, day: Day = DAY_ZERO) -> None:
+    """One case under each plan: what it comes to, for want of what."""
+    catalog, vignette = _catalog(), _named(file, case)
+    table = Table("Plan", "Outcome", "In the way", "Because")
+    for plan in catalog.plans:
+        under = msgspec.structs.replace(vignette, plan=plan)
+        said = judged(_laid_out(under, day_of(day, "--day"), catalog), catalog)
+        table.add_row(plan, said.decision, ", ".join(each.id for each in said.in_the_way), said.reason)
+    console().print(table)
+
+
+@app.command()
 def explain(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of cases.")],
-    case: Annotated[str, typer.Option(help="Id of the case.")],
+    file: File,
+    case: CaseId,
     define: Annotated[str, typer.Option(help="A define of the policy's CQL: its value, as a tree.")] = "",
     depth: Annotated[int, typer.Option(help="Levels of the tree of a define.")] = 6,
     day: Day = DAY_ZERO,
 ) -> None:
     """Why a case comes out as it does: its criteria with their evidence, or one define as a tree."""
-    catalog = _catalog()
-    vignette = next((v for v in _read(file) if v.id == case), None)
-    if vignette is None:
-        typer.echo(f"{file.name} has no case {case}", err=True)
-        raise typer.Exit(2)
+    catalog, vignette = _catalog(), _named(file, case)
     laid_out = _laid_out(vignette, day_of(day, "--day"), catalog)
     if define:
         for line in _define(laid_out, define, depth, catalog):
@@ -225,6 +236,14 @@ def explain(
         out.print(f"A way to approval: {', '.join(way)}")
     for difference in differences(vignette.expected, said):
         out.print(f"[red]{difference}[/red]")
+
+
+def _named(file: Path, case: str) -> Vignette:
+    vignette = next((v for v in _read(file) if v.id == case), None)
+    if vignette is None:
+        typer.echo(f"{file.name} has no case {case}", err=True)
+        raise typer.Exit(2)
+    return vignette
 
 
 def judged(case: Case, catalog: Catalog, *, hints: bool = True) -> Determination:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -215,6 +216,22 @@ def test_test_tells_the_difference_of_each_miss(cases: Path) -> None:
     assert ran.exit_code == 1
     assert "decision: more-info, expected approve" in ran.output
     assert ran.output.rstrip().endswith("0 of 1 cases as expected")
+
+
+def test_a_case_is_compared_under_each_plan(cases: Path) -> None:
+    """Forty days are six weeks for NIA alone, which asks for other treatment, too."""
+    shown = run("compare", cases, "--case", "back").output
+    ways = dict(re.findall(r"│ ([a-z-]+) +│ [a-z-]+ +│ ([A-Z-]*) +│", shown))
+
+    told = {
+        "carelon": "CC-DUR",
+        "evicore": "CC-DUR",
+        "nia": "CC-MOD",
+        "no-imaging-pa": "",
+        "reviewed": "CC-DUR",
+    }
+    assert ways == told
+    assert run("compare", cases, "--case", "none").exit_code == 2
 
 
 def test_the_page_for_people_is_made_of_the_data_as_they_are() -> None:
