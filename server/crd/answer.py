@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import order_line
+from server.adjudication.patience import in_time
 from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
@@ -139,7 +140,9 @@ class Desk:
             words = f"More than {MOST} answers, one an order and Coverage, are not given in one call."
             raise InvalidRequest(Issue("too-costly", diagnostics=f"{words} Send less of either."))
         with self.services.store.reading() as tx:
-            answers = [each for focus, found in insured for each in self._answers(tx, hearing, focus, found)]
+            answers = [
+                each for focus, found in in_time(insured) for each in self._answers(tx, hearing, focus, found)
+            ]
         corrections = list(insurance.corrections(_told(answers)))
         drawn = [*self._cards(hearing, answers), *self._insurance_cards(hearing, corrections)]
         chosen = deck.dealt(drawn, call.configuration)
@@ -178,7 +181,7 @@ class Desk:
                 yield Answer(
                     focus, chart, {"resourceType": "Coverage"}, reference, None, saying, stored.new_id()
                 )
-        for reference, coverage in found:
+        for reference, coverage in in_time(found):
             told = earlier_assertion(focus.resource, reference)
             judged = self._judged(tx, hearing, focus.line, coverage, chart, told)
             yield Answer(

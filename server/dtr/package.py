@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of, reference_of
 from server.adjudication.orders import service_code, withdrawn
+from server.adjudication.patience import in_time
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.context import Context, chart_with, given_for, member_of
 from server.dtr.form import Answers
@@ -107,8 +109,7 @@ class Packager:
                 self._judge(tx, asked, line, coverage, now, told),
                 told.forms if told is not None and order is told.order else (),
             )
-            for coverage in asked.coverages
-            for order, line in asked_about
+            for coverage, (order, line) in in_time(product(asked.coverages, asked_about))
         ]
         if asked.questionnaires:
             choices = self._named(asked, needs, now, issues)

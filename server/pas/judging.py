@@ -11,6 +11,7 @@ from server.adjudication.adjudicator import Adjudicator, as_judged
 from server.adjudication.judged import Judged
 from server.adjudication.members import member_key
 from server.adjudication.orders import service_code, withdrawn
+from server.adjudication.patience import in_time
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
 from server.pas import appealing, change, decision, evidence, lines, prolonging, rejection
@@ -214,9 +215,10 @@ class Judge:
         self, tx: Transaction, docket: Docket, items: Sequence[Resource], now: dt.datetime
     ) -> list[Line]:
         """These items of the docket, judged, in the order of their days of service: what is granted for an
-        earlier day may answer a later one. Reads the store and writes nothing."""
+        earlier day may answer a later one. Reads the store and writes nothing. Raises InvalidRequest where
+        it takes too long."""
         local = {item["sequence"]: item for item in docket.claim.get("item") or []}
-        judged = [self._line(tx, docket, item, local[item["sequence"]], now) for item in items]
+        judged = [self._line(tx, docket, item, local[item["sequence"]], now) for item in in_time(items)]
         return sorted(judged, key=lambda line: day_of_service(line.judged.order, now.date()))
 
     def first(self, tx: Transaction, line: Line, case_id: str, client: str, now: dt.datetime) -> Verdict:

@@ -24,6 +24,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from server import inside, tls
+from server.adjudication import patience
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security import heads
@@ -102,6 +103,30 @@ def test_an_order_is_not_answered_for_any_number_of_coverages(found_town: Build)
     for version, code in codes.items():
         refused = town.post(f"/r{version}/cds-services/order-sign", call)
         assert refused.json()["issue"][0]["code"] == code
+
+
+def test_what_takes_too_long_to_judge_is_refused_whole(
+    found_town: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line may take seconds where the chart is large, and there may be two hundred of them."""
+    town = found_town(environment="development", cds_jwt="off")
+    asked = {
+        "cds-services/order-sign": hook.sign(hook.shoulder(), sent=hook.prefetch()),
+        "fhir/Questionnaire/$questionnaire-package": {
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": name, "resource": resource}
+                for name, resource in (("coverage", hook.coverage()), ("order", hook.shoulder()))
+            ],
+        },
+        "fhir/Claim/$submit": a.request(),
+    }
+    for path, body in asked.items():
+        monkeypatch.setattr(patience, "MOST_SECONDS", -1.0)
+        refused = town.post(f"/r2.0/{path}", body)
+        assert refused.json()["issue"][0]["code"] == "too-costly"
+        monkeypatch.undo()
+        assert town.post(f"/r2.0/{path}", body).status_code == 200
 
 
 async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
