@@ -35,8 +35,9 @@ STRUCTURES = (
 )
 """Right and left shoulder, elbow, wrist, hand, hip, knee, ankle, foot, upper arm, forearm, thigh, knee joint
 and lower leg in SNOMED CT, as the value sets `side-right` and `side-left` have them."""
-LATERALITY = re.compile(r"\b(272741003\b[^=]*=\s*)(\d+)(\s*\|[^|]*\|)?")
-"""The side in an expression of SNOMED CT ("16982005:272741003=24028007", with terms or without)."""
+LATERALITY = re.compile(r"\b(272741003\s*+(?:\|[^|]*+\|\s*+)?+=\s*+)(\d+)(\s*\|[^|]*\|)?")
+"""The side in an expression of SNOMED CT ("16982005:272741003=24028007", with terms or without). What is
+possessive is read once, however long it is."""
 SIDE_BY_SITE = {
     **SIDE_CODES,
     **{right: "RT" for right, _ in STRUCTURES},
