@@ -33,46 +33,35 @@ def coverage_information(
 ) -> Element:
     """ext-coverage-information: one Coverage's answer about one order; `dependency` is what it holds for
     alone."""
-    return {
-        "url": COVERAGE_INFORMATION,
-        "extension": list(_parts(version, saying, coverage, assertion_id, today, contact, dependency)),
-    }
 
+    def parts() -> Iterator[Element]:
+        yield {"url": "coverage", "valueReference": {"reference": coverage}}
+        yield _code("covered", _word(version, saying.covered))
+        if saying.authorization is not None:
+            yield _code("pa-needed", _word(version, saying.authorization))
+        if saying.documents:
+            yield _code("doc-needed", "clinical")
+        for code in sorted({code for need in saying.information for code in version.information[need]}):
+            yield _code("info-needed", code)
+        if saying.billing is not None:
+            yield {"url": "billingCode", "valueCoding": dict(saying.billing)}
+        for reason in saying.reasons:
+            yield {"url": "reason", "valueCodeableConcept": _reason(version, reason)}
+        yield from _details(version, saying)
+        if dependency:
+            yield {"url": "dependency", "valueReference": {"reference": dependency}}
+        for canonical in saying.questionnaires:
+            yield {"url": "questionnaire", "valueCanonical": canonical}
+        yield {"url": "date", "valueDate": today.isoformat()}
+        yield {"url": "coverage-assertion-id", "valueString": assertion_id}
+        if saying.number is not None:
+            yield {"url": "satisfied-pa-id", "valueString": saying.number}
+        if contact is not None:
+            yield contact
+        if version.expiry and saying.valid_until is not None:
+            yield {"url": "expiry-date", "valueDate": saying.valid_until.isoformat()}
 
-def _parts(
-    version: Version,
-    saying: Saying,
-    coverage: str,
-    assertion_id: str,
-    today: dt.date,
-    contact: Element | None,
-    dependency: str,
-) -> Iterator[Element]:
-    yield {"url": "coverage", "valueReference": {"reference": coverage}}
-    yield _code("covered", _word(version, saying.covered))
-    if saying.authorization is not None:
-        yield _code("pa-needed", _word(version, saying.authorization))
-    if saying.documents:
-        yield _code("doc-needed", "clinical")
-    for code in sorted({code for need in saying.information for code in version.information[need]}):
-        yield _code("info-needed", code)
-    if saying.billing is not None:
-        yield {"url": "billingCode", "valueCoding": dict(saying.billing)}
-    for reason in saying.reasons:
-        yield {"url": "reason", "valueCodeableConcept": _reason(version, reason)}
-    yield from _details(version, saying)
-    if dependency:
-        yield {"url": "dependency", "valueReference": {"reference": dependency}}
-    for canonical in saying.questionnaires:
-        yield {"url": "questionnaire", "valueCanonical": canonical}
-    yield {"url": "date", "valueDate": today.isoformat()}
-    yield {"url": "coverage-assertion-id", "valueString": assertion_id}
-    if saying.number is not None:
-        yield {"url": "satisfied-pa-id", "valueString": saying.number}
-    if contact is not None:
-        yield contact
-    if version.expiry and saying.valid_until is not None:
-        yield {"url": "expiry-date", "valueDate": saying.valid_until.isoformat()}
+    return {"url": COVERAGE_INFORMATION, "extension": list(parts())}
 
 
 def _details(version: Version, saying: Saying) -> Iterator[Element]:

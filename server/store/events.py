@@ -98,9 +98,3 @@ def of_lines(tx: Transaction, kinds: Sequence[str], start: datetime, end: dateti
         .order_by(PaEvent.id)
     )
     return (Happened(*row) for row in tx.execute(asked, execution_options={"yield_per": AT_A_TIME}))
-
-
-def between(tx: Transaction, kinds: Sequence[str], start: datetime, end: datetime) -> Sequence[PaEvent]:
-    """Events of these kinds in [start, end), oldest first."""
-    asked = select(PaEvent).where(PaEvent.kind.in_(kinds), PaEvent.at >= start, PaEvent.at < end)
-    return tx.scalars(asked.order_by(PaEvent.at, PaEvent.id)).all()
