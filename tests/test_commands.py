@@ -4,6 +4,7 @@ import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 from server import logs
 from server.cli import app
+from tests.pas import builders as a
+from tests.pas import charts
 
 CASES = str(Path(__file__).parent / "vignettes" / "shoulder.json")
 PRODUCTION = {
@@ -57,6 +60,9 @@ PRODUCTION = {
         ("pas try broken.json --version 3.0", {}, 2, "--version 3.0: expected 2.0 or 2.2"),
         ("pas try patient.json", PRODUCTION, 1, "The body is not a Bundle"),
         ("report cms --year 9999", {}, 2, "9998"),
+        ("report cms --year 2026 --format pdf", {}, 2, "--format pdf: expected one of"),
+        ("report metrics --guide cds", {}, 2, "no metric records for cds"),
+        ("inferno preset cds", {}, 2, "no presets for cds"),
         ("report metrics --guide pas --end 9999-12-31", {}, 2, "9999-12-31: expected a day"),
         ("report metrics --guide pas --start 2026-02-01 --end 2026-01-31", {}, 2, "comes before --start"),
         ("policy test broken.json", {}, 2, "broken.json: The body is not valid JSON"),
@@ -96,6 +102,20 @@ def test_what_stops_a_command_is_said(
 
     assert isinstance(stopped.exception, SystemExit)
     assert (stopped.exit_code, words in stopped.output) == (code, True), stopped.output
+
+
+@pytest.mark.parametrize("chart", [charts.meets_every_criterion(), []], ids=["whole", "bare"])
+def test_a_request_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chart: list[dict[str, Any]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEST_CLOCK", "2026-11-25T12:00:00Z")
+    Path("request.json").write_bytes(a.raw(a.request(*chart)))
+    told = CliRunner().invoke(app, ["pas", "try", "request.json"])
+    logs.configure()
+
+    assert told.exit_code == 0, told.output
+    assert f"item 1: would be {'A1' if chart else 'A4'}" in told.output
 
 
 def test_a_server_whose_address_is_taken_ends_before_it_works(

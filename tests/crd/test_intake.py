@@ -97,6 +97,8 @@ def test_the_hook_must_be_the_services_own() -> None:
 
 def test_a_token_needs_the_server_it_is_for() -> None:
     assert "fhirServer" in faults(fhirAuthorization={"access_token": "t"})
+    assert "fhirAuthorization" in faults(fhirAuthorization="t")
+    assert "fhirAuthorization.access_token" in faults(fhirAuthorization={})
     foreign = {"fhirServer": "https://ehr.example/fhir", "fhirAuthorization": {"access_token": "t\u00f6k"}}
     assert "fhirAuthorization.access_token" in faults(**foreign)
 

@@ -632,7 +632,7 @@ def test_d_feedback_is_kept_with_its_card_and_that_of_strangers_passed_over(crd:
     assert known.assertion_id == answer.information["coverage-assertion-id"]
 
 
-@pytest.mark.parametrize("body", [{}, {"feedback": []}, {"feedback": [{"card": 1}]}])
+@pytest.mark.parametrize("body", [{}, {"feedback": []}, {"feedback": [7]}, {"feedback": [{"card": 1}]}])
 def test_d_feedback_that_says_nothing_is_refused(crd: Crd, body: dict[str, Any]) -> None:
     assert crd.refused(body, "order-sign/feedback")[0] == REFUSED[crd.version]
 

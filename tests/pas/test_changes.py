@@ -57,6 +57,14 @@ def error_code(answer: Answer) -> str:
     return str(answer.response["error"][0]["code"]["coding"][0]["code"])
 
 
+def test_the_claim_before_may_be_named_as_it_lies_beside_this_one(payer: Payer) -> None:
+    first_request(payer, a.item(1))
+    before = {**prior("PA-1"), "claim": {"reference": "Claim/pa-1"}}
+    moved = payer.submit(update(a.item(1, servicedDate="2026-12-20"), related=[before]))
+
+    assert payer.on_file().url == moved.url
+
+
 def test_a_billable_period_asks_for_its_days_and_is_revised_where_no_item_names_any(payer: Payer) -> None:
     """PAS, "Updating Authorization Requests": Claim.billablePeriod may be revised."""
     item = {name: content for name, content in a.item(1).items() if name != "servicedDate"}

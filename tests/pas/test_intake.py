@@ -100,6 +100,7 @@ def older(entry: Resource) -> Resource:
         (lambda b: b.pop("entry"), "Bundle.entry"),
         (lambda b: b["entry"].pop(0), "Bundle.entry[0]"),
         (lambda b: b["entry"].append({"fullUrl": "urn:x"}), "Bundle.entry[6].resource"),
+        (lambda b: b["entry"].append(7), "Bundle.entry[6]"),
         (lambda b: b["entry"][1].pop("fullUrl"), "Bundle.entry[1].fullUrl"),
         (lambda b: b["entry"][1].update(request={"method": "PUT", "url": "x"}), "Bundle.entry[1].request"),
         (lambda b: b["entry"].append(b["entry"][1]), "Bundle.entry[1].fullUrl"),

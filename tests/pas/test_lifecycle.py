@@ -143,6 +143,13 @@ def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     assert payer.read(first.url).get("preAuthRef") == (first.number if standing == "active" else None)
 
 
+def test_what_was_cancelled_is_not_extended(payer: Payer) -> None:
+    first = payer.granted()
+    payer.submit(update(cancelled(a.item(1))))
+
+    assert "it is cancelled" in later(payer, quoting(first.number, "4")).words
+
+
 def test_what_was_used_is_not_extended(payer: Payer) -> None:
     first = payer.granted()
     with payer.app.state.services.store.transaction() as tx:

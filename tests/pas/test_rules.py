@@ -11,9 +11,11 @@ G  the Inferno suites under their numbers: tests/inferno/test_pas_suite
 
 import datetime as dt
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from server.pas.handover import assign_of
 from server.pas.marks import INFO_CANCELLED
@@ -21,10 +23,12 @@ from server.pas.settling import settle
 from server.pas.submit import Submit
 from server.pas.terms import concept, extension_url
 from server.pas.versions import VERSIONS
+from server.report import pas as metric
+from tests.conftest import at_noon
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import GUIDE, Answer, Payer
-from tests.pas.test_changes import FILM, cancelled, marked, update
+from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 
 Resource = dict[str, Any]
 
@@ -323,3 +327,25 @@ def test_f_the_capability_statement_names_operations_topic_and_guide(payer: Paye
         f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDE[payer.version][4:]}"
         in (said["implementationGuide"])
     )
+
+
+@both
+def test_b_who_is_no_member_is_told_so_and_counted_so(payer: Payer, tmp_path: Path) -> None:
+    with at_noon(tmp_path, membership="registry") as app:
+        stranger = Payer(TestClient(app), app, payer.version)
+        refused = stranger.granted()
+        now = app.state.services.clock()
+        (record,) = metric.records(app.state.services, now, now + dt.timedelta(days=1))
+
+    assert error_code(refused) == "75"
+    assert record["aaaCodes"] == [{"loopID": "2010C", "aaaCode": "75"}]
+
+
+@newer
+def test_a_each_item_says_what_kind_of_request_it_is(payer: Payer) -> None:
+    kind = extension_url("certificationType")
+    bare = a.item(extension=[each for each in a.item()["extension"] if each["url"] != kind])
+    status, outcome = payer.refused("$submit", a.request(claim=a.claim(bare)))
+
+    assert status == 400
+    assert outcome["issue"][0]["expression"][0].endswith(f"item[0].extension('{kind}')")

@@ -264,6 +264,7 @@ def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Paye
         ("ask", {"text": " "}, "text"),
         ("ask", {"text": "A line break\x0bof a word processor."}, "text"),
         ("deny", {"findings": [{"criterion": "MN", "found": "So\x0bis this."}]}, "findings"),
+        ("deny", {"findings": [{"criterion": "MN", "opinion": "It is too early."}]}, "findings"),
         ("ask", {"text": "The film.", "documents": ["the film"]}, "documents"),
     ],
 )
