@@ -32,10 +32,10 @@ from rich.progress import Progress
 
 from server.elm import Engine
 from server.elm.errors import ElmError
+from server.fhir.elements import nodes
 from server.policy.cases import case_of, read
 from server.policy.catalog import Catalog
 from server.policy.determine import determine
-from server.policy.usage import nodes
 
 HERE = Path(__file__).parent
 DAY_ZERO = dt.date(2026, 6, 15)

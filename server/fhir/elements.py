@@ -1,8 +1,8 @@
-"""Reading elements that repeat, out of JSON that comes as it comes."""
+"""Reading JSON that comes as it comes: elements that repeat, and every object in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -11,3 +11,13 @@ def elements(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     passed over."""
     listed = parent.get(name)
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a JSON value, itself and those below, from outside in."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from nodes(each)

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from server.fhir.elements import nodes
 from server.policy.answered import SERVICE
 from server.policy.catalog import CPT, PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
@@ -252,11 +253,5 @@ def _answer_sets(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _codings(node: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(node, dict):
-        if isinstance(node.get("system"), str) and isinstance(node.get("code"), str):
-            yield node["system"], node["code"]
-        for part in node.values():
-            yield from _codings(part)
-    elif isinstance(node, list):
-        for part in node:
-            yield from _codings(part)
+    pairs = ((each.get("system"), each.get("code")) for each in nodes(node))
+    yield from ((system, code) for system, code in pairs if isinstance(system, str) and isinstance(code, str))

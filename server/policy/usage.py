@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from server.fhir.elements import nodes
+
 Elm = Mapping[str, Any]
 
 
@@ -42,13 +44,3 @@ def _references(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _defs(library: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = library.get(section, {}).get("def", [])
     return found
-
-
-def nodes(node: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-        for part in node.values():
-            yield from nodes(part)
-    elif isinstance(node, list):
-        for part in node:
-            yield from nodes(part)

@@ -3,14 +3,15 @@ by that request, never by the form (DTR, "Adaptive forms": no number in a run th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from server.app import the_catalog
 from server.dtr.populate import populate
 from server.fhir import json
+from server.fhir.elements import nodes
 from server.pas.cases import request_of
 from server.pas.information import TRACKING_SYSTEM
+from server.pas.terms import REVIEW_ACTION
 from server.policy.case_draft import Fact
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.determination import Decision
@@ -35,7 +36,7 @@ def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
     answer = dtr.http.post(f"{dtr.base}/Claim/$submit", content=body, headers=FHIR_JSON)
     assert answer.status_code == 200, answer.text
     told = json.decode_object(answer.content)
-    (number,) = set(tracking_numbers(told))
+    (number,) = {each["value"] for each in nodes(told) if each.get("system") == TRACKING_SYSTEM}
     return case, number, f"ClaimResponse/{told['entry'][0]['resource']['id']}"
 
 
@@ -44,17 +45,6 @@ def interviewed(dtr: Dtr, case: Case, number: str) -> tuple[list[list[str]], dic
     asked = resource("coverage", dict(case.coverage)), named(ADAPTIVE), context(number)
     (found,) = dtr.packages(*asked)
     return interview(dtr, found.draft, {"PATIENT.age": 52, "SH-IMM": "SH-IMM.2"})
-
-
-def tracking_numbers(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("system") == TRACKING_SYSTEM:
-            yield node["value"]
-        for each in node.values():
-            yield from tracking_numbers(each)
-    if isinstance(node, list):
-        for each in node:
-            yield from tracking_numbers(each)
 
 
 def test_d_a_run_that_a_pend_began_never_gives_a_number(dtr: Dtr) -> None:
@@ -140,18 +130,8 @@ def bare(node: Any) -> Any:
 def reviewed(dtr: Dtr, address: str) -> str:
     """The review action of a stored answer, as it stands now (X12 306)."""
     stored = json.decode_object(dtr.get(address).content)
-    (code,) = set(review_actions(stored))
+    (code,) = {each["code"] for each in nodes(stored) if each.get("system") == REVIEW_ACTION}
     return code
-
-
-def review_actions(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("system") == "https://codesystem.x12.org/005010/306":
-            yield node["code"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from review_actions(each)
 
 
 def attachment(case: Case, number: str, response: dict[str, Any]) -> dict[str, Any]:

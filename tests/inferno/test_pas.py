@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.fhir.elements import nodes
 from server.fhir.references import Resolver, references_of
 from server.inferno import pas
 from server.inferno.commands import written
@@ -86,17 +87,7 @@ def test_no_address_has_a_port_and_no_primitive_an_extension(preset: Preset) -> 
     """Either breaks the kit's own resolver."""
     for _, payload in requests_of(preset):
         assert all(":" not in entry["fullUrl"].partition("://")[2] for entry in payload["entry"])
-        assert not list(siblings(payload))
-
-
-def siblings(element: Any) -> Iterator[str]:
-    if isinstance(element, dict):
-        yield from (name for name in element if name.startswith("_"))
-        for content in element.values():
-            yield from siblings(content)
-    elif isinstance(element, list):
-        for content in element:
-            yield from siblings(content)
+        assert not [name for each in nodes(payload) for name in each if name.startswith("_")]
 
 
 @pytest.mark.parametrize(

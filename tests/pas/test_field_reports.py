@@ -3,12 +3,13 @@ field reports."""
 
 import copy
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.fhir.elements import nodes
 from server.pas import intake, v2_0
 from server.pas.judging import Docket
 from server.pas.terms import extension_url
@@ -300,18 +301,11 @@ def test_f34_every_code_is_of_a_system_that_is_known_or_known_to_be_unknown(paye
         payer.submit(a.request(coverage=a.coverage(period={"end": "2026-06-30"}))),
         payer.submit(a.request(charts.film())),
     ]
-    systems = {system for answer in answers for system in systems_of(answer.bundle)}
+    systems = {
+        each["system"]
+        for answer in answers
+        for each in nodes(answer.bundle)
+        if "code" in each and isinstance(each.get("system"), str)
+    }
 
     assert {system for system in systems if not system.startswith((*known, *unknown))} == set()
-
-
-def systems_of(element: Any) -> Iterator[str]:
-    """The system of every coding."""
-    if isinstance(element, dict):
-        if "code" in element and isinstance(element.get("system"), str):
-            yield element["system"]
-        for content in element.values():
-            yield from systems_of(content)
-    elif isinstance(element, list):
-        for content in element:
-            yield from systems_of(content)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from server.fhir.elements import nodes
+
 ROOT = Path(__file__).parents[2]
 SYSTEMS = {
     found["url"]: {concept["code"]: concept for concept in found["concept"]}
@@ -20,14 +22,7 @@ USERS = [*sorted((ROOT / "questionnaires").glob("*.json")), *sorted((ROOT / "cql
 
 def codings(node: Any) -> Iterator[dict[str, Any]]:
     """Every {system, code} of our own systems below a node."""
-    if isinstance(node, dict):
-        if node.get("system") in SYSTEMS and "code" in node:
-            yield node
-        for value in node.values():
-            yield from codings(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from codings(value)
+    yield from (each for each in nodes(node) if each.get("system") in SYSTEMS and "code" in each)
 
 
 @pytest.mark.parametrize("path", USERS, ids=lambda path: path.stem)
