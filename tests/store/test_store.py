@@ -11,10 +11,10 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from server.store import Store, authorizations, cases, repeats, subscriptions, work_items
+from server.store import Store, authorizations, cases, events, repeats, subscriptions, work_items
 from server.store import tables as stored
 from server.store.tables import Table
 from tests import postgresql
@@ -306,6 +306,24 @@ def test_who_holds_a_case_holds_whatever_its_member_has(store: Store) -> None:
     with store.transaction() as tx:
         cases.hold(tx, "c1")
         assert [waits_for("c2"), waits_for("c3")] == [True, False]
+
+
+def test_what_happened_to_a_request_is_found_without_going_through_all(tmp_path: Path) -> None:
+    """SQLite went through every decision there was, with each change of a request."""
+    store, asked = Store.open(f"sqlite:///{tmp_path / 'payer.db'}"), list[str]()
+    event.listen(store.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    with store.reading() as tx:
+        events.of_chain(tx, "one", events.DECIDED, events.PENDED)
+        events.of_member(tx, "one", events.DECIDED)
+    queries = [query for query in asked if query.startswith("SELECT")]
+    with store.engine.connect() as connection:
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("one",)).all() for query in queries
+        ]
+    store.close()
+
+    assert len(plans) == 2
+    assert all("ix_pa_event_case_id" in str(plan) for plan in plans)
 
 
 def test_of_two_reviewers_one_takes_the_work_item(store: Store) -> None:
