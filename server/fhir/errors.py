@@ -35,15 +35,14 @@ class Issue:
     """One fault: what is wrong, where, and how to mend it.
 
     `code` is from http://hl7.org/fhir/issue-type. `expression` is a FHIRPath to the element, such as
-    `Bundle.entry[0].resource.insurance`; several when the fault lies between elements. `details` is a
-    CodeableConcept when a guide names one. Never put a patient's data into `diagnostics`.
+    `Bundle.entry[0].resource.insurance`; several when the fault lies between elements. Never put a
+    patient's data into `diagnostics`.
     """
 
     code: str
     expression: str | tuple[str, ...] = ()
     diagnostics: str = ""
     severity: Severity = "error"
-    details: Mapping[str, Any] | None = None
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -53,12 +52,6 @@ class Issue:
     def line(self) -> str:
         """Where and what, for a person."""
         return ": ".join(filter(None, (", ".join(filter(None, self.expressions)), self.diagnostics)))
-
-    def within(self, path: str) -> "Issue":
-        """The same fault seen from the resource around: `Claim.item` within `Bundle.entry[0].resource`
-        is `Bundle.entry[0].resource.item`."""
-        moved = tuple(".".join([path, *text.split(".")[1:]]) for text in self.expressions)
-        return Issue(self.code, moved, self.diagnostics, self.severity, self.details)
 
 
 class FhirError(Exception):
@@ -183,8 +176,6 @@ def operation_outcome(issues: tuple[Issue, ...] | list[Issue]) -> dict[str, Any]
 
 def outcome_issue(issue: Issue) -> dict[str, Any]:
     element: dict[str, Any] = {"severity": issue.severity, "code": issue.code}
-    if issue.details:
-        element["details"] = dict(issue.details)
     if issue.diagnostics:
         element["diagnostics"] = issue.diagnostics
     if issue.expressions:
