@@ -7,11 +7,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def copied(root: Path) -> Path:
-    """A copy to spoil; the value sets, translations and forms, which are many, are linked."""
+    """A copy to spoil; value sets and translations, which are many, are linked one by one."""
     for name in ("policies", "plans", "benefit-managers", "codesystems"):
         shutil.copytree(ROOT / "cql" / name, root / "cql" / name)
     for path in (ROOT / "cql").glob("*.*"):
         shutil.copy(path, root / "cql")
-    for name in ("cql/valuesets", "cql/elm", "questionnaires"):
-        (root / name).symlink_to(ROOT / name)
+    for name in ("valuesets", "elm"):
+        (root / "cql" / name).mkdir()
+        for path in (ROOT / "cql" / name).iterdir():
+            (root / "cql" / name / path.name).symlink_to(path)
+    shutil.copytree(ROOT / "questionnaires", root / "questionnaires")
     return root

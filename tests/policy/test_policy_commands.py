@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 from server.policy.cases import read
 from server.policy.commands import app
 from server.policy.difference import State
+from tests.policy.copies import ROOT, copied
 from tests.spent import spent
 
-ROOT = Path(__file__).parents[2]
 CASE = {
     "id": "back",
     "region": "LS",
@@ -47,17 +47,7 @@ WORDS = {"title": "Toes", "met": "Ten.", "not-met": "Nine.", "unknown": "Not cou
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A copy of the policy data to change; value sets and translations, which are many, are linked."""
-    for name in ("policies", "plans", "benefit-managers", "codesystems"):
-        shutil.copytree(ROOT / "cql" / name, tmp_path / "cql" / name)
-    for path in (ROOT / "cql").glob("*.*"):
-        shutil.copy(path, tmp_path / "cql")
-    (tmp_path / "cql" / "valuesets").mkdir()
-    for path in (ROOT / "cql" / "valuesets").iterdir():
-        (tmp_path / "cql" / "valuesets" / path.name).symlink_to(path)
-    (tmp_path / "cql" / "elm").symlink_to(ROOT / "cql" / "elm")
-    shutil.copytree(ROOT / "questionnaires", tmp_path / "questionnaires")
-    return tmp_path
+    return copied(tmp_path)
 
 
 @pytest.fixture
@@ -75,6 +65,12 @@ def change(path: Path, how: Callable[[Any], None]) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     how(content)
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_policies_are_listed_and_shown() -> None:
+    assert "mri-shoulder" in run("list").stdout
+    assert "CC-DUR" in run("show", "SH").stdout
+    assert run("show", "XX").exit_code == 2
 
 
 def test_our_own_policies_have_no_faults() -> None:

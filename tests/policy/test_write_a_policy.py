@@ -53,13 +53,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy data with what the page adds."""
     root = copied(tmp_path_factory.mktemp("payer"))
     for name in ("valuesets", "elm"):
-        (root / "cql" / name).unlink()
-        (root / "cql" / name).mkdir()
-        paths = (*(ROOT / "cql" / name).glob("*.json"), *(MADE / name).glob("*.json"))
-        for file, path in {path.name: path for path in paths}.items():
-            (root / "cql" / name / file).symlink_to(path)
-    (root / "questionnaires").unlink()
-    shutil.copytree(ROOT / "questionnaires", root / "questionnaires")
+        for path in (MADE / name).glob("*.json"):
+            (root / "cql" / name / path.name).unlink(missing_ok=True)
+            (root / "cql" / name / path.name).symlink_to(path)
+    (root / "cql" / "valuesets" / "source").unlink()
     shutil.copytree(ROOT / "cql" / "valuesets" / "source", root / "cql" / "valuesets" / "source")
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
