@@ -37,14 +37,9 @@ class Limits:
             await self.app(scope, receive, send)
             return
         if self._running >= self.most_running:
-            busy = Unavailable("The server is busy. Send the request again.", headers={"Retry-After": "1"})
-            await error_response(busy)(scope, receive, send)
+            await error_response(_busy())(scope, receive, send)
             return
-        self._running += 1
-        try:
-            await self._limited(scope, receive, send)
-        finally:
-            self._running -= 1
+        await self._limited(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = Headers(scope=scope).get("content-length", "")
@@ -54,12 +49,20 @@ class Limits:
         end = time.monotonic() + self.seconds
         arrived, whole = 0, False
         fault: FhirError | None = None
-        begun = False
+        begun = working = False
+
+        def works(now: bool) -> None:
+            """Who waits for the other side, to send or to take, is not at work: such could be the most there
+            may be, for as long as they like."""
+            nonlocal working
+            self._running += now - working
+            working = now
 
         async def counted() -> Message:
             nonlocal arrived, whole, fault
             if whole:
                 return await receive()
+            works(False)
             try:
                 async with asyncio.timeout(end - time.monotonic()):
                     message = await receive()
@@ -71,6 +74,10 @@ class Limits:
             if arrived > self.most_bytes:
                 fault = self._too_large()
                 raise fault
+            if whole and self._running >= self.most_running:
+                fault = _busy()
+                raise fault
+            works(whole)
             return message
 
         async def answered(message: Message) -> None:
@@ -78,13 +85,17 @@ class Limits:
             nonlocal begun
             if fault is None or begun:
                 begun = True
+                works(False)
                 await send(message)
 
+        works(True)
         try:
             await self.app(scope, counted, answered)
         except FhirError:
             if fault is None:
                 raise
+        finally:
+            works(False)
         if fault is not None and not begun:
             await error_response(fault)(scope, receive, send)
 
@@ -99,6 +110,10 @@ class Limits:
             f"The body did not arrive within {self.seconds:g} seconds. Send it again.",
             headers={"Connection": "close"},
         )
+
+
+def _busy() -> Unavailable:
+    return Unavailable("The server is busy. Send the request again.", headers={"Retry-After": "1"})
 
 
 class Rates:

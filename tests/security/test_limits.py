@@ -327,6 +327,41 @@ def test_one_request_too_many_is_told_to_come_again_and_health_is_answered() -> 
     assert asyncio.run(story()) == [503, 200, 200, 200, 200]
 
 
+def test_whoever_is_slow_keeps_nobody_from_being_answered() -> None:
+    """Neither who drips a body nor who does not take the answer: a stranger may be slow 500 times."""
+
+    async def story() -> int:
+        never = asyncio.Event()
+
+        async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+            await receive()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def dripping() -> Message:
+            await never.wait()
+            return await nothing()
+
+        async def untaken(message: Message) -> None:
+            await never.wait()
+
+        limited = Limits(answers, most_bytes=10, seconds=9, most_running=1)
+        scope = {"type": "http", "path": "/x", "method": "POST", "headers": []}
+        slow = [
+            asyncio.create_task(limited(scope, *sides)) for sides in ((dripping, untaken), (nothing, untaken))
+        ]
+        await asyncio.sleep(0.01)
+        third = await answered(limited, nothing)
+        for each in slow:
+            each.cancel()
+        return int(third[0]["status"])
+
+    assert asyncio.run(story()) == 200
+
+
 def test_requests_take_turns_and_who_asks_for_health_does_not_wait(found_town: Build) -> None:
     town = found_town(environment="development", cds_jwt="off", worker_threads=1)
     held, answers = threading.Event(), list[str]()
