@@ -7,6 +7,7 @@ Only a process that serves does work; an application made for a test or a comman
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,8 +21,14 @@ from server.pas.settling import settle
 from server.review import demo
 from server.security.outbound import Outbound
 from server.services import Services
+from server.store import exchanges
 from server.subscriptions.delivery import Delivery
 from server.subscriptions.topic import FLUSH
+
+FORGOTTEN = ("crd", "dtr")
+"""The doors whose calls are kept as they came; what PAS was asked is a part of its cases."""
+
+FORGOTTEN_AT_A_TIME = 200
 
 
 def delivery(services: Services) -> Delivery:
@@ -45,9 +52,19 @@ def clock(services: Services) -> Clock:
     )
 
 
+def forget(services: Services) -> None:
+    """Deletes calls that were kept for long enough, some at a time."""
+    before = services.clock() - dt.timedelta(days=services.settings.keep_exchanges_days)
+    gone = FORGOTTEN_AT_A_TIME
+    while gone == FORGOTTEN_AT_A_TIME:
+        with services.store.transaction() as tx:
+            gone = exchanges.forget(tx, FORGOTTEN, before, FORGOTTEN_AT_A_TIME)
+
+
 def sweeps(services: Services) -> list[Callable[[], None]]:
     """What is looked after again and again: first what falls due, then who is to be told of it."""
-    return [clock(services).sweep, delivery(services).sweep]
+    forgetting = [partial(forget, services)] if services.settings.keep_exchanges_days else []
+    return [clock(services).sweep, delivery(services).sweep, *forgetting]
 
 
 @contextmanager

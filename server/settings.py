@@ -135,6 +135,12 @@ class Settings(BaseSettings):
         description="OpenTelemetry collector that hears of every request, OTLP over HTTP, such as "
         "http://127.0.0.1:4318; spans hold routes, never paths. Empty: nobody. Needs the extra `otel`.",
     )
+    keep_exchanges_days: int = Field(
+        0,
+        ge=0,
+        description="Days for which calls of CRD and DTR are kept as they came, charts in them; `report "
+        "metrics` reaches as far back. 0: for good.",
+    )
     unversioned_libraries: bool = Field(
         True,
         description="On r2.0, forms name their CQL libraries without version: what the test kit for DTR "

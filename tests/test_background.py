@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
 from server import background
+from server.fhir import json
 from server.pas.handover import DEMO, assign_of
 from server.pas.settling import settle
 from server.pas.submit import Submit
@@ -22,6 +23,9 @@ from server.review.desk import Desk
 from server.store import Store, Transaction, cases, events
 from server.store import tables as stored
 from tests.conftest import DATABASES, NewDatabase, started
+from tests.crd import builders as hook
+from tests.crd.conftest import HEADERS
+from tests.crd.shape import coverage_informations
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Answer, Payer
@@ -68,6 +72,30 @@ def test_a_tester_alone_sees_the_whole_loop(serving: TestClient) -> None:
     with serving.app.state.services.store.reading() as tx:  # type: ignore[attr-defined]
         actors = [event.actor for event in events.of_case(tx, pended.response["id"])]
     assert actors == ["rules", "reviewer Demo reviewer"]
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_call_of_crd_is_forgotten_when_it_was_kept_for_long_enough(
+    new_database: NewDatabase, database: str
+) -> None:
+    """What it came to is not: whoever asks why is told."""
+    with started(new_database(database), keep_exchanges_days=30) as http:
+        call = json.encode(hook.sign(hook.shoulder(), sent=hook.prefetch()))
+        answered = http.post("/r2.0/cds-services/order-sign", content=call, headers=HEADERS).json()
+        (told,) = coverage_informations(answered["systemActions"][0]["resource"])
+        kept = [doors(http)]
+        for days in (29, 2):
+            http.post("/clock", json={"days": days})
+            kept.append(doors(http))
+
+        assert kept == [{"crd"}, {"crd", "clock"}, {"clock"}]
+        assert http.get(f"/why/{told['coverage-assertion-id']}").is_success
+
+
+def doors(http: TestClient) -> set[str]:
+    """Whose calls are kept."""
+    with http.app.state.services.store.reading() as tx:  # type: ignore[attr-defined]
+        return set(tx.scalars(select(stored.Exchange.door)))
 
 
 def test_what_is_rolled_back_with_a_decision_is_done_by_nobody(serving: TestClient) -> None:

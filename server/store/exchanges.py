@@ -1,9 +1,9 @@
-"""Every call and its answer. Append only."""
+"""Every call and its answer. Append only, until they are forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import defer
 
 from server.store import AT_A_TIME, Transaction
@@ -18,6 +18,17 @@ def record(tx: Transaction, exchange: Exchange) -> None:
 def latest(tx: Transaction, door: str) -> datetime | None:
     """When the newest call of a door began; None where there was none."""
     return tx.scalar(select(func.max(Exchange.started)).where(Exchange.door == door))
+
+
+def forget(tx: Transaction, doors: Collection[str], before: datetime, most: int) -> int:
+    """Deletes the oldest calls of these doors that began before, so many at most; how many there were."""
+    old = (
+        select(Exchange.id)
+        .where(Exchange.door.in_(doors), Exchange.started < before)
+        .order_by(Exchange.started)
+        .limit(most)
+    )
+    return len(tx.scalars(delete(Exchange).where(Exchange.id.in_(old)).returning(Exchange.id)).all())
 
 
 def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Iterator[Exchange]:
