@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.cli import print_banner, served
+from server.demo.stories import as_written
 from server.fhir import json as fhir
 from server.settings import Settings
 from server.store import Store
@@ -100,6 +101,30 @@ def test_what_is_no_order_is_told_so(
 
     assert answer.status_code == 400
     assert word in answer.text
+
+
+def test_a_story_that_was_changed_amiss_says_what_stops_it(served_at: Callable[..., TestClient]) -> None:
+    """Days before the calendar, answers that the form does not take or that are none, a code that is none."""
+    http = served_at()
+    written = as_written()[0]
+    fact = written["case"]["facts"][0]
+    for of, change, told in (
+        ("case", {"age": 3000}, "age: year"),
+        ("case", {"facts": [{**fact, "date": 10**7}]}, "facts[0]: date value out of range"),
+        (
+            "case",
+            {"facts": [{"type": "Observation", "code": "hawkins", "system": "exam", "value": {}}]},
+            "has value {}",
+        ),
+        ("case", {"cpt": "<b>73221</b>"}, "the request was not processed: "),
+        ("answers", {"SH-IMM": "no idea"}, "answers: SH-IMM does not take 'no idea'"),
+        ("answers", {"CC-DUR.start": "D-9999999"}, "answers: date value out of range"),
+        ("answers", {"SH-IMM": []}, "Played on r2.2"),
+    ):
+        story = {**written, of: {**written[of], **change}}
+        answer = http.post("/try", data={"story": json.dumps(story), "version": "2.2"})
+        assert answer.status_code in (200, 400), told
+        assert told in html.unescape(answer.text)
 
 
 def test_nothing_is_tried_out_in_production(served_at: Callable[..., TestClient], tmp_path: Path) -> None:

@@ -77,8 +77,14 @@ class Ehr:
         return populate(Form(questionnaire), draft, engine, chart, case.now, AUTOMATIC[self.version])
 
     async def submit(self, case: Case, responses: Sequence[Resource] = ()) -> Resource:
-        """The response Bundle to the request, the filled forms in it."""
-        return await self._post("fhir/Claim/$submit", self.request(case, responses))
+        """The response Bundle to the request, the filled forms in it. Raises Refused where the request was
+        not processed."""
+        decided = await self._post("fhir/Claim/$submit", self.request(case, responses))
+        response = decided["entry"][0]["resource"]
+        if response["outcome"] == "error":
+            notes = "; ".join(note["text"] for note in response["processNote"])
+            raise Refused(f"the request was not processed: {notes}")
+        return decided
 
     def request(self, case: Case, responses: Sequence[Resource] = ()) -> Resource:
         bundle = request_of(case)

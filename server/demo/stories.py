@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import msgspec
 from server.demo.ehr import CoverageInformation, Ehr
 from server.dtr.populate import Filling
 from server.policy.case_facts import dated
-from server.policy.cases import Case, Vignette, case_of
+from server.policy.cases import Case, CaseError, Vignette, case_of
 
 Resource = dict[str, Any]
 
@@ -77,13 +77,13 @@ async def play(story: Story, case: Case, ehr: Ehr) -> Played:
 
 
 def completed(filling: Filling, answers: Mapping[str, Any], case: Case) -> Filling:
-    """The clinician answers what is asked, round by round: an answer may bring further questions."""
-    while given := dict(_given(filling, answers, case)):
-        filling = filling.answered(given, case.clinician)
+    """The clinician answers what is asked, round by round, each question once: an answer may bring further
+    questions. Raises CaseError for an answer that its question does not allow."""
+    left = {link_id: answer for link_id, answer in answers.items() if answer != []}
+    while asked := left.keys() & set(filling.open):
+        try:
+            given = {link_id: dated(left.pop(link_id), case.day_zero) for link_id in asked}
+            filling = filling.answered(given, case.clinician)
+        except (ValueError, OverflowError) as error:
+            raise CaseError(f"{case.id}, answers: {error}") from error
     return filling
-
-
-def _given(filling: Filling, answers: Mapping[str, Any], case: Case) -> Iterator[tuple[str, Any]]:
-    for link_id in filling.open:
-        if link_id in answers:
-            yield link_id, dated(answers[link_id], case.day_zero)

@@ -126,7 +126,7 @@ def _finding(fact: Fact, draft: Draft) -> Json:
         value = {"valueBoolean": fact.value}
     elif isinstance(fact.value, int):
         value = {"valueInteger": fact.value}
-    elif fact.value in results:
+    elif isinstance(fact.value, str) and fact.value in results:
         code, display = results[fact.value]
         coding = {"system": SNOMED, "code": code, "display": display}
         value = {"valueCodeableConcept": {"coding": [coding]}}

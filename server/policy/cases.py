@@ -25,7 +25,7 @@ import msgspec
 
 from server.fhir import json
 from server.fhir.errors import InvalidJson
-from server.policy.case_draft import Draft, Fact, UnknownFact
+from server.policy.case_draft import Draft, Fact
 from server.policy.case_facts import apply
 from server.policy.determination import Decision, Determination, Theme
 from server.policy.request import Chart, Member, Resource
@@ -142,25 +142,28 @@ def read(path: Path) -> tuple[Vignette, ...]:
 def case_of(vignette: Vignette, day_zero: dt.date, payer: Resource) -> Case:
     """The vignette as FHIR on that day; `payer` is the payer's Organization.
 
-    Raises CaseError where a fact is not one of the format.
+    Raises CaseError where a fact is not one of the format, or a day is none of the calendar.
     """
-    draft = Draft.begin(
-        case_id=vignette.id,
-        region=vignette.region,
-        day_zero=day_zero,
-        plan=vignette.plan or vignette.rbm,
-        payer=payer,
-        age=vignette.age,
-        sex=vignette.sex,
-        cpt=vignette.cpt,
-        modifiers=vignette.modifiers,
-        diagnoses=vignette.icd10,
-        place=vignette.place_of_service,
-    )
+    try:
+        draft = Draft.begin(
+            case_id=vignette.id,
+            region=vignette.region,
+            day_zero=day_zero,
+            plan=vignette.plan or vignette.rbm,
+            payer=payer,
+            age=vignette.age,
+            sex=vignette.sex,
+            cpt=vignette.cpt,
+            modifiers=vignette.modifiers,
+            diagnoses=vignette.icd10,
+            place=vignette.place_of_service,
+        )
+    except (ValueError, OverflowError) as error:
+        raise CaseError(f"{vignette.id}, age: {error}") from error
     for place, fact in enumerate(vignette.facts):
         try:
             apply(fact, draft)
-        except UnknownFact as error:
+        except (ValueError, OverflowError) as error:
             raise CaseError(f"{vignette.id}, facts[{place}]: {error}") from error
     return Case(
         id=vignette.id,
