@@ -167,6 +167,30 @@ def test_whoever_builds_a_client_sees_what_it_sent_and_was_told(served_at: Calla
     assert http.get("/calls/none").status_code == 404
 
 
+def test_what_clients_sent_runs_nowhere_and_tells_no_secret(served_at: Callable[..., TestClient]) -> None:
+    """Two types of a body, of which a browser would believe the second; what lets in by other names than
+    Bearer. What the server says of a token that is missing stays whole."""
+    http = served_at(keep_calls=3, cds_jwt="on")
+    lines = ["Authorization: Basic SECRET-1", "X-Api-Key: SECRET-2 SECRET-3", "X-Clinic: north"]
+    subscription = fhir.encode({"resourceType": "Subscription", "channel": {"header": lines}})
+    hidden = {"Cookie": "session=SECRET-4", "Proxy-Authorization": "Basic SECRET-5"}
+    for path, body, number, headers in (
+        ("/r2.0/fhir/Claim/$submit", b"<script>", "script", [("Content-Type", "text/html")]),
+        ("/r2.0/fhir/Subscription?access_token=SECRET-6", subscription, "secrets", [*hidden.items()]),
+        ("/r2.0/cds-services/order-sign", b"{}", "unnamed", []),
+    ):
+        kinds = [("Content-Type", "application/json"), *headers, ("X-Request-ID", number)]
+        http.post(path, content=body, headers=kinds)
+
+    sent = http.get("/calls/script/sent")
+    assert sent.text == "<script>"
+    assert sent.headers["content-type"].startswith("text/plain")
+    shown = http.get("/calls/secrets").text + http.get("/calls/secrets/sent").text
+    assert "X-Clinic: north" in shown
+    assert "SECRET" not in shown
+    assert "Send Authorization: Bearer with a JWT" in http.get("/calls/unnamed").text
+
+
 def test_health_says_that_the_database_is_read(http: TestClient) -> None:
     assert http.get("/health").json() == {"status": "ok", "version": "0.1.0", "database": "ok"}
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.fhir import json
@@ -36,7 +36,14 @@ MOST_BYTES = 5_000_000
 """Of one body; what is larger is kept up to here."""
 
 _DOORS = re.compile(r"/r(\d\.\d)/(cds-services|fhir)/.")
-_SECRET = re.compile(rb'("access_token"\s*:\s*"|Bearer )[^"\s]+')
+_TELLS = "authorization|cookie|token|key"
+"""In the name of a header: it says who calls."""
+
+_SECRET = re.compile(
+    rb'(?i)("access_token"\s*:\s*"|access_token=|"[\w-]{0,40}(?:%s)\s*:)(?:[^"\\&]|\\.)+' % _TELLS.encode()
+)
+"""A token as a member, as a parameter, or in a header that a Subscription wants sent."""
+
 _WHY = frozenset({"preAuthRef", "coverage-assertion-id"})
 
 
@@ -80,7 +87,7 @@ class Listening:
         if scope["type"] != "http" or not _DOORS.match(scope["path"]):
             await self.app(scope, receive, send)
             return
-        query = scope["query_string"].decode("latin-1")
+        query = _without_tokens(scope["query_string"]).decode("latin-1")
         call = Call(
             id=str(scope["state"]["request_id"]),
             at=self.clock(),
@@ -114,10 +121,13 @@ class Listening:
 
 def _told(name: str, value: str) -> str:
     """A header; of what says who calls, the scheme alone."""
-    return f"{value.partition(' ')[0]} ..." if name in ("authorization", "cookie") else value
+    if not re.search(_TELLS, name):
+        return value
+    scheme, more, _ = value.partition(" ")
+    return f"{scheme} ..." if more and name == "authorization" else "..."
 
 
-def _without_tokens(body: bytearray) -> bytearray:
+def _without_tokens(body: bytes | bytearray) -> bytearray:
     return bytearray(_SECRET.sub(rb"\1...", body))
 
 
@@ -131,14 +141,14 @@ def router(services: Services, calls: Calls) -> APIRouter:
     base = services.settings.base_url
 
     def found(call_id: str) -> Call:
-        for call in reversed(calls):
+        for call in reversed(tuple(calls)):
             if call.id == call_id:
                 return call
         raise NotFound(f"No call of this id is kept. The last {calls.maxlen} are, in memory.")
 
     @routes.get("", response_class=HTMLResponse)
-    async def listed(q: str = "") -> HTMLResponse:
-        shown = [call for call in reversed(calls) if not q or call.says(q)]
+    def listed(q: str = "") -> HTMLResponse:
+        shown = [call for call in reversed(tuple(calls)) if not q or call.says(q)]
         return HTMLResponse(pages.get_template("calls.html").render(base=base, calls=shown, q=q))
 
     @routes.get("/{call_id}", response_class=HTMLResponse)
@@ -157,8 +167,8 @@ def router(services: Services, calls: Calls) -> APIRouter:
 
     @routes.get("/{call_id}/sent")
     async def sent(call_id: str) -> Response:
-        call = found(call_id)
-        return Response(bytes(call.sent), media_type=dict(call.headers).get("content-type", "text/plain"))
+        # A client's word that it is HTML would have its script run as a page of ours.
+        return PlainTextResponse(bytes(found(call_id).sent))
 
     @routes.get("/{call_id}/answered")
     async def answered(call_id: str) -> Response:
