@@ -131,9 +131,12 @@ def router(services: Services) -> APIRouter:
             told = {"documents": casebook.handed_in(tx, waiting.case), "history": history(tx, waiting.case)}
         return {**waiting.details, **told}
 
-    def page(item_id: str, problem: str = "", status: int = 200) -> HTMLResponse:
+    def page(
+        item_id: str, problem: str = "", status: int = 200, said: Mapping[str, str] | None = None
+    ) -> HTMLResponse:
         shown = pages.get_template("work-item.html")
-        written = shown.render(base=base, item=whole(item_id), parts=PARTS, problem=problem)
+        item = whole(item_id)
+        written = shown.render(base=base, item=item, parts=PARTS, problem=problem, said=said or {})
         return HTMLResponse(written, status_code=status)
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
@@ -156,14 +159,15 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/{item_id}", include_in_schema=False)
     def sent(item_id: str, said: Annotated[dict[str, str], Depends(fields)]) -> Response:
-        """A form of the page: decided, the page of what waits; else its own again, with what was wrong."""
+        """A form of the page: decided, the page of what waits; else its own again, with what was said in it
+        and what was wrong."""
         try:
             decision_of(said).decide(desk, item_id)
         except NotFound:
             raise
         except FhirError as refused:
             problem = "; ".join(issue.diagnostics for issue in refused.issues)
-            return page(item_id, problem, refused.status)
+            return page(item_id, problem, refused.status, said)
         return RedirectResponse(f"{base}/review", status_code=303)
 
     return routes

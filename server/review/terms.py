@@ -87,6 +87,7 @@ def check_review(review: Review, read: Submission) -> None:
     faults = []
     if not review.name.strip():
         faults.append(Issue("required", "reviewer.name", "Say who decides."))
+    speakable(review.name, "reviewer.name")
     if not _NPI.fullmatch(review.npi):
         faults.append(Issue("value", "reviewer.npi", "An NPI has ten digits."))
     if not _SPECIALTY.fullmatch(review.specialty):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -29,7 +30,7 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 
 
 def templates() -> Environment:
-    """`{{ body | pretty }}` shows a body."""
+    """`{{ body | pretty }}` shows a body, `{{ resource | attachments }}` are the files in it."""
     found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(),
@@ -37,6 +38,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["pretty"] = pretty
+    found.filters["attachments"] = attachments
     return found
 
 
@@ -54,8 +56,19 @@ async def fields(request: Request) -> dict[str, str]:
     return {name: first for name, (first, *_) in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
-def pretty(body: bytes | bytearray) -> str:
+def attachments(content: Any) -> Iterator[dict[str, Any]]:
+    """Every FHIR Attachment in it that has its data with it."""
+    if isinstance(content, dict) and isinstance(content.get("data"), str) and "contentType" in content:
+        yield content
+    elif isinstance(content, dict | list):
+        for each in content.values() if isinstance(content, dict) else content:
+            yield from attachments(each)
+
+
+def pretty(body: bytes | bytearray | dict[str, Any]) -> str:
     """JSON by lines, what is long in it cut short; anything else as far as it is text."""
+    if isinstance(body, dict):
+        body = json.encode(body)
     try:
         return msgspec.json.format(json.encode(_shortened(json.decode(bytes(body)))), indent=2).decode()
     except InvalidJson:

@@ -11,7 +11,15 @@ from sqlalchemy import inspect
 from server.clock import SetClock
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
-from server.pas.terms import CPT, LOINC, LOINC_UNTIL_SERVICE, PLACE_OF_SERVICE, concept, extension_url
+from server.pas.terms import (
+    CPT,
+    LOINC,
+    LOINC_UNTIL_SERVICE,
+    PAS_CODES,
+    PLACE_OF_SERVICE,
+    concept,
+    extension_url,
+)
 from server.pas.usage import use
 from server.pas.verdict import Review
 from server.review.desk import Desk
@@ -31,11 +39,12 @@ ONE_BASE = pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], 
 DR_KIM = {"name": "Dr Kim", "npi": "1444444444", "specialty": "207X00000X"}
 
 
-def pended(payer: Payer, **changes: Any) -> Answer:
+def pended(payer: Payer, *more: Resource, **changes: Any) -> Answer:
     """A trial that was too short, under the plan that leaves denials to people."""
     short = a.request(
         charts.answers(**charts.SHORT_TRIAL),
         *charts.film_and_examination(),
+        *more,
         coverage=a.coverage("reviewed"),
         **changes,
     )
@@ -115,7 +124,19 @@ def test_a_denial_of_the_reviewers_own_must_say_all_that_is_owed(payer: Payer) -
 @ONE_BASE
 def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     """As the forms of the page have it; no form of another site decides."""
-    pended(payer)
+    note = {
+        "resourceType": "DocumentReference",
+        "id": "note",
+        "status": "current",
+        "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">A visit</div>'},
+        "content": [{"attachment": {"contentType": "text/plain", "data": "U2hlIGNhbm5vdCBsaWZ0Lg=="}}],
+    }
+    sent = {
+        "sequence": 1,
+        "category": concept(PAS_CODES, "additionalInformation"),
+        "valueReference": {"reference": "DocumentReference/note"},
+    }
+    pended(payer, note, claim=a.claim(supportingInfo=[sent]))
     browser = {"Accept": "text/html,*/*;q=0.8"}
     (address,) = re.findall(r'href="[^"]*(/review/[^"]+)"', payer.http.get("/review", headers=browser).text)
     page = payer.http.get(address, headers=browser).text
@@ -127,6 +148,10 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     decided = payer.http.post(address, data={**said, "name": "Dr Kim"}, follow_redirects=False)
 
     assert "no treatment of this complaint lasted 6 weeks" in page
+    for told in ("M75.111", "data:text/plain;base64,U2hlIGNhbm5vdCBsaWZ0Lg==", "2026-12-02 "):
+        assert told in page
+    assert "{&#39;" not in page
+    assert 'value="Necessity"' in short.text
     assert [each.status_code for each in (foreign, unnamed, short, decided)] == [403, 400, 400, 303]
     assert "reviewer.name: Field required" in unnamed.text
     assert "criterion" in short.text
@@ -258,6 +283,7 @@ def test_what_was_done_is_authorized_anew_when_it_is_asked_for_again(payer: Paye
         ("approve", {"provider": "Patient/anna"}, "provider"),
         ("approve", {"diagnoses": ["torn cuff"]}, "diagnoses"),
         ("approve", {"reviewer": {"name": "Dr Kim", "npi": "144"}}, "reviewer.npi"),
+        ("approve", {"reviewer": {"name": "Dr\x00Kim"}}, "reviewer.name"),
         ("deny", {"provider": "Organization/clinic"}, "provider"),
         ("deny", {"reviewer": {"name": "Dr Kim", "specialty": "surgeon"}}, "reviewer.specialty"),
         ("deny", {"code": "not needed"}, "code"),
