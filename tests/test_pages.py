@@ -153,7 +153,9 @@ def test_whoever_builds_a_client_sees_what_it_sent_and_was_told(served_at: Calla
     )
 
     listed = http.get("/calls").text
-    assert re.findall(r"/calls/(\w+)", listed) == ["two", "one"]
+    newest, before = re.findall(r"/calls/(\w+)", listed)
+    assert http.get(f"/calls/{newest}/sent").text == '{"resourceType": "Bundle"}'
+    assert http.get(f"/calls/{before}/answered").content == signed.content
     assert http.get("/calls", params={"q": "order-sign"}).text.count("/calls/") == 1
     (why,) = re.findall(r'href="[^"]*(/why/[^"]*)"', http.get("/calls/one").text)
     shown = http.get(why, headers={"Accept": "text/html,*/*;q=0.8"}).text
@@ -165,6 +167,19 @@ def test_whoever_builds_a_client_sees_what_it_sent_and_was_told(served_at: Calla
     assert "error: Bundle.type:" in html.unescape(refused)
     assert "SECRET" not in "".join(http.get(f"/calls/{path}").text for path in ("one", "one/sent", "two"))
     assert http.get("/calls/none").status_code == 404
+
+
+def test_calls_of_one_request_id_are_each_shown(served_at: Callable[..., TestClient]) -> None:
+    """As of a client that tries again."""
+    http = served_at(keep_calls=2)
+    for body in (b"[1]", b"[2]"):
+        kind = {"Content-Type": "application/json", "X-Request-ID": "again"}
+        http.post("/r2.0/fhir/Claim/$submit", content=body, headers=kind)
+
+    shown = [http.get(path).text for path in re.findall(r"/calls/\w+", http.get("/calls").text)]
+    sent = [http.get(path).text for each in shown for path in re.findall(r"/calls/\w+/sent", each)]
+    assert sent == ["[2]", "[1]"]
+    assert http.get("/calls/again/sent").text == "[2]"
 
 
 def test_what_clients_sent_runs_nowhere_and_tells_no_secret(served_at: Callable[..., TestClient]) -> None:

@@ -4,7 +4,8 @@ A client often shows its developer neither what it sent nor what came back. With
 production refuses, the last calls of the doors are kept in memory, refused ones too, without tokens:
 
 GET /calls                      the newest first; `q` finds a text in address or bodies
-GET /calls/{id}                 one, by its request id: what was wrong, why it was decided so, both bodies
+GET /calls/{id}                 one, by its key, or the newest of that request id: what was wrong, why it was
+                                decided so, both bodies
 GET /calls/{id}/sent            the body as it came
 GET /calls/{id}/answered        the body as it went
 """
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from fastapi import APIRouter
 from starlette.datastructures import Headers
@@ -49,7 +51,8 @@ _WHY = frozenset({"preAuthRef", "coverage-assertion-id"})
 
 @dataclass(slots=True)
 class Call:
-    """One request and its answer, as they went over the wire."""
+    """One request and its answer, as they went over the wire. Its id may be the client's, who may send
+    several of one id; `key` is its alone."""
 
     id: str
     at: dt.datetime
@@ -62,6 +65,7 @@ class Call:
     milliseconds: float = 0.0
     kind: str = ""
     answered: bytearray = field(default_factory=bytearray)
+    key: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def about(self) -> str:
@@ -142,7 +146,7 @@ def router(services: Services, calls: Calls) -> APIRouter:
 
     def found(call_id: str) -> Call:
         for call in reversed(tuple(calls)):
-            if call.id == call_id:
+            if call_id in (call.key, call.id):
                 return call
         raise NotFound(f"No call of this id is kept. The last {calls.maxlen} are, in memory.")
 
