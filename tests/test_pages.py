@@ -186,7 +186,7 @@ def test_what_clients_sent_runs_nowhere_and_tells_no_secret(served_at: Callable[
     """Two types of a body, of which a browser would believe the second; what lets in by other names than
     Bearer. What the server says of a token that is missing stays whole."""
     http = served_at(keep_calls=3, cds_jwt="on")
-    lines = ["Authorization: Basic SECRET-1", "X-Api-Key: SECRET-2 SECRET-3", "X-Clinic: north"]
+    lines = ["Authorization: Basic SECRET-1", "X-Api-Key: SECRET-2&SECRET-3", "X-Clinic: north"]
     subscription = fhir.encode({"resourceType": "Subscription", "channel": {"header": lines}})
     hidden = {"Cookie": "session=SECRET-4", "Proxy-Authorization": "Basic SECRET-5"}
     for path, body, number, headers in (

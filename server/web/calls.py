@@ -42,7 +42,8 @@ _TELLS = "authorization|cookie|token|key"
 """In the name of a header: it says who calls."""
 
 _SECRET = re.compile(
-    rb'(?i)("access_token"\s*:\s*"|access_token=|"[\w-]{0,40}(?:%s)\s*:)(?:[^"\\&]|\\.)+' % _TELLS.encode()
+    rb'(?i)(access_token=)[^&"]+|("access_token"\s*:\s*"|"[\w-]{0,40}(?:%s)\s*:)(?:[^"\\]|\\.)+'
+    % _TELLS.encode()
 )
 """A token as a member, as a parameter, or in a header that a Subscription wants sent."""
 
@@ -132,7 +133,7 @@ def _told(name: str, value: str) -> str:
 
 
 def _without_tokens(body: bytes | bytearray) -> bytearray:
-    return bytearray(_SECRET.sub(rb"\1...", body))
+    return bytearray(_SECRET.sub(rb"\1\2...", body))
 
 
 def _keep(kept: bytearray, part: bytes) -> None:
