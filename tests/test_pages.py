@@ -82,6 +82,10 @@ def test_an_order_is_tried_in_a_browser_and_changed(served_at: Callable[..., Tes
 
     for told in ("still asked: SH-IMM", "A1  Authorized", "/r2.2/fhir/Claim/$submit", "prefetch"):
         assert told in played
+    (unanswered,) = (each for each in as_written() if each["case"]["id"] == "wrong-code")
+    back = http.post("/try", data={"story": json.dumps(unanswered), "version": "2.0"}).text
+    assert "the order goes back to the clinician" in back
+
     assert "/r2.0/cds-services/order-sign" in changed
     assert "<b>" not in changed
 

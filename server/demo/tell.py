@@ -46,6 +46,9 @@ def told(played: Played, why: Resource | None) -> Iterator[Step]:
         yield Step("DTR, the form", (form,), ("/Questionnaire/", "/ValueSet/"))
     if played.decided:
         yield Step("PAS, $submit", (_decision(played.decided),), ("$submit",))
+    else:
+        back = "Documentation is asked for, and the story has none: the order goes back to the clinician."
+        yield Step("Nothing is submitted", (Shown(lead=back),))
     for response in played.found:
         number = response.get("preAuthRef", "it, without a number")
         found = Shown(lead=f"finds {number}: {response.get('disposition', '')}")
@@ -60,7 +63,7 @@ def _order(case: Case) -> Shown:
     diagnoses = [coding["code"] for reason in order["reasonCode"] for coding in reason["coding"]]
     return Shown(
         [
-            ("service", f"MRI, CPT {', '.join(codes)} {' '.join(case.modifiers)}"),
+            ("service", f"{', '.join(codes)} {' '.join(case.modifiers)}"),
             ("diagnosis", ", ".join(diagnoses)),
             ("plan", case.plan),
             ("chart", ", ".join(_counted(case.clinical)) or "nothing that bears on it"),
