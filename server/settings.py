@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         0,
         "Calls of late that /calls shows, with all that was sent and answered; in memory. 0: none.",
         ge=0,
-        le=10_000,
+        le=1_000,
     )
     test_clock: AwareDatetime | None = _for_tests(
         None,

@@ -266,7 +266,7 @@ def _dimension(exponents: dict[str, int]) -> Dimension:
 @lru_cache(maxsize=1024)
 def _atom(symbol: str) -> tuple[Fraction, Dimension]:
     """Size and dimension of a unit atom, prefix and all."""
-    if symbol.isdigit():
+    if symbol.isascii() and symbol.isdigit():
         return Fraction(int(symbol)), ()
     if symbol[:3] in ("10*", "10^") and len(symbol) > 3:
         return Fraction(10) ** _exponent(symbol[3:], symbol), ()

@@ -198,7 +198,7 @@ def _of_entry(entry: Any) -> Resource | Withheld | Failed:
     told = entry.get("response")
     status = str(told.get("status", "") if isinstance(told, dict) else "")[:3]
     if status.startswith("4") and status not in ("408", "429"):
-        return Withheld(int(status)) if status.isdigit() else Failed("no status")
+        return Withheld(int(status)) if status.isdecimal() else Failed("no status")
     resource = entry.get("resource")
     if not status.startswith("2"):
         return Failed(status or "no status")

@@ -58,7 +58,7 @@ FhirBody = Annotated[bytes, Depends(fhir_body)]
 async def read_limited(request: Request, limit: int) -> bytes:
     """Counts what really arrives: `Content-Length` may be missing or untrue."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
     body = bytearray()
     async for chunk in request.stream():

@@ -43,7 +43,7 @@ class Limits:
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self.most_bytes:
+        if declared.isdecimal() and int(declared) > self.most_bytes:
             await error_response(self._too_large())(scope, receive, send)
             return
         end = time.monotonic() + self.seconds

@@ -34,7 +34,7 @@ from server.validation.guides import validator_of
 from server.validation.routes import outcome
 from server.web.pages import templates
 
-MOST_BYTES = 5_000_000
+MOST_BYTES = 2_000_000
 """Of one body; what is larger is kept up to here."""
 
 _DOORS = re.compile(r"/r(\d\.\d)/(cds-services|fhir)/.")

@@ -67,7 +67,9 @@ def test_equivalence_lets_calendar_and_definite_durations_meet(left: str, right:
     assert common(left, right, equivalence=True) is not None
 
 
-@pytest.mark.parametrize("text", ["", "m/", "m.", "(m", "m)", "m 2", "{open", "xyz", "m2000", "kmin", "/"])
+@pytest.mark.parametrize(
+    "text", ["", "m/", "m.", "(m", "m)", "m 2", "{open", "xyz", "m2000", "kmin", "/", "10²", "٣"]
+)
 def test_text_that_is_no_unit_is_refused(text: str) -> None:
     assert not known(text)
     with pytest.raises(UnknownUnit):
