@@ -51,9 +51,12 @@ def allowed(validator: Path, scratch: Path) -> Path:
 
 
 def judged(validator: Path, group: Path, allow: Path) -> int:
-    """0 where the validator finds no error in the files of the group; what it says is shown in one piece."""
+    """0 where the validator finds no error in the files of the group; what it says is shown in one piece. Two
+    that begin together may trip over the cache that they share: who fell is asked again."""
     command = [str(validator), group.name, str(group), "--allow", str(allow)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode and "Exception in thread" in done.stderr:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
     print(f"{group.name}\n{done.stdout}{done.stderr}", flush=True)
     return done.returncode
 
