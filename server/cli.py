@@ -128,6 +128,8 @@ def serve() -> None:
             raise typer.Exit(2) from None
         if tls.run_out(certificate, settings.clock()()):
             structlog.get_logger().warning("the certificate has run out, clients refuse it")
+    if settings.udap_cert is not None and tls.run_out(settings.udap_cert, settings.clock()()):
+        structlog.get_logger().warning("UDAP_CERT has run out, clients refuse what is signed with it")
     address = bound(settings)
     print_banner(settings, Console(stderr=True))
     for relaxed in settings.laxity():

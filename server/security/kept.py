@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, TypeVar
@@ -71,9 +72,7 @@ class Kept(Generic[T]):
         try:
             held.value, held.fetched = self.read(await self._fetched(address)), time.monotonic()
         except (httpx.HTTPError, httpx.InvalidURL, FhirError, ValueError, OSError, TimeoutError) as error:
-            structlog.get_logger().warning(
-                f"{self.what} not had", host=urlsplit(address).hostname, why=why(error)
-            )
+            structlog.get_logger().warning(f"{self.what} not had", host=_host(address), why=why(error))
         held.looked = time.monotonic()
 
     async def _fetched(self, address: str) -> bytes:
@@ -90,3 +89,10 @@ class Kept(Generic[T]):
                 if len(body) > self.most_bytes:
                     raise Refused("it is too large")
         return bytes(body)
+
+
+def _host(address: str) -> str | None:
+    """None where an address is none: certificates are written by others."""
+    with suppress(ValueError):
+        return urlsplit(address).hostname
+    return None

@@ -315,8 +315,8 @@ def test_a_revoked_certificate_proves_nothing_nor_one_of_which_nobody_can_tell(
     clock = [1000.0]
     monkeypatch.setattr(kept, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     with KeyServer(b"none") as published:
-        elsewhere = "ldap://directory.community.example/cn=Community"
-        square = found_square(listed_at=[elsewhere, published.url], environment="development", cds_jwt="off")
+        elsewhere = ["ldap://directory.community.example/cn=Community", "http://[list"]
+        square = found_square(listed_at=[*elsewhere, published.url], environment="development", cds_jwt="off")
         revoking, forger = square.authority.revoking, ec.generate_private_key(ec.SECP256R1())
 
         def heard(told: bytes, later: float = kept.PAUSE) -> str:
