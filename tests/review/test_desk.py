@@ -147,6 +147,7 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     short = payer.http.post(address, data={**said, "name": "Dr Kim", "finding.title": "Necessity"})
     decided = payer.http.post(address, data={**said, "name": "Dr Kim"}, follow_redirects=False)
 
+    assert 'name="revision"' not in payer.http.get(address, headers=browser).text, "it is decided"
     assert "no treatment of this complaint lasted 6 weeks" in page
     for told in ("M75.111", "data:text/plain;base64,U2hlIGNhbm5vdCBsaWZ0Lg==", "2026-12-02 "):
         assert told in page
