@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse
 
 from server import inside
 from server.demo.ehr import Ehr, Refused
-from server.demo.stories import Story, as_written, laid_out, play, stories
+from server.demo.stories import Story, as_written, laid_out, play
 from server.demo.tell import Step, told
 from server.policy.cases import CaseError
 from server.services import GUIDES, Services
@@ -60,17 +60,15 @@ class Performance:
 def router(app: FastAPI) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     services: Services = app.state.services
-    page = templates().get_template("try.html")
+    page, written = templates().get_template("try.html"), as_written()
 
     def shown(text: str, status: int = 200, **more: Any) -> HTMLResponse:
-        written = page.render(
-            base=services.settings.base_url, guides=GUIDES, stories=stories(), text=text, **more
-        )
-        return HTMLResponse(written, status_code=status)
+        base = services.settings.base_url
+        shown_as = page.render(base=base, guides=GUIDES, stories=written, text=text, **more)
+        return HTMLResponse(shown_as, status_code=status)
 
     @routes.get("/try", response_class=HTMLResponse)
     def begin(story: str = "") -> HTMLResponse:
-        written = as_written()
         chosen = next((each for each in written if each["case"]["id"] == story), written[0])
         return shown(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode())
 

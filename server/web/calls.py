@@ -27,7 +27,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.fhir import json
-from server.fhir.elements import elements
+from server.fhir.elements import elements, nodes
 from server.fhir.errors import FhirError, Issue, NotFound
 from server.services import Services, Version
 from server.validation.guides import validator_of
@@ -195,15 +195,10 @@ def _findings(services: Services, call: Call) -> list[Issue]:
 
 def _numbers(content: Any) -> Iterator[str]:
     """What `/why` can be asked about: authorization numbers, assertion ids."""
-    if isinstance(content, dict):
-        if content.get("url") in _WHY:
-            yield str(content.get("valueString", ""))
-        yield from (str(content[name]) for name in _WHY & content.keys())
-        for each in content.values():
-            yield from _numbers(each)
-    elif isinstance(content, list):
-        for each in content:
-            yield from _numbers(each)
+    for node in nodes(content):
+        if node.get("url") in _WHY:
+            yield str(node.get("valueString", ""))
+        yield from (str(node[name]) for name in _WHY & node.keys())
 
 
 def _object(body: bytes) -> dict[str, Any]:

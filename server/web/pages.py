@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from fastapi import Header, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from server.fhir import json
+from server.fhir.elements import nodes
 from server.fhir.errors import Forbidden, InvalidJson
 from server.fhir.requests import read_limited
 from server.web import TEMPLATES
@@ -29,6 +31,7 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 """The header, as a parameter of a route that has a page as well."""
 
 
+@cache
 def templates() -> Environment:
     """`{{ body | pretty }}` shows a body, `{{ resource | attachments }}` are the files in it."""
     found = Environment(
@@ -58,11 +61,7 @@ async def fields(request: Request) -> dict[str, str]:
 
 def attachments(content: Any) -> Iterator[dict[str, Any]]:
     """Every FHIR Attachment in it that has its data with it."""
-    if isinstance(content, dict) and isinstance(content.get("data"), str) and "contentType" in content:
-        yield content
-    elif isinstance(content, dict | list):
-        for each in content.values() if isinstance(content, dict) else content:
-            yield from attachments(each)
+    return (each for each in nodes(content) if isinstance(each.get("data"), str) and "contentType" in each)
 
 
 def pretty(body: bytes | bytearray | dict[str, Any]) -> str:
