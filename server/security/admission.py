@@ -112,8 +112,7 @@ class Admission:
                 return
             if client is None:
                 raise signed.Refused("its iss is not that of a registered client")
-            if sent.claims.get("iat") is None:
-                raise signed.Refused("it has no iat")
+            signed.says_when(sent)
             called = self.settings.base_url + _path(request)
             proof = await signed.proved(sent, client, self.keys, [called], self.clock())
             await self.spend(sent.issuer, proof)

@@ -1,11 +1,14 @@
-"""The errors of the authorization server: the body of OAuth (RFC 6749, 5.2; RFC 7591, 3.2.2), not an
-OperationOutcome."""
+"""What the answers of the authorization server share: their errors have the body of OAuth (RFC 6749, 5.2; RFC
+7591, 3.2.2), not an OperationOutcome."""
 
 from __future__ import annotations
 
 import structlog
 
 from server.fhir.responses import JsonResponse
+
+MAX_BYTES = 40_000
+"""Of one request to it."""
 
 FRESH = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """Headers of an answer that is for whoever asked alone."""

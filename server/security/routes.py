@@ -24,7 +24,7 @@ from server.security import signed
 from server.security.admission import Admission
 from server.security.clients import Client
 from server.security.keys import FITTING
-from server.security.oauth import FRESH, OAuthError
+from server.security.oauth import FRESH, MAX_BYTES, OAuthError
 from server.security.scopes import OPERATE, SUPPORTED, Scopes
 from server.security.udap import Community, business
 from server.services import GUIDES
@@ -32,7 +32,6 @@ from server.store import access
 
 LIFETIME = dt.timedelta(seconds=300)
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-MAX_BYTES = 40_000
 
 
 def smart_configuration(base_url: str) -> dict[str, Any]:

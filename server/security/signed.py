@@ -117,6 +117,12 @@ def names_registered_keys(token: Token, client: Client) -> None:
         raise Refused("its jku is not the registered address of the client's keys")
 
 
+def says_when(token: Token) -> None:
+    """Raises Refused for a token that does not say when it was made, which SMART alone leaves open."""
+    if token.claims.get("iat") is None:
+        raise Refused("it has no iat")
+
+
 def claims_hold(claims: Mapping[str, Any], audiences: list[str], now: dt.datetime) -> Proof:
     """Raises Refused unless it is for one of these audiences, at this time."""
     audience = claims.get("aud")

@@ -36,7 +36,7 @@ from server.security import certificates, signed
 from server.security.admission import Admission
 from server.security.certificates import Authorities, Untrusted
 from server.security.keys import Key
-from server.security.oauth import FRESH, OAuthError
+from server.security.oauth import FRESH, MAX_BYTES, OAuthError
 from server.security.outbound import Outbound
 from server.security.scopes import SUPPORTED, Scopes
 from server.services import GUIDES
@@ -53,8 +53,6 @@ ALGORITHMS: Final[dict[str, Callable[[bytes], Key]]] = {
 
 LIFETIME: Final = dt.timedelta(days=1)
 """Of signed metadata, which are made anew for each answer."""
-
-MAX_BYTES: Final = 40_000
 
 
 class Community:
@@ -109,8 +107,7 @@ class Community:
         if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise signed.Refused(f"its alg must be one of {', '.join(ALGORITHMS)}")
         proof = signed.claims_hold(token.claims, [audience], now)
-        if token.claims.get("iat") is None:
-            raise signed.Refused("it has no iat")
+        signed.says_when(token)
         try:
             owner = await self.authorities.owner(token.header.get("x5c"), now)
         except Untrusted as untrusted:
