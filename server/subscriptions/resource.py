@@ -30,11 +30,17 @@ FILTER = f"{BACKPORT}/backport-filter-criteria"
 CONTENT = f"{BACKPORT}/backport-payload-content"
 HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
 TIMEOUT = f"{BACKPORT}/backport-timeout"
+CHANNEL = f"{BACKPORT}/backport-channel-type"
+"""Of a channel that R4 has no code for; it is asked for instead of the type that it is on."""
 STATUSES = ("requested", "active", "error", "off")
 FILTER_NAMES = ("orgidentifier", "org-identifier", "identifier")
 """As the topic has it, as the narrative of 2.2.1 has it, and as that of 2.0.1 has it."""
 
-JSON_PAYLOADS = ("application/fhir+json", "application/json")
+JSON_OF_R4 = re.compile(
+    r'application/(fhir\+)?json *(; *(charset="?utf-8"?|fhirVersion="?4\.0(\.1)?"?) *)*', re.IGNORECASE
+)
+"""What we can send: a payload may name a FHIR version too (Subscriptions backport, "Subscriptions and FHIR
+Versions")."""
 
 OUR_HEADERS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection"})
 """What says how a message is framed and whither it goes."""
@@ -116,11 +122,11 @@ def _refused(resource: Resource, version: str, outbound: Outbound) -> Iterator[I
         yield Issue("value", "Subscription.status", "Say `requested`, or `off` to end it.")
     if resource.get("criteria") != TOPIC:
         yield Issue("value", "Subscription.criteria", f"There is one topic here: {TOPIC}.")
-    if channel.get("type") != "rest-hook":
+    if channel.get("type") != "rest-hook" or extension(channel.get("_type"), CHANNEL) is not None:
         yield Issue("value", "Subscription.channel.type", "Notifications go out by rest-hook only.")
-    payload = channel.get("payload", "")
-    if payload.partition(";")[0].strip() not in JSON_PAYLOADS or not _HEADER.fullmatch(f"Is:{payload}"):
-        yield Issue("value", "Subscription.channel.payload", "Ask for application/fhir+json.")
+    if not JSON_OF_R4.fullmatch(channel.get("payload", "")):
+        words = "Ask for application/fhir+json of FHIR 4.0."
+        yield Issue("value", "Subscription.channel.payload", words)
     allowed = CONTENTS[version]
     if content(resource) not in allowed:
         yield Issue(

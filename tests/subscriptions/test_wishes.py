@@ -46,6 +46,22 @@ REFUSED: dict[str, tuple[Resource, str]] = {
     ),
     "another channel": ({"channel": {"type": "email"}}, "Subscription.channel.type"),
     "another payload": ({"channel": {"payload": "application/fhir+xml"}}, "Subscription.channel.payload"),
+    "another FHIR": (
+        {"channel": {"payload": "application/fhir+json; fhirVersion=4.3"}},
+        "Subscription.channel.payload",
+    ),
+    "a channel of its own": (
+        {
+            "channel": {
+                "_type": {
+                    "extension": [
+                        {"url": f"{BACKPORT}/backport-channel-type", "valueCoding": {"code": "queue"}}
+                    ]
+                }
+            }
+        },
+        "Subscription.channel.type",
+    ),
     "empty notifications": (
         {"channel": {"_payload": content("empty")}},
         f"Subscription.channel.payload.extension('{BACKPORT}/backport-payload-content')",
