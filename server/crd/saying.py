@@ -22,8 +22,9 @@ from server.adjudication.orders import service_coding
 from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration
 from server.crd.hooks import Hook
+from server.fhir.systems import CPT
 from server.policy.determination import Criterion, Decision, Determination
-from server.policy.line import in_words
+from server.policy.line import codings, in_words
 
 
 class Covered(enum.Enum):
@@ -218,6 +219,10 @@ _STUDY = re.compile(r"\b(MR|CT|PET|(?i:mri|mra|magnetic resonance|tomography))\b
 """As clinics name what they book: `MR SHOULDER LEFT WO CONTRAST`, `MRI of knee`."""
 
 
+_BILLED = re.compile(r"[0-9A-V][0-9]{4}\b")
+"""A code of CPT or HCPCS, by its looks."""
+
+
 def _uncoded(kind: str, order: Mapping[str, Any]) -> Saying:
     """What carries no billing code: a visit or message as such, another benefit's order, or an order not yet
     coded; a visit for a study that needs an authorization elsewhere is one of the last."""
@@ -232,9 +237,19 @@ def _uncoded(kind: str, order: Mapping[str, Any]) -> Saying:
         )
     return _undecided(
         Information.CODE,
-        "Whether this is covered depends on its billing code. Add the CPT or HCPCS code to the "
+        f"Whether this is covered depends on its billing code. {_what_is_lacking(order)} the "
         f"{kind.lower() if visit else 'order'}.",
     )
+
+
+def _what_is_lacking(order: Mapping[str, Any]) -> str:
+    """A code without its system may be of any; one that looks like a billing code lacks nothing else."""
+    listed = codings([order.get("code")])
+    for coding in listed:
+        looks = _BILLED.match(str(coding.get("code"))) if not coding.get("system") else None
+        if looks:
+            return f"Add the system of the code {looks[0]} (of CPT: {CPT}) to"
+    return "Add the CPT or HCPCS code to"
 
 
 def _undecided(information: Information, reason: str) -> Saying:

@@ -170,9 +170,10 @@ def test_a_service_decided_elsewhere_is_conditional() -> None:
     assert information["info-needed"] == ["OTH"]
 
 
-def uncoded(kind: str) -> dict[str, Any]:
+def uncoded(kind: str, **code: Any) -> dict[str, Any]:
     said = determination(line=Line("", None, (), None, Decimal(1)))
-    bare = Judged(said, judged(said).member, None, {"resourceType": "ServiceRequest"}, "")  # type: ignore[arg-type]
+    order = {"resourceType": "ServiceRequest", **code}
+    bare = Judged(said, judged(said).member, None, order, "")  # type: ignore[arg-type]
     return rendered(say(bare, SIGN, Configuration(), kind=kind))
 
 
@@ -180,7 +181,16 @@ def test_an_order_without_a_billing_code_is_conditional_on_it() -> None:
     information = uncoded("ServiceRequest")
     assert information["covered"] == "conditional"
     assert "billingCode" not in information
-    assert "billing code" in reasons(information)
+    assert "Add the CPT or HCPCS code to the order" in reasons(information)
+
+
+def test_a_code_without_its_system_is_asked_for_the_system_alone() -> None:
+    information = uncoded(
+        "ServiceRequest", code={"coding": [{"code": "73221-RT", "display": "MRI shoulder"}]}
+    )
+    assert "Add the system of the code 73221 " in reasons(information)
+    local = uncoded("ServiceRequest", code={"coding": [{"code": "MRSHO"}]})
+    assert "Add the CPT or HCPCS code" in reasons(local)
 
 
 @pytest.mark.parametrize("kind", ["MedicationRequest", "NutritionOrder", "VisionPrescription"])
