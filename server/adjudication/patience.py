@@ -1,4 +1,4 @@
-"""How long one call may be judged: others wait meanwhile."""
+"""How much of one call is judged, and how long: others wait meanwhile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from server.fhir.errors import InvalidRequest, Issue
+
+MOST = 200
+"""Judgements of one call, one an order or appointment and Coverage, of some hundredths of a second each."""
 
 MOST_SECONDS = 30.0
 """Of this thread's own work, so that a busy machine refuses nothing. A line takes some hundredths of a

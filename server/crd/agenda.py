@@ -22,9 +22,10 @@ from server.adjudication.order_lines import (
     orders_of,
 )
 from server.adjudication.orders import service_code
+from server.adjudication.patience import MOST
 from server.crd.focus import Focus, asked_about, selected
 from server.crd.hooks import REQUESTS
-from server.crd.intake import MOST, Call
+from server.crd.intake import Call
 from server.crd.sight import Sight
 from server.crd.version import Version
 from server.fhir.elements import elements

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import order_line
-from server.adjudication.patience import in_time
+from server.adjudication.patience import MOST, in_time
 from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
@@ -24,7 +24,7 @@ from server.crd.decisive import decisive
 from server.crd.ehr import Batches, completed, named_by_context
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
 from server.crd.focus import Focus, refuse_untyped
-from server.crd.intake import MOST, Call
+from server.crd.intake import Call
 from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.version import Element, Version

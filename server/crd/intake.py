@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from server.adjudication.patience import MOST
 from server.crd.configuration import Configuration, configuration
 from server.crd.hooks import REQUESTS, Hook
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable
@@ -87,10 +88,6 @@ CONTEXTS: Mapping[str, Mapping[str, Member]] = {
     "encounter-discharge": {**_IN_ENCOUNTER, "encounterId": IDENTIFIER},
 }
 """The contexts that both guides share; order-dispatch is in each version's table."""
-
-
-MOST = 200
-"""Orders or appointments of one call: each is judged by itself, which takes some hundredths of a second."""
 
 
 @dataclass(frozen=True, slots=True)

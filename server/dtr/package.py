@@ -20,14 +20,14 @@ from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.order_lines import appointment_line, by_code, order_line, orders_of, reference_of
 from server.adjudication.orders import service_code, withdrawn
-from server.adjudication.patience import in_time
+from server.adjudication.patience import MOST, in_time
 from server.dtr.artefacts import Artefacts, Package
 from server.dtr.context import Context, chart_with, given_for, member_of
 from server.dtr.form import Answers
 from server.dtr.measures import form_measure, ordered, provider
 from server.dtr.next_question import CONTEXT
 from server.dtr.populate import populate
-from server.dtr.request import MOST, PackageRequest, too_costly
+from server.dtr.request import PackageRequest, too_costly
 from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant, over

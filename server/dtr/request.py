@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.adjudication.patience import MOST
 from server.fhir.dates import first_day, moment
 from server.fhir.errors import InvalidRequest, Issue
 
@@ -30,10 +31,6 @@ ORDER_TYPES = frozenset(
         "VisionPrescription",
     }
 )
-
-
-MOST = 200
-"""Judgements of one call, one an order and Coverage, of some hundredths of a second each."""
 
 
 @dataclass(slots=True)
