@@ -15,9 +15,11 @@ from server.policy.request import Resource
 
 SIDE_CODES = {"24028007": "RT", "7771000": "LT", "51440002": "50"}
 SIDE_NAMES = {"RT": "right", "LT": "left", "50": "both sides"}
-SIDE_WORDS = {"rt": "RT", "lt": "LT", "bilat": "50", "right": "RT", "left": "LT", "bilateral": "50"}
+_LETTERS = {"(r)": "RT", "(l)": "LT"}
+_WORDS = {"rt": "RT", "lt": "LT", "bilat": "50", "right": "RT", "left": "LT", "bilateral": "50"}
+SIDE_WORDS = {**_LETTERS, **_WORDS}
 """The short words of radiology before the long ones, in which a side is said."""
-WORD_OF_SIDE = re.compile(rf"\b({'|'.join(SIDE_WORDS)})\b", re.IGNORECASE)
+WORD_OF_SIDE = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b|\([rl]\)", re.IGNORECASE)
 STRUCTURES = (
     ("91774008", "91775009"),
     ("368149001", "368148009"),
