@@ -114,6 +114,7 @@ def test_a_story_that_was_changed_amiss_says_what_stops_it(served_at: Callable[.
     fact = written["case"]["facts"][0]
     for of, change, told in (
         ("case", {"age": 3000}, "age: year"),
+        ("case", {"rbm": "evicor"}, "there is no plan evicor; there are carelon"),
         ("case", {"facts": [{**fact, "date": 10**7}]}, "facts[0]: date value out of range"),
         (
             "case",

@@ -80,6 +80,7 @@ def router(app: FastAPI) -> APIRouter:
             return shown(text, 400, problem=f"There is no base {version!r}.")
         try:
             story = msgspec.json.decode(text, type=Story)
+            story.case.check_plan(services.catalog.plans)
             day = services.clock().date()
             # In a task of its own: what the calls are known by is not this request's.
             performed = await asyncio.create_task(_performed(app, story, version, day))

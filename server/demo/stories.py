@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 FILE = Path(__file__).parent / "stories.json"
 
 
-class Story(msgspec.Struct, frozen=True):
+class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An order with its chart, and by linkId what the clinician answers when asked ("D-28": a date)."""
 
     title: str

@@ -53,7 +53,7 @@ class UnknownFact(ValueError):
     """A fact that the format does not know, or a value it does not allow."""
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One fact: `date` is days before day zero, None where undated."""
 
     type: str

@@ -16,7 +16,7 @@ Every case has a member of its own.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class CaseError(ValueError):
     """A file or case that does not follow the format; the message says where and what to mend."""
 
 
-class Expected(msgspec.Struct, frozen=True):
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The outcome: criteria in any order; `denial_theme` one of D1 to D5 or None."""
 
     decision: Decision
@@ -46,7 +46,7 @@ class Expected(msgspec.Struct, frozen=True):
     denial_theme: Theme | None = None
 
 
-class Vignette(msgspec.Struct, frozen=True):
+class Vignette(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One case as written. `plan` overrides the plan that `rbm` names."""
 
     id: str
@@ -62,6 +62,12 @@ class Vignette(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
     why: str = ""
     plan: str | None = None
+
+    def check_plan(self, plans: Collection[str]) -> None:
+        """Raises CaseError for a plan that is none of these: rules would take it for the default one."""
+        named = self.plan or self.rbm
+        if named not in plans:
+            raise CaseError(f"{self.id}: there is no plan {named}; there are {', '.join(plans)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -217,7 +218,9 @@ def compare(file: File, case: CaseId, day: Day = DAY_ZERO) -> None:
 def explain(
     file: File,
     case: CaseId,
-    define: Annotated[str, typer.Option(help="A define of the policy's CQL: its value, as a tree.")] = "",
+    define: Annotated[
+        str, typer.Option(help="A define of the policy's CQL, or of its facts: its value, as a tree.")
+    ] = "",
     depth: Annotated[int, typer.Option(help="Levels of the tree of a define.")] = 6,
     day: Day = DAY_ZERO,
 ) -> None:
@@ -300,12 +303,14 @@ def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str
     if policy is None:
         typer.echo("no policy governs this case", err=True)
         raise typer.Exit(2)
-    run = evaluated(policy, case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
-    if name not in run:
-        typer.echo(f"the policy of this case has no define {name}", err=True)
+    own, facts = (catalog.engine.defines(library) for library in (policy.library, policy.prefill))
+    if name not in own and name not in facts:
+        like = ", ".join(get_close_matches(name, {*own, *facts}))
+        typer.echo(f"the policy of this case has no define {name}" + (f"; {like}?" if like else ""), err=True)
         raise typer.Exit(2)
+    run = evaluated(policy, case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
     try:
-        yield from run.explain(name).lines(depth)
+        yield from run.explain(name if name in own else f"{policy.prefill}.{name}").lines(depth)
     except ElmError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -338,10 +343,16 @@ def _read(file: Path) -> Sequence[Vignette]:
 
 def _laid_out(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
     try:
-        return case_of(vignette, day, catalog.payer)
+        return _case(vignette, day, catalog)
     except CaseError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+
+
+def _case(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
+    """Raises CaseError."""
+    vignette.check_plan(catalog.plans)
+    return case_of(vignette, day, catalog.payer)
 
 
 def _doors(asked: str, catalog: Catalog) -> dict[str, Door]:
@@ -362,6 +373,6 @@ def _doors(asked: str, catalog: Catalog) -> dict[str, Door]:
 def _tried(door: Door, vignette: Vignette, day: dt.date, catalog: Catalog) -> Sequence[str]:
     """Differences; a case that cannot be laid out or judged differs by the reason."""
     try:
-        return door.differences(case_of(vignette, day, catalog.payer), vignette.expected)
+        return door.differences(_case(vignette, day, catalog), vignette.expected)
     except CaseError as error:
         return (str(error),)

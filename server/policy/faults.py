@@ -2,15 +2,18 @@
 
 `Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
 guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
-indication that no rule tests, codes that no list has, services that no form would find or offer, value sets
-that nothing reads, codes of two policies that nothing tells apart, exemptions that exempt nobody or that no
-plan names, forms that would go by other values than the plan. Each fault is one sentence that names the
-policy and what to mend.
+indication that no rule tests, codes that no list has, services that no form would find or offer, diagnoses
+and sites that the shared rules would not know, value sets that nothing reads, codes of two policies that
+nothing tells apart, days that no version of a policy has, exemptions that exempt nobody or that no plan
+names, forms that would go by other values than the plan. Each fault is one sentence that names the policy and
+what to mend.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -30,6 +33,8 @@ ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
 
 IMAGING_ORDER = f"{BASE}/ValueSet/imaging-order"
+EVERY_DIAGNOSIS, EVERY_SITE = f"{BASE}/ValueSet/dx-supporting", f"{BASE}/ValueSet/site-any"
+"""By these the shared rules know a complaint that may be imaged, and a part of the body."""
 
 CORRECTED_ON_THE_ORDER = frozenset({"COD-CON", "COD-UNIT", "PRV-ORD"})
 OF_THE_REGION = frozenset({"EXC"})
@@ -44,10 +49,12 @@ def faults(catalog: Catalog) -> Iterator[str]:
         yield from _form(policy, catalog)
         yield from _codes(policy, catalog)
         yield from _found_by_forms(policy, catalog)
+        yield from _known_to_all(policy, catalog)
     yield from _undefined(catalog)
     yield from _own_codes(catalog)
     yield from _unread_value_sets(catalog)
     yield from _overlaps(catalog)
+    yield from _days(catalog)
     yield from _exemptions(catalog)
     yield from _parameters(catalog)
 
@@ -115,6 +122,15 @@ def _found_by_forms(policy: Policy, catalog: Catalog) -> Iterator[str]:
             yield f"{policy.id}: {form['id']} does not offer {' '.join(missing)} in {SERVICE}"
 
 
+def _known_to_all(policy: Policy, catalog: Catalog) -> Iterator[str]:
+    """Diagnoses of which the shared rules would find no onset, and body sites that the other policies would
+    not know for those of another part."""
+    if not policy.diagnoses <= set(_codings(catalog.value_set(EVERY_DIAGNOSIS))):
+        yield f"{policy.id}: diagnoses that are not in the value set dx-supporting: no onset of them is found"
+    if not policy.sites <= set(_codings(catalog.value_set(EVERY_SITE))):
+        yield f"{policy.id}: sites that are not in the value set site-any: other policies do not know them"
+
+
 def _undefined(catalog: Catalog) -> Iterator[str]:
     """Shared criteria that no policy defines, and what advice orders that is no service."""
     defined = {name for policy in catalog.policies for name in catalog.engine.defines(policy.library)}
@@ -171,6 +187,27 @@ def _overlaps(catalog: Catalog) -> Iterator[str]:
         if shared and together and one.sites & other.sites:
             codes = ", ".join(sorted(shared))
             yield f"{one.id} and {other.id} share {codes} and a body site: the site cannot tell them apart"
+
+
+def _days(catalog: Catalog) -> Iterator[str]:
+    """Policies of one id, one that is never in force, and days between two versions that have neither."""
+    for name, times in Counter(policy.id for policy in catalog.policies).items():
+        if times > 1:
+            yield f"{name}: {times} policies have this id"
+    for policy in catalog.policies:
+        start, end = policy.effective.start, policy.effective.end
+        if end is None:
+            continue
+        if end < start:
+            yield f"{policy.id}: it ends on {end}, before it begins"
+        later = [
+            each for each in catalog.policies if each.effective.start > end and each.codes & policy.codes
+        ]
+        following = min(
+            (each.effective.start for each in later if each.region == policy.region), default=None
+        )
+        if following and following > end + dt.timedelta(days=1):
+            yield f"{policy.id}: it ends on {end}, and the next one of {policy.region} begins on {following}"
 
 
 def _exemptions(catalog: Catalog) -> Iterator[str]:

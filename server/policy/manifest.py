@@ -271,7 +271,8 @@ def read(path: Path, kind: type[F]) -> F:
     """The file as its type. Raises CatalogError naming the file and the field."""
     try:
         return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER), kind)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
+    # ValueError: a day that is none of the calendar.
+    except (OSError, yaml.YAMLError, ValueError, msgspec.ValidationError) as error:
         raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
 
 

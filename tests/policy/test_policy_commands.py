@@ -114,6 +114,10 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         data / "cql/policies/mri-knee.yaml",
         lambda content: content["indications"].update({"SH-IMM.1": "OURS"}),
     )
+    change(
+        data / "cql/policies/mri-brain.yaml",
+        lambda content: content.update(sites="side-left", diagnoses="fever"),
+    )
     change(data / "cql/plans/nia.yaml", lambda content: content.update({"gold-cards": ["1888888885"]}))
 
     def exemptions(content: Any) -> None:
@@ -140,6 +144,8 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "mri-shoulder: theme D3 of SOS-SITE has no reason code",
         "mri-shoulder: 73299 is not in the list of services",
         "mri-shoulder: MRIShoulder has no define SH-TOES",
+        "mri-brain: diagnoses that are not in the value set dx-supporting",
+        "mri-brain: sites that are not in the value set site-any",
         "mri-knee: MRIKneePrefill never tests the indication SH-IMM.1",
         "criteria: no policy defines TOES",
         "advice: ADV-PT orders 97999, which is not in the list of services",
@@ -155,13 +161,32 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         assert fault in checked.output
 
 
-def test_check_finds_two_policies_for_the_same_codes_of_a_region(data: Path) -> None:
-    old = data / "cql/policies/mri-lumbar-spine.yaml"
-    shutil.copy(old, old.with_name("mri-lumbar-spine-2.yaml"))
-    change(old.with_name("mri-lumbar-spine-2.yaml"), lambda content: content.update(id="mri-lumbar-spine-2"))
+def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: Path) -> None:
+    def following(region: str, **elements: Any) -> None:
+        """A copy of a policy, as its next version begins."""
+        old = data / f"cql/policies/{region}.yaml"
+        new = old.with_name(f"{region}-2.yaml")
+        shutil.copy(old, new)
+        change(new, lambda content: content.update(elements))
+
+    def ends(region: str, day: dt.date) -> None:
+        change(
+            data / f"cql/policies/{region}.yaml", lambda content: content["effective"].update({"end": day})
+        )
+
+    following("mri-lumbar-spine", id="mri-lumbar-spine-2")
+    following("mri-brain", effective={"start": dt.date(2026, 8, 1)})
+    ends("mri-brain", dt.date(2026, 6, 30))
+    ends("mri-hip", dt.date(2024, 12, 31))
     checked = run("check", data)
     assert checked.exit_code == 1
-    assert "both govern 72148, 72149, 72158 in LS at the same time" in checked.output
+    for fault in (
+        "both govern 72148, 72149, 72158 in LS at the same time",
+        "mri-brain: 2 policies have this id",
+        "mri-brain: it ends on 2026-06-30, and the next one of BR begins on 2026-08-01",
+        "mri-hip: it ends on 2024-12-31, before it begins",
+    ):
+        assert fault in checked.output
 
 
 def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
@@ -169,6 +194,9 @@ def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
     checked = run("check", data)
     assert checked.exit_code == 1
     assert "has no ACR-TOE" in checked.output
+    brain = data / "cql/policies/mri-brain.yaml"
+    brain.write_text(brain.read_text(encoding="utf-8").replace("{start: 2025-01-01}", "{start: 2025-13-01}"))
+    assert "policies/mri-brain.yaml: month must be in 1..12" in run("check", data).output
 
 
 def test_a_plan_names_rules_that_are_there(data: Path) -> None:
@@ -212,6 +240,28 @@ def test_test_tells_the_difference_of_each_miss(cases: Path) -> None:
     assert ran.exit_code == 1
     assert "decision: more-info, expected approve" in ran.output
     assert ran.output.rstrip().endswith("0 of 1 cases as expected")
+
+
+def test_a_case_that_misspells_is_told_so(cases: Path) -> None:
+    """Under the default plan, or without what was misspelt, it would come out as something else's."""
+
+    def told(**elements: Any) -> str:
+        cases.write_text(json.dumps({"vignettes": [{**CASE, **elements}]}))
+        return run("test", cases).output
+
+    assert "there is no plan evicor; there are carelon, evicore" in told(rbm="evicor")
+    assert "unknown field `modifer`" in told(modifer=["RT"])
+    assert "unknown field `unkown`" in told(expected={"decision": "more-info", "unkown": ["CC-DUR"]})
+    assert "unknown field `dat`" in told(facts=[{**CASE["facts"][0], "dat": 3}])
+
+
+def test_a_fact_is_explained_as_a_criterion_is(cases: Path) -> None:
+    def asked(define: str) -> Result:
+        return run("explain", cases, "--case", "back", "--define", define)
+
+    assert asked("CC-DUR").output.startswith('define "CC-DUR"')
+    assert asked("Supporting diagnoses").output.startswith('define "Supporting diagnoses" = {Code')
+    assert "has no define Supporting diagnosis; Supporting diagnoses?" in asked("Supporting diagnosis").output
 
 
 def test_a_case_is_compared_under_each_plan(cases: Path) -> None:
