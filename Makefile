@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check conformance bench crash elm mutants policies hostile validation
+.PHONY: help install run test check conformance bench crash elm mutants policies valuesets hostile validation
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ validation: .venv/tester  ## Our profile validator beside the official one: rema
 bench: .venv/tester  ## How fast it is: medians and ratios of one run
 	$(BIN)/python -m tests.bench
 
+valuesets: .venv/tester  ## Value sets from the lists in cql/valuesets/source
+	$(BIN)/python cql/valuesets/build.py
+
 elm: install  ## Translate cql/*.cql, the plans' values among them (needs Node)
 	$(BIN)/python cql/benefit-managers/build.py
 	cd cql/translate && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent elm
@@ -59,5 +62,5 @@ elm: install  ## Translate cql/*.cql, the plans' values among them (needs Node)
 mutants: .venv/tester  ## Do the cases notice a changed rule? SAMPLE=300 for a part
 	$(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),0)
 
-policies:  ## docs/policies.md from the policy data
+policies: install  ## docs/policies.md from the policy data
 	$(BIN)/davinci-payer policy docs > docs/policies.md

@@ -10,13 +10,14 @@ alike: before the form is filled nothing else is sure to tell them apart.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from server.policy.catalog import DEFAULT_PLAN, SHARED
-from server.policy.manifest import PlanFile, PolicyFile, read
+from server.policy.manifest import CatalogError, PlanFile, PolicyFile, read
 from server.policy.plans import BenefitManager, benefit_manager
 
 CQL = Path(__file__).resolve().parents[1]
@@ -159,4 +160,7 @@ def quoted(value: bool | int | str | None) -> str:
 
 
 if __name__ == "__main__":
-    (CQL / MADE).write_text(library(CQL), encoding="utf-8")
+    try:
+        (CQL / MADE).write_text(library(CQL), encoding="utf-8")
+    except (SourceError, CatalogError) as error:
+        sys.exit(str(error))

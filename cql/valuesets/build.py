@@ -85,6 +85,15 @@ SITE_WORDS = re.compile(
 
 CATEGORY = re.compile(r"[A-Z][0-9][0-9A-Z](\.|$)")
 
+OWED = frozenset({"title", "purpose", "include"})
+OF_A_SET = OWED | {"description", "except", "titles"}
+OF_A_PART: Mapping[str, frozenset[str]] = {
+    "set": frozenset(),
+    "prefixes": frozenset({"system", "naming", "sited", "title-has", "modifiers"}),
+    "codes": frozenset({"system", "modifiers"}),
+}
+"""What may stand beside each of these, one of which a part has."""
+
 Entry = tuple[str, str, str]  # system address, code, display
 
 
@@ -223,8 +232,25 @@ def load(folder: Path) -> dict[str, Any]:
         for name, spec in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
             if name in source:
                 raise SourceError(f"{path.name}: {name} is defined twice")
+            if unknown := spec.keys() - OF_A_SET:
+                raise SourceError(f"{name}: a list has no {', '.join(sorted(unknown))}")
+            if lacking := OWED - spec.keys():
+                raise SourceError(f"{name}: lacks {', '.join(sorted(lacking))}")
+            for part in (*spec["include"], *spec.get("except", ())):
+                check_part(name, part)
             source[name] = spec
     return source
+
+
+def check_part(name: str, part: Mapping[str, Any]) -> None:
+    """Raises SourceError for an element that would be passed over, and for a system that is none of ours."""
+    kind = next((kind for kind in OF_A_PART if kind in part), None)
+    if kind is None:
+        raise SourceError(f"{name}: {dict(part)} has none of {', '.join(OF_A_PART)}")
+    if unknown := part.keys() - {kind, *OF_A_PART[kind]}:
+        raise SourceError(f"{name}: beside {kind} there is no {', '.join(sorted(unknown))}")
+    if kind != "set" and part.get("system") not in SYSTEMS:
+        raise SourceError(f"{name}: {kind} are of a system, one of {', '.join(SYSTEMS)}")
 
 
 def render(names: Iterable[str], source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -248,7 +274,7 @@ def main() -> int:
     )
     if check:
         for name in stale:
-            print(f"{name}: differs from its source; run python cql/valuesets/build.py", file=sys.stderr)
+            print(f"{name}: differs from its source; run `make valuesets`", file=sys.stderr)
         return 1 if stale else 0
     for path in HERE.glob("*.json"):
         if path.name not in made:
@@ -260,4 +286,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SourceError as error:
+        sys.exit(str(error))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,6 +37,27 @@ def test_committed_sets_are_those_of_their_sources() -> None:
         [sys.executable, FOLDER / "build.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{system: icd, prefixes: M26.6, namin: jaw}", "toes: beside prefixes there is no namin"),
+        ("{system: icd10, prefixes: M26.6}", "toes: prefixes are of a system, one of icd, cpt"),
+        (
+            "{system: icd, prefix: M26.6}",
+            "toes: {'system': 'icd', 'prefix': 'M26.6'} has none of set, prefixes",
+        ),
+        ("{set: dx-knee}], exept: [{set: dx-hip}", "toes: a list has no exept"),
+    ],
+)
+def test_what_is_misspelt_in_a_list_is_not_passed_over(tmp_path: Path, line: str, fault: str) -> None:
+    """The set would have other codes than a clinician reviewed."""
+    pytest.importorskip("simple_icd_10_cm", reason="the ICD-10-CM tables are a development dependency")
+    build = runpy.run_path(str(FOLDER / "build.py"))
+    (tmp_path / "toes.yaml").write_text(f"toes: {{title: Toes, purpose: Ours, include: [{line}]}}")
+    with pytest.raises(build["SourceError"], match=re.escape(fault)):
+        build["load"](tmp_path)
 
 
 def test_every_set_has_its_canonical_and_counts_its_members() -> None:
