@@ -1,7 +1,7 @@
 """Subscriptions, and the notices their subscribers are owed, in order."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
@@ -11,6 +11,9 @@ from server.store.tables import Notice, Subscription, SubscriptionFilter
 
 Status = Literal["requested", "active", "error", "off"]
 Kind = Literal["handshake", "event-notification", "heartbeat"]
+
+LONGEST = timedelta(minutes=10)
+"""More than a lease lasts: one that ends later was taken before the clock was set back, and holds nobody."""
 
 _CONCERNED = (
     select(Subscription)
@@ -163,4 +166,5 @@ def renew(tx: Transaction, subscription_id: str, held: datetime, until: datetime
 
 
 def _free(now: datetime) -> ColumnElement[bool]:
-    return or_(Subscription.leased.is_(None), Subscription.leased <= now)
+    leased = Subscription.leased
+    return or_(leased.is_(None), leased <= now, leased > now + LONGEST)

@@ -9,7 +9,9 @@ is found again after a crash. Jobs are told by names and ids and read the store 
 twice does no harm, so at least once is enough.
 
 Until some process has launched the work for the first time there is nothing to enqueue to; the sweeps find
-what is owed from then on. DBOS keeps its registry for the process: one `Work` at a time can be launched.
+what is owed from then on. Each process makes its own, every so many seconds whatever is done to its clock:
+what finds nothing to do leaves nothing behind. DBOS keeps its registry for the process: one `Work` at a time
+can be launched.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import structlog
@@ -41,7 +43,11 @@ AGAIN = "again"
 """The queue of what was tried before and can wait for what is new."""
 
 SWEEP = "sweep"
-EVERY = "*/15 * * * * *"
+"""The job, and the schedule, by which older versions looked after things."""
+
+EVERY = 15.0
+"""Seconds between two rounds of the sweeps."""
+
 POLL = 0.2
 """Seconds between two looks at the queue: how long a decision may wait before its notification leaves."""
 
@@ -54,6 +60,9 @@ KEPT = dt.timedelta(days=1)
 AT_A_TIME = 1000
 """How long the record of work that was done is kept, and how many go in one round."""
 
+PATIENCE = 5.0
+"""Seconds that a server which is stopped waits for the round under way."""
+
 Job = Callable[..., None]
 
 
@@ -64,6 +73,8 @@ class Work:
         self._store = store
         self._client: DBOSClient | None = None
         self._launched = False
+        self._sweeper: Thread | None = None
+        self._resting = Event()
         self.closing = Event()
 
     def enqueue(
@@ -96,25 +107,34 @@ class Work:
             DBOS.workflow(name=name)(self._as_step(name, job))
 
         @DBOS.workflow(name=SWEEP)
-        def sweep(scheduled: dt.datetime, context: Any) -> None:
-            for each in sweeps:
-                with apart("sweep"):
-                    each()
-            with apart("forget"):
-                self.forget(wall() - KEPT)
+        def swept(scheduled: dt.datetime, context: Any) -> None:
+            """A round that an older version had begun or left to do: this one makes its own."""
 
         DBOS.launch()
         self._launched = True
         for queue in (QUEUE, AGAIN):
             DBOS.register_queue(queue, polling_interval_sec=POLL, worker_concurrency=32)
-        DBOS.apply_schedules([{"schedule_name": SWEEP, "workflow_fn": sweep, "schedule": EVERY}])
+        DBOS.delete_schedule(SWEEP)
+        self._resting.clear()
+        self._sweeper = Thread(target=self._sweep, args=(sweeps,), name=SWEEP, daemon=True)
+        self._sweeper.start()
 
-    def forget(self, before: dt.datetime) -> None:
-        """Deletes the records of work that was done before then, some at a time: nobody asks for them, and
+    def _sweep(self, sweeps: Sequence[Callable[[], None]]) -> None:
+        """Round after round until `close`. A schedule would stand still for as long as the clock is set back,
+        and make up for every round that a leap of it passed over."""
+        while True:
+            for each in (*sweeps, self.forget):
+                with apart("sweep"):
+                    each()
+            if self._resting.wait(EVERY):
+                return
+
+    def forget(self, kept: dt.timedelta = KEPT) -> None:
+        """Deletes the records of work that was done so long ago, some at a time: nobody asks for them, and
         they would grow for ever."""
         done = DBOS.list_workflows(
             status="SUCCESS",
-            completed_before=before.isoformat(),
+            completed_before=(wall() - kept).isoformat(),
             limit=AT_A_TIME,
             load_input=False,
             load_output=False,
@@ -125,6 +145,10 @@ class Work:
     def close(self) -> None:
         """Stops working; what is unfinished is found again at the next launch. `closing` then tells jobs that
         wait for somebody: none is on record as having failed for that."""
+        if self._sweeper is not None:
+            self._resting.set()
+            self._sweeper.join(PATIENCE)
+            self._sweeper = None
         if self._launched:
             # Of each job that is cut here it would say that it failed.
             logging.getLogger("dbos").setLevel(logging.CRITICAL)

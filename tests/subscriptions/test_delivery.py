@@ -431,6 +431,17 @@ def test_a_process_that_died_with_the_lease_holds_it_a_while_and_not_for_ever(
     assert clinic.kinds == ["handshake"]
 
 
+def test_a_lease_from_before_the_clock_was_set_back_holds_nobody(office: Office, clinic: Endpoint) -> None:
+    """By its own clock the machine comes to the end of it an hour later."""
+    wish = office.subscribe(clinic.url)
+    ahead = office.wall() + dt.timedelta(hours=1)
+    with office.services.store.transaction() as tx:
+        assert subscriptions.lease(tx, wish["id"], ahead, ahead + dt.timedelta(seconds=15))
+    office.look_around()
+
+    assert clinic.kinds == ["handshake"]
+
+
 def test_one_that_lost_its_lease_gives_back_nobody_elses(office: Office, clinic: Endpoint) -> None:
     wish = office.subscribe(clinic.url)
     now = office.wall()

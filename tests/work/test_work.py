@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 
 import server.work
 from server import logs
-from server.clock import wall
 from server.fhir import json
 from server.store import Store
 from server.work import Work
@@ -71,14 +70,48 @@ def test_work_lives_and_dies_with_the_transaction_and_outlives_the_process(
     try:
         seen.wait_for("left undone")
         assert kept(store) == 3
-        again.forget(wall() - dt.timedelta(minutes=10))
+        again.forget(dt.timedelta(minutes=10))
         assert kept(store) == 3
-        again.forget(wall() + dt.timedelta(minutes=10))
+        again.forget(dt.timedelta(minutes=-10))
         assert kept(store) <= 1, "the one that ends just now may not be on record as ended"
     finally:
         again.close()
         store.close()
     assert sorted(seen.told) == ["committed", "committed later", "left undone"]
+
+
+def test_what_is_looked_after_again_and_again_keeps_to_no_calendar(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a schedule the rounds stood still while the clock was set back, and all came at once where it leapt.
+    One that fails keeps no other from its turn, and a round that finds nothing to do writes nothing."""
+    monkeypatch.setattr(server.work, "EVERY", 0.01)
+    store, rounds, thrice = Store.open(new_database("sqlite")), list[str](), Event()
+
+    def fails() -> None:
+        rounds.append("fails")
+        raise ValueError("the first of them")
+
+    def looks() -> None:
+        rounds.append("looks")
+        if len(rounds) >= 6:
+            thrice.set()
+
+    work = Work(store)
+    work.launch({}, sweeps=[fails, looks], executor="here")
+    try:
+        assert thrice.wait(30)
+    finally:
+        work.close()
+    done = len(rounds)
+    with store.reading() as tx:
+        written = tx.scalar(text("SELECT count(*) FROM workflow_status"))
+        scheduled = tx.scalar(text("SELECT count(*) FROM workflow_schedules"))
+    store.close()
+
+    assert rounds[:6] == ["fails", "looks"] * 3
+    assert (written, scheduled) == (0, 0)
+    assert len(rounds) == done, "the rounds end with the work"
 
 
 class Written(io.StringIO):
