@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, delete, exists, func, or_, select, update
 
 from server.store import Transaction
 from server.store.tables import Notice, Subscription, SubscriptionFilter
@@ -56,9 +56,12 @@ def of_client(tx: Transaction, client: str) -> Sequence[Subscription]:
     return tx.scalars(asked.order_by(Subscription.created, Subscription.id)).all()
 
 
-def living(tx: Transaction) -> Sequence[Subscription]:
-    """Every subscription that is not off."""
-    return tx.scalars(select(Subscription).where(Subscription.status != "off")).all()
+def speaking_of(tx: Transaction, *words: str) -> Sequence[Subscription]:
+    """The subscriptions that are not off and have one of these words somewhere: few, where thousands have
+    neither. Whoever asks looks what they say."""
+    text = cast(Subscription.resource, Text)
+    said = or_(*(text.contains(word, autoescape=True) for word in words))
+    return tx.scalars(select(Subscription).where(Subscription.status != "off", said)).all()
 
 
 def concerned(tx: Transaction, client: str, organizations: Iterable[str]) -> Sequence[Subscription]:

@@ -87,8 +87,8 @@ class Delivery:
     def sweep(self) -> None:
         """Ends what has ended, gives signs of life, wakes what is owed and nobody woke."""
         with self.store.reading() as tx:
-            living = subscriptions.living(tx)
-        for subscription in living:
+            timed = subscriptions.speaking_of(tx, *resource.TIMED)
+        for subscription in timed:
             with apart("subscription", subscription=subscription.id):
                 if self._ended(subscription) or self._silent(subscription):
                     self._look_after(subscription.id)

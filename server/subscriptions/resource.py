@@ -29,6 +29,9 @@ BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition"
 FILTER = f"{BACKPORT}/backport-filter-criteria"
 CONTENT = f"{BACKPORT}/backport-payload-content"
 HEARTBEAT = f"{BACKPORT}/backport-heartbeat-period"
+TIMED = ('"end"', HEARTBEAT)
+"""What a subscription has in it that has to be looked after as time goes by."""
+
 TIMEOUT = f"{BACKPORT}/backport-timeout"
 CHANNEL = f"{BACKPORT}/backport-channel-type"
 """Of a channel that R4 has no code for; it is asked for instead of the type that it is on."""

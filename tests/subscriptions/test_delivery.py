@@ -16,6 +16,7 @@ from server.store import subscriptions
 from server.store import tables as stored
 from server.subscriptions import routes
 from server.subscriptions.delivery import PATIENCE, PAUSES
+from server.subscriptions.resource import TIMED
 from tests.emitted import record
 from tests.pas import builders as a
 from tests.pas import charts
@@ -469,6 +470,19 @@ def test_a_sign_of_life_comes_when_it_is_due_and_only_then(office: Office, clini
     record(GUIDE[office.payer.version], alive.body)
 
 
+def test_of_thousands_of_subscriptions_those_are_looked_at_that_time_does_something_to(
+    office: Office, clinic: Endpoint
+) -> None:
+    """A round that looked at all of them kept the interpreter for seconds, where there are many."""
+    office.greet(clinic.url)
+    ending = office.greet(clinic.url, end="2026-11-26T10:00:00Z")
+    alive = office.greet(clinic.url, channel={"extension": [heartbeat(60)]})
+    with office.services.store.reading() as tx:
+        looked_at = {each.id for each in subscriptions.speaking_of(tx, *TIMED)}
+
+    assert looked_at == {ending["id"], alive["id"]}
+
+
 def test_news_is_a_sign_of_life(office: Office, clinic: Endpoint) -> None:
     office.greet(clinic.url, channel={"extension": [heartbeat(60)]})
     office.result()
@@ -581,7 +595,7 @@ def test_one_broken_subscription_keeps_no_other_from_its_turn(office: Office, cl
     with office.services.store.transaction() as tx:
         row = subscriptions.by_id(tx, broken["id"])
         assert row is not None
-        row.resource = {"resourceType": "Subscription"}
+        row.resource = {"resourceType": "Subscription", "end": "some day"}
         row.status, row.told = "active", office.wall()
     office.time.move(dt.timedelta(hours=2))
     office.delivery.sweep()
