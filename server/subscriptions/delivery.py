@@ -211,6 +211,9 @@ class Delivery:
         notice.attempts += 1
         if not fault:
             notice.delivered, subscription.told = self.clock(), self.wall()
+            if notice.kind == "heartbeat":
+                # One a minute, of each subscriber, would be kept for good.
+                tx.delete(notice)
             subscription.failures, subscription.fault = 0, ""
             # What still reached the old address of a changed subscription is no handshake with the new one.
             there = subscription.status == "error" and subscription.resource == seen.resource

@@ -465,6 +465,7 @@ def test_a_sign_of_life_comes_when_it_is_due_and_only_then(office: Office, clini
     alive = clinic.told[-1]
 
     assert clinic.kinds == ["handshake", "heartbeat"]
+    assert [each.kind for each in owed(office)] == ["handshake"], "one that arrived is of no use to anybody"
     assert alive.status["events-since-subscription-start"] == "0"
     assert "notification-event" not in alive.status
     record(GUIDE[office.payer.version], alive.body)
