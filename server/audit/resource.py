@@ -19,6 +19,7 @@ RESTFUL = "http://hl7.org/fhir/restful-interaction"
 ENTITY_TYPES = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
 PATIENT, CASE = "patient", "case"
+ENTITIES = (CASE, "assertion", "authorization", "fhir-server")
 OURSELVES = {"display": "davinci-payer"}
 
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -134,28 +135,30 @@ def _entity(subject: ledger.Subject) -> Resource:
 def criteria(asked: Sequence[tuple[str, str]]) -> list[Any]:
     """The conditions of a search; alternatives stand after commas. Raises InvalidRequest for what cannot be
     searched by."""
-    wanted = ((name, text.split(",")) for name, text in asked)
-    return [or_(*(each for one in texts for each in _conditions(name, one))) for name, texts in wanted]
+    return [_any_of(name, text.split(",")) for name, text in asked]
+
+
+def _any_of(name: str, texts: Sequence[str]) -> Any:
+    """That one of these is met."""
+    values = [text.rpartition("|")[2] for text in texts]
+    match name:
+        case "patient":
+            return ledger.touching([PATIENT], [*texts, *(f"member:{value}" for value in values)])
+        case "entity":
+            return ledger.touching_or_of(ENTITIES, values)
+        case _:
+            return or_(*(each for text in texts for each in _conditions(name, text)))
 
 
 def _conditions(name: str, text: str) -> Iterator[Any]:
     access = ledger.Access
-    value = text.rpartition("|")[2]
     match name:
         case "_id" if text.isdecimal() and len(text) < 18:
             yield access.id == int(text)
         case "date":
             yield _dated(text)
         case "agent":
-            yield access.client == value
-        case "patient":
-            yield ledger.touching(PATIENT, text) | ledger.touching(PATIENT, f"member:{value}")
-        case "entity":
-            kinds = ("case", "assertion", "authorization", "fhir-server")
-            condition = access.request_id == value
-            for kind in kinds:
-                condition |= ledger.touching(kind, value)
-            yield condition
+            yield access.client == text.rpartition("|")[2]
         case "action" if text in ACTIONS.values():
             methods = [method for method, action in ACTIONS.items() if action == text]
             otherwise = access.method.not_in(ACTIONS) if text == "E" else false()

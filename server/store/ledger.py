@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, String, func, insert, select
+from sqlalchemy import ForeignKey, Index, Select, String, func, insert, select, union_all
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from server.store import Transaction
@@ -51,7 +51,7 @@ class Access(Ledger):
     method: Mapped[str]
     route: Mapped[str]
     status: Mapped[int]
-    request_id: Mapped[str]
+    request_id: Mapped[str] = mapped_column(index=True)
 
 
 class Subject(Ledger):
@@ -103,6 +103,17 @@ def search(
     return total, tx.scalars(found).all()
 
 
-def touching(kind: str, name: str) -> Any:
-    """The criterion that an access touched this."""
-    return Access.id.in_(select(Subject.access_id).where(Subject.kind == kind, Subject.name == name))
+def touching(kinds: Sequence[str], names: Sequence[str]) -> Any:
+    """The criterion that an access touched one of these."""
+    return Access.id.in_(_touching(kinds, names))
+
+
+def touching_or_of(kinds: Sequence[str], names: Sequence[str]) -> Any:
+    """The criterion that an access touched one of these, or that the request was called so that made it."""
+    # In one list: with an OR in its stead databases go through all the accesses there were.
+    of_request = select(Access.id).where(Access.request_id.in_(names))
+    return Access.id.in_(union_all(_touching(kinds, names), of_request))
+
+
+def _touching(kinds: Sequence[str], names: Sequence[str]) -> Select[int]:
+    return select(Subject.access_id).where(Subject.kind.in_(kinds), Subject.name.in_(names))

@@ -55,6 +55,28 @@ def test_a_decision_is_on_record_with_client_patient_and_case(town: Town) -> Non
     assert "Claim/$submit" in entry["entity"][-1]["description"]
 
 
+@pytest.mark.parametrize("query", ["entity=first-call,second-call", "patient=M-ANNA"])
+def test_of_all_the_accesses_there_were_those_are_read_that_are_asked_for(town: Town, query: str) -> None:
+    """The trail is never shortened: of two million a second was spent on each question."""
+    asked, engine = list[tuple[str, Any]](), town.app.state.services.store.engine
+
+    def listen(*told: Any) -> None:
+        asked.append((told[2], told[3]))
+
+    event.listen(engine, "before_cursor_execute", listen)
+    told(town, f"?{query}")
+    event.remove(engine, "before_cursor_execute", listen)
+    searches = [one for one in asked if "FROM audit_access" in one[0]]
+    with engine.connect() as connection:
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", given).all())
+            for one, given in searches
+        ]
+
+    assert len(plans) == 2
+    assert not [plan for plan in plans if "SCAN audit_" in plan]
+
+
 def test_a_chart_that_was_read_from_an_ehr_is_on_record_with_its_server(found_town: Build) -> None:  # noqa: F811
     town = found_town(environment="development", cds_jwt="off")
     with Ehr([hook.PATIENT, hook.coverage()]) as ehr:
