@@ -21,6 +21,11 @@ Resource = dict[str, Any]
 _CODES = {"missing": "required", "extra_forbidden": "structure"}
 """Issue codes by the kind of fault; every other kind is a wrong value."""
 
+_MISPLACED = {"model_validation_format", "json_invalid", "fhir-validation-wrong-resource-type"}
+"""Kinds of fault that tell of the models where the caller wants to know of FHIR."""
+
+_OTHER_TYPE = "A value is of another type than FHIR has at its place. Correct it."
+
 
 def faults(resource: Resource, path: str) -> list[Issue]:
     """What is wrong with the resource, in document order of the model; empty when nothing is."""
@@ -31,16 +36,27 @@ def faults(resource: Resource, path: str) -> list[Issue]:
             Issue("structure", f"{path}.resourceType", "No FHIR R4 resource has this type. Correct the type.")
         ]
     try:
-        model.model_validate(resource)
+        model.model_validate(_without_json(resource))
     except ValidationError as error:
         found = error.errors(include_input=False)
         return [_issue(fault, path) for fault in found if not _sibling(fault) and not _narrative(fault)]
-    except (ArithmeticError, AttributeError, TypeError):
-        # Some checks of the models take for granted that an address is a text.
-        return [
-            Issue("structure", path, "A value is of another type than FHIR has at its place. Correct it.")
-        ]
+    except (ArithmeticError, AttributeError, LookupError, TypeError):
+        # Some checks of the models take for granted that an address is a text, or a type one of FHIR's.
+        return [Issue("structure", path, _OTHER_TYPE)]
     return []
+
+
+def _without_json(value: Any) -> Any:
+    """The same, but no text begins as an object in JSON does: where FHIR has an object, the models would read
+    one out of it."""
+    match value:
+        case dict():
+            return {name: _without_json(content) for name, content in value.items()}
+        case list():
+            return [_without_json(content) for content in value]
+        case str() if value.lstrip().startswith("{"):
+            return f"|{value}"
+    return value
 
 
 def _sibling(fault: Any) -> bool:
@@ -55,8 +71,11 @@ def _narrative(fault: Any) -> bool:
 
 
 def _issue(fault: Any, path: str) -> Issue:
-    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in fault["loc"])
-    return Issue(_CODES.get(fault["type"], "value"), path + place, f"{fault['msg'].rstrip('.')}.")
+    misplaced = fault["type"] in _MISPLACED
+    steps = [step for step in fault["loc"] if not misplaced or step not in ("root", "resource_type")]
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    words = _OTHER_TYPE if misplaced else f"{fault['msg'].rstrip('.')}."
+    return Issue(_CODES.get(fault["type"], "value"), path + place, words)
 
 
 @lru_cache(maxsize=256)

@@ -578,10 +578,24 @@ def test_d_a_version_this_base_does_not_speak_is_422(crd: Crd, other: Any) -> No
     assert crd(ehr.sign(ehr.shoulder(), sent=ehr.prefetch(), extension=own)).informations
 
 
-def test_d_an_order_that_is_no_fhir_is_named_by_its_place(crd: Crd) -> None:
-    status, issues = crd.refused(ehr.sign(ehr.shoulder(intent=7), sent=ehr.prefetch()))
-    assert status == REFUSED[crd.version]
-    assert any("draftOrders.entry[0]" in place for place in issues)
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"intent": 7}, ".intent"),
+        ({"requester": []}, ".requester"),
+        ({"requester": '{"reference": "Practitioner/dr-lee"}'}, ".requester"),
+        ({"contained": [{"resourceType": "Doctor"}]}, ""),
+    ],
+    ids=["a number", "a list", "JSON in a text", "no type of FHIR's"],
+)
+def test_d_an_order_that_is_no_fhir_is_named_by_its_place(
+    crd: Crd, wrong: dict[str, Any], place: str
+) -> None:
+    status, issues = crd.refused(ehr.sign(ehr.shoulder(**wrong), sent=ehr.prefetch()))
+    assert (status, list(issues)) == (
+        REFUSED[crd.version],
+        [f"context.draftOrders.entry[0].resource{place}"],
+    )
 
 
 @pytest.mark.parametrize("nameless", [{}, {"resourceType": ["ServiceRequest"]}], ids=repr)

@@ -148,6 +148,7 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c.update(use="claim"), f"{CLAIM}.use"),
         (lambda c: c.update(status="draft"), f"{CLAIM}.status"),
         (lambda c: c.update(created="25 November"), f"{CLAIM}.created"),
+        (lambda c: c.update(priority='{"text": "stat"}'), f"{CLAIM}.priority"),
         (lambda c: unknown(c, "created"), f"{CLAIM}.created"),
         (lambda c: unknown(c["diagnosis"][0], "sequence"), f"{CLAIM}.diagnosis[0].sequence"),
         (lambda c: c.update(insurance={}), f"{CLAIM}.insurance"),
