@@ -28,7 +28,8 @@ from server.subscriptions.topic import FLUSH
 FORGOTTEN = ("crd", "dtr")
 """The doors whose calls are kept as they came; what PAS was asked is a part of its cases."""
 
-FORGOTTEN_AT_A_TIME = 200
+FORGOTTEN_AT_A_TIME, FORGETTING = 200, 5
+"""How many go in one transaction, and in how many of one round: a heap of them keeps nobody waiting."""
 
 
 def delivery(services: Services) -> Delivery:
@@ -53,12 +54,16 @@ def clock(services: Services) -> Clock:
 
 
 def forget(services: Services) -> None:
-    """Deletes calls that were kept for long enough, some at a time."""
+    """Deletes calls that were kept for long enough, some in each round."""
+    store = services.store
     before = services.clock() - dt.timedelta(days=services.settings.keep_exchanges_days)
-    gone = FORGOTTEN_AT_A_TIME
-    while gone == FORGOTTEN_AT_A_TIME:
-        with services.store.transaction() as tx:
-            gone = exchanges.forget(tx, FORGOTTEN, before, FORGOTTEN_AT_A_TIME)
+    for _ in range(FORGETTING):
+        with store.reading() as tx:
+            old = exchanges.begun(tx, FORGOTTEN, before, FORGOTTEN_AT_A_TIME)
+        if not old:
+            return
+        with store.transaction() as tx:
+            exchanges.forget(tx, old)
 
 
 def sweeps(services: Services) -> list[Callable[[], None]]:

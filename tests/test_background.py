@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -90,6 +91,20 @@ def test_a_call_of_crd_is_forgotten_when_it_was_kept_for_long_enough(
 
         assert kept == [{"crd"}, {"crd", "clock"}, {"clock"}]
         assert http.get(f"/why/{told['coverage-assertion-id']}").is_success
+
+
+def test_a_round_that_finds_nothing_to_do_waits_for_nobody_who_writes(new_database: NewDatabase) -> None:
+    with started(new_database("sqlite"), keep_exchanges_days=30) as http:
+        services = http.app.state.services  # type: ignore[attr-defined]
+        sweeps = background.sweeps(services)
+        rounds = Thread(target=lambda: [sweep() for sweep in sweeps])
+        with services.store.transaction():
+            rounds.start()
+            rounds.join(10)
+            waits = rounds.is_alive()
+        rounds.join()
+
+    assert not waits
 
 
 def doors(http: TestClient) -> set[str]:

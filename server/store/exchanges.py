@@ -1,6 +1,6 @@
 """Every call and its answer. Append only, until they are forgotten."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -20,15 +20,14 @@ def latest(tx: Transaction, door: str) -> datetime | None:
     return tx.scalar(select(func.max(Exchange.started)).where(Exchange.door == door))
 
 
-def forget(tx: Transaction, doors: Collection[str], before: datetime, most: int) -> int:
-    """Deletes the oldest calls of these doors that began before, so many at most; how many there were."""
-    old = (
-        select(Exchange.id)
-        .where(Exchange.door.in_(doors), Exchange.started < before)
-        .order_by(Exchange.started)
-        .limit(most)
-    )
-    return len(tx.scalars(delete(Exchange).where(Exchange.id.in_(old)).returning(Exchange.id)).all())
+def begun(tx: Transaction, doors: Collection[str], before: datetime, most: int) -> Sequence[str]:
+    """The oldest calls of these doors that began before, so many at most."""
+    old = select(Exchange.id).where(Exchange.door.in_(doors), Exchange.started < before)
+    return tx.scalars(old.order_by(Exchange.started).limit(most)).all()
+
+
+def forget(tx: Transaction, calls: Sequence[str]) -> None:
+    tx.execute(delete(Exchange).where(Exchange.id.in_(calls)))
 
 
 def between(tx: Transaction, door: str, start: datetime, end: datetime) -> Iterator[Exchange]:

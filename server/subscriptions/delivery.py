@@ -92,9 +92,12 @@ class Delivery:
             with apart("subscription", subscription=subscription.id):
                 if self._ended(subscription) or self._silent(subscription):
                     self._look_after(subscription.id)
-        with self.store.transaction() as tx:
-            for subscription_id in subscriptions.owed_to(tx, self.wall()):
-                topic.wake_later(tx, self.work, subscription_id)
+        with self.store.reading() as tx:
+            waiting = subscriptions.owed_to(tx, self.wall())
+        if waiting:
+            with self.store.transaction() as tx:
+                for subscription_id in waiting:
+                    topic.wake_later(tx, self.work, subscription_id)
 
     def _look_after(self, subscription_id: str) -> None:
         with self.store.transaction() as tx:
