@@ -31,7 +31,6 @@ from server.dtr.validation import COMPLETE, faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
-from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.extensions import values
 from server.policy.catalog import Policy
@@ -48,6 +47,7 @@ CONTEXT = "https://payer.example/dtr-context"
 """System of the identifier by which a response remembers its context."""
 
 STOPPED = frozenset({"stopped", "entered-in-error"})
+RESPONSE = "QuestionnaireResponse"
 INPUTS = frozenset({"questionnaire-response", "questionnaire-response-in"})
 CODING = frozenset({"COD-CPT", "COD-LAT", "COD-ICD", "COD-SPEC"})
 
@@ -76,16 +76,17 @@ class Outcome:
     judged: Judged | None = None
 
 
-def read_next_question(body: Mapping[str, Any]) -> Resource:
-    """The QuestionnaireResponse, sent bare or as a parameter. Raises InvalidRequest."""
-    found: Any = body
-    if body.get("resourceType") == "Parameters":
-        sent = (each for each in elements(body, "parameter") if each.get("name") in INPUTS)
-        found = next(sent, {}).get("resource")
-    if not isinstance(found, dict) or found.get("resourceType") != "QuestionnaireResponse":
-        text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
-        raise InvalidRequest(Issue("structure", "QuestionnaireResponse", text))
-    return found
+def read_next_question(body: Mapping[str, Any]) -> tuple[Resource, str]:
+    """The QuestionnaireResponse, sent bare or as a parameter, and its place. Raises InvalidRequest."""
+    if body.get("resourceType") == RESPONSE:
+        return dict(body), RESPONSE
+    listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
+    for index, each in enumerate(listed if isinstance(listed, list) else []):
+        found = each.get("resource") if isinstance(each, dict) and each.get("name") in INPUTS else None
+        if isinstance(found, dict) and found.get("resourceType") == RESPONSE:
+            return found, f"Parameters.parameter[{index}].resource"
+    text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
+    raise InvalidRequest(Issue("structure", "Parameters" if listed else RESPONSE, text))
 
 
 class Interviewer:

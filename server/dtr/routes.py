@@ -21,7 +21,7 @@ from starlette.responses import Response
 from server.dtr.artefacts import Artefacts, artefacts_of
 from server.dtr.complaints import read_complaints
 from server.dtr.exchange import exchange
-from server.dtr.next_question import Interviewer, context_of, read_next_question
+from server.dtr.next_question import RESPONSE, Interviewer, context_of, read_next_question
 from server.dtr.package import Packager
 from server.dtr.request import read_package_request
 from server.dtr.terminology import expand
@@ -31,7 +31,7 @@ from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.canonical import Canonical, canonical
 from server.fhir.capability import Contribution
-from server.fhir.errors import FhirError, NotFound
+from server.fhir.errors import FhirError, NotFound, placed
 from server.fhir.parameters import Posted, taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
@@ -148,8 +148,8 @@ def router(services: Services, version: Name) -> APIRouter:
         """What an adaptive form asks next, or the completed form with the decision."""
         started = services.clock()
         try:
-            sent = read_next_question(json.decode_object(body))
-            with services.store.reading() as tx:
+            sent, place = read_next_question(json.decode_object(body))
+            with placed(RESPONSE, place), services.store.reading() as tx:
                 outcome = interviewer.answer(tx, sent, started)
             answer = outcome.response
             if outcome.judged is not None:

@@ -22,9 +22,10 @@ a door may translate classes to other statuses with `answered_as`. `handlers` ma
 out of any of them; nobody else writes an error body.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
@@ -166,6 +167,20 @@ def answered_as(statuses: Mapping[type[FhirError], int]) -> Iterator[None]:
         yield
     except FhirError as error:
         error.status = statuses.get(type(error), error.status)
+        raise
+
+
+@contextmanager
+def placed(root: str, place: str) -> Iterator[None]:
+    """Within this block what is told of a resource is told of where it lay in the body:
+    `placed("QuestionnaireResponse", "Parameters.parameter[0].resource")`."""
+    try:
+        yield
+    except FhirError as error:
+        error.issues = tuple(
+            replace(issue, expression=tuple(re.sub(f"^{root}\\b", place, each) for each in issue.expressions))
+            for issue in error.issues
+        )
         raise
 
 

@@ -37,6 +37,9 @@ from server.store import tables as stored
 
 Resource = dict[str, Any]
 
+PLACE = "Parameters.parameter.where(name='{}')".format
+"""FHIRPath of what goes by that name."""
+
 WITH_A_REVIEWER = "A reviewer has the case and reads it with the rest."
 DECIDED = "Nothing waits for it: the case is decided."
 
@@ -62,7 +65,9 @@ class Attachments:
         named = frozenset[int]().union(*(lines for _, lines in self.contents))
         if unknown := sorted(named - every):
             words = f"The request has no item {', '.join(map(str, unknown))}. Send the item's sequence."
-            raise Unprocessable(Issue("not-found", "Attachment.LineItem", words))
+            raise Unprocessable(
+                Issue("not-found", f"{PLACE('Attachment')}.part.where(name='LineItem')", words)
+            )
 
     def about(self, own: frozenset[int], every: frozenset[int]) -> Attachments:
         """The same, with the lines of what names none: a paper is about all of them, a form of the line it
@@ -116,11 +121,11 @@ class SubmitAttachment:
             row, own = _named(tx, sent), frozenset()
         if row is None:
             raise Unprocessable(
-                Issue("not-found", "TrackingId", "Nothing was asked for under this tracking number.")
+                Issue("not-found", PLACE("TrackingId"), "Nothing was asked for under this tracking number.")
             )
         if sent.member and not _is_of(row, sent.member):
             raise Unprocessable(
-                Issue("business-rule", "MemberId", "What was asked for is about another member.")
+                Issue("business-rule", PLACE("MemberId"), "What was asked for is about another member.")
             )
         return cases.hold_current(tx, row), own
 
@@ -234,23 +239,25 @@ def read(raw: bytes) -> Attachments:
 
 def _faults(named: dict[str, Resource], attachments: Sequence[Resource]) -> Iterator[Issue]:
     if not _text(named.get("TrackingId", {})):
-        yield Issue("required", "TrackingId", "TrackingId is missing: the number under which we asked.")
+        yield Issue(
+            "required", PLACE("TrackingId"), "TrackingId is missing: the number under which we asked."
+        )
     if _text(named.get("AttachTo", {})) != "preauthorization":
-        yield Issue("not-supported", "AttachTo", "Attachments are taken for preauthorization only.")
+        yield Issue("not-supported", PLACE("AttachTo"), "Attachments are taken for preauthorization only.")
     if not isinstance(named.get("Final", {"valueBoolean": True}).get("valueBoolean"), bool):
-        yield Issue("value", "Final", "Final is no boolean. Send true or false as valueBoolean.")
+        yield Issue("value", PLACE("Final"), "Final is no boolean. Send true or false as valueBoolean.")
     if not attachments:
-        yield Issue("required", "Attachment", "There is no Attachment. Add what was asked for.")
+        yield Issue("required", PLACE("Attachment"), "There is no Attachment. Add what was asked for.")
     for index, attachment in enumerate(attachments):
         if not list(_contents(attachment)):
             yield Issue(
                 "required",
-                f"Attachment[{index}].Content",
+                f"{PLACE('Attachment')}[{index}].part.where(name='Content')",
                 "The Attachment has no resource in Content. Add it.",
             )
         if not all(_lines(attachment)):
             words = "LineItem is the sequence of an item, as valueString. Send that, or leave it out for all."
-            yield Issue("value", f"Attachment[{index}].LineItem", words)
+            yield Issue("value", f"{PLACE('Attachment')}[{index}].part.where(name='LineItem')", words)
 
 
 def _contents(attachment: Resource) -> Iterator[Resource]:

@@ -424,6 +424,9 @@ def test_v20_d_what_does_not_fit_is_refused_with_its_place(dtr: Dtr, draft: dict
     wrong["item"][0]["item"][0]["answer"] = [{"valueString": "shoulder"}]
     status, issues = dtr.refused(dtr.post(NEXT, wrong))
     assert (status, issues[0]["expression"]) == (400, ["QuestionnaireResponse.item[0].item[0].answer[0]"])
+    within = [{"name": "questionnaire-response", "resource": wrong}]
+    (issue,) = dtr.refused(dtr.post(NEXT, {"resourceType": "Parameters", "parameter": within}))[1]
+    assert issue["expression"] == ["Parameters.parameter[0].resource.item[0].item[0].answer[0]"]
     for age in (-1, 131):
         aged = answered(first, {**FACTS, "PATIENT.age": age})
         assert "from 0 to 130" in dtr.refused(dtr.post(NEXT, aged))[1][0]["diagnostics"]

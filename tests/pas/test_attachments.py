@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from fhirpathpy import evaluate
 
 from server.fhir import json
 from server.pas.terms import LOINC, PAS_CODES, concept
@@ -50,6 +51,8 @@ def send(payer: Payer, body: Resource, status: int = 200) -> str:
     outcome = json.decode_object(answered.content)
     assert answered.status_code == status, outcome
     assert outcome["resourceType"] == "OperationOutcome"
+    there = [issue.get("expression", ()) for issue in outcome["issue"] if issue["code"] != "required"]
+    assert all(evaluate(body, place, []) for places in there for place in places), outcome
     return " ".join(issue["diagnostics"] for issue in outcome["issue"])
 
 
