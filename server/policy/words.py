@@ -23,7 +23,10 @@ MOST_NAMED = 3
 """Findings named in one sentence."""
 
 SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "Practitioner", "PractitionerRole", "QuestionnaireResponse"})
-"""Evidence that says nothing to a reader by its name: the words speak of age, answers and who orders."""
+"""Evidence that says nothing to a reader by its name: the words speak of age, answers and who orders. Of what
+is not met, problems neither: whatever else the patient has was looked at."""
+
+CONTRADICTION = "CNF"
 
 PLAIN: Mapping[str, str] = {
     "CarePlan": "care plan",
@@ -70,7 +73,8 @@ def criterion_of(
     result = run[name]
     value = Met.of(None if result.value is None else bool(result.value))
     words = {Met.YES: text.met, Met.NO: text.not_met, Met.UNKNOWN: text.unknown}[value]
-    shown = _indications(run, policy) if name == policy.immediate and value is Met.YES else ()
+    speaks_of_indications = (name, value) in ((policy.immediate, Met.YES), (CONTRADICTION, Met.NO))
+    shown = _indications(run, policy) if speaks_of_indications else ()
     evidence = findings.of(result)
     further = _further(run, name, value, evidence, shown, policy, order)
     return Criterion(
@@ -99,17 +103,19 @@ def _further(
 ) -> str:
     """What this chart adds to the words: an indication, what the library tells, or what was found."""
     if shown:
-        return " ".join(f"{policy.indications[each].title}." for each in shown)
+        named = " ".join(f"{policy.indications[each].title}." for each in shown)
+        return f"By the chart, though not by the answer: {named}" if name == CONTRADICTION else named
     told = run[f"Told {name}"].value if f"Told {name}" in run else None
     if told:
         return str(told)
     if value is Met.UNKNOWN:
         return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
+    unsaid = SPOKEN_FOR_ELSEWHERE if value is Met.YES else SPOKEN_FOR_ELSEWHERE | {"Condition"}
     found = [
         each.summary
         for each in evidence
-        if each.reference != own and each.reference.partition("/")[0] not in SPOKEN_FOR_ELSEWHERE
+        if each.reference != own and each.reference.partition("/")[0] not in unsaid
     ]
     named = ", ".join(list(dict.fromkeys(filter(None, found)))[:MOST_NAMED])
     return f"Found: {named}." if named else ""

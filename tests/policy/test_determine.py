@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from server.app import the_catalog
+from server.policy.case_draft import Fact
+from server.policy.cases import Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
@@ -54,9 +56,30 @@ def test_a_question_that_was_answered_is_not_called_unasked(catalog: Catalog) ->
             {"linkId": "CC-DUR.none", "answer": [{"valueBoolean": True}]},
         ],
     }
-    found = said(catalog, PATIENT, answered, problem("M00.011"))
+    found = said(catalog, PATIENT, answered, problem("M00.011"), problem("I10"))
     assert found.unmet == ("CNF",)
     assert "asked" not in found.criterion("SH-IMM").sentence
+    assert "By the chart, though not by the answer: Infection of joint or bone" in found.reason
+    assert "I10" not in found.reason
+
+
+def test_a_contradiction_about_treatment_is_told(catalog: Catalog) -> None:
+    told = {
+        "DC-GOAL": Fact("Goal", "achieved", "achievement", 3),
+        "DC-START": Fact("ServiceRequest", "injuryDate", "element", None, "D-20"),
+    }
+    words = {}
+    for name, fact in told.items():
+        answers = {"SH-IMM": "none", "CC-OUT": "no-change", "CC-DUR.start": "D-50"}
+        given = [Fact("QuestionnaireResponse", each, "linkId", 0, value) for each, value in answers.items()]
+        wanted = Expected(decision=Decision.PEND)
+        vignette = Vignette(
+            name, "73221", ("M75.111",), 45, "F", "evicore", wanted, "SH", ("RT",), "11", (*given, fact)
+        )
+        case = case_of(vignette, DAY, catalog.payer)
+        words[name] = determine(case.order, case.member, case.chart, catalog.plan("evicore"), case.now).reason
+    assert "by the chart its goal was reached" in words["DC-GOAL"]
+    assert "treatment began on 2026-10-01; by the chart the problem began on 2026-10-31" in words["DC-START"]
 
 
 @pytest.mark.parametrize("people", [(CHILD, PARENT), (PARENT, CHILD)])
