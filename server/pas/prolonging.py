@@ -18,6 +18,7 @@ import msgspec
 from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code, side
+from server.clock import still
 from server.fhir.dates import moved
 from server.pas import rejection, verdict
 from server.pas.decision import authorized
@@ -70,7 +71,7 @@ def beside_what_stands(
     listed = on_file(tx, member_key)
     quoted = (held for held in listed if held.number == quoted_number(item) and not held.used)
     ours = (held for held in quoted if authorizations.by_number(tx, held.number) is not None)
-    good = next((held for held in ours if now.date() <= held.end), None)
+    good = next((held for held in ours if still(now) <= held.end), None)
     words = f"This leaves what was authorized as it was: {good.number}, until {good.end}." if good else ""
     return msgspec.structs.replace(reached, stands=words)
 
@@ -139,7 +140,7 @@ class Extension:
             yield f"{asked.units} are asked for, and it is for {held.units}"
         if held.place and asked.place_of_service not in (None, held.place):
             yield f"it is for place of service {held.place}"
-        if held.end < now.date():
+        if held.end < still(now):
             yield f"it ended on {held.end.isoformat()}"
         told = events.of_member(tx, self.judged.member.key, EXTENDED)
         if any(event.detail["number"] == self.number for event in told):

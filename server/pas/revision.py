@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from server.adjudication.authorizations import done_on
 from server.adjudication.orders import service_code, side
+from server.clock import still
 from server.pas import appealing, casebook, decision, evidence, holders, prolonging, rejection, verdict
 from server.pas.change import Change, withdrawn_evidence
 from server.pas.judging import Docket, Judge, Line
@@ -317,7 +318,7 @@ class Revision:
             return False
         if not prolonging.extends(item):
             row = authorizations.by_number(tx, number)
-            valid = row is not None and now.date() <= row.span_end
+            valid = row is not None and still(now) <= row.span_end
             renewed = valid and prolonging.prolongs(item, number)
             if not renewed or done_on(tx, self.docket.member_key, number):
                 return False

@@ -129,6 +129,23 @@ def test_an_extension_that_a_change_asks_for_in_vain_leaves_what_was_authorized(
         assert error_code(told) == "33"
 
 
+@ONE_BASE
+@pytest.mark.parametrize(("last", "told"), [(dt.date(2026, 11, 24), "A1"), (dt.date(2026, 11, 23), "A3")])
+def test_an_authorization_can_be_extended_until_its_last_day_is_over_wherever_the_clinic_is(
+    payer: Payer, last: dt.date, told: str
+) -> None:
+    """At 10 in the morning of the 25th, by the server's clock, it is late on the 24th in American Samoa."""
+    first = payer.granted()
+    with payer.app.state.services.store.transaction() as tx:
+        row = authorizations.by_number(tx, first.number)
+        assert row is not None
+        row.span_end = last
+    asked = later(payer, quoting(first.number, "4"))
+
+    assert asked.action == told
+    assert ("it ended on 2026-11-23" in asked.words) == (told == "A3")
+
+
 @pytest.mark.parametrize(("withdrawn", "standing"), [("PA-1", "cancelled"), ("PA-9", "active")])
 def test_an_extension_ends_with_what_it_extends_and_not_the_other_way_round(
     payer: Payer, withdrawn: str, standing: str
