@@ -12,8 +12,9 @@
 A door's `routes` module builds its routes for one guide version (`router(services, version)`); one that
 answers at a FHIR base also says what it does there (`capability(version)`), which `metadata` puts together.
 Who may come to a door is found out before the door is reached (`server.security.admission`). Middlewares,
-from the outside: request id, log and span, headers for browsers, CORS, limits, searches by POST, audit trail,
-HEAD, then the routes; errors of all of them become OperationOutcomes in `server.fhir.handlers`.
+from the outside: refusals as a browser wants them, request id, log and span, headers for browsers, CORS,
+limits, searches by POST, audit trail, HEAD, then the routes; errors of all of them become OperationOutcomes
+in `server.fhir.handlers`.
 """
 
 from collections.abc import AsyncIterator
@@ -68,6 +69,7 @@ from server.web import clock as clock_routes
 from server.web import routes as web_routes
 from server.web.described import described
 from server.web.heads import Heads
+from server.web.refusals import Refusals
 from server.work import Work
 
 FHIR_DOORS = (dtr, pas, subscriptions, audit, directory, validation)
@@ -160,6 +162,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(calls.Listening, calls=kept, clock=clock)
         app.include_router(calls.router(services, kept))
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
+    app.add_middleware(Refusals, base=settings.base_url)
     app.include_router(web_routes.router(services))
     app.include_router(review_routes.router(services))
     if isinstance(services.clock, SetClock):

@@ -132,6 +132,24 @@ def test_a_story_that_was_changed_amiss_says_what_stops_it(served_at: Callable[.
         assert told in html.unescape(answer.text)
 
 
+def test_a_browser_is_told_in_a_page_what_went_wrong(http: TestClient) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path, status, words in (
+        ("/why/PA0", 404, "There is no authorization"),
+        ("/review/none", 404, "There is no work item"),
+        ("/review?_count=x", 400, "http.query._count: "),
+        ("/nowhere/<b>", 404, "Nothing answers at"),
+    ):
+        page, plain = http.get(path, headers=browser), http.get(path)
+        assert (page.status_code, plain.status_code) == (status, status), path
+        assert page.headers["content-type"].startswith("text/html")
+        assert words in page.text
+        assert "<b>" not in page.text
+        assert plain.json()["resourceType"] == "OperationOutcome"
+    door = http.get("/r2.2/fhir/ClaimResponse/none", headers=browser)
+    assert door.json()["resourceType"] == "OperationOutcome"
+
+
 def test_nothing_is_tried_out_in_production(served_at: Callable[..., TestClient], tmp_path: Path) -> None:
     (tmp_path / "clients.json").write_text("[]")
     strict = {"clients_file": tmp_path / "clients.json", "cds_jwt": "on", "trusted_proxies": "10.0.0.7"}
