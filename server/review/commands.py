@@ -22,10 +22,11 @@ from server.audit.command import running
 from server.configured import the_services
 from server.fhir.errors import FhirError
 from server.fhir.references import local_reference
-from server.pas import casebook, verdict
+from server.pas import verdict
 from server.pas.verdict import Review
 from server.review.appeals import Appeals
-from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding, history
+from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding
+from server.review.shown import answers, whole
 from server.review.terms import Terms
 from server.terminal import day_of, plain
 
@@ -82,14 +83,19 @@ def show(item: ItemId) -> None:
     with _desk("show", shows=True) as desk:
         waiting = desk.show(item)
         with desk.services.store.reading() as tx:
-            documents, events = casebook.handed_in(tx, waiting.case), history(tx, waiting.case)
+            told = whole(tx, waiting)
     out = _console()
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(plain(f"{name}: {content}"))
     out.print(_criteria(waiting.line.determination))
-    for document in documents:
-        out.print(plain(f"document: {document.get('text') or local_reference(document)}"))
-    for event in events:
+    for words in told["asked"]:
+        out.print(plain(f"asked: {words}"))
+    for document in told["documents"]:
+        out.print(plain(f"document: {local_reference(document) or document['text']}"))
+    for resource in (*told["documents"], *told["relied_on"]):
+        for question, answer in answers(resource, desk.services.catalog):
+            out.print(plain(f"{question} {answer}"))
+    for event in told["history"]:
         out.print(plain(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}"))
 
 

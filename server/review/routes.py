@@ -16,11 +16,12 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from server.fhir.errors import FhirError, InvalidRequest, NotFound
+from server.fhir.errors import FhirError, InvalidRequest, Issue, NotFound
+from server.fhir.references import local_reference
 from server.fhir.responses import JsonResponse
-from server.pas import casebook
 from server.pas.verdict import Review
-from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding, history
+from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding
+from server.review.shown import answers, whole
 from server.review.terms import Terms
 from server.security.admission import only_after
 from server.security.scopes import REVIEW
@@ -122,22 +123,30 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
     def show(item_id: str, accept: Accept = "") -> Response:
-        """What the rules found, criterion by criterion, the documents that came, and what happened so far."""
-        return page(item_id) if for_people(accept) else JsonResponse(whole(item_id))
+        """What the rules found, criterion by criterion, the documents that came, what of the request the
+        criteria rest on, and what happened so far."""
+        return page(item_id) if for_people(accept) else JsonResponse(read(item_id))
 
-    def whole(item_id: str) -> dict[str, Any]:
+    def read(item_id: str) -> dict[str, Any]:
         waiting = desk.show(item_id)
         with services.store.reading() as tx:
-            told = {"documents": casebook.handed_in(tx, waiting.case), "history": history(tx, waiting.case)}
-        return {**waiting.details, **told}
+            return whole(tx, waiting)
 
     def page(
-        item_id: str, problem: str = "", status: int = 200, said: Mapping[str, str] | None = None
+        item_id: str, refused: FhirError | None = None, said: Mapping[str, str] | None = None
     ) -> HTMLResponse:
-        shown = pages.get_template("work-item.html")
-        item = whole(item_id)
-        written = shown.render(base=base, item=item, parts=PARTS, problem=problem, said=said or {})
-        return HTMLResponse(written, status_code=status)
+        template = pages.get_template("work-item.html")
+        item = read(item_id)
+        written = template.render(
+            base=base,
+            item=item,
+            shown={local_reference(each) for each in (*item["documents"], *item["relied_on"])},
+            answers=lambda sent: answers(sent, services.catalog),
+            parts=PARTS,
+            problems={field_of(each): each.diagnostics for each in refused.issues} if refused else {},
+            said=said or {},
+        )
+        return HTMLResponse(written, status_code=refused.status if refused else 200)
 
     @routes.post("/{item_id}/approve", summary="Authorize as asked")
     def approve(item_id: str, body: Approval) -> JsonResponse:
@@ -166,8 +175,7 @@ def router(services: Services) -> APIRouter:
         except NotFound:
             raise
         except FhirError as refused:
-            problem = "; ".join(issue.diagnostics for issue in refused.issues)
-            return page(item_id, problem, refused.status, said)
+            return page(item_id, refused, said)
         return RedirectResponse(f"{base}/review", status_code=303)
 
     return routes
@@ -195,5 +203,24 @@ def decision_of(said: Mapping[str, str]) -> Decision:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        fault = error.errors(include_input=False)[0]
-        raise InvalidRequest(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        issues = [
+            Issue("invalid", ".".join(map(str, fault["loc"])), _plainly(fault))
+            for fault in error.errors(include_input=False)
+        ]
+        raise InvalidRequest(*issues) from None
+
+
+def field_of(issue: Issue) -> str:
+    """The field of the form that an issue is about; "" where of none."""
+    element = next(iter(issue.expressions), "")
+    return element.removeprefix("reviewer.")
+
+
+def _plainly(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a field, for a person."""
+    kind = str(fault["type"])
+    if kind.startswith(("missing", "string_too_short")):
+        return "This is owed. Fill it in."
+    if kind.startswith("int"):
+        return "Write a whole number."
+    return "Write a day of the calendar." if kind.startswith("date") else f"{fault['msg']}."

@@ -27,6 +27,9 @@ MOST = 20
 """Entries of one list that are shown; value sets have hundreds."""
 
 
+OF_A_LINK = frozenset({"url", "title", "language", "size", "hash", "creation"})
+"""What an Attachment has that does not say what it is; an extension has more beside its url."""
+
 Accept = Annotated[str, Header(include_in_schema=False)]
 """The header, as a parameter of a route that has a page as well."""
 
@@ -60,8 +63,9 @@ async def fields(request: Request) -> dict[str, str]:
 
 
 def attachments(content: Any) -> Iterator[dict[str, Any]]:
-    """Every FHIR Attachment in it that has its data with it."""
-    return (each for each in nodes(content) if isinstance(each.get("data"), str) and "contentType" in each)
+    """Every FHIR Attachment in it, and a Binary itself: with its data, or with the address of that."""
+    told = (each for each in nodes(content) if "contentType" in each or each.keys() <= OF_A_LINK)
+    return (each for each in told if "data" in each or "url" in each)
 
 
 def pretty(body: bytes | bytearray | dict[str, Any]) -> str:

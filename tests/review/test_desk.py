@@ -129,14 +129,19 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
         "id": "note",
         "status": "current",
         "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">A visit</div>'},
-        "content": [{"attachment": {"contentType": "text/plain", "data": "U2hlIGNhbm5vdCBsaWZ0Lg=="}}],
+        "content": [
+            {"attachment": {"contentType": "text/plain", "data": "U2hlIGNhbm5vdCBsaWZ0Lg=="}},
+            {"attachment": {"url": "https://ehr.example/scans/7"}},
+            {"attachment": {"contentType": "image/png", "url": "Binary/hand"}},
+        ],
     }
+    hand = {"resourceType": "Binary", "id": "hand", "contentType": "image/png", "data": "aGFuZA=="}
     sent = {
         "sequence": 1,
         "category": concept(PAS_CODES, "additionalInformation"),
         "valueReference": {"reference": "DocumentReference/note"},
     }
-    pended(payer, note, claim=a.claim(supportingInfo=[sent]))
+    pended(payer, note, hand, claim=a.claim(supportingInfo=[sent]))
     browser = {"Accept": "text/html,*/*;q=0.8"}
     (address,) = re.findall(r'href="[^"]*(/review/[^"]+)"', payer.http.get("/review", headers=browser).text)
     page = payer.http.get(address, headers=browser).text
@@ -145,17 +150,30 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     foreign = payer.http.post(address, data=said, headers={"Sec-Fetch-Site": "cross-site"})
     unnamed = payer.http.post(address, data=said)
     short = payer.http.post(address, data={**said, "name": "Dr Kim", "finding.title": "Necessity"})
+    turned = {**said, "act": "approve", "name": "Dr Kim", "start": "2026-12-09", "end": "2026-12-08"}
+    backwards = payer.http.post(address, data=turned)
     decided = payer.http.post(address, data={**said, "name": "Dr Kim"}, follow_redirects=False)
 
     assert 'name="revision"' not in payer.http.get(address, headers=browser).text, "it is decided"
     assert "no treatment of this complaint lasted 6 weeks" in page
-    for told in ("M75.111", "data:text/plain;base64,U2hlIGNhbm5vdCBsaWZ0Lg==", "2026-12-02 "):
+    for told in (
+        "M75.111",
+        "data:text/plain;base64,U2hlIGNhbm5vdCBsaWZ0Lg==",
+        "data:image/png;base64,aGFuZA==",
+        "was not sent along: it lies at https://ehr.example/scans/7",
+        'id="DiagnosticReport/film"',
+        "<strong>None of these</strong>",
+        "2026-12-02 ",
+    ):
         assert told in page
     assert "{&#39;" not in page
     assert 'value="Necessity"' in short.text
     assert [each.status_code for each in (foreign, unnamed, short, decided)] == [403, 400, 400, 303]
-    assert "reviewer.name: Field required" in unnamed.text
+    assert re.search(r'name="name" value="" required aria-invalid.*This is owed', unnamed.text)
     assert "criterion" in short.text
+    assert re.search(
+        r'name="end" value="2026-12-08" aria-invalid.*would end before it begins', backwards.text
+    )
     assert payer.on_file().actions == ["A3"]
 
 
