@@ -88,8 +88,8 @@ def show(item: ItemId) -> None:
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(plain(f"{name}: {content}"))
     out.print(_criteria(waiting.line.determination))
-    for words in told["asked"]:
-        out.print(plain(f"asked: {words}"))
+    for words in told["told"]:
+        out.print(plain(f"told: {words}"))
     for document in told["documents"]:
         out.print(plain(f"document: {local_reference(document) or document['text']}"))
     for resource in (*told["documents"], *told["relied_on"]):

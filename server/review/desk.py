@@ -348,7 +348,9 @@ def _denial(line: Standing, findings: Sequence[Finding], code: str) -> Denial:
             appeal=line.determination["appeal"],
         )
     except IncompleteDenial as error:
-        lacking = ", ".join(error.lacking)
         raise InvalidRequest(
-            Issue("required", "findings", f"A denial owes the provider more: {lacking}. Add it.")
+            *(
+                Issue("required", part, f"A denial owes the provider its {part}: add it.")
+                for part in error.lacking
+            )
         ) from None

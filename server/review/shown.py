@@ -10,7 +10,7 @@ from server.fhir.extensions import value
 from server.fhir.references import local_reference
 from server.pas import casebook, evidence, intake
 from server.pas.intake import Submission
-from server.pas.verdict import Asked
+from server.pas.verdict import Certified, Modified, note_texts
 from server.policy.catalog import Catalog
 from server.review.desk import Waiting, history
 from server.store import Transaction
@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 
 
 def whole(tx: Transaction, waiting: Waiting) -> Resource:
-    """The work item with all of it: `asked` is what the provider was asked and has not answered, `documents`
+    """The work item with all of it: `told` is what the provider was told, or asked, of it last, `documents`
     are what came to be read, `relied_on` what else of the request the criteria name as their evidence: the
     answers of a form, say."""
     case = waiting.case
@@ -34,14 +34,20 @@ def whole(tx: Transaction, waiting: Waiting) -> Resource:
         read.resolve(name) for name in dict.fromkeys(named) if name != local_reference(waiting.line.order)
     )
     relied_on = [each for each in resolved if each is not None and each not in documents]
-    waits = waiting.line.item.verdict
+    reached = waiting.line.item.verdict
+    granted = [_granted(reached)] if isinstance(reached, Certified | Modified) else []
     return {
         **details,
-        "asked": [ask.text for ask in waits.asks] if isinstance(waits, Asked) else [],
+        "told": [*granted, *note_texts(reached)],
         "documents": documents,
         "relied_on": relied_on,
         "history": history(tx, case),
     }
+
+
+def _granted(reached: Certified | Modified) -> str:
+    code = reached.code if isinstance(reached, Modified) else "as asked"
+    return f"{code}, {reached.units} authorized, {reached.span.start} to {reached.span.end}"
 
 
 def answers(resource: Resource, catalog: Catalog) -> Iterator[tuple[str, str]]:

@@ -122,6 +122,25 @@ def test_a_denial_of_the_reviewers_own_must_say_all_that_is_owed(payer: Payer) -
 
 
 @ONE_BASE
+def test_what_no_rule_would_deny_is_denied_with_a_reviewers_words_or_not_at_all(payer: Payer) -> None:
+    """The page asks for them, the refusal names each, and whoever opens it later reads what was said."""
+    other = charts.answers(**{"CC-DUR.none": True, "SH-IMM": "other"})
+    payer.submit(a.request(*charts.film_and_examination(), other))
+    item = waiting(payer)
+    browser = {"Accept": "text/html"}
+    page = payer.http.get(f"/review/{item['id']}", headers=browser).text
+    bare = decide(payer, "deny", item).json()["issue"]
+    decide(payer, "modify", item, start="2026-12-07", why="Not before the visit of 4 December.")
+    after = payer.http.get(f"/review/{item['id']}", headers=browser).text
+
+    assert item["recommendation"] == "review"
+    assert re.search(r'name="finding.remedy" value="" required', page)
+    assert [each["expression"] for each in bare] == [["code"], ["findings"]]
+    assert "73221, 1 authorized, 2026-12-07 to 2027-02-05" in after
+    assert "Not before the visit of 4 December." in after
+
+
+@ONE_BASE
 def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     """As the forms of the page have it; no form of another site decides."""
     note = {
