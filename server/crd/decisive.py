@@ -8,16 +8,21 @@ from typing import Any
 
 from server.adjudication.judged import Judged
 from server.fhir.references import Resolver, local_reference
+from server.policy.determination import Met
 from server.policy.reading import apart
 from server.policy.request import Chart
 
+BY_RECORD = frozenset({"COD-CON", "SOS-SITE"})
+"""Criteria that a record may meet, by an operation or an implant, of which no form asks."""
+
 
 def decisive(judged: Judged, chart: Chart) -> Iterator[Mapping[str, Any]]:
-    """What of the chart stands between the order and its approval, or spares it authorization, for whoever
-    judges it later by answers alone. Answers that there are already are asked for anew, unless they
-    contradict the chart, which a person has to read."""
-    open_ones = judged.determination.in_the_way
-    named = {each.reference for criterion in open_ones for each in criterion.evidence}
+    """What of the chart stands between the order and its approval, takes out of the way what no answer would,
+    or spares it authorization, for whoever judges it later by answers alone. Answers that there are already
+    are asked for anew, unless they contradict the chart, which a person has to read."""
+    criteria = judged.determination.criteria
+    met = (each for each in criteria if each.id in BY_RECORD and each.value is Met.YES)
+    named = {each.reference for told in (*judged.determination.in_the_way, *met) for each in told.evidence}
     contradicted = "CNF" in judged.determination.unmet
     if not judged.determination.pa_needed:
         named.update(_setting(judged.order, Resolver.of(chart.resources)))

@@ -15,7 +15,19 @@ from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form
 from server.dtr.next_question import CONTEXT
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
-from tests.crd.builders import PATIENT, concept, coverage, film, finding, lumbar, mri, ref, shoulder, visit
+from tests.crd.builders import (
+    PATIENT,
+    concept,
+    coverage,
+    film,
+    finding,
+    lumbar,
+    mri,
+    procedure,
+    ref,
+    shoulder,
+    visit,
+)
 from tests.dtr.conftest import GUIDES, Dtr, context, resource
 from tests.dtr.interviews import (
     ADAPTIVE,
@@ -176,6 +188,15 @@ def test_d_what_crd_found_in_the_chart_holds_for_the_interview(dtr: Dtr, found: 
     _, done = interview(dtr, begun(dtr, order, card, before), given)
     assert said(done)["pa-needed"] == "auth-needed"
     assert told in said(done)["reason"]["text"]
+
+
+def test_d_what_crd_found_in_favour_and_no_form_asks_for_holds_too(dtr: Dtr) -> None:
+    """An operation calls for contrast. Where only the site was left open, it was told that nothing does."""
+    order, card = mri("72158", "M96.1", place="22"), coverage(f"M-favour-{dtr.version}")
+    chart = procedure("22612", 300), finding("foot-drop", 3)
+    given = {"PATIENT.age": 52, "LS-IMM": "LS-IMM.5", "SOS-SITE": "continuity", "PA.issue": True}
+    _, done = interview(dtr, begun(dtr, order, card, *chart), given)
+    assert said(done)["pa-needed"] == "satisfied"
 
 
 def test_d_a_child_whose_age_crd_looked_at_is_a_child_to_the_interview(dtr: Dtr) -> None:
