@@ -1,8 +1,9 @@
 """`POST /{version}/fhir/{Type}/$validate`: for testers; what is wrong with a resource, all at once.
 
-The body is the resource, or Parameters with `resource` and `profile`; `?profile=` says the same. The answer
-is always 200 with an OperationOutcome, as FHIR has it: the faults are the result. Structure is held to the
-models of FHIR R4 and, where FHIR_PACKAGES is set, to profiles.
+The body is the resource, or Parameters with `resource` and `profile`; `?profile=` says the same. Without a
+type in the address, as a CapabilityStatement has it that lists no types, any will do. The answer is always
+200 with an OperationOutcome, as FHIR has it: the faults are the result. Structure is held to the models of
+FHIR R4 and, where FHIR_PACKAGES is set, to profiles.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ def capability(version: Version) -> Contribution:
 def router(services: Services, version: Version) -> APIRouter:
     routes = APIRouter(tags=["validation"], dependencies=[Depends(wants_json)])
 
+    @routes.post("/$validate", include_in_schema=False)
     @routes.post("/{kind}/$validate", summary="What is wrong with a resource", response_class=FhirResponse)
     def validate(
-        kind: str, body: FhirBody, profile: Annotated[list[str] | None, Query()] = None
+        body: FhirBody, kind: str = "", profile: Annotated[list[str] | None, Query()] = None
     ) -> FhirResponse:
         resource, named = _asked(json.decode_object(body))
-        if resource.get("resourceType") != kind:
+        if kind and resource.get("resourceType") != kind:
             words = f"The resource is no {kind}. Send one, or use the address of its type."
             raise InvalidRequest(Issue("invalid", "resourceType", words))
         validator = validator_of(services.settings.fhir_packages, version)

@@ -27,7 +27,7 @@ from server.report import pas as metric
 from tests.conftest import at_noon
 from tests.pas import builders as a
 from tests.pas import charts
-from tests.pas.conftest import GUIDE, Answer, Payer
+from tests.pas.conftest import FHIR, GUIDE, Answer, Payer
 from tests.pas.test_changes import FILM, cancelled, error_code, marked, update
 
 Resource = dict[str, Any]
@@ -327,6 +327,23 @@ def test_f_the_capability_statement_names_operations_topic_and_guide(payer: Paye
         f"{guide}/ImplementationGuide/hl7.fhir.us.davinci-pas|{GUIDE[payer.version][4:]}"
         in (said["implementationGuide"])
     )
+
+
+@both
+def test_f_every_operation_that_is_named_is_there(payer: Payer) -> None:
+    (rest,) = payer.read(f"{payer.base}/metadata")["rest"]
+    named = [("", one["name"]) for one in rest["operation"]]
+    named += [
+        (f"/{one['type']}", each["name"]) for one in rest["resource"] for each in one.get("operation", [])
+    ]
+    of_one = {"events"}
+    asked = {f"{payer.base}{kind}/${name}" for kind, name in named if name not in of_one}
+    missing = [
+        each for each in asked if payer.http.post(each, json={}, headers=FHIR).status_code in (404, 405)
+    ]
+
+    assert len(asked) == 9
+    assert missing == []
 
 
 @both
