@@ -18,11 +18,32 @@ from server.fhir.errors import Issue
 
 Resource = dict[str, Any]
 
-_CODES = {"missing": "required", "extra_forbidden": "structure"}
+_CODES = {"missing": "required", "model_field_validation.missing": "required", "extra_forbidden": "structure"}
 """Issue codes by the kind of fault; every other kind is a wrong value."""
 
 _MISPLACED = {"model_validation_format", "json_invalid", "fhir-validation-wrong-resource-type"}
 """Kinds of fault that tell of the models where the caller wants to know of FHIR."""
+
+_WORDS = {
+    "missing": "The element is required. Add it.",
+    "model_field_validation.missing": "The element is required. Add it.",
+    "extra_forbidden": "FHIR has no element of this name here. Correct the name, or leave it out.",
+    "list_type": "FHIR has a list here. Put what stands here into one.",
+    "string_type": "FHIR has a text here. Write one.",
+    "int_parsing": "FHIR has a whole number here. Write one.",
+    "bool_parsing": "FHIR has true or false here. Write one of them.",
+    "string_pattern_mismatch": "The text is empty, or has a space or sign that FHIR does not allow here.",
+}
+"""What is told of a kind of fault, where the models speak of themselves."""
+
+_FORMATS = {
+    "DateTime": "a date such as 2026-11-30, or a time with its zone such as 2026-11-30T09:30:00-05:00",
+    "Instant": "a time with its zone such as 2026-11-30T09:30:00-05:00",
+    "Date": "a date such as 2026-11-30",
+    "Time": "a time of day such as 09:30:00",
+    "Decimal": "a number such as 1.5",
+}
+"""How what has a format is written, by the model's name of it."""
 
 _OTHER_TYPE = "A value is of another type than FHIR has at its place. Correct it."
 
@@ -74,8 +95,15 @@ def _issue(fault: Any, path: str) -> Issue:
     misplaced = fault["type"] in _MISPLACED
     steps = [step for step in fault["loc"] if not misplaced or step not in ("root", "resource_type")]
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    words = _OTHER_TYPE if misplaced else f"{fault['msg'].rstrip('.')}."
-    return Issue(_CODES.get(fault["type"], "value"), path + place, words)
+    return Issue(_CODES.get(fault["type"], "value"), path + place, _OTHER_TYPE if misplaced else _told(fault))
+
+
+def _told(fault: Any) -> str:
+    message = fault["msg"].removeprefix("Value error, ").rstrip(".")
+    kind, _, failed = message.partition(" value string does not match")
+    if failed and kind in _FORMATS:
+        return f"The value must be {_FORMATS[kind]}."
+    return _WORDS.get(fault["type"], f"{message}.")
 
 
 @lru_cache(maxsize=256)

@@ -61,3 +61,29 @@ def test_an_address_that_is_no_text_is_a_fault(endpoint: Any) -> None:
     wish = {"resourceType": "Subscription", "status": "requested", "reason": "r", "criteria": "c"}
 
     assert faults({**wish, "channel": channel}, "Subscription")
+
+
+def test_a_fault_says_what_fhir_has_there() -> None:
+    """In words of FHIR, not of the models that found it."""
+    patient = {
+        "resourceType": "Patient",
+        "active": "perhaps",
+        "birthDate": "3/2/1974",
+        "deceasedDateTime": "yesterday",
+        "gender": "",
+        "name": "Anna",
+        "nane": [],
+        "link": [{"type": "refer"}],
+    }
+    told = {issue.expressions[0]: issue.diagnostics for issue in faults(patient, "Patient")}
+
+    assert told == {
+        "Patient.active": "FHIR has true or false here. Write one of them.",
+        "Patient.birthDate": "The value must be a date such as 2026-11-30.",
+        "Patient.deceasedDateTime": "The value must be a date such as 2026-11-30, or a time with its zone "
+        "such as 2026-11-30T09:30:00-05:00.",
+        "Patient.gender": "The text is empty, or has a space or sign that FHIR does not allow here.",
+        "Patient.link[0].other": "The element is required. Add it.",
+        "Patient.name": "FHIR has a list here. Put what stands here into one.",
+        "Patient.nane": "FHIR has no element of this name here. Correct the name, or leave it out.",
+    }
