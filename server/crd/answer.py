@@ -356,11 +356,11 @@ class Desk:
         corrections: list[insurance.Correction],
     ) -> Element:
         choices, hook = hearing.call.configuration, hearing.call.hook
-        about = {focus.reference for focus in hearing.asked}.union(hearing.unread)
+        names = deck.names(hearing.asked, hearing.unread, self.adjudicator.catalog)
         actions = self._actions(answers) if choices.wants("coverage-info") else []
         quietly = corrections if hook.ordering and choices.wants("insurance") else []
         return {
-            "cards": [deck.card(self.version, drew, len(about)) for drew in chosen],
+            "cards": [deck.card(self.version, drew, names) for drew in chosen],
             "systemActions": [*actions, *(correction.action for correction in quietly)],
         }
 

@@ -8,17 +8,21 @@ are for clinicians: what happened on the way to them (failed queries, missing da
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
+from server.adjudication.orders import service_code
 from server.crd import appropriateness, network
 from server.crd.configuration import Configuration
 from server.crd.focus import Focus
 from server.crd.suggestions import alternative, beside, create, short, suggestion, title_of
 from server.crd.version import Element, Version
+from server.policy.catalog import Catalog
 from server.policy.determination import Advice, Determination
+from server.policy.line import SIDE_NAMES, in_words, side
 
 TOPICS: Mapping[str, str] = {
     "contraindication": "Contraindication",
@@ -129,8 +133,24 @@ def dealt(cards: Iterable[Drawn], choices: Configuration) -> list[Drawn]:
     return sorted(wanted, key=lambda card: rank.get(card.topic, len(rank)))[: choices.max_cards]
 
 
-def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:
-    """A CDS Hooks card with its uuid and topic; named orders where the call was about more than these."""
+def names(asked: Iterable[Focus], unread: Iterable[str], catalog: Catalog) -> dict[str, str]:
+    """By reference, what a clinician knows each by, who may not see ids: the EHR's words for the service, or
+    the plan's, and the side (CRD, "Linking responses to requests"). What could not be read is known by its
+    reference alone."""
+    return {**{each: each for each in unread}, **{focus.reference: _name(focus, catalog) for focus in asked}}
+
+
+def _name(focus: Focus, catalog: Catalog) -> str:
+    code, at = service_code(focus.line), SIDE_NAMES.get(side(focus.line) or "", "")
+    listed = catalog.services.get(code)
+    words = next(in_words([focus.line.get("code")]), listed.title if listed else "") or code
+    told = ", ".join(filter(None, (words, at if at not in words.lower() else "")))
+    return told or focus.reference
+
+
+def card(version: Version, drawn: Drawn, asked: Mapping[str, str]) -> Element:
+    """A CDS Hooks card with its uuid and topic. `asked` are the names of what the call is about: those of the
+    card are told where there are others."""
     content = {**drawn.content, "detail": _literal(drawn.content["detail"])}
     topic = {"system": version.topics, "code": drawn.topic, "display": TOPICS.get(drawn.topic, drawn.topic)}
     shown = {
@@ -139,8 +159,11 @@ def card(version: Version, drawn: Drawn, orders_asked: int) -> Element:
         "source": {**content["source"], "topic": topic},
         "extension": version.associated(list(drawn.about)),
     }
-    if len(drawn.about) < orders_asked:
-        shown["detail"] = f"{content['detail']}\n\nThis is about {', '.join(drawn.about)}.".strip()
+    if len(drawn.about) < len(asked):
+        alike = Counter(asked.values())
+        called = ((asked[each], each) for each in drawn.about)
+        about = "; ".join(name if alike[name] == 1 else f"{name} ({each})" for name, each in called)
+        shown["detail"] = f"{content['detail']}\n\nThis is about {_literal(about)}.".strip()
     return shown
 
 

@@ -383,11 +383,30 @@ def test_nonsense_among_the_choices_is_survived(crd: Crd, choices: Any) -> None:
 
 
 def test_cards_name_their_order_where_the_call_has_others(crd: Crd) -> None:
-    orders = [ehr.shoulder(), ehr.lumbar()]
+    """As the clinician knows it: an order that is not signed yet may show no id."""
+    worded = ehr.lumbar()
+    worded["code"] = {**worded["code"], "text": "MR [lumbar] left"}
+    names = ["MRI of the upper limb, right", r"MR \[lumbar] left"]
+    orders = [ehr.shoulder(), worded]
     for card in crd(ehr.sign(*orders, sent=ehr.prefetch())).cards:
-        about = card["extension"].get("davinci-associated-resource") or [
-            entry["reference"] for entry in card["extension"]["davinci-crd.associated-resource"]
-        ]
+        about = associated(card)
         assert about
         if len(about) < len(orders):
-            assert all(reference in card["detail"] for reference in about)
+            (place,) = [place for place, order in enumerate(orders) if order["id"] in about[0]]
+            assert card["detail"].endswith(f"This is about {names[place]}.")
+
+
+def test_two_orders_of_one_name_are_told_apart(crd: Crd) -> None:
+    orders = [ehr.shoulder(), ehr.shoulder(occurrenceDateTime=ehr.day(-20))]
+    told = crd(ehr.sign(*orders, sent=ehr.prefetch())).cards
+    alone = [(card["detail"], *associated(card)) for card in told if len(associated(card)) == 1]
+    assert alone
+    assert all(detail.endswith(f", right ({reference}).") for detail, reference in alone)
+
+
+def associated(card: dict[str, Any]) -> list[str]:
+    """The orders that a card is about, by reference."""
+    listed = card["extension"].get("davinci-associated-resource") or [
+        entry["reference"] for entry in card["extension"]["davinci-crd.associated-resource"]
+    ]
+    return list(listed)
