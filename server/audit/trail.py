@@ -3,8 +3,9 @@
 `Audited` is a middleware: it sees who was admitted, which route answered with which status, and what the
 store was asked for meanwhile (`store.touched`). Refused accesses are on record as well, but for those that
 come too often or ask for what is not there: nobody may empty the trail, so no stranger may fill it. Without
-a record there is no answer: where the trail cannot be written the caller gets 503. Requests that end together
-share one transaction, so the trail costs little.
+a record there is no answer: where the trail cannot be written the caller gets 503. What decides puts itself
+on record in the transaction of the decision (`ledger.along`), and others that end together share one, so the
+trail costs little.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from anyio import CapacityLimiter, Lock, to_thread
@@ -23,7 +25,7 @@ from server.fhir.errors import TooManyRequests, Unauthorized, Unavailable
 from server.fhir.responses import error_response
 from server.logs import route_of
 from server.store import Store, ledger
-from server.store.touched import Touched, watching
+from server.store.touched import Touched
 
 PUBLIC_KINDS = frozenset(
     {"metadata", ".well-known", "Questionnaire", "Library", "ValueSet", "OperationDefinition", "Endpoint"}
@@ -101,14 +103,14 @@ class Audited:
             await self.app(scope, receive, send)
             return
         recorded = failed = False
-        with watching() as touched:
+        with ledger.answering(partial(self._access, scope)) as request:
 
             async def on_record(message: Message) -> None:
                 nonlocal recorded, failed
                 if message["type"] == "http.response.start" and not recorded:
-                    recorded = True
-                    if _is_access(scope, message["status"], touched):
-                        failed = not await self._recorded(scope, message["status"], touched)
+                    recorded, status = True, message["status"]
+                    if request.lacks(status) and _is_access(scope, status, request.touched):
+                        failed = not await self._recorded(request, status)
                     if failed:
                         await error_response(_NO_RECORD)(scope, receive, send)
                 if not failed:
@@ -118,12 +120,12 @@ class Audited:
                 await self.app(scope, receive, on_record)
             except Exception:
                 if not recorded:
-                    await self._recorded(scope, 500, touched)
+                    await self._recorded(request, 500)
                 raise
 
-    async def _recorded(self, scope: Scope, status: int, touched: Touched) -> bool:
+    def _access(self, scope: Scope, status: int) -> ledger.Access:
         state, peer = scope.get("state", {}), scope.get("client")
-        access = ledger.Access(
+        return ledger.Access(
             at=self.clock(),
             client=str(state.get("client", "")),
             address=str(peer[0]) if peer else "",
@@ -132,8 +134,10 @@ class Audited:
             status=status,
             request_id=str(state.get("request_id", "")),
         )
+
+    async def _recorded(self, request: ledger.Answering, status: int) -> bool:
         try:
-            await self.trail.record(access, touched)
+            await self.trail.record(request.access(status), request.touched)
         except SQLAlchemyError as error:
             structlog.get_logger().error("audit trail not written", exc_info=error)
             return False

@@ -32,7 +32,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
 from server.pas.standing import Standing
 from server.pas.verdict import Asked, InReview, Verdict
-from server.store import Store, Transaction, cases, work_items
+from server.store import Store, Transaction, cases, ledger, work_items
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -105,6 +105,7 @@ class SubmitAttachment:
             waiting = [line for line in standing if _waits(line)]
             reviewed = any(isinstance(line.item.verdict, InReview) for line in standing)
             settled = self._judged_again(tx, row, waiting, sent, now)
+            ledger.along(tx, 200)
         told = [_told(line) for line in settled] or [
             Issue(
                 "informational", diagnostics=f"Received and kept. {WITH_A_REVIEWER if reviewed else DECIDED}"

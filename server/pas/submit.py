@@ -30,7 +30,7 @@ from server.pas.settling import Settle, tell_of_new_days
 from server.pas.standing import Standing
 from server.pas.verdict import Count, count_all, nobody_counts
 from server.pas.version import Version
-from server.store import Store, Transaction, cases, repeats
+from server.store import Store, Transaction, cases, ledger, repeats
 from server.store.tables import new_id
 
 Resource = dict[str, Any]
@@ -76,6 +76,8 @@ class Submit:
                 told = self._told(tx, docket.read, decided, now)
             if self.dry:
                 tx.rollback()
+            else:
+                ledger.along(tx, 200)
             return told
 
     def _first_answer(

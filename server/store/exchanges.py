@@ -6,13 +6,15 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import defer
 
-from server.store import AT_A_TIME, Transaction
+from server.store import AT_A_TIME, Transaction, ledger
 from server.store.rows import append
 from server.store.tables import Exchange
 
 
 def record(tx: Transaction, exchange: Exchange) -> None:
+    """The last of a transaction: with the call goes the access that it is."""
     append(tx, exchange)
+    ledger.along(tx, exchange.status)
 
 
 def latest(tx: Transaction, door: str) -> datetime | None:

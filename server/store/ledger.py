@@ -6,15 +6,19 @@ who empties those does not reach them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, Select, String, func, insert, select, union_all
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
-from server.store import Transaction
+from server.store import Transaction, afterwards
 from server.store.tables import Instant
+from server.store.touched import Touched, watching
 
 
 class Ledger(MappedAsDataclass, DeclarativeBase, kw_only=True, repr=False, eq=False):
@@ -78,6 +82,46 @@ def record(tx: Transaction, access: Access, subjects: Iterable[tuple[str, str]])
     named = [{"access_id": access_id, "kind": kind, "name": name} for kind, name in sorted(set(subjects))]
     if named:
         tx.connection().execute(_NEW_SUBJECT, named)
+
+
+@dataclass(slots=True)
+class Answering:
+    """A request that is being answered: the access that it is, by the status it is answered with, what it
+    touched so far, and what is on record of it already."""
+
+    access: Callable[[int], Access]
+    touched: Touched
+    told: tuple[int, Touched] | None = None
+
+    def lacks(self, status: int) -> bool:
+        """Whether it is not on record as it ends."""
+        return self.told != (status, self.touched)
+
+
+_ANSWERING: ContextVar[Answering | None] = ContextVar("answering", default=None)
+
+
+@contextmanager
+def answering(access: Callable[[int], Access]) -> Iterator[Answering]:
+    """A request, until the block ends; threads that are started with this context answer it too."""
+    with watching() as touched:
+        token = _ANSWERING.set(request := Answering(access, touched))
+        try:
+            yield request
+        finally:
+            _ANSWERING.reset(token)
+
+
+def along(tx: Transaction, status: int) -> None:
+    """Puts the request that is answered on record together with what it comes to, since a second commit would
+    keep the answer waiting. To be called last; nothing where no request is."""
+    request = _ANSWERING.get()
+    if request is None:
+        return
+    tx.flush()  # what waits in the session was not noticed yet
+    touched = set(request.touched)
+    record(tx, request.access(status), touched)
+    afterwards(tx, lambda: setattr(request, "told", (status, touched)))
 
 
 def by_id(tx: Transaction, access_id: int) -> Access | None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from server.audit.trail import Trail, tells_of_patients
 from server.fhir.structure import faults
 from server.store import Store, ledger
+from server.store import tables as stored
 from tests.conftest import NewDatabase
 from tests.crd import builders as hook
 from tests.ehr import Ehr
@@ -211,6 +212,28 @@ def test_the_database_refuses_to_change_the_trail(store: Store, change: str) -> 
         tx.execute(text(change))
 
 
+def test_what_is_decided_and_its_record_are_one_commit(found_town: Build) -> None:  # noqa: F811
+    """A second one would keep the answer waiting. Whatever is answered, it is on record once."""
+    town = found_town(environment="development", cds_jwt="off")
+    store, commits = town.app.state.services.store, []
+    event.listen(store.engine, "commit", lambda connection: commits.append(1))
+    sign = hook.sign(hook.shoulder(), sent=hook.prefetch())
+    package = "/r2.0/fhir/Questionnaire/$questionnaire-package"
+    for number, (path, body, status) in enumerate(
+        (
+            ("/r2.0/cds-services/order-sign", sign, 200),
+            ("/r2.0/cds-services/order-sign", {**sign, "context": {}}, 422),
+            (SUBMIT, a.request(), 200),
+            (package, {"resourceType": "Parameters"}, 400),
+        ),
+        1,
+    ):
+        assert town.post(path, body).status_code == status
+        with store.reading() as tx:
+            total, (newest, *_) = ledger.search(tx, [], None, 1)
+        assert (len(commits), total, newest.status) == (number, number, status)
+
+
 def test_requests_that_end_together_are_written_together(tmp_path: Path) -> None:
     """Also where one event loop after another runs the application, as in tests of others with it."""
     store = Store.open(f"sqlite:///{tmp_path}/payer.db")
@@ -237,8 +260,9 @@ def test_without_a_record_there_is_no_answer(found_town: Build) -> None:  # noqa
     with town.app.state.services.store.transaction() as tx:
         tx.execute(text("DROP TABLE audit_subject"))
     response = answer["entry"][0]["fullUrl"].partition("payer.test")[2]
-    refused = town.get(response)
-
-    assert refused.status_code == 503
-    assert "Roth" not in refused.text
-    assert refused.headers["retry-after"]
+    for refused in (town.get(response), town.post(SUBMIT, a.request(claim=a.claim(a.item(2))))):
+        assert refused.status_code == 503
+        assert "Roth" not in refused.text
+        assert refused.headers["retry-after"]
+    with town.app.state.services.store.reading() as tx:
+        assert tx.scalar(select(func.count()).select_from(stored.PaCase)) == 1

@@ -11,12 +11,11 @@ from fastapi import FastAPI
 
 from server.adjudication import adjudicator
 from server.adjudication.adjudicator import Adjudicator
-from server.audit.trail import Trail
 from server.crd import agenda, answer, routes
 from server.crd.answer import Desk
 from server.fhir import json
 from server.fhir.responses import JsonResponse
-from server.store import Store
+from server.store import Store, ledger
 from tests.bench import Line, below
 from tests.bench.asking import application, arriving, asked, taken_apart
 from tests.bench.stopwatch import Place
@@ -38,7 +37,7 @@ PARTS: dict[str, Sequence[Place]] = {
     "determine": [(adjudicator, "determine")],
     "saying it": [(answer, "say"), (Desk, "_cards"), (Desk, "_body")],
     "storing, with one durable commit": [(Store, "transaction")],
-    "audit trail, with another": [(Trail, "_write")],
+    "audit trail, in the same": [(ledger, "along")],
 }
 ASKED = ("Condition", "DiagnosticReport", "Encounter", "MedicationRequest", "Observation", "Procedure")
 """The six types that the EHR is asked for; all others are prefetched as empty."""

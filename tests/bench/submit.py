@@ -18,14 +18,13 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from server.adjudication import adjudicator
-from server.audit.trail import Trail
 from server.fhir import json
 from server.fhir.responses import FhirResponse
 from server.inferno import pas as preset
 from server.inferno.pas_dialects import V2_2
 from server.pas import intake, submit
 from server.pas.judging import Docket, Judge
-from server.store import Store
+from server.store import Store, ledger
 from tests.bench import Line, Times, below, milliseconds
 from tests.bench.asking import FHIR, application, arriving, asked, taken_apart, together
 from tests.bench.stopwatch import Place
@@ -44,7 +43,7 @@ PARTS: dict[str, Sequence[Place]] = {
     "determine": [(adjudicator, "determine")],
     "building the answer": [(submit, "pas_response_bundle")],
     "storing, with one durable commit": [(Store, "transaction")],
-    "audit trail, with another": [(Trail, "_write")],
+    "audit trail, in the same": [(ledger, "along")],
 }
 
 
