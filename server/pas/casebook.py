@@ -117,13 +117,14 @@ def tell(tx: Transaction, case_id: str, line: Standing, actor: str, now: dt.date
 
 def answered(tx: Transaction, row: stored.PaCase, item: stored.PaItem) -> Resource:
     """How a line stands, since when, and by whom: `rules`, the `clock` or a `reviewer`, whose name is told
-    where the guide has it told."""
+    where the guide has it told; `words` are those that the provider was told with it."""
     told = events.of_chain(tx, row.chain_id, events.DECIDED, events.PENDED)
     last = next((event for event in reversed(told) if event.sequence == item.sequence), None)
     reached = verdict.from_json(item.verdict)
     return {
         "action": verdict.action(reached),
         "disposition": verdict.DISPOSITION[type(reached)],
+        "words": verdict.note_texts(reached),
         **({"by": last.actor.partition(" ")[0], "at": last.at.isoformat()} if last is not None else {}),
     }
 

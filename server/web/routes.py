@@ -117,8 +117,8 @@ def router(services: Services) -> APIRouter:
     def why(number: str, accept: Accept = "") -> Response:
         """`number` is an authorization number, our reference number of a line (which is its tracking number
         where it is pended) or an assertion id. What the rules determined is not always what came of it:
-        `answered` says how a line stands, and whether rules, the clock or a reviewer decided it last. A
-        browser is shown a page."""
+        `answered` says how a line stands, whether rules, the clock or a reviewer decided it last, and with
+        what words. A browser is shown a page."""
         with services.store.reading() as tx:
             found = _determined(tx, number)
         if found is None or not calling().sees(found[0]):

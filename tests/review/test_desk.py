@@ -132,12 +132,14 @@ def test_what_no_rule_would_deny_is_denied_with_a_reviewers_words_or_not_at_all(
     bare = decide(payer, "deny", item).json()["issue"]
     decide(payer, "modify", item, start="2026-12-07", why="Not before the visit of 4 December.")
     after = payer.http.get(f"/review/{item['id']}", headers=browser).text
+    why = payer.http.get(f"/why/{payer.on_file().number}", headers=browser).text
 
     assert item["recommendation"] == "review"
     assert re.search(r'name="finding.remedy" value="" required', page)
     assert [each["expression"] for each in bare] == [["code"], ["findings"]]
     assert "73221, 1 authorized, 2026-12-07 to 2027-02-05" in after
     assert "Not before the visit of 4 December." in after
+    assert "Not before the visit of 4 December." in why
 
 
 @ONE_BASE
