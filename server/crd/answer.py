@@ -244,15 +244,15 @@ class Desk:
         base, source = self.services.base(self.version.name), self._source()
         if hearing.unread:
             yield deck.unread_orders(hearing.unread, source)
-        for answer in answers:
-            if answer.judged is not None:
-                yield from deck.drawn(answer.focus, answer.judged, answer.assertion_id, source, base)
-                for form in forms.wanted(answer.judged, hearing.sight.record):
+        for each in answers:
+            if each.judged is not None:
+                yield from deck.drawn(each.focus, each.judged, each.chart, each.assertion_id, source, base)
+                for form in forms.wanted(each.judged, hearing.sight.record):
                     patient = hearing.call.patient_id
-                    task = forms.task(self.version, form, answer.focus, answer.coverage, patient, hearing.now)
-                    yield forms.drawn(form, task, answer.focus.reference, source)
-            if answer.outlook is not None:
-                would, about = answer.outlook, answer.focus.reference
+                    task = forms.task(self.version, form, each.focus, each.coverage, patient, hearing.now)
+                    yield forms.drawn(form, task, each.focus.reference, source)
+            if each.outlook is not None:
+                would, about = each.outlook, each.focus.reference
                 yield from prospect.drawn(would.judged, about, would.assertion_id, source, base)
 
     def _insurance_cards(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import service_code
+from server.adjudication.orders import service_code, withdrawn
 from server.crd import appropriateness, network
 from server.crd.configuration import Configuration
 from server.crd.focus import Focus
@@ -23,6 +23,7 @@ from server.crd.version import Element, Version
 from server.policy.catalog import Catalog
 from server.policy.determination import Advice, Determination
 from server.policy.line import SIDE_NAMES, in_words, side
+from server.policy.request import Chart
 
 TOPICS: Mapping[str, str] = {
     "contraindication": "Contraindication",
@@ -53,14 +54,31 @@ class Drawn:
     assertion_id: str | None = None
 
 
-def drawn(focus: Focus, judged: Judged, assertion_id: str, source: Element, base: str) -> Iterator[Drawn]:
+def drawn(
+    focus: Focus, judged: Judged, chart: Chart, assertion_id: str, source: Element, base: str
+) -> Iterator[Drawn]:
     """The cards of one order's determination. `base` is the version's own address, for links to ourselves."""
-    about = (focus.reference,)
+    about, drafted = (focus.reference,), _drafted(focus, chart)
     for advice in judged.determination.advice:
+        if advice.topic == "therapy-alternatives-req" and not drafted.isdisjoint(advice.better):
+            continue
         content = _BUILDERS.get(advice.kind, _instructions)(advice, focus, judged)
         yield Drawn(advice.topic, {**face(advice, source), **content}, about, assertion_id)
     if judged.determination.covered and judged.determination.in_the_way:
         yield criteria_app(judged.determination, about, assertion_id, source, base)
+
+
+def _drafted(focus: Focus, chart: Chart) -> set[str]:
+    """What else is about to be ordered, for the same side or for none that is told: it is not to be proposed
+    (CRD, "order-select")."""
+    drafts = (
+        each
+        for each in chart.resources
+        if (each.get("resourceType"), each.get("status")) == ("ServiceRequest", "draft")
+        and not withdrawn(each)
+        and side(each) in (None, side(focus.line))
+    )
+    return {service_code(each) for each in drafts}
 
 
 def face(advice: Advice, source: Element) -> Element:

@@ -382,6 +382,15 @@ def test_nonsense_among_the_choices_is_survived(crd: Crd, choices: Any) -> None:
     assert odd.information["pa-needed"] == plain.information["pa-needed"]
 
 
+@pytest.mark.parametrize(("film_of", "proposed"), [("RT", False), ("", False), ("LT", True)])
+def test_a_film_that_is_drafted_beside_the_imaging_is_not_proposed(
+    crd: Crd, film_of: str, proposed: bool
+) -> None:
+    order, film = ehr.shoulder(), ehr.mri("73030", "M25.511", side=film_of)
+    told = crd(ehr.select(order, film, chosen=[order], sent=ehr.prefetch()))
+    assert bool(told.proposed("73030")) is proposed
+
+
 def test_cards_name_their_order_where_the_call_has_others(crd: Crd) -> None:
     """As the clinician knows it: an order that is not signed yet may show no id."""
     worded = ehr.lumbar()
