@@ -60,6 +60,9 @@ KEPT = dt.timedelta(days=1)
 AT_A_TIME = 1000
 """How long the record of work that was done is kept, and how many go in one round."""
 
+OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+"""How work ends; of what failed the log has told."""
+
 PATIENCE = 5.0
 """Seconds that a server which is stopped waits for the round under way."""
 
@@ -130,10 +133,10 @@ class Work:
                 return
 
     def forget(self, kept: dt.timedelta = KEPT) -> None:
-        """Deletes the records of work that was done so long ago, some at a time: nobody asks for them, and
+        """Deletes the records of work that ended so long ago, some at a time: nobody asks for them, and
         they would grow for ever."""
         done = DBOS.list_workflows(
-            status="SUCCESS",
+            status=OVER,
             completed_before=(wall() - kept).isoformat(),
             limit=AT_A_TIME,
             load_input=False,

@@ -143,6 +143,10 @@ def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewData
         with store.transaction() as tx:
             work.enqueue(tx, "fails", "Anna of Hillside")
         assert written.failure.wait(30)
+        tries = (of_status(store, "ERROR") or Event().wait(0.03) for _ in range(1000))
+        failed = next(filter(None, tries), 0)
+        work.forget(dt.timedelta(minutes=-10))
+        left = of_status(store, "ERROR")
     finally:
         work.close()
         store.close()
@@ -152,6 +156,7 @@ def test_what_fails_is_on_record_without_what_it_was_about(new_database: NewData
     assert "Anna" not in written.getvalue()
     assert [line["exception"] for line in lines if "exception" in line] == ["ValueError"]
     assert any(place.endswith("fails") for line in lines for place in line.get("at", []))
+    assert (failed, left) == (1, 0), "what the log has told of is not kept for ever"
 
 
 def test_what_a_library_says_all_the_time_is_logged_now_and_then() -> None:
@@ -221,6 +226,12 @@ def kept(store: Store) -> int:
     place = "workflow_status" if store.engine.dialect.name == "sqlite" else "dbos.workflow_status"
     with store.reading() as tx:
         return int(tx.scalar(text(f"SELECT count(*) FROM {place} WHERE name = 'note'")) or 0)
+
+
+def of_status(store: Store, status: str) -> int:
+    with store.reading() as tx:
+        counted = text("SELECT count(*) FROM workflow_status WHERE status = :status")
+        return int(tx.scalar(counted, {"status": status}) or 0)
 
 
 def rolled_back(work: Work, tx: object) -> list[str]:
