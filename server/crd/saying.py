@@ -22,6 +22,7 @@ from server.adjudication.orders import service_coding
 from server.adjudication.table import ELSEWHERE
 from server.crd.configuration import Configuration
 from server.crd.hooks import Hook
+from server.fhir.dates import last_day
 from server.fhir.systems import CPT
 from server.policy.determination import Criterion, Decision, Determination
 from server.policy.line import codings, in_words
@@ -105,7 +106,11 @@ def say(
     """The outcome table. `kind` is the type of what was asked about, `unreadable` names the parts of the
     record whose fetch failed, `blank` says that what is to be done stands in an order that was not read."""
     saying = _outcome(judged, kind, hook, choices, unreadable, blank)
-    return replace(saying, billing=service_coding(judged.order))
+    period, until = judged.member.coverage.get("period"), saying.valid_until
+    if until is None and saying.covered is Covered.YES and isinstance(period, dict):
+        # What holds of a coverage holds no longer than it does.
+        until = last_day(period.get("end"))
+    return replace(saying, billing=service_coding(judged.order), valid_until=until)
 
 
 def _outcome(

@@ -542,6 +542,14 @@ def test_c1_modifiers_are_no_second_billing_code(crd_2_2: Crd) -> None:
     assert crd_2_2(ehr.sign(order, sent=ehr.prefetch())).of(order)["pa-needed"] == "auth-needed"
 
 
+@pytest.mark.parametrize("order", [ehr.shoulder(), ehr.blood_test()], ids=["asked for", "free"])
+def test_c1_what_is_said_of_a_coverage_holds_while_it_does(crd_2_2: Crd, order: dict[str, Any]) -> None:
+    ending = ehr.coverage(period={"start": "2026-01-01", "end": "2026-12-31"})
+    endless = ehr.coverage(period={"start": "2026-01-01"})
+    told = [crd_2_2(ehr.sign(order, sent=ehr.prefetch([], each))).information for each in (ending, endless)]
+    assert [each.get("expiry-date") for each in told] == ["2026-12-31", None]
+
+
 def test_c1_an_authorization_says_until_when_and_how_much(crd: Crd) -> None:
     order = ehr.shoulder()
     information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
