@@ -5,7 +5,8 @@ resource or another structure among their operands are remembered for the evalua
 structure: criteria ask the same of the same chart again and again.
 
 Traced, what the log says of a list operand is held back: the list is evidence where it is used, as far as it
-is used, not where it is handed over.
+is used, not where it is handed over. Nothing is remembered of one that is empty or null: why it is, which may
+differ from call to call, is all there is to say of it.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def _remembered_one(
             argument = thunk(frame)
             before = log[start:]
             del log[start:]
-        key = (token, id(argument))
-        known = run.calls.get(key)
+        key = (token, id(argument)) if argument or held is None else None
+        known = None if key is None else run.calls.get(key)
         if known is None:
             run.left -= 1
             if run.left < 0:
@@ -114,7 +115,9 @@ def _remembered_one(
             if held is not None:
                 inner[held] = before
             # The argument is kept too: while it is, its id is nobody else's.
-            run.calls[key] = known = (compiled.run(inner), told(found), argument)
+            known = (compiled.run(inner), told(found), argument)
+            if key is not None:
+                run.calls[key] = known
         if known[1]:
             log.append(known[1])
         return known[0]
@@ -158,7 +161,9 @@ def _remembered(
                 del log[start:]
             if key is None:
                 continue
-            if structure:
+            if held is not None and not argument:
+                key = None
+            elif structure:
                 key.append(id(argument))
             elif argument.__class__ in _BY_VALUE:
                 key.append(argument)

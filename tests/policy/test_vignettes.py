@@ -10,7 +10,7 @@ import datetime as dt
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ import pytest
 from server.app import the_catalog
 from server.fhir import json
 from server.fhir.systems import ALIASES
-from server.policy.cases import Vignette, case_of, differences, read
-from server.policy.catalog import Catalog
+from server.policy.cases import Case, Vignette, case_of, differences, read
+from server.policy.catalog import Catalog, Policy
 from server.policy.commands import judged
+from server.policy.determine import evaluated
 from tests.cases import named
 
 OWN = Path(__file__).parents[1] / "vignettes"
@@ -101,6 +102,29 @@ def test_the_example_cases_are_there() -> None:
         reason = "EXAMPLE_CASES names no file of cases"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     assert read(Path(examples))
+
+
+def test_what_decided_a_criterion_is_the_same_whichever_was_asked_first(catalog: Catalog) -> None:
+    """Much rests on the same, and on the same nothing: what led to it for one criterion is not said of another."""
+    for vignette in own()[::120]:
+        case = case_of(vignette, DAY_ZERO, catalog.payer)
+        policy = catalog.policy_for(case.order, DAY_ZERO)
+        if policy is None:
+            continue
+
+        def decided(names: Iterable[str], policy: Policy = policy, case: Case = case) -> Any:
+            plan = catalog.plan(case.plan)
+            run = evaluated(policy, case.order, case.member, case.chart, plan, case.now)
+            asked = {name: run[name] for name in names if name in run}
+            return {
+                name: (
+                    {(each.reference, *sorted(each.paths)) for each in said.evidence},
+                    set(map(str, said.missing)),
+                )
+                for name, said in asked.items()
+            }
+
+        assert decided(reversed(list(policy.criteria))) == decided(policy.criteria), vignette.id
 
 
 def own() -> list[Vignette]:
