@@ -197,6 +197,6 @@ def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
     if kind in SPOKEN_FOR_ELSEWHERE:
         return PLAIN[kind]
     concept = resource.get("code") or resource.get("medicationCodeableConcept")
-    coding: Mapping[str, Any] = next(codings([concept]), {})
+    coding: Mapping[str, Any] = next(codings([concept]), {"display": (concept or {}).get("text")})
     named = " ".join(str(coding.get("display") or coding_key(coding)[1] or PLAIN.get(kind, kind)).split())
     return f"{named} on {day.isoformat()}" if day else named
