@@ -105,7 +105,7 @@ def test_the_example_cases_are_there() -> None:
 
 
 def test_what_decided_a_criterion_is_the_same_whichever_was_asked_first(catalog: Catalog) -> None:
-    """Much rests on the same, and on the same nothing: what led to it for one criterion is not said of another."""
+    """Much rests on the same, and on the same nothing: what led to it for one is not said of another."""
     for vignette in own()[::120]:
         case = case_of(vignette, DAY_ZERO, catalog.payer)
         policy = catalog.policy_for(case.order, DAY_ZERO)
