@@ -141,6 +141,11 @@ def router(services: Services) -> APIRouter:
             base=base,
             item=item,
             shown={local_reference(each) for each in (*item["documents"], *item["relied_on"])},
+            summaries={
+                each["reference"]: each["summary"]
+                for criterion in item["determination"]["criteria"]
+                for each in criterion["evidence"]
+            },
             answers=lambda sent: answers(sent, services.catalog),
             parts=PARTS,
             problems={field_of(each): each.diagnostics for each in refused.issues} if refused else {},

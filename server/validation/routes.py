@@ -61,7 +61,7 @@ def router(services: Services, version: Version) -> APIRouter:
 def outcome(validator: Validator | None, resource: Resource, profiles: list[str]) -> list[Issue]:
     """Everything that is wrong, worst first; one remark where nothing is."""
     if validator is None:
-        return [*faults(resource, str(resource.get("resourceType"))), BARE]
+        return [*faults(resource, str(resource.get("resourceType", "Resource"))), BARE]
     unknown = [
         Issue("not-found", diagnostics=f"The packages have no profile {url}.", severity="warning")
         for url in profiles

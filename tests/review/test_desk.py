@@ -183,6 +183,7 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
         "data:image/png;base64,aGFuZA==",
         "was not sent along: it lies at https://ehr.example/scans/7",
         'id="DiagnosticReport/film"',
+        "<summary>DiagnosticReport/film 73030",
         "<strong>None of these</strong>",
         "2026-12-02 ",
     ):
