@@ -1,6 +1,6 @@
 """Every call and its answer. Append only, until they are forgotten."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
@@ -22,9 +22,9 @@ def latest(tx: Transaction, door: str) -> datetime | None:
     return tx.scalar(select(func.max(Exchange.started)).where(Exchange.door == door))
 
 
-def begun(tx: Transaction, doors: Collection[str], before: datetime, most: int) -> Sequence[str]:
-    """The oldest calls of these doors that began before, so many at most."""
-    old = select(Exchange.id).where(Exchange.door.in_(doors), Exchange.started < before)
+def begun(tx: Transaction, door: str, before: datetime, most: int) -> Sequence[str]:
+    """The oldest calls of a door that began before, so many at most."""
+    old = select(Exchange.id).where(Exchange.door == door, Exchange.started < before)
     return tx.scalars(old.order_by(Exchange.started).limit(most)).all()
 
 
