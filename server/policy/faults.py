@@ -1,12 +1,12 @@
 """What is wrong with policy data that loads and evaluates all the same.
 
 `Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
-guideline, a denial theme or a question, a question that no form asks, a denial theme without a code, an
-indication that no rule tests, codes that no list has, services that no form would find or offer, diagnoses
-and sites that the shared rules would not know, value sets that nothing reads, codes of two policies that
-nothing tells apart, days that no version of a policy has, exemptions that exempt nobody or that no plan
-names, forms that would go by other values than the plan. Each fault is one sentence that names the policy and
-what to mend.
+guideline, a denial theme or a question, or one that decides nothing, a question that no form asks, a denial
+theme without a code, an indication that no rule tests, codes that no list has, services that no form would
+find or offer, diagnoses and sites that the shared rules would not know, value sets that nothing reads, codes
+of two policies that nothing tells apart, days that no version of a policy has, exemptions that exempt nobody
+or that no plan names, forms that would go by other values than the plan. Each fault is one sentence that
+names the policy and what to mend.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
 
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
     defines = set(catalog.engine.defines(policy.library))
+    counted = texts(catalog.libraries[policy.library])
     decisive = {"Decision", "Unmet", "Unknown", "Gate"}
     for name in sorted(decisive - defines):
         yield f"{policy.id}: {policy.library} has no define {name}"
@@ -74,6 +75,8 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
             continue
         if criterion.id not in policy.themes and not criterion.id.startswith("G-"):
             yield f"{policy.id}: {criterion.id} has no place in theme-order"
+        if criterion.id not in counted and not criterion.id.startswith(("G-", "CNF")):
+            yield f"{policy.id}: {policy.library} defines {criterion.id}, and counts it nowhere"
         if criterion.theme is None and not internal:
             yield f"{policy.id}: {criterion.id} has no denial theme"
         if criterion.theme and criterion.theme.value not in catalog.denial_codes:

@@ -119,6 +119,10 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         lambda content: content.update(sites="side-left", diagnoses="fever"),
     )
     change(data / "cql/plans/nia.yaml", lambda content: content.update({"gold-cards": ["1888888885"]}))
+    brain = data / "cql/elm/MRIBrain.json"
+    rules = brain.read_text(encoding="utf-8")
+    brain.unlink()
+    brain.write_text(rules.replace('"value":"SYM"', '"value":"SYN"'), encoding="utf-8")
 
     def exemptions(content: Any) -> None:
         content["gold-card-rules"]["WV"].update(
@@ -144,6 +148,7 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "mri-shoulder: theme D3 of SOS-SITE has no reason code",
         "mri-shoulder: 73299 is not in the list of services",
         "mri-shoulder: MRIShoulder has no define SH-TOES",
+        "mri-brain: MRIBrain defines SYM, and counts it nowhere",
         "mri-brain: diagnoses that are not in the value set dx-supporting",
         "mri-brain: sites that are not in the value set site-any",
         "mri-knee: MRIKneePrefill never tests the indication SH-IMM.1",
