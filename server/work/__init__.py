@@ -9,9 +9,8 @@ is found again after a crash. Jobs are told by names and ids and read the store 
 twice does no harm, so at least once is enough.
 
 Until some process has launched the work for the first time there is nothing to enqueue to; the sweeps find
-what is owed from then on. Each process makes its own, every so many seconds whatever is done to its clock:
-what finds nothing to do leaves nothing behind. DBOS keeps its registry for the process: one `Work` at a time
-can be launched.
+what is owed from then on. Each process starts its own, every so many seconds whatever is done to its clock.
+DBOS keeps its registry for the process: one `Work` at a time can be launched.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ AGAIN = "again"
 """The queue of what was tried before and can wait for what is new."""
 
 SWEEP = "sweep"
-"""The job, and the schedule, by which older versions looked after things."""
+"""The job that looks after things; and the schedule by which older versions started it."""
 
 EVERY = 15.0
 """Seconds between two rounds of the sweeps."""
@@ -110,8 +109,10 @@ class Work:
             DBOS.workflow(name=name)(self._as_step(name, job))
 
         @DBOS.workflow(name=SWEEP)
-        def swept(scheduled: dt.datetime, context: Any) -> None:
-            """A round that an older version had begun or left to do: this one makes its own."""
+        def swept(*of_older_versions: Any) -> None:
+            for each in (*sweeps, self.forget):
+                with apart("sweep"):
+                    each()
 
         DBOS.launch()
         self._launched = True
@@ -119,18 +120,16 @@ class Work:
             DBOS.register_queue(queue, polling_interval_sec=POLL, worker_concurrency=32)
         DBOS.delete_schedule(SWEEP)
         self._resting.clear()
-        self._sweeper = Thread(target=self._sweep, args=(sweeps,), name=SWEEP, daemon=True)
+        self._sweeper = Thread(target=self._sweep, args=(swept,), name=SWEEP, daemon=True)
         self._sweeper.start()
 
-    def _sweep(self, sweeps: Sequence[Callable[[], None]]) -> None:
-        """Round after round until `close`. A schedule would stand still for as long as the clock is set back,
-        and make up for every round that a leap of it passed over."""
-        while True:
-            for each in (*sweeps, self.forget):
-                with apart("sweep"):
-                    each()
-            if self._resting.wait(EVERY):
-                return
+    def _sweep(self, swept: Callable[[], None]) -> None:
+        """Round after round until `close`. A schedule of DBOS stands still for as long as the clock is set
+        back, and makes up for every round that a leap of it passed over."""
+        while not self._resting.is_set():
+            with apart("sweep"):
+                swept()
+            self._resting.wait(EVERY)
 
     def forget(self, kept: dt.timedelta = KEPT) -> None:
         """Deletes the records of work that ended so long ago, some at a time: nobody asks for them, and
