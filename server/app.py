@@ -226,14 +226,14 @@ def _tripped_over(request: Request, error: Exception) -> Response:
     return error_response(InvalidRequest(*found))
 
 
-def _unkeepable(request: Request, error: Exception) -> Response:
+async def _unkeepable(request: Request, error: Exception) -> Response:
     """A name in an address, or a value, that no database takes: there is nothing of it, and never will be."""
     logs.failed(request, error)
     words = "A value of the request can neither be kept nor looked for, such as the character U+0000."
     return error_response(InvalidRequest(Issue("value", diagnostics=words)))
 
 
-def _database_unavailable(request: Request, error: Exception) -> Response:
+async def _database_unavailable(request: Request, error: Exception) -> Response:
     """Locked too long, disk full, connection lost: nothing was decided, and the caller may try again. A
     statement that is wrong will be so again."""
     if not isinstance(error, PoolTimeout) and not unavailable(error):

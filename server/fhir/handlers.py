@@ -13,7 +13,8 @@ from server.fhir.responses import error_response
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Registers the handlers. What they do not know goes on to the logging middleware, which answers 500."""
+    """Registers the handlers, which need no thread and so wait for nobody who is being judged. What they do
+    not know goes on to the logging middleware, which answers 500."""
     app.add_exception_handler(FhirError, _fhir_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _parameter_error)
@@ -25,12 +26,12 @@ def unexpected(request_id: str) -> Response:
     return error_response(FhirError(Issue("exception", diagnostics=diagnostics)))
 
 
-def _fhir_error(request: Request, error: Exception) -> Response:
+async def _fhir_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FhirError)
     return error_response(error)
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_response(_translated(request, error))
 
@@ -51,7 +52,7 @@ def _translated(request: Request, error: HTTPException) -> FhirError:
     return FhirError(Issue(code, diagnostics=phrase), status=error.status_code, headers=error.headers)
 
 
-def _parameter_error(request: Request, error: Exception) -> Response:
+async def _parameter_error(request: Request, error: Exception) -> Response:
     """A query, path or header parameter that a route declares and the request does not fit."""
     assert isinstance(error, RequestValidationError)
     issues = [

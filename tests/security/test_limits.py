@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from anyio import fail_after
 from anyio.to_thread import current_default_thread_limiter
 from sqlalchemy import Connection, event
 from starlette.requests import Request
@@ -32,7 +33,7 @@ from server.security.limits import Limits, Rates
 from tests.conftest import NewDatabase, started
 from tests.crd import builders as hook
 from tests.pas import builders as a
-from tests.security.conftest import AUDITOR, Build, Town
+from tests.security.conftest import AUDITOR, BASE, NOW, Build, Town
 
 SUBMIT = "/r2.0/fhir/Claim/$submit"
 ORDER_SIGN = "/r2.0/cds-services/order-sign"
@@ -402,6 +403,27 @@ def test_requests_take_turns_and_who_asks_for_health_does_not_wait(found_town: B
         asyncio.run(story())
 
     assert answers == ["health", "0", "1", "2"]
+
+
+def test_who_is_refused_at_the_door_does_not_wait_for_those_being_judged(found_town: Build) -> None:
+    """Nor does who is let in, and then waits once more."""
+    town = found_town(worker_threads=1)
+    used = town.signers["harbour"].assertion(f"{BASE}{ORDER_SIGN}", NOW, iss="https://harbour.example")
+    assert town.post(ORDER_SIGN, {}, used).status_code != 401
+
+    async def story() -> list[int]:
+        async with (
+            town.app.router.lifespan_context(town.app),
+            inside.client(town.app) as http,
+            current_default_thread_limiter(),  # somebody is being judged
+        ):
+            with fail_after(10):
+                return [
+                    (await http.post(path, json={}, headers=town.as_(token))).status_code
+                    for path, token in ((ORDER_SIGN, used), ("/r2.0/fhir/Claim/$submit", "unknown"))
+                ]
+
+    assert asyncio.run(story()) == [401, 401]
 
 
 def test_a_bucket_empties_and_fills_again() -> None:
