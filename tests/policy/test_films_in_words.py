@@ -121,6 +121,11 @@ def test_other_words_tell_of_no_earlier_study(catalog: Catalog, words: str) -> N
     assert met(catalog, "RPT-INT", "SH", report(words)) is Met.YES
 
 
+def test_the_head_of_a_bone_is_none_of_the_patient(catalog: Catalog) -> None:
+    assert met(catalog, "RPT-INT", "BR", report("MRI HIP FEMORAL HEAD RIGHT")) is Met.YES
+    assert met(catalog, "RPT-INT", "BR", report("MRI HEAD WO CONTRAST")) is Met.UNKNOWN
+
+
 def test_a_code_that_all_know_says_more_than_words(catalog: Catalog) -> None:
     elbow = {"system": "http://www.ama-assn.org/go/cpt", "code": "73080"}
     assert met(catalog, "IMG-XR", "SH", report(FILM["SH"], elbow)) is Met.UNKNOWN
