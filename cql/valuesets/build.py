@@ -40,6 +40,8 @@ from typing import Any
 import simple_icd_10_cm as icd10cm
 import yaml
 
+from server.policy.manifest import loaded
+
 HERE = Path(__file__).parent
 VERSION = "1.0.0"
 RELEASED = "2026-04-01"
@@ -229,7 +231,11 @@ def load(folder: Path) -> dict[str, Any]:
     """All source lists of a folder by name; a name defined twice is an error."""
     source: dict[str, Any] = {}
     for path in sorted(folder.glob("*.yaml")):
-        for name, spec in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+        try:
+            listed = loaded(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise SourceError(f"{path.name}: {error}") from error
+        for name, spec in listed.items():
             if name in source:
                 raise SourceError(f"{path.name}: {name} is defined twice")
             if unknown := spec.keys() - OF_A_SET:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -62,6 +62,7 @@ __all__ = [
 ]
 
 DEFAULT_PLAN = "evicore"
+N = TypeVar("N", BenefitManager, Plan)
 PLAN_CLASS = "plan"
 SIDED = {"RT": "dx-right", "LT": "dx-left", "50": "dx-both"}
 """The value sets of diagnoses that name a side, by the side's modifier."""
@@ -122,12 +123,9 @@ class Catalog:
             if written.status == "active"
         )
         self.exemptions = read(data / "exemptions.yaml", ExemptionsFile)
-        managers = {m.name: m for m in map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml")))}
-        self.plans: Mapping[str, Plan] = {
-            plan.name: plan
-            for path in sorted(data.glob("plans/*.yaml"))
-            for plan in [plan_of(path, managers, self)]
-        }
+        managers = _by_name(map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml"))))
+        plans = (plan_of(path, managers, self) for path in sorted(data.glob("plans/*.yaml")))
+        self.plans: Mapping[str, Plan] = _by_name(plans)
         self._check_parameters()
         self._check_advice()
 
@@ -367,6 +365,15 @@ def _uncollected() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+def _by_name(named: Iterable[N]) -> dict[str, N]:
+    found: dict[str, N] = {}
+    for each in named:
+        if each.name in found:
+            raise CatalogError(f"{each.name}: two files have this name")
+        found[each.name] = each
+    return found
 
 
 def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:

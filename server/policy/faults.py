@@ -5,8 +5,8 @@ guideline, a denial theme or a question, or one that decides nothing, a question
 theme without a code, an indication that no rule tests, codes that no list has, services that no form would
 find or offer, diagnoses and sites that the shared rules would not know, value sets that nothing reads, codes
 of two policies that nothing tells apart, days that no version of a policy has, exemptions that exempt nobody
-or that no plan names, forms that would go by other values than the plan. Each fault is one sentence that
-names the policy and what to mend.
+or that no plan names, forms that would go by other values than the plan, values that no rule takes. Each
+fault is one sentence that names the policy and what to mend.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from server.policy.usage import texts, value_sets_read
 
 PARAMETERS, PLAN_VALUES = "MRIParameters", "MRIPlan"
 """The CQL libraries of what a benefit manager may set, and of what a plan's sets."""
+TYPES: Mapping[str, type] = {"Integer": int, "Boolean": bool, "String": str}
 ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
 
@@ -57,6 +58,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
     yield from _days(catalog)
     yield from _exemptions(catalog)
     yield from _parameters(catalog)
+    yield from _values(catalog)
 
 
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
@@ -252,6 +254,23 @@ def _parameters(catalog: Catalog) -> Iterator[str]:
                 differing.setdefault(name, []).append(policy.id)
         for name, policies in differing.items():
             yield f"{plan.name}: forms take another {name} ({', '.join(policies)}): run `make elm`"
+
+
+def _values(catalog: Catalog) -> Iterator[str]:
+    """What a benefit manager sets and no rule could take, a value of another type or a number below nothing;
+    and regions that no policy has."""
+    declared = catalog.libraries[PARAMETERS]["library"]["parameters"]["def"]
+    types = {each["name"]: TYPES[each["resultTypeName"].partition("}")[2]] for each in declared}
+    regions = {policy.region for policy in catalog.policies}
+    for manager in {
+        plan.benefit_manager.name: plan.benefit_manager for plan in catalog.plans.values()
+    }.values():
+        weeks = (("ccWeeks", value) for value in manager.weeks.values())
+        for name, value in (*manager.shared.items(), *manager.joints_only.items(), *weeks):
+            if type(value) is not types.get(name) or (isinstance(value, int) and value < 0):
+                yield f"{manager.name}: no rule takes {value!r} for {name}"
+        for region in sorted({*manager.weeks, *manager.film_first} - regions):
+            yield f"{manager.name}: no policy is of the region {region}"
 
 
 def _taken_otherwise(plan: Plan, policy: Policy, names: Iterable[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ D, ours, where public texts differ or are silent. `catalog` puts the files toget
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -263,15 +264,32 @@ class FormsFile(Written, frozen=True):
     forms: tuple[FormEntry, ...]
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The same language read by libyaml, where PyYAML was built with it: ten times as fast."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Read by libyaml, where PyYAML was built with it: ten times as fast. What is written twice is an error,
+    where YAML's readers take the last."""
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    for name, times in Counter(key.value for key, _ in node.value if isinstance(key.value, str)).items():
+        if times > 1:
+            raise yaml.constructor.ConstructorError(
+                problem=f"{name} stands here twice", problem_mark=node.start_mark
+            )
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def loaded(text: str) -> Any:
+    """The content of a YAML text. Raises YAMLError, and ValueError for a day that is none of the calendar."""
+    return yaml.load(text, Loader=_Loader)
 
 
 def read(path: Path, kind: type[F]) -> F:
     """The file as its type. Raises CatalogError naming the file and the field."""
     try:
-        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER), kind)
-    # ValueError: a day that is none of the calendar.
+        return msgspec.convert(loaded(path.read_text(encoding="utf-8")), kind)
     except (OSError, yaml.YAMLError, ValueError, msgspec.ValidationError) as error:
         raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
 

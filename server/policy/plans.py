@@ -131,6 +131,9 @@ def benefit_manager(path: Path) -> BenefitManager:
     written = read(path, ManagerFile)
     if not isinstance(written.film_first.value, tuple):
         raise CatalogError(f"{path.name}: film-first has {written.film_first.value!r}, expected regions")
+    regions = [region for row in written.weeks for region in row.regions]
+    if twice := sorted({region for region in regions if regions.count(region) > 1}):
+        raise CatalogError(f"{path.name}: weeks names {', '.join(twice)} twice")
     return BenefitManager(
         name=written.name,
         title=written.title,

@@ -124,6 +124,13 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
     brain.unlink()
     brain.write_text(rules.replace('"value":"SYM"', '"value":"SYN"'), encoding="utf-8")
 
+    def manager(content: Any) -> None:
+        content["parameters"]["neuroDeficit"]["value"] = 3
+        content["parameters"]["xrDays"]["value"] = -180
+        content["weeks"][0]["regions"].append("TOE")
+
+    change(data / "cql/benefit-managers/nia.yaml", manager)
+
     def exemptions(content: Any) -> None:
         content["gold-card-rules"]["WV"].update(
             {"approval-rate": 101, "window-days": 0, "states": ["W. Va."]}
@@ -155,6 +162,9 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "criteria: no policy defines TOES",
         "advice: ADV-PT orders 97999, which is not in the list of services",
         "nia: gold card 1888888885 is no NPI",
+        "nia: no rule takes 3 for neuroDeficit",
+        "nia: no rule takes -180 for xrDays",
+        "nia: no policy is of the region TOE",
         "gold card rule WV: an approval rate of 101 per cent",
         "gold card rule WV: 30 requests in 0 days are earned by nobody",
         "gold card rule WV: W. Va. is no state's code of two letters",
@@ -202,6 +212,15 @@ def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
     brain = data / "cql/policies/mri-brain.yaml"
     brain.write_text(brain.read_text(encoding="utf-8").replace("{start: 2025-01-01}", "{start: 2025-13-01}"))
     assert "policies/mri-brain.yaml: month must be in 1..12" in run("check", data).output
+    brain.write_text("owner: Somebody\nowner: Somebody else\n", encoding="utf-8")
+    assert "policies/mri-brain.yaml: owner stands here twice" in run("check", data).output
+
+
+@pytest.mark.parametrize("folder", ["plans", "benefit-managers"])
+def test_two_files_of_one_name_are_told_of(data: Path, folder: str) -> None:
+    """One of them would be passed over."""
+    shutil.copy(data / f"cql/{folder}/nia.yaml", data / f"cql/{folder}/nia-too.yaml")
+    assert "nia: two files have this name" in run("check", data).output
 
 
 def test_a_plan_names_rules_that_are_there(data: Path) -> None:
