@@ -163,16 +163,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(calls.router(services, kept))
     app.add_middleware(logs.RequestLog, metrics=services.metrics)
     app.add_middleware(Refusals, base=settings.base_url)
-    app.include_router(web_routes.router(services))
-    app.include_router(review_routes.router(services))
-    if isinstance(services.clock, SetClock):
-        app.include_router(clock_routes.router(services.clock, store, background.sweeps(services)))
-    app.include_router(security_routes.router(services.admission, community))
-    if community is not None:
-        app.include_router(udap.router(services.admission, community))
-    app.include_router(directory.discovery(services))
-    app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     admission = services.admission
+    # Routes are tried one after the other: the doors come before what is called now and then.
     for version in GUIDES:
         hooks = crd.router(services, version)
         app.include_router(hooks, prefix=f"/r{version}", dependencies=[Depends(admission.cds)])
@@ -183,6 +175,15 @@ def create_app(settings: Settings) -> FastAPI:
                 prefix=f"/r{version}/fhir",
                 dependencies=[Depends(check) for check in checks],
             )
+    app.include_router(web_routes.router(services))
+    app.include_router(review_routes.router(services))
+    if isinstance(services.clock, SetClock):
+        app.include_router(clock_routes.router(services.clock, store, background.sweeps(services)))
+    app.include_router(security_routes.router(services.admission, community))
+    if community is not None:
+        app.include_router(udap.router(services.admission, community))
+    app.include_router(directory.discovery(services))
+    app.mount("/static", StaticFiles(directory=web.STATIC), name="static")
     app.include_router(_metadata(services))
     return app
 
