@@ -1,6 +1,7 @@
 """What the payer says at the end of an adaptive form: the coverage-information extension.
 
-ext-coverage-information, in the elements and codes that CRD 2.0.1 and 2.2.1 share.
+ext-coverage-information, in the elements and codes that CRD 2.0.1 and 2.2.1 share, but for how long an
+authorization is good.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import datetime as dt
 from typing import Any
 
 from server.dtr.response import INTENDED_USE
+from server.dtr.version import Version
 from server.fhir.extensions import extension, value
 from server.fhir.references import reference_text
 from server.policy.determination import Decision, Determination
@@ -19,9 +21,16 @@ Resource = dict[str, Any]
 
 
 def coverage_information(
-    said: Determination, coverage: Resource, assertion_id: str, number: str | None, today: dt.date
+    version: Version,
+    said: Determination,
+    coverage: Resource,
+    assertion_id: str,
+    number: str | None,
+    today: dt.date,
 ) -> Resource:
-    """`coverage` is the client's reference; `number` an authorization's, where there is one to tell."""
+    """`coverage` is the client's reference; `number` an authorization's, where there is one to tell, which is
+    good for the days that were `said`."""
+    start, end = said.valid_from, said.valid_until
     return {
         "url": COVERAGE_INFORMATION,
         "extension": [
@@ -30,6 +39,7 @@ def coverage_information(
             *([{"url": "pa-needed", "valueCode": _authorization(said, number)}] if said.covered else []),
             *([{"url": "info-needed", "valueCode": "OTH"}] if said.failure else []),
             {"url": "reason", "valueCodeableConcept": {"text": said.reason}},
+            *(version.span(start, end) if number and start and end else []),
             {"url": "date", "valueDate": today.isoformat()},
             {"url": "coverage-assertion-id", "valueString": assertion_id},
             *([{"url": "satisfied-pa-id", "valueString": number}] if number else []),

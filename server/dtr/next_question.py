@@ -181,7 +181,8 @@ class Interviewer:
         if known is not None and known.pended:
             number = None
         self._keep(tx, judged, assertion_id, client, now)
-        answer = coverage_information(judged.determination, coverage, assertion_id, number, now.date())
+        said, today = judged.determination, now.date()
+        answer = coverage_information(self._version, said, coverage, assertion_id, number, today)
         extensions = replaced(outcome.response, answer)
         return {**outcome.response, "extension": retained(extensions) if number else extensions}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,6 +101,13 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
     }
 
 
+def span(start: dt.date, end: dt.date) -> list[Resource]:
+    code = {"coding": [{"system": CRD_TEMP, "code": "allowed-period"}]}
+    period = {"start": start.isoformat(), "end": end.isoformat()}
+    told = [{"url": "code", "valueCodeableConcept": code}, {"url": "value", "valuePeriod": period}]
+    return [{"url": "detail", "extension": told}]
+
+
 V2_0 = Version(
     name="2.0",
     coverages=None,
@@ -118,4 +126,5 @@ V2_0 = Version(
     from_server="auto",
     from_client="auto",
     next_question="http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-next-question",
+    span=span,
 )

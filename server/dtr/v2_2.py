@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from server.dtr.response import DTR, drafted
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.errors import Issue, operation_outcome
 
+COVERAGE_DETAIL = "http://terminology.hl7.org/CodeSystem/crd-coverage-detail"
 CRD_CODES = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/coverage-information-codes"
 VERSION_ALGORITHM = {
     "url": "http://hl7.org/fhir/StructureDefinition/artifact-versionAlgorithm",
@@ -125,6 +127,17 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
     }
 
 
+def span(start: dt.date, end: dt.date) -> list[Resource]:
+    code = {"coding": [{"system": COVERAGE_DETAIL, "code": "allowed-period"}]}
+    period = {"start": start.isoformat(), "end": end.isoformat()}
+    told = [
+        {"url": "category", "valueCode": "cat-limitation"},
+        {"url": "code", "valueCodeableConcept": code},
+        {"url": "value", "valuePeriod": period},
+    ]
+    return [{"url": "detail", "extension": told}, {"url": "expiry-date", "valueDate": period["end"]}]
+
+
 V2_2 = Version(
     name="2.2",
     coverages=1,
@@ -143,4 +156,5 @@ V2_2 = Version(
     from_server="auto-server",
     from_client="auto-client",
     next_question="http://hl7.org/fhir/us/davinci-dtr/OperationDefinition/DTR-Questionnaire-next-question",
+    span=span,
 )

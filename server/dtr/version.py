@@ -56,6 +56,7 @@ class Version:
     from_server        origin code of an answer from the payer's own data
     from_client        origin code of an answer that CQL found in the EHR
     next_question      canonical of the definition of `$next-question`
+    span               from when until when an authorization is good, as parts of coverage information
     """
 
     name: str
@@ -75,3 +76,4 @@ class Version:
     from_server: str
     from_client: str
     next_question: str
+    span: Callable[[dt.date, dt.date], list[Resource]]

@@ -101,7 +101,7 @@ def interview(
 def said(response: dict[str, Any]) -> dict[str, Any]:
     (told,) = [e for e in response["extension"] if e["url"].endswith("ext-coverage-information")]
     return {
-        part["url"]: next(content for name, content in part.items() if name.startswith("value"))
+        part["url"]: next(content for name, content in part.items() if name != "url")
         for part in told["extension"]
     }
 

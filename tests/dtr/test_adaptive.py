@@ -16,9 +16,11 @@ from server.dtr.next_question import CONTEXT
 from server.fhir.extensions import extension, values
 from server.store import exchanges, records
 from tests.crd.builders import (
+    DAY,
     PATIENT,
     concept,
     coverage,
+    day,
     film,
     finding,
     lumbar,
@@ -122,6 +124,10 @@ def test_d_a_known_assertion_supplies_the_order_and_the_user_is_asked_about_the_
     assert [call[0] for call in calls] == ["PATIENT.age", "SH-IMM", "PA.issue"]
     assert said(done)["pa-needed"] == "satisfied"
     assert said(done)["coverage-assertion-id"] == assertion
+    # As long as CRD says of the order from then on.
+    (period,) = [part["valuePeriod"] for part in said(done)["detail"] if "valuePeriod" in part]
+    assert period == {"start": DAY.isoformat(), "end": day(-60)}
+    assert said(done).get("expiry-date") == (period["end"] if dtr.version == "2.2" else None)
     assert [purpose(each) for each in (draft, done)] == ["withpa", "retain-doc"]
     # The order's own door knows the number as well.
     again = dtr.http.get(f"/why/{said(done)['satisfied-pa-id']}")
