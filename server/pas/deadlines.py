@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +50,12 @@ class Deadlines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     def load(cls) -> Deadlines:
         """The table that comes with the server: immutable, so one for all."""
         return msgspec.yaml.decode((Path(__file__).parent / "deadlines.yaml").read_bytes(), type=cls)
+
+    def check_plans(self, plans: Collection[str]) -> None:
+        """Raises ValueError for a plan that is none of these: the one that was meant would have the clock of
+        the default line."""
+        if unknown := sorted(self.plans.keys() - set(plans)):
+            raise ValueError(f"deadlines.yaml: there is no plan {', '.join(unknown)}")
 
     def line_of(self, plan: str) -> str:
         return self.plans.get(plan, self.default)

@@ -15,6 +15,7 @@ from server.fhir.search import honoured, page_of
 from server.pas import behaviours, casebook
 from server.pas.attachment import SubmitAttachment
 from server.pas.behaviours import Behaviour
+from server.pas.deadlines import Deadlines
 from server.pas.handover import assign_of
 from server.pas.inquire import Inquire
 from server.pas.response import pas_response_bundle
@@ -72,6 +73,7 @@ def capability(version: Version) -> Contribution:
 
 def router(services: Services, version: Version) -> APIRouter:
     """The routes of one guide version, below its FHIR base."""
+    Deadlines.load().check_plans(services.catalog.plans)
     spoken, base = VERSIONS[version], services.fhir_base(version)
     assign, settled = assign_of(services), partial(settle, services)
     counted = services.metrics.decision

@@ -75,6 +75,12 @@ def test_a_table_that_leaves_somebody_without_a_clock_is_refused(change: dict[st
         msgspec.structs.replace(TABLE, **change)
 
 
+def test_a_plan_that_is_misspelt_in_the_table_is_told_of_at_start() -> None:
+    """The one that was meant would have the clock of the default line, whatever the law says of its own."""
+    with pytest.raises(ValueError, match=r"deadlines\.yaml: there is no plan nia$"):
+        Deadlines.load().check_plans(["evicore", "reviewed", "no-imaging-pa", "carelon"])
+
+
 @pytest.mark.parametrize(
     ("address", "state"),
     [
