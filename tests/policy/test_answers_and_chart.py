@@ -4,6 +4,7 @@ a negative answer decides what the chart's silence cannot. So for the form of ev
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from server.app import the_catalog
+from server.fhir.systems import CPT
 from server.policy.case_draft import SIDES, SNOMED, Fact, concept
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
@@ -208,6 +210,17 @@ def test_of_treatment_under_way_it_is_not_said_that_it_ended(catalog: Catalog) -
     said = judged(case(catalog, "SH", visits), catalog)
     assert "CC-REC" in said.unmet
     assert "The treatment that was long enough ended more than 180 days before the order" in said.reason
+
+
+def test_a_visit_that_the_payer_was_billed_for_took_place(catalog: Catalog) -> None:
+    """Its own file tells it, whether or not the EHR sends its encounters."""
+    others = [fact for name, each in ways("SH").items() if name != "CC-REEVAL" for fact in each[CHART]]
+    given = case(catalog, "SH", others)
+    line = {"productOrService": concept(CPT, "99213"), "servicedDate": f"{DAY_ZERO - dt.timedelta(days=6)}"}
+    bill = {"resourceType": "ExplanationOfBenefit", "status": "active", "use": "claim", "item": [line]}
+    known = dataclasses.replace(given, records=(*given.records, bill))
+    assert judged(given, catalog, hints=False).unknown == ("CC-REEVAL",)
+    assert judged(known, catalog, hints=False).decision is Decision.APPROVE
 
 
 @pytest.mark.parametrize("region", INDICATIONS)
