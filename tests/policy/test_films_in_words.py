@@ -115,7 +115,7 @@ def test_other_words_tell_of_no_film(catalog: Catalog, words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["MR SHOULDER LEFT WO", "MRI HUMERUS RIGHT", "MR ANGIOGRAM SHOULDER RIGHT", "MRI BRAIN", FILM["SH"]],
+    ["MR SHOULDER LEFT WO", "MRI HUMERUS RIGHT", "MR ANGIO SHOULDER RIGHT", "MRI BRAIN", FILM["SH"]],
 )
 def test_other_words_tell_of_no_earlier_study(catalog: Catalog, words: str) -> None:
     assert met(catalog, "RPT-INT", "SH", report(words)) is Met.YES
@@ -124,6 +124,11 @@ def test_other_words_tell_of_no_earlier_study(catalog: Catalog, words: str) -> N
 def test_the_head_of_a_bone_is_none_of_the_patient(catalog: Catalog) -> None:
     assert met(catalog, "RPT-INT", "BR", report("MRI HIP FEMORAL HEAD RIGHT")) is Met.YES
     assert met(catalog, "RPT-INT", "BR", report("MRI HEAD WO CONTRAST")) is Met.UNKNOWN
+
+
+@pytest.mark.parametrize("words", ["XR TIB FIB RIGHT", "XR PATELLA 2 VIEWS RIGHT"])
+def test_a_film_of_the_leg_has_several_names(catalog: Catalog, words: str) -> None:
+    assert met(catalog, "IMG-XR", "KN", report(words)) is Met.YES
 
 
 def test_a_code_that_all_know_says_more_than_words(catalog: Catalog) -> None:
