@@ -103,8 +103,15 @@ def _remembered_one(
             argument = thunk(frame)
             before = log[start:]
             del log[start:]
-        key = (token, id(argument)) if argument or held is None else None
-        known = None if key is None else run.calls.get(key)
+            if not argument:
+                run.left -= 1
+                if run.left < 0:
+                    run.check()
+                inner = [run, log, *template, *compiled.extra]
+                inner[at], inner[held] = argument, before
+                return compiled.run(inner)
+        key = (token, id(argument))
+        known = run.calls.get(key)
         if known is None:
             run.left -= 1
             if run.left < 0:
@@ -115,9 +122,7 @@ def _remembered_one(
             if held is not None:
                 inner[held] = before
             # The argument is kept too: while it is, its id is nobody else's.
-            known = (compiled.run(inner), told(found), argument)
-            if key is not None:
-                run.calls[key] = known
+            run.calls[key] = known = (compiled.run(inner), told(found), argument)
         if known[1]:
             log.append(known[1])
         return known[0]
