@@ -5,8 +5,8 @@ resource or another structure among their operands are remembered for the evalua
 structure: criteria ask the same of the same chart again and again.
 
 Traced, what the log says of a list operand is held back: the list is evidence where it is used, as far as it
-is used, not where it is handed over. Nothing is remembered of one that is empty or null: why it is, which may
-differ from call to call, is all there is to say of it.
+is used, not where it is handed over. Of one that is empty or null all there is to say is why it is, which may
+differ from call to call: a call with it is another where another log tells.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _remembered_one(
     held = dict(compiled.held).get(place)
 
     def remembered(frame: Frame) -> Any:
-        run, log = frame[RUN], frame[LOG]
+        run, log, why = frame[RUN], frame[LOG], None
         if held is None:
             argument, before = thunk(frame) if slot is None else frame[slot], None
         else:
@@ -103,14 +103,16 @@ def _remembered_one(
             argument = thunk(frame)
             before = log[start:]
             del log[start:]
-            if not argument:
-                run.left -= 1
-                if run.left < 0:
-                    run.check()
-                inner = [run, log, *template, *compiled.extra]
-                inner[at], inner[held] = argument, before
-                return compiled.run(inner)
-        key = (token, id(argument))
+            if not argument and before:
+                why = _shared(before)
+                if why is None:
+                    run.left -= 1
+                    if run.left < 0:
+                        run.check()
+                    inner = [run, log, *template, *compiled.extra]
+                    inner[at], inner[held] = argument, before
+                    return compiled.run(inner)
+        key = (token, id(argument), id(why))
         known = run.calls.get(key)
         if known is None:
             run.left -= 1
@@ -121,8 +123,8 @@ def _remembered_one(
             inner[at] = argument
             if held is not None:
                 inner[held] = before
-            # The argument is kept too: while it is, its id is nobody else's.
-            run.calls[key] = known = (compiled.run(inner), told(found), argument)
+            # What the key names is kept too: while it is, its id is nobody else's.
+            run.calls[key] = known = (compiled.run(inner), told(found), (argument, why))
         if known[1]:
             log.append(known[1])
         return known[0]
@@ -158,6 +160,7 @@ def _remembered(
         found: list[Any] = []
         inner = [run, found, *template, *compiled.extra]
         key: list[Any] | None = [token]
+        whys: list[Any] = []
         for at, thunk, structure, held in parts:
             start = len(log)
             inner[at] = argument = thunk(frame)
@@ -166,9 +169,14 @@ def _remembered(
                 del log[start:]
             if key is None:
                 continue
-            if held is not None and not argument:
-                key = None
-            elif structure:
+            if held is not None and not argument and inner[held]:
+                why = _shared(inner[held])
+                if why is None:
+                    key = None
+                    continue
+                key.append(id(why))
+                whys.append(why)
+            if structure:
                 key.append(id(argument))
             elif argument.__class__ in _BY_VALUE:
                 key.append(argument)
@@ -180,7 +188,7 @@ def _remembered(
             if run.left < 0:
                 run.check()
             arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
-            known = (compiled.run(inner), told(found), arguments)
+            known = (compiled.run(inner), told(found), (arguments, whys))
             if key is not None:
                 run.calls[tuple(key)] = known
         if known[1]:
@@ -188,3 +196,11 @@ def _remembered(
         return known[0]
 
     return remembered
+
+
+def _shared(why: list[Any]) -> list[Any] | None:
+    """The one log of another expression that is all that a log refers to; None where it says more."""
+    found = why
+    while len(found) == 1 and found[0].__class__ is list:
+        found = found[0]
+    return None if found is why else found
