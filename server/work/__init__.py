@@ -101,7 +101,6 @@ class Work:
                 "application_version": "1",
                 "console_log_level": "WARNING",
                 "log_level": "WARNING",
-                "scheduler_polling_interval_sec": 5.0,
             }
         )
         self.closing.clear()
