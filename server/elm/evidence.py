@@ -161,15 +161,15 @@ class Unfolded:
     def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
         read: dict[int, tuple[dict[str, Any], list[str]]] = {}
         for entry in entries:
-            if entry.__class__ is Sought:
+            if entry.__class__ is not tuple:
                 continue
             resource, path, found = entry
             if not found:
                 continue
             known = read.get(id(resource))
             if known is None:
-                read[id(resource)] = known = (resource, [])
-            if path:
+                read[id(resource)] = (resource, [path] if path else [])
+            elif path:
                 known[1].append(path)
         name = self._name
         return tuple([Evidence(name(resource), tuple(paths), resource) for resource, paths in read.values()])
@@ -213,38 +213,43 @@ class Unfolded:
 
         Most logs say what one other says, and little more: then they have its leaves, not a copy.
         """
+        log = told(log)
         known = self._leaves
         found = known.get(id(log))
         if found is not None:
             return found
-        leaves: Leaves | None = None
-        own = False
+        leaves: Leaves = {}
+        own = True
         for entry in log:
             kind = entry.__class__
-            if kind is list or kind is Only:
-                inner = self._leaves_of(entry) if kind is list else _absent(self._leaves_of(entry.entries))
-                self._room -= len(inner) + (0 if own or leaves is None else len(leaves))
+            if kind is list:
+                inner = known.get(id(entry)) or self._leaves_of(entry)
+            elif kind is Only:
+                inner = _absent(self._leaves_of(entry.entries))
+            else:
+                if not own:
+                    leaves, own = leaves.copy(), True
+                if kind is tuple:
+                    leaves[id(entry[0]), entry[1], entry[2]] = entry
+                elif kind is Found:
+                    for item in entry.items:
+                        leaves[id(item), "", True] = (item, "", True)
+                else:
+                    leaves[(id(entry),)] = entry
+                continue
+            if not leaves:
+                leaves, own = inner, False
+            elif inner and inner is not leaves:
+                self._room -= len(inner) if own else len(inner) + len(leaves)
                 if self._room < 0:
                     raise _NoRoom
-                if leaves is None:
-                    leaves = inner
-                elif own:
+                if own:
                     leaves.update(inner)
-                elif inner is not leaves:
+                else:
                     joined = leaves | inner
                     if len(joined) > len(leaves):
                         leaves, own = joined, True
-                continue
-            if leaves is None or not own:
-                leaves, own = {} if leaves is None else leaves.copy(), True
-            if kind is tuple:
-                leaves[id(entry[0]), entry[1], entry[2]] = entry
-            elif kind is Found:
-                for item in entry.items:
-                    leaves[id(item), "", True] = (item, "", True)
-            else:
-                leaves[(id(entry),)] = entry
-        known[id(log)] = leaves = {} if leaves is None else leaves
+        known[id(log)] = leaves
         return leaves
 
 
