@@ -5,7 +5,6 @@ They follow the conventions of `server.policy.request`. Everything clinical is r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,15 +15,13 @@ from server.fhir.errors import Issue
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
-from server.fhir.systems import NPI, coding_key, is_billed, npis
+from server.fhir.systems import NPI, billed_parts, coding_key, is_billed, npis
 from server.policy.line import codings, in_words
 from server.policy.line import planned_day as planned_day
 from server.policy.line import side as side
 
 MODIFIER = 2
 """Places of a billing modifier; the codes that it modifies have five."""
-
-_SEPARATED = re.compile(r"[\s:,-]+")
 
 MOST_UNITS = 999_999
 
@@ -50,7 +47,7 @@ def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
     """The billed code with its system, as a Coding without modifiers and display."""
     for coding in codings([order.get("code")]):
         if is_billed(coding):
-            return {"system": coding["system"], "code": _parts(coding)[0]}
+            return {"system": coding["system"], "code": billed_parts(coding)[0]}
     return None
 
 
@@ -61,7 +58,7 @@ def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
     listed = [dict(coding) for coding in codings([order.get("code")])]
     plain, base = list[dict[str, Any]](), ""
     for coding in listed:
-        first, *modifiers = _parts(coding)
+        first, *modifiers = billed_parts(coding)
         if coding.get("system") in BILLED and len(first) == MODIFIER and base:
             first, modifiers = base, [first]
         if not is_billed({**coding, "code": first}):
@@ -71,11 +68,6 @@ def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
         plain += [{**coding, "code": code} for code in [f"{base}-{each}" for each in modifiers] or [base]]
     plain.sort(key=lambda coding: is_billed(coding) and coding_key(coding)[0] != CPT)
     return {**order, "code": {**order["code"], "coding": plain}} if plain != listed else order
-
-
-def _parts(coding: Mapping[str, Any]) -> list[str]:
-    """The code and its modifiers."""
-    return _SEPARATED.split(str(coding.get("code")).strip().upper())
 
 
 def with_days(order: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -60,6 +60,7 @@ BILLED = HCPCS_ALIASES | {CPT, *ALIASES[CPT]}
 """Systems of the codes that a service is billed by."""
 
 
+_SEPARATED = re.compile(r"[\s:,-]+")
 _BILLED_CODE = re.compile(r"\s*([0-9]{4}[0-9A-Za-z]|[A-Za-z][0-9]{4})(?![0-9A-Za-z])")
 
 
@@ -68,6 +69,12 @@ def is_billed(coding: Mapping[str, Any]) -> bool:
     clinic's own name of a service is none, under whatever system it comes."""
     code = coding.get("code")
     return coding.get("system") in BILLED and isinstance(code, str) and bool(_BILLED_CODE.match(code))
+
+
+def billed_parts(coding: Mapping[str, Any]) -> list[str]:
+    """A billed code and the modifiers behind it: a clinic writes "73221-RT" or "73221-rt-26", HL7
+    "73221:RT,26"."""
+    return _SEPARATED.split(str(coding.get("code")).strip().upper())
 
 
 def is_place_of_service(coding: Mapping[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from server.policy.determination import Criterion, Decision, Determination, Fail
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
 from server.policy.line import codings, day_of_service, day_zero, line_of, planned_day
-from server.policy.reading import apart, readable
+from server.policy.reading import apart, readable, unfolded
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import lapses
 from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
@@ -119,7 +119,7 @@ def evaluated(
             **plan.parameters(policy),
             "goldCards": _exempt(codes or policy.codes, order, member, chart, plan, now),
             "holidays": around((day_zero(order, now.date()), planned_day(order), now.date())),
-            "Order": apart(order)[0],
+            "Order": unfolded(apart(order)[0]),
             "Coverage": member.coverage,
             "memberKnown": member.known,
             **({"authorizationOnFile": held.number} if held else {}),

@@ -8,10 +8,13 @@ what is this member's is handed in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.fhir.elements import elements
 from server.fhir.references import type_and_id
+from server.fhir.systems import billed_parts, is_billed
+from server.policy.line import codings
 from server.policy.request import Chart, Member, Resource
 
 PAYER_ONLY = frozenset({"Claim", "ExplanationOfBenefit", "ClaimResponse"})
@@ -32,7 +35,42 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     own = [each for each in parts if _is_clients(each) and _is_of(each, patient)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
     proven = [_as_answered(record) for record in kept if record.get("status") not in CLOSED]
-    return [*_one_patient(own), *proven]
+    return [unfolded(each) for each in (*_one_patient(own), *proven)]
+
+
+def unfolded(resource: Resource) -> Resource:
+    """A service that has modifiers ("97530-KX-GO") also without them and with each alone ("97530-GO"), as
+    value sets have it: they cannot list every modifier, nor two in whatever order."""
+    plain = {
+        name: [_plain(each) for each in content] if isinstance(content, list) else _plain(content)
+        for name in _SERVICES.get(str(resource.get("resourceType")), ())
+        if (content := resource.get(name)) is not None
+    }
+    return {**resource, **plain} if any(plain[name] != resource[name] for name in plain) else resource
+
+
+_SERVICES: Mapping[str, tuple[str, ...]] = {
+    "DeviceRequest": ("codeCodeableConcept",),
+    "DiagnosticReport": ("code",),
+    "Encounter": ("serviceType", "type"),
+    "ImagingStudy": ("procedureCode",),
+    "Procedure": ("code",),
+    "ServiceRequest": ("code",),
+}
+"""Where resources say what was done, by the codes that are billed."""
+
+
+def _plain(concept: Any) -> Any:
+    told = [plain for coding in codings([concept]) for plain in _each_modifier(coding)]
+    return {**concept, "coding": told} if told else concept
+
+
+def _each_modifier(coding: Resource) -> Iterator[Resource]:
+    """The coding as it is; after it the bare code, and the code with each modifier."""
+    yield coding
+    base, *modifiers = billed_parts(coding) if is_billed(coding) else [""]
+    plain = (base, *(f"{base}-{each}" for each in modifiers)) if modifiers else ()
+    yield from ({**coding, "code": code} for code in plain if code != coding["code"])
 
 
 def _as_answered(record: Resource) -> Resource:
