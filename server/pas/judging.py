@@ -174,10 +174,19 @@ def _tied(claim: Resource, chart: LocalChart) -> list[tuple[Resource, set[int]]]
     return list(tied.values())
 
 
-def _essence(order: Mapping[str, Any]) -> Resource:
+def _essence(order: Mapping[str, Any]) -> Any:
     """What is ordered: without the day it was written, which an order that names none takes from the Claim,
-    and without marks."""
-    return {name: content for name, content in order.items() if name not in ("authoredOn", "extension")}
+    without marks, and without the names of resources, which may be new ones in every version: what they lead
+    to, as far as it tells what is ordered, stands in an order as judged."""
+    return _nameless({name: order[name] for name in order if name not in ("authoredOn", "extension")})
+
+
+def _nameless(element: Any) -> Any:
+    if isinstance(element, dict):
+        return {
+            name: _nameless(content) for name, content in element.items() if name not in ("id", "reference")
+        }
+    return [_nameless(one) for one in element] if isinstance(element, list) else element
 
 
 def _is_range(item: Resource, order: Resource) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from server.fhir import json
 from server.pas.marks import INFO_CANCELLED
 from server.pas.terms import NPI, concept, extension_url
 from tests.pas import builders as a
@@ -255,6 +256,26 @@ def test_an_order_that_is_read_by_what_came_with_it_is_unchanged_if_that_is(paye
 
     assert first.action == second.action == "A1"
     assert second.number == first.number
+
+
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+@pytest.mark.parametrize("line", [a.item(1), a.item(1, extension=a.item()["extension"][:3])])
+def test_a_version_that_calls_its_resources_by_new_names_leaves_an_untouched_line_its_number(
+    payer: Payer, line: Resource
+) -> None:
+    """Claim, order and parties as they were, under other ids; without an order there is only the Claim's."""
+    first = payer.submit(renamed(a.request(*charts.meets_every_criterion(), claim=a.claim(line)), "0001"))
+    grown = payer.submit(renamed(update(line, marked(FILM, "added")), "0002"))
+
+    assert (grown.number, grown.actions) == (first.number, ["A1", "A1"])
+
+
+def renamed(request: Resource, version: str) -> Resource:
+    """The request with a name that only this version has for each of its resources, and no other."""
+    named = a.with_uuids(request)
+    for entry in named["entry"]:
+        del entry["resource"]["id"]
+    return json.decode_object(a.raw(named).replace(b"-0000-4000-", f"-{version}-4000-".encode()))
 
 
 def test_a_study_that_is_moved_within_its_authorization_needs_no_evidence_again(payer: Payer) -> None:
