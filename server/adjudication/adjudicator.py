@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -122,7 +122,7 @@ class Adjudicator:
         one number. `assertion_id` is of an assertion that is kept here.
         """
         authorizations.alone(tx, judged.member.key)
-        found = self._number_on_file(tx, judged, now)
+        found = judged.determination.authorization or next(self._numbers_on_file(tx, judged, now), None)
         if found is not None:
             return found
         said = judged.determination
@@ -159,16 +159,20 @@ class Adjudicator:
         code = service_code(order)
         return any(code in policy.codes for policy in self.catalog.policies)
 
-    def _number_on_file(self, tx: Transaction, judged: Judged, now: dt.datetime) -> str | None:
-        if judged.determination.authorization:
-            return judged.determination.authorization
+    def holds(self, tx: Transaction, judged: Judged, now: dt.datetime) -> bool:
+        """Whether the authorization by which a line was judged, if it was by one, is good for it still: it
+        may have been cancelled or used since."""
+        number = judged.determination.authorization
+        return not number or number in self._numbers_on_file(tx, judged, now)
+
+    def _numbers_on_file(self, tx: Transaction, judged: Judged, now: dt.datetime) -> Iterator[str]:
+        """Of the authorizations that are good for the line, newest first."""
         on = day_of_service(judged.order, now.date())
         member = judged.member
         listed = on_file(tx, member.key, member.records)
         honours = (honoured(held, member.coverage, judged.plan) for held in listed)
         line = judged.determination.line
-        good = (held for held in honours if held and held.good_for(line, judged.order_key, on))
-        return next((held.number for held in good), None)
+        return (held.number for held in honours if held and held.good_for(line, judged.order_key, on))
 
     def _ruled(
         self,

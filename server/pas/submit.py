@@ -2,9 +2,10 @@
 
 Judging a first request reads the store and writes nothing, so it runs before the writing transaction opens;
 that one holds the decision, the numbers and the case together, and the answer leaves only after it is on
-disk. A change of an earlier request takes back before it judges, so it is whole in one transaction
-(`Revision`). The same bytes from the same client get the same answer for `REPEAT`, unless it decided nothing:
-what they were refused for may have been mended. A dry run does all of that but this, and takes it back.
+disk. What was judged by an authorization that is good no more by then is judged again, in that transaction.
+A change of an earlier request takes back before it judges, so it is whole in one transaction (`Revision`).
+The same bytes from the same client get the same answer for `REPEAT`, unless it decided nothing: what they
+were refused for may have been mended. A dry run does all of that but this, and takes it back.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ from server.pas.settling import Settle, tell_of_new_days
 from server.pas.standing import Standing
 from server.pas.verdict import Count, count_all, nobody_counts
 from server.pas.version import Version
-from server.store import Store, Transaction, cases, ledger, repeats
+from server.store import Store, Transaction, authorizations, cases, ledger, repeats
 from server.store.tables import new_id
 
 Resource = dict[str, Any]
 
 REPEAT = dt.timedelta(minutes=5)
+
+Judgement = tuple[list[Line], tuple[Rejection, ...]]
+"""Lines that were judged, and why others could not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,10 @@ class Submit:
         InvalidRequest."""
         docket = Docket.of(read_request(raw, self.version.submit_demands))
         changing = change_of(docket.read)
-        judged, rejections = ([], ()) if changing else self._judged(docket, now)
+        judged: Judgement = ([], ())
+        if not changing:
+            with self.store.reading() as tx:
+                judged = self._judged(tx, docket, now)
         case_id = new_id()
         with self.store.transaction() as tx:
             told = None if self.dry else self._first_answer(tx, raw, client, case_id, now)
@@ -72,7 +79,7 @@ class Submit:
                     revision = Revision(self.judge, self.settle, docket, changing)
                     decided = revision.decided(tx, case_id, client, now)
                 else:
-                    decided = self._decided(tx, docket, judged, rejections, case_id, client, now)
+                    decided = self._decided(tx, docket, judged, case_id, client, now)
                 told = self._told(tx, docket.read, decided, now)
             if self.dry:
                 tx.rollback()
@@ -95,16 +102,15 @@ class Submit:
         repeats.answered_by(tx, client, name, digest, case_id)
         return None
 
-    def _judged(self, docket: Docket, now: dt.datetime) -> tuple[list[Line], tuple[Rejection, ...]]:
+    def _judged(self, tx: Transaction, docket: Docket, now: dt.datetime) -> Judgement:
         """Every item that can be judged, and why others cannot."""
         if docket.of_another:
             return [], (rejection.other_beneficiary(),)
         unfit = docket.unfit
-        with self.store.reading() as tx:
-            unknown = unknown_numbers(tx, docket.member_key, docket.read.items)
-            left_out = {*unfit, *unknown}
-            items = [item for place, item in enumerate(docket.read.items) if place not in left_out]
-            judged = self.judge.lines(tx, docket, items, now)
+        unknown = unknown_numbers(tx, docket.member_key, docket.read.items)
+        left_out = {*unfit, *unknown}
+        items = [item for place, item in enumerate(docket.read.items) if place not in left_out]
+        judged = self.judge.lines(tx, docket, items, now)
         if any(not line.judged.member.known for line in judged):
             place = docket.read.claim["insurance"].index(docket.read.insurance)
             return [], (rejection.member_not_found(place),)
@@ -114,12 +120,15 @@ class Submit:
         self,
         tx: Transaction,
         docket: Docket,
-        judged: list[Line],
-        rejections: tuple[Rejection, ...],
+        judgement: Judgement,
         case_id: str,
         client: str,
         now: dt.datetime,
     ) -> Decided:
+        authorizations.alone(tx, docket.member_key)
+        if not all(self.adjudicator.holds(tx, line.judged, now) for line in judgement[0]):
+            judgement = self._judged(tx, docket, now)
+        judged, rejections = judgement
         row = casebook.open_case(
             tx, case_id, self.version.name, client, docket.member_key, docket.read.raw, now
         )

@@ -1,13 +1,17 @@
 """Changing, adding to, cancelling and repeating a request, in both guide versions."""
 
 import copy
+import datetime as dt
 from typing import Any
 
 import pytest
 
 from server.fhir import json
+from server.pas.judging import Docket
 from server.pas.marks import INFO_CANCELLED
+from server.pas.submit import Judgement, Submit
 from server.pas.terms import NPI, concept, extension_url
+from server.store import Transaction
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Answer, Payer
@@ -426,6 +430,26 @@ def test_of_two_updates_that_cross_the_second_is_told_so(payer: Payer) -> None:
     assert error_code(other) == "33"
     (found,) = payer.inquire(a.inquiry())
     assert found.actions == ["A1", "A1"]
+
+
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+def test_what_is_cancelled_while_another_request_is_judged_by_it_authorizes_nothing(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes one judges by what the other takes back."""
+    first_request(payer, a.item(1))
+    judge, cancelling = Submit._judged, iter([a.raw(update(cancelled(a.item(1))))])
+
+    def slowly(submit: Submit, tx: Transaction, docket: Docket, now: dt.datetime) -> Judgement:
+        judged = judge(submit, tx, docket, now)
+        for request in cancelling:
+            submit.answer(request, "", now)
+        return judged
+
+    monkeypatch.setattr(Submit, "_judged", slowly)
+    twin = payer.submit(a.request(claim=a.claim(id="twin", identifier=[called("TWIN")])))
+
+    assert twin.action == "A4"
 
 
 def test_a_denied_request_is_not_changed(payer: Payer) -> None:
