@@ -197,7 +197,13 @@ def _reference(read: Submission, resource: Resource) -> Resource:
 
 
 def _identifier(read: Submission, resource: Resource) -> Resource:
-    """The first business identifier; the resource's own URL where it has none."""
-    listed = (each for each in elements(resource, "identifier") if each.get("value"))
+    """The first business identifier, without what else is said of it; the resource's own URL where it has
+    none."""
+    names = ("use", "type", "system", "value")
+    listed = (
+        {name: each[name] for name in names if name in each}
+        for each in elements(resource, "identifier")
+        if each.get("value")
+    )
     url = _reference(read, resource).get("reference", read.claim_url)
     return next(listed, {"system": "urn:ietf:rfc:3986", "value": url})

@@ -88,7 +88,7 @@ def pas_response_bundle(version: Version, case: Case, base: str, now: dt.datetim
     response = pas_claim_response(version, case, [entry["fullUrl"] for entry in asked.requests])
     entries = [
         {"fullUrl": claim_response_url(case, base), "resource": response},
-        *echoed(case),
+        *echoed(case.read, response),
         *asked.requests,
         *asked.tasks,
     ]
@@ -102,7 +102,7 @@ def pas_inquiry_response_entries(version: Version, case: Case, base: str) -> lis
     response = pas_claim_response(version, case) | {"meta": {"profile": [profile("claiminquiryresponse")]}}
     return [
         {"fullUrl": claim_response_url(case, base), "resource": response},
-        *echoed(case),
+        *echoed(case.read, response),
         *information.entries(version, case, base).tasks,
     ]
 
@@ -132,7 +132,7 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
     items = [_item(version, read, item, notes) for item in case.items]
     facts = version.response_facts(case)
     errors = [_error(version, rejection, notes) for rejection in case.rejections]
-    return {
+    response = {
         "resourceType": "ClaimResponse",
         "id": case.id,
         "meta": {"profile": [profile("claimresponse")], **(version.partial if case.partial else {})},
@@ -159,15 +159,32 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
         **({"processNote": notes.elements} if notes.texts else {}),
         **({"error": errors} if errors else {}),
     }
+    return dict(_told_here(read, response))
 
 
-def echoed(case: Case) -> list[Resource]:
-    """Entries for patient, insurer, requestor and authorized providers, and for what they refer to, each once
-    and as sent."""
-    read = case.read
-    named = (review.provider for item in case.items if (review := review_of(item.verdict)))
-    authorized = [one for name in named if name and (one := read.resolve(name)) is not None]
-    waiting = [read.patient, read.insurer, read.provider, *authorized]
+def _told_here(read: Submission, element: Any) -> Any:
+    """The element, what it has from the Claim included, with references as they hold in the answer: to the
+    fullUrl of an entry, and of what the Claim contains, which is not there, in words."""
+    if isinstance(element, list):
+        return [_told_here(read, each) for each in element]
+    if not isinstance(element, dict):
+        return element
+    told = {name: _told_here(read, content) for name, content in element.items()}
+    target = read.resolve(element) if "reference" in element else None
+    if target is None:
+        return told
+    entry = read.resolver.entry_of(target)
+    if entry is not None:
+        return {**told, "reference": entry.full_url}
+    del told["reference"]
+    return {"display": str(target.get("name") or target["resourceType"]), **told}
+
+
+def echoed(read: Submission, response: Resource) -> list[Resource]:
+    """Entries for what the response refers to (patient, insurer, requestor, authorized providers, who gave a
+    number), and for what they refer to, each once and as sent."""
+    named = [read.resolve(text) for _, text in references_of(response, "")]
+    waiting = [each for each in named if each is not None]
     found: dict[int, Resource] = {}
     while waiting:
         resource = waiting.pop(0)

@@ -178,6 +178,35 @@ def test_what_the_client_sent_comes_back_under_its_own_names(spoken: Version) ->
     assert response(answered)["identifier"][0] == {"system": "https://ehr.example/pa", "value": "PA-1"}
 
 
+def test_who_gave_a_number_is_named_as_the_answer_has_it(spoken: Version) -> None:
+    """A relative reference would be read against our base, where no such organization is; one to what the
+    Claim contains would lead nowhere."""
+    lab = a.organization("lab", "Harbour Group", "1992999981", "X3", "requestor")
+    house = {"resourceType": "Organization", "id": "house", "name": "House Numbering"}
+    line = a.item(1)
+    line["extension"][0]["valueIdentifier"]["assigner"] = {"reference": "#house"}
+    number = {"system": "https://ehr.example/pa", "value": "PA-1"}
+    asked = a.request(
+        lab,
+        claim=a.claim(
+            line, identifier=[{**number, "assigner": {"reference": "Organization/lab"}}], contained=[house]
+        ),
+        insurer=a.payer(
+            identifier=[{"system": a.NPI, "value": "1234567893", "assigner": {"reference": "#house"}}],
+            contained=[house],
+        ),
+    )
+    answered = answer(spoken, verdict_on(said.needs_more()), bundle=asked)
+    assigned = {"reference": f"{a.HOST}/Organization/lab"}
+    assert response(answered)["identifier"][0] == {**number, "assigner": assigned}
+    assert f"{a.HOST}/Organization/lab" in {entry["fullUrl"] for entry in answered["entry"]}
+    (trace,) = values(response(answered)["item"][0], extension_url("itemTraceNumber"))
+    assert trace["assigner"] == {"display": "House Numbering"}
+    assert of_type(answered, "Task")[0]["requester"] == {
+        "identifier": {"system": a.NPI, "value": "1234567893"}
+    }
+
+
 def test_a_requester_in_a_role_comes_with_the_person_and_the_place(spoken: Version) -> None:
     doctor = {
         "resourceType": "Practitioner",
