@@ -2,6 +2,8 @@
 # first: that of 3.11 takes twice as long to resolve.
 PYTHON ?= python3
 BIN := .venv/bin
+# What was compiled once is kept, whatever the machine says of it: every process a test starts would do it again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install run test check conformance bench crash elm mutants policies valuesets hostile validation
 

@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from server import logs
-from server.app import create_app
+from server import logs, process
+from server.app import create_app, the_catalog
 from server.settings import Settings
 from server.store import Store
 from server.store.tables import Table
@@ -46,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts whole servers and plays whole stories comes first, lest one worker end alone with it."""
     here = Path(__file__).parent
     items.sort(key=lambda item: item.path.parent != here)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded stays, as in a process that serves: collections walk it no more."""
+    the_catalog()
+    process.settled()
 
 
 @pytest.fixture(scope="session")

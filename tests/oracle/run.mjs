@@ -26,8 +26,19 @@ const FHIR = "{http://hl7.org/fhir}";
 const source = fhir.PatientSource.FHIRv401();
 const wrapper = fhir.FHIRWrapper.FHIRv401();
 
+/** Every library compiled once: the engine compiles an included one again wherever it is included. */
+class Compiled extends cql.Repository {
+  #known = new Map();
+
+  resolve(path, version) {
+    const name = `${path}|${version ?? ""}`;
+    if (!this.#known.has(name)) this.#known.set(name, super.resolve(path, version));
+    return this.#known.get(name);
+  }
+}
+
 function compile({ libraries, valueSets = {} }) {
-  const repository = new cql.Repository(Object.fromEntries(libraries.map((elm, index) => [String(index), elm])));
+  const repository = new Compiled(Object.fromEntries(libraries.map((elm, index) => [String(index), elm])));
   const versions = Object.entries(valueSets).map(([canonical, codes]) => {
     const [url, version = ""] = canonical.split("|");
     return [url, { [version]: codes }];
