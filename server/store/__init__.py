@@ -55,10 +55,15 @@ def _committed(session: Session) -> None:
 
 
 def one_by_one(tx: Transaction, key: str) -> None:
-    """From here to the end of the transaction nobody else passes here with this key. On SQLite nobody else
-    writes anyway."""
-    if tx.get_bind().dialect.name == "postgresql":
-        tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    """From here to the end of the transaction nobody else passes here with this key, and rows are as they are
+    now: those seen before are asked for again, lest it be decided by what was so while this one waited. On
+    SQLite nobody else writes anyway."""
+    held: set[str] = tx.info.setdefault("held", set())
+    if key in held or tx.get_bind().dialect.name != "postgresql":
+        return
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    tx.expire_all()
+    held.add(key)
 
 
 class Store:

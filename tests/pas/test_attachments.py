@@ -1,13 +1,17 @@
 """What was asked for comes by itself, under our tracking number; in both guide versions."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from fhirpathpy import evaluate
 
 from server.fhir import json
+from server.pas.attachment import SubmitAttachment
+from server.pas.settling import settle
 from server.pas.terms import LOINC, PAS_CODES, concept
-from server.store import authorizations, cases
+from server.store import Transaction, authorizations, cases
+from server.store.tables import PaCase
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Payer
@@ -506,3 +510,26 @@ def test_what_is_asked_of_a_line_can_be_sent_though_an_update_left_the_line_out(
 
     assert [named["value"] for named in task["identifier"]] == [number]
     assert payer.on_file().actions == ["A1", "A1"]
+
+
+@pytest.mark.parametrize("payer", [("postgresql", "2.2")], ids=["2.2.1-postgresql"], indirect=True)
+def test_of_two_that_come_at_once_the_second_finds_what_became_of_the_first(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found the request pended, and one waited while the other was judged."""
+    services, now = payer.app.state.services, payer.app.state.services.clock()
+    use = SubmitAttachment(services.store, services.adjudicator, partial(settle, services))
+    pended = payer.submit(a.request())
+    enough = parameters(pended.tracking, *charts.meets_every_criterion())
+    hold, quicker = cases.hold_current, iter([json.encode(enough)])
+
+    def waiting_longer(tx: Transaction, row: PaCase) -> PaCase:
+        for body in quicker:
+            use.answer(body, "", now)
+        return hold(tx, row)
+
+    monkeypatch.setattr(cases, "hold_current", waiting_longer)
+    told = send(payer, parameters(pended.tracking, charts.film()))
+
+    assert "decided" in told
+    assert payer.on_file().action == "A1"
