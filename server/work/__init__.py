@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -25,6 +27,7 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSClient
 from sqlalchemy import inspect
+from sqlalchemy.exc import OperationalError
 from tenacity import (
     retry,
     retry_if_exception,
@@ -59,6 +62,9 @@ KEPT = dt.timedelta(days=1)
 AT_A_TIME = 1000
 """How long the record of work that was done is kept, and how many go in one round."""
 
+MODERN, SUBSECONDS = (3, 12), (3, 42)
+"""From this Python on, DBOS asks SQLite for the time in a way that it has since this version of its own."""
+
 OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """How work ends; of what failed the log has told."""
 
@@ -92,7 +98,9 @@ class Work:
 
     def launch(self, jobs: Mapping[str, Job], sweeps: Sequence[Callable[[], None]], executor: str) -> None:
         """Begins to work, until `close`. `executor` names this process among those that share the database,
-        the same after a restart, so that it finds its own unfinished work again."""
+        the same after a restart, so that it finds its own unfinished work again. Raises OperationalError
+        where the database is not fit for it."""
+        self._demand_subseconds()
         DBOS(
             config={
                 "name": "davinci-payer",
@@ -121,6 +129,16 @@ class Work:
         self._resting.clear()
         self._sweeper = Thread(target=self._sweep, args=(swept,), name=SWEEP, daemon=True)
         self._sweeper.start()
+
+    def _demand_subseconds(self) -> None:
+        """Distributions build a Python against a SQLite that may be older than it."""
+        python, sqlite = sys.version_info[:2], sqlite3.sqlite_version_info
+        if self._store.engine.dialect.name == "sqlite" and python >= MODERN and sqlite < SUBSECONDS:
+            words = (
+                f"background work on Python {'.'.join(map(str, python))} needs SQLite 3.42 and has "
+                f"{sqlite3.sqlite_version}: take Python 3.11, a later SQLite, or PostgreSQL"
+            )
+            raise OperationalError(None, None, RuntimeError(words))
 
     def _sweep(self, swept: Callable[[], None]) -> None:
         """Round after round until `close`. A schedule of DBOS stands still for as long as the clock is set

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 import server.work
 from server import logs
 from server.fhir import json
-from server.store import Store
+from server.store import Store, unavailable
 from server.work import Work
 from tests.conftest import DATABASES, NewDatabase
 
@@ -237,3 +237,15 @@ def of_status(store: Store, status: str) -> int:
 def rolled_back(work: Work, tx: object) -> list[str]:
     work.enqueue(tx, "note", "rolled back")  # type: ignore[arg-type]
     return []
+
+
+def test_an_sqlite_that_is_too_old_for_its_python_is_said(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12 and RHEL 9 build Python 3.12 against an SQLite that cannot tell milliseconds."""
+    monkeypatch.setattr("server.work.MODERN", (3, 11))
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 40, 1))
+    with pytest.raises(OperationalError, match=r"needs SQLite 3\.42") as stopped:
+        launch(Work(Store.open(new_database("sqlite"))), Seen())
+
+    assert unavailable(stopped.value)
