@@ -7,6 +7,8 @@ For what a request acts upon (order, claim, coverage); chart data is read as it 
 nothing that the guides use. Profiles are another matter.
 """
 
+import re
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +34,7 @@ _WORDS = {
     "string_type": "FHIR has a text here. Write one.",
     "int_parsing": "FHIR has a whole number here. Write one.",
     "bool_parsing": "FHIR has true or false here. Write one of them.",
+    "bool_type": "FHIR has true or false here. Write one of them.",
     "string_pattern_mismatch": "The text is empty, or has a space or sign that FHIR does not allow here.",
 }
 """What is told of a kind of fault, where the models speak of themselves."""
@@ -45,7 +48,25 @@ _FORMATS = {
 }
 """How what has a format is written, by the model's name of it."""
 
+_TIMES = {"datetime_type": "DateTime", "date_type": "Date", "time_type": "Time"}
+"""Formats by the kind of fault where no text stands at all."""
+
 _OTHER_TYPE = "A value is of another type than FHIR has at its place. Correct it."
+
+
+class _Number(Decimal):
+    """A number that no model takes for seconds since 1970, or for a truth value."""
+
+    def __float__(self) -> float:
+        raise TypeError("a number is no time")
+
+
+_YEAR = r"\d{4}"
+_COERCED = re.compile(
+    rf"(?!{_YEAR}\Z)\s*(?:[-+]?[\d_.]+(?:e[-+]?\d+)?|t(?:rue)?|f(?:alse)?|y(?:es)?|no?|on|off)\s*",
+    re.IGNORECASE,
+)
+"""Texts that the models would read as a number or a truth value; a year alone is a date as well."""
 
 
 def faults(resource: Resource, path: str) -> list[Issue]:
@@ -57,7 +78,7 @@ def faults(resource: Resource, path: str) -> list[Issue]:
             Issue("structure", f"{path}.resourceType", "No FHIR R4 resource has this type. Correct the type.")
         ]
     try:
-        model.model_validate(_without_json(resource))
+        model.model_validate(_as_json_has_it(resource))
     except ValidationError as error:
         found = error.errors(include_input=False)
         return [_issue(fault, path) for fault in found if not _sibling(fault) and not _narrative(fault)]
@@ -67,16 +88,20 @@ def faults(resource: Resource, path: str) -> list[Issue]:
     return []
 
 
-def _without_json(value: Any) -> Any:
-    """The same, but no text begins as an object in JSON does: where FHIR has an object, the models would read
-    one out of it."""
+def _as_json_has_it(value: Any) -> Any:
+    """The same, so that the models take nothing for what JSON says it is not: no text for an object, a number
+    or a truth value, no number for a time. All they look at in such a text is whether it is one."""
     match value:
         case dict():
-            return {name: _without_json(content) for name, content in value.items()}
+            return {name: _as_json_has_it(content) for name, content in value.items()}
         case list():
-            return [_without_json(content) for content in value]
+            return [_as_json_has_it(content) for content in value]
         case str() if value.lstrip().startswith("{"):
             return f"|{value}"
+        case str() if _COERCED.fullmatch(value):
+            return re.sub(r"\w", "x", value)
+        case int() | Decimal() if not isinstance(value, bool):
+            return _Number(value)
     return value
 
 
@@ -103,6 +128,8 @@ def _told(fault: Any) -> str:
     kind, _, failed = message.partition(" value string does not match")
     if failed and kind in _FORMATS:
         return f"The value must be {_FORMATS[kind]}."
+    if fault["type"] in _TIMES:
+        return f"The value must be {_FORMATS[_TIMES[fault['type']]]}."
     return _WORDS.get(fault["type"], f"{message}.")
 
 

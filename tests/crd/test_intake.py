@@ -150,9 +150,11 @@ def test_an_order_that_breaks_fhir_is_refused_with_the_place() -> None:
         ({"quantityQuantity": {"value": 0}}, "quantityQuantity.value"),
         ({"quantityQuantity": {"value": Decimal("-0.5")}}, "quantityQuantity.value"),
         ({"subject": {"reference": "https://ehr.example/fhir/Patient/p2"}}, "subject"),
+        ({"authoredOn": 0}, "authoredOn"),
+        ({"doNotPerform": "true"}, "doNotPerform"),
     ],
 )
-def test_an_order_of_nothing_or_for_somebody_else_is_not_answered_as_if_it_were_not(
+def test_an_order_that_says_what_cannot_be_is_not_answered_as_if_it_did_not(
     wrong: dict[str, Any], place: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:

@@ -63,6 +63,29 @@ def test_an_address_that_is_no_text_is_a_fault(endpoint: Any) -> None:
     assert faults({**wish, "channel": channel}, "Subscription")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("birthDate", 0),
+        ("birthDate", 1732000000),
+        ("deceasedDateTime", Decimal("20261120")),
+        ("active", "true"),
+        ("active", 1),
+        ("multipleBirthInteger", "2"),
+    ],
+)
+def test_a_value_that_json_has_as_another_type_is_a_fault(name: str, value: Any) -> None:
+    """A number was taken for seconds since 1970, and a text that says `true` for a truth."""
+    (issue,) = faults({"resourceType": "Patient", name: value}, "Patient")
+    assert issue.expressions == (f"Patient.{name}",)
+
+
+def test_a_text_may_say_what_looks_like_something_else() -> None:
+    names = [{"text": text, "family": text} for text in ("true", "No", "12", "-1e5", "{}")]
+    said = {"resourceType": "Patient", "id": "1", "language": "no", "birthDate": "2026", "name": names}
+    assert faults(said, "Patient") == []
+
+
 def test_a_fault_says_what_fhir_has_there() -> None:
     """In words of FHIR, not of the models that found it."""
     patient = {
