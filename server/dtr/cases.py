@@ -19,11 +19,10 @@ from fastapi import FastAPI
 
 from server import inside
 from server.dtr.form import Form, answer_value, criterion_of
-from server.dtr.populate import Filling, Logic, populate
+from server.dtr.populate import Engines, Filling, populate
 from server.dtr.response import answers_of
 from server.dtr.routes import TABLES
 from server.dtr.validation import faults
-from server.elm import Engine
 from server.fhir import json
 from server.fhir.dates import first_day
 from server.fhir.elements import elements
@@ -48,11 +47,11 @@ def door(catalog: Catalog) -> DtrDoor:
 
 
 class DtrDoor:
-    """`differences` plays a case on r2.0 and on r2.2; forms of one canonical share an engine."""
+    """`differences` plays a case on r2.0 and on r2.2."""
 
     def __init__(self) -> None:
         self._stage = Stage()
-        self._engines: dict[tuple[Version, str], Engine] = {}
+        self._engines = Engines()
 
     def differences(self, case: Case, expected: Expected) -> Sequence[str]:
         return on_every_base(lambda version: self._differences_on(version, case, expected))
@@ -84,11 +83,8 @@ class DtrDoor:
     def _filled(self, app: FastAPI, version: Version, bundle: Resource, case: Case) -> Filling:
         """The form as an app fills it from the chart, and as the clinician answers what is left."""
         form, draft = (Form(bundle["entry"][0]["resource"]), bundle["entry"][1]["resource"])
-        if (version, form.canonical) not in self._engines:
-            logic = Logic.of([entry["resource"] for entry in bundle["entry"]])
-            expanded = (_expanded(app, version, url) for url in logic.named)
-            self._engines[version, form.canonical] = logic.engine(expanded)
-        engine = self._engines[version, form.canonical]
+        package = [entry["resource"] for entry in bundle["entry"]]
+        engine = self._engines.of(version, form, package, lambda url: _expanded(app, version, url))
         filling = populate(form, draft, engine, chart_of(case), case.now, TABLES[version].from_client)
         return filling.answered(said_by_hand(form, case), case.clinician)
 

@@ -17,6 +17,7 @@ import datetime as dt
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from server.dtr.form import Answer, Element, Form, Item, answer_value, define_of, plain_answer, same
@@ -60,6 +61,29 @@ class Logic(NamedTuple):
 
     def engine(self, expanded: Iterable[Resource]) -> Engine:
         return Engine(libraries=self.libraries, value_sets=[*self.value_sets, *expanded])
+
+
+class Engines:
+    """Engines by what packages bring, which takes longer to compile than a form to fill: where two bring the
+    same CQL and codes, one serves both."""
+
+    def __init__(self) -> None:
+        self._by_form: dict[tuple[str, str], Engine] = {}
+        self._by_content: dict[bytes, Engine] = {}
+
+    def of(
+        self, version: str, form: Form, package: Sequence[Resource], expanded: Callable[[str], Resource]
+    ) -> Engine:
+        """The engine for a version's form; `expanded` gives a value set that the package only names."""
+        if (version, form.canonical) not in self._by_form:
+            logic = Logic.of(package)
+            sets = [*logic.value_sets, *map(expanded, logic.named)]
+            codes = sorted((each["url"], each["version"], each["expansion"]["contains"]) for each in sets)
+            content = sha256(json.encode((logic.libraries, codes))).digest()
+            if content not in self._by_content:
+                self._by_content[content] = Engine(libraries=logic.libraries, value_sets=sets)
+            self._by_form[version, form.canonical] = self._by_content[content]
+        return self._by_form[version, form.canonical]
 
 
 def elm_of(library: Resource) -> Resource:

@@ -15,9 +15,11 @@ def elements(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:
     """Every object of a JSON value, itself and those below, from outside in."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from nodes(each)
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            yield each
+            waiting.extend(reversed(each.values()))
+        elif isinstance(each, list):
+            waiting.extend(reversed(each))

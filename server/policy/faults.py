@@ -19,12 +19,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from server.fhir.elements import nodes
 from server.policy.answered import SERVICE
 from server.policy.catalog import CPT, PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
+from server.policy.manifest import loaded
 from server.policy.usage import texts, value_sets_read
 
 PARAMETERS, PLAN_VALUES = "MRIParameters", "MRIPlan"
@@ -50,7 +49,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
         yield from _form(policy, catalog)
         yield from _codes(policy, catalog)
         yield from _found_by_forms(policy, catalog)
-        yield from _known_to_all(policy, catalog)
+    yield from _known_to_all(catalog)
     yield from _undefined(catalog)
     yield from _own_codes(catalog)
     yield from _unread_value_sets(catalog)
@@ -127,13 +126,17 @@ def _found_by_forms(policy: Policy, catalog: Catalog) -> Iterator[str]:
             yield f"{policy.id}: {form['id']} does not offer {' '.join(missing)} in {SERVICE}"
 
 
-def _known_to_all(policy: Policy, catalog: Catalog) -> Iterator[str]:
+def _known_to_all(catalog: Catalog) -> Iterator[str]:
     """Diagnoses of which the shared rules would find no onset, and body sites that the other policies would
     not know for those of another part."""
-    if not policy.diagnoses <= set(_codings(catalog.value_set(EVERY_DIAGNOSIS))):
-        yield f"{policy.id}: diagnoses that are not in the value set dx-supporting: no onset of them is found"
-    if not policy.sites <= set(_codings(catalog.value_set(EVERY_SITE))):
-        yield f"{policy.id}: sites that are not in the value set site-any: other policies do not know them"
+    diagnoses, sites = (set(_codings(catalog.value_set(url))) for url in (EVERY_DIAGNOSIS, EVERY_SITE))
+    for policy in catalog.policies:
+        if not policy.diagnoses <= diagnoses:
+            found = "diagnoses that are not in the value set dx-supporting: no onset of them is found"
+            yield f"{policy.id}: {found}"
+        if not policy.sites <= sites:
+            found = "sites that are not in the value set site-any: other policies do not know them"
+            yield f"{policy.id}: {found}"
 
 
 def _undefined(catalog: Catalog) -> Iterator[str]:
@@ -175,7 +178,7 @@ def _unread_value_sets(catalog: Catalog) -> Iterator[str]:
 def _parts(sources: Path) -> Iterator[str]:
     """Names of the value sets that others are made of."""
     for path in sorted(sources.glob("*.yaml")):
-        for made in yaml.safe_load(path.read_text(encoding="utf-8")).values():
+        for made in loaded(path.read_text(encoding="utf-8")).values():
             for part in (*made.get("include", ()), *made.get("except", ())):
                 yield from str(part.get("set", "")).split()
 

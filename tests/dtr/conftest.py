@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from server.dtr.form import Form
-from server.dtr.populate import Filling, Logic, populate
+from server.dtr.populate import Engines, Filling, populate
 from server.elm import Engine
 from server.fhir import json
 from tests.conftest import at_noon
@@ -27,7 +27,7 @@ GUIDES = {"2.0": "dtr-2.0.1", "2.2": "dtr-2.2.0"}
 FHIR_JSON = {"Content-Type": "application/fhir+json"}
 OURS = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 """Reads our own answers, megabytes of them, without the suspicion that what comes from outside deserves."""
-ENGINES: dict[tuple[str, str], Engine] = {}
+ENGINES = Engines()
 """By version and form."""
 
 
@@ -67,12 +67,10 @@ class Package:
 
         Compiled once: a form has the same libraries in every package of a version.
         """
-        kept = (self.dtr.version, self.form.canonical)
-        if kept not in ENGINES:
-            logic = Logic.of(self.resources)
-            expanded = (self.dtr.get("ValueSet/$expand", url=url).json() for url in logic.named)
-            ENGINES[kept] = logic.engine(expanded)
-        return ENGINES[kept]
+        expand = "ValueSet/$expand"
+        return ENGINES.of(
+            self.dtr.version, self.form, self.resources, lambda url: self.dtr.get(expand, url=url).json()
+        )
 
     def filled(self, chart: Iterable[Resource]) -> Filling:
         """As an app in the EHR fills it: with nothing but the package and the chart."""
