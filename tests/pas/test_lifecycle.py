@@ -5,6 +5,8 @@ from getpass import getuser
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from server.cli import app
@@ -298,6 +300,17 @@ def test_a_dry_run_foretells_that_what_another_payer_authorized_is_not_extended(
     assert denied.action == "A3"
     assert "it was not issued here" in denied.words
     assert "what was authorized as it was" not in denied.words
+
+
+@pytest.mark.parametrize("payer", [("postgresql", "2.2")], ids=["2.2.1-postgresql"], indirect=True)
+def test_a_study_is_put_on_record_as_done_in_turn_with_changes_of_its_request(payer: Payer) -> None:
+    """Each held what the other waited for, and one of them failed."""
+    first, store, now = payer.granted(), payer.app.state.services.store, payer.app.state.services.clock()
+    with store.transaction() as changing, store.transaction() as using:
+        authorizations.alone(changing, "member:M-ANNA")
+        using.execute(text("SET LOCAL lock_timeout = 1"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            use(using, first.number, 1, dt.date(2026, 12, 1), now)
 
 
 def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
