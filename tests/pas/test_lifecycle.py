@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from server.cli import app
+from server.fhir.errors import Conflict
 from server.pas.terms import PLACE_OF_SERVICE, concept, extension_url
 from server.pas.usage import use
 from server.store import authorizations, events, records
@@ -311,6 +312,13 @@ def test_a_study_is_put_on_record_as_done_in_turn_with_changes_of_its_request(pa
         using.execute(text("SET LOCAL lock_timeout = 1"))
         with pytest.raises(OperationalError, match="lock timeout"):
             use(using, first.number, 1, dt.date(2026, 12, 1), now)
+
+    with store.transaction() as late:
+        authorizations.by_number(late, first.number)
+        with store.transaction() as first_in_turn:
+            use(first_in_turn, first.number, 1, dt.date(2026, 12, 1), now)
+        with pytest.raises(Conflict, match="0 of 1 units left"):
+            use(late, first.number, 1, dt.date(2026, 12, 1), now)
 
 
 def test_a_used_authorization_satisfies_no_further_order(payer: Payer) -> None:
