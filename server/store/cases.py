@@ -130,14 +130,20 @@ def lines_traced(tx: Transaction, number: str) -> Iterator[tuple[PaCase, PaItem]
 
 
 def line_granted(tx: Transaction, granted: Authorization) -> tuple[PaCase, PaItem] | None:
-    """The line that an authorization was granted for and its case, in the version that holds now; None where
-    no request asked for it, or that line has it no more."""
+    """The line that an authorization was granted for and its case, in the version that holds now; where
+    others keep the number good that this line has no more, one of those that the same client asked for. None
+    where no request asked for it, or none has it."""
     named = by_id(tx, granted.case_id) if granted.case_id is not None else None
     if named is None:
         return None
     case = current(tx, named)
-    having = (line for line in items(tx, case.id) if line.authorization_number == granted.number)
-    return next(((case, line) for line in having), None)
+    having = [
+        (line, tx.get_one(PaCase, line.case_id))
+        for line in under_number(tx, granted.member_key, granted.number)
+        if granted.status == "cancelled" or line.outcome != "C"
+    ]
+    own = [(other, line) for line, other in having if other.client == granted.client]
+    return min(own, key=lambda each: each[0].id != case.id, default=None)
 
 
 def current(tx: Transaction, case: PaCase) -> PaCase:
