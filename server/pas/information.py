@@ -181,14 +181,11 @@ def _asked(read: Submission) -> Resource:
 
 
 def _answering(read: Submission) -> Resource:
-    """CommunicationRequest.recipient, an organization or a person, and sender, an organization (the profile
-    allows no other)."""
+    """CommunicationRequest.sender, from whom the information is to come (the profile allows an organization
+    alone), and recipient, for whom it is meant: who asks."""
     asked = _asked(read)
-    kind, named = asked["resourceType"], _reference(read, asked)
-    return {
-        **({"recipient": [named]} if kind in ("Organization", "Practitioner") else {}),
-        **({"sender": named} if kind == "Organization" else {}),
-    }
+    sender = {"sender": _reference(read, asked)} if asked["resourceType"] == "Organization" else {}
+    return {"recipient": [_reference(read, read.insurer)], **sender}
 
 
 def _reference(read: Submission, resource: Resource) -> Resource:

@@ -236,7 +236,6 @@ def test_a_requester_in_a_role_comes_with_the_person_and_the_place(spoken: Versi
         for entry in answer(spoken, verdict_on(said.needs_more()), bundle=asked)["entry"]
         if entry["resource"]["resourceType"] in ("CommunicationRequest", "Task")
     )
-    assert request["recipient"] == [{"reference": f"{a.HOST}/Practitioner/doctor"}]
     assert "sender" not in request
     assert task["owner"] == {"identifier": doctor["identifier"][0]}
 
@@ -302,6 +301,14 @@ def test_what_is_asked_is_about_the_diagnosis_of_the_line_and_dates_from_before_
 
     assert value(extension(payload, extension_url("communicatedDiagnosis"))) == concept(ICD, "M75.111")
     assert value(extension(payload, extension_url("contentModifier"))) == concept(LOINC, "18790-6")
+
+
+def test_what_is_asked_for_goes_from_the_provider_to_the_insurer(spoken: Version) -> None:
+    """Base FHIR: the sender is the source of the communication that is requested, the recipient its target.
+    The profile has the requestor as the sender."""
+    (request,) = of_type(answer(spoken, verdict_on(said.needs_more())), "CommunicationRequest")
+    assert request["sender"] == {"reference": f"{a.HOST}/Organization/clinic"}
+    assert request["recipient"] == [request["requester"]] == [{"reference": f"{a.HOST}/Organization/payer"}]
 
 
 def test_in_2_0_the_request_speaks_in_words_and_the_task_by_identifier() -> None:
