@@ -177,11 +177,14 @@ def placed(root: str, place: str) -> Iterator[None]:
     try:
         yield
     except FhirError as error:
-        error.issues = tuple(
-            replace(issue, expression=tuple(re.sub(f"^{root}\\b", place, each) for each in issue.expressions))
-            for issue in error.issues
-        )
+        if place != root:
+            error.issues = tuple(_placed(issue, root, place) for issue in error.issues)
         raise
+
+
+def _placed(issue: Issue, root: str, place: str) -> Issue:
+    named = (re.sub(f"^{root}\\b", place, each) for each in issue.expressions)
+    return replace(issue, expression=tuple(named))
 
 
 def operation_outcome(issues: tuple[Issue, ...] | list[Issue]) -> dict[str, Any]:

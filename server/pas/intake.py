@@ -19,7 +19,7 @@ from server.adjudication.orders import quantity_faults
 from server.fhir import json
 from server.fhir.dates import ends_before_it_begins
 from server.fhir.elements import elements
-from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.errors import InvalidRequest, Issue, placed
 from server.fhir.extensions import extension, modifier_urls, value
 from server.fhir.parameters import enclosed
 from server.fhir.references import Entry, Resolver, references_of
@@ -133,14 +133,16 @@ def _quoting(item: Resource, quoted: list[Resource]) -> Resource:
 
 def read(raw: bytes, demands: Demands) -> Submission:
     """A request that just came. Raises InvalidJson, InvalidRequest."""
-    bundle = _bundle(json.decode_object(raw))
-    _refuse(_envelope_faults(bundle))
-    return _checked(_laid_out(raw, bundle), demands)
+    bundle, place = _bundle(json.decode_object(raw))
+    with placed("Bundle", place):
+        _refuse(_envelope_faults(bundle))
+        return _checked(_laid_out(raw, bundle), demands)
 
 
 def stored(raw: bytes) -> Submission:
     """A request that was checked when it came."""
-    return _laid_out(raw, _bundle(json.decode_kept(raw.removeprefix(json.BOM))))
+    bundle, _ = _bundle(json.decode_kept(raw.removeprefix(json.BOM)))
+    return _laid_out(raw, bundle)
 
 
 def _laid_out(raw: bytes, bundle: Resource) -> Submission:
@@ -161,14 +163,14 @@ def _refuse(found: Iterable[Issue]) -> None:
         raise InvalidRequest(*issues)
 
 
-def _bundle(body: Resource) -> Resource:
-    """The Bundle, or the one inside a Parameters wrapper that some clients put around it."""
-    bundle = enclosed(body, "Bundle")
+def _bundle(body: Resource) -> tuple[Resource, str]:
+    """The Bundle, or the one inside a Parameters wrapper that some clients put around it, and its place."""
+    bundle, place = enclosed(body, "Bundle")
     if bundle.get("resourceType") != "Bundle":
         raise InvalidRequest(
             Issue("structure", "Bundle", "The body is not a Bundle. Send the request Bundle itself.")
         )
-    return bundle
+    return bundle, place
 
 
 def _envelope_faults(bundle: Resource) -> Iterator[Issue]:

@@ -62,8 +62,8 @@ def notification(standing: Standing, kind: str, events: Sequence[Event], now: dt
     }
 
 
-def status_bundle(standings: Sequence[Standing], now: dt.datetime) -> Resource:
-    """The answer of `$status`."""
+def status_bundle(standings: Sequence[Standing], url: str, now: dt.datetime) -> Resource:
+    """The answer of `$status`, asked at that address."""
     entries = [
         {
             "fullUrl": f"urn:uuid:{uuid4()}",
@@ -78,6 +78,7 @@ def status_bundle(standings: Sequence[Standing], now: dt.datetime) -> Resource:
         "type": "searchset",
         "timestamp": instant(now),
         "total": len(standings),
+        "link": [{"relation": "self", "url": url}],
         **({"entry": entries} if entries else {}),
     }
 

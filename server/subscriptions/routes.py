@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from server.fhir import json
 from server.fhir.capability import Contribution
 from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
-from server.fhir.parameters import DIGITS, Posted, number, taking
+from server.fhir.parameters import DIGITS, Asked, Posted, number, taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
@@ -144,12 +145,11 @@ def router(services: Services, version: Version) -> APIRouter:
 
     @routes.get("/$status", summary="How the caller's subscriptions stand", response_class=FhirResponse)
     def statuses(ids: Annotated[Texts, Query(alias="id")] = None, status: Texts = None) -> FhirResponse:
-        return _stand(_listed(ids, status))
+        return _some([*(("id", text) for text in ids or ()), *(("status", text) for text in status or ())])
 
     @routes.post("/$status", include_in_schema=False)
     def statuses_asked(asked: Posted) -> FhirResponse:
-        named = ([text for name, text in asked if name == wanted] for wanted in ("id", "status"))
-        return _stand(_listed(*named))
+        return _some(asked)
 
     @routes.get("/{subscription_id}", summary="Read a subscription", response_class=FhirResponse)
     def read(subscription_id: str) -> FhirResponse:
@@ -160,7 +160,7 @@ def router(services: Services, version: Version) -> APIRouter:
     @routes.post("/{subscription_id}/$status", include_in_schema=False)
     def status_of(subscription_id: str) -> FhirResponse:
         with services.store.reading() as tx:
-            return _stand([_own(tx, subscription_id)])
+            return _stand([_own(tx, subscription_id)], f"{subscription_id}/$status")
 
     @routes.get("/{subscription_id}/$events", summary="What it was told of", response_class=FhirResponse)
     def events(
@@ -187,11 +187,15 @@ def router(services: Services, version: Version) -> APIRouter:
         standing = standing_of(row, services.fhir_base)
         return FhirResponse(notification(standing, "query-event", told, services.clock()))
 
-    def _listed(ids: Texts, statuses: Texts) -> list[stored.Subscription]:
+    def _some(asked: Asked) -> FhirResponse:
         """The caller's subscriptions, those of any of these ids and statuses where some are named."""
+        used = [(name, text) for name, text in asked if name in ("id", "status")]
+        ids, statuses = ([text for name, text in used if name == wanted] for wanted in ("id", "status"))
         with services.store.reading() as tx:
             rows = subscriptions.of_client(tx, calling().client)
-        return [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
+        found = [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
+        query = urlencode(used)
+        return _stand(found, f"$status{query and '?'}{query}")
 
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())
@@ -205,9 +209,9 @@ def router(services: Services, version: Version) -> APIRouter:
             raise NotFound("There is no Subscription with this id, or it is another client's.")
         return row
 
-    def _stand(rows: Sequence[stored.Subscription]) -> FhirResponse:
+    def _stand(rows: Sequence[stored.Subscription], address: str) -> FhirResponse:
         standings = [standing_of(row, services.fhir_base) for row in rows]
-        return FhirResponse(status_bundle(standings, services.clock()))
+        return FhirResponse(status_bundle(standings, f"{base}/Subscription/{address}", services.clock()))
 
     return routes
 

@@ -14,7 +14,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
-from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.errors import InvalidRequest, placed
 from server.fhir.parameters import enclosed
 from server.services import Version
 from server.settings import Settings
@@ -39,27 +39,28 @@ def profiled(settings: Settings, version: Version) -> Callable[[Request], Corout
         if settings.profiles == "off" or not request.url.path.endswith(OPERATIONS):
             return
         body = await request.body()
-        issues = await run_in_threadpool(lambda: _broken(validator_of(settings.fhir_packages, version), body))
-        if issues:
-            raise InvalidRequest(*issues)
+        await run_in_threadpool(lambda: _refuse_broken(validator_of(settings.fhir_packages, version), body))
 
     return check
 
 
-def _broken(validator: Validator | None, body: bytes) -> list[Issue]:
-    """Errors of what is acted upon, worst first. Raises InvalidJson."""
-    bundle = enclosed(json.decode_object(body), "Bundle")
+def _refuse_broken(validator: Validator | None, body: bytes) -> None:
+    """Raises InvalidRequest with the errors of what is acted upon, worst first; InvalidJson."""
+    bundle, place = enclosed(json.decode_object(body), "Bundle")
     if validator is None or bundle.get("resourceType") != "Bundle":
-        return []
+        return
     entries = bundle.get("entry")
     kinds = [_kind(entry) for entry in (entries if isinstance(entries, list) else [])]
-    return [
+    issues = [
         finding.issue()
         for finding in validator.check(bundle)
         if finding.severity in ("error", "fatal")
         and finding.rule != EVIDENCE
         and _acted_upon(finding.path, kinds)
     ]
+    if issues:
+        with placed("Bundle", place):
+            raise InvalidRequest(*issues)
 
 
 def _kind(entry: Any) -> str:

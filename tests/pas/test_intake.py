@@ -68,6 +68,9 @@ def test_a_parameters_wrapper_around_the_bundle_is_looked_through() -> None:
 
     assert read(wrapped).claim["id"] == "pa-1"
 
+    del wrapped["parameter"][0]["resource"]["entry"][0]["resource"]["insurer"]
+    assert places(wrapped) == ["Parameters.parameter[0].resource.entry[0].resource.insurer"]
+
 
 def test_what_is_not_json_is_refused_as_such() -> None:
     with pytest.raises(InvalidJson):

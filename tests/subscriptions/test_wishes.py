@@ -218,6 +218,10 @@ def test_how_some_of_them_stand_can_be_asked(payer: Payer) -> None:
 
     def standing(query: str) -> set[str]:
         bundle = payer.http.get(f"{payer.base}/Subscription/$status?{query}").json()
+        (itself,) = bundle["link"]
+        told = urlsplit(itself["url"])
+        assert told.path == f"{payer.base}/Subscription/$status"
+        assert (itself["relation"], parse_qs(told.query)) == ("self", parse_qs(query))
         found = (entry["resource"]["parameter"][0] for entry in bundle.get("entry", ()))
         return {each["valueReference"]["reference"].rpartition("/")[2] for each in found}
 
