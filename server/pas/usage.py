@@ -14,12 +14,10 @@ USED = "used"
 def use(tx: Transaction, number: str, units: int, on: dt.date, now: dt.datetime) -> stored.Authorization:
     """Counts so many units as done on that day. Raises NotFound, and Conflict where the authorization does
     not hold that day or has fewer units left."""
-    found = authorizations.by_number(tx, number)
-    if found is not None:
-        authorizations.alone(tx, found.member_key)
-    row = authorizations.hold(tx, number)
+    row = authorizations.by_number(tx, number)
     if row is None:
         raise NotFound("There is no authorization of this number.")
+    authorizations.alone(tx, row.member_key)
     if row.status != "active" or not row.span_start <= on <= row.span_end:
         raise Conflict(f"The authorization does not hold on {on.isoformat()}.")
     if row.used + units > row.units:
