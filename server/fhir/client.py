@@ -29,8 +29,6 @@ Resource = dict[str, Any]
 
 MAX_PAGES = 50
 """Of one search: a thousand observations where the EHR gives twenty a page. More go in circles."""
-MAX_BYTES = 20_000_000
-"""Of one answer; a chart larger than that is not worth reading within a deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ Outcome = Found | Withheld | Failed
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`http` must not follow redirects; who may be called is its transport's affair."""
+    """`http` must not follow redirects; whom it may call, and how much is read, is its transport's affair."""
 
     http: httpx.AsyncClient
     base: str
@@ -136,12 +134,7 @@ class Client:
                     return Withheld(answer.status_code)
                 if answer.status_code != 200:
                     return Failed(str(answer.status_code))
-                body = bytearray()
-                async for part in answer.aiter_bytes():
-                    body += part
-                    if len(body) > MAX_BYTES:
-                        return Failed("too large")
-                content = json.decode_object(bytes(body))
+                content = json.decode_object(await answer.aread())
         except (httpx.HTTPError, FhirError, httpx.InvalidURL, OSError) as error:
             return Failed(why(error))
         return content if isinstance(content.get("resourceType"), str) else Failed("no resource")
