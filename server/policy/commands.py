@@ -40,8 +40,8 @@ ALL = "all"
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Files of cases, JSON.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of cases.")]
-CaseId = Annotated[str, typer.Option(help="Id of the case.")]
-Day = Annotated[str, typer.Option(help="Day zero of the cases, on or after 2026-01-01.")]
+CaseId = Annotated[str, typer.Option(help="Id of the case; not needed where the file has but one.")]
+Day = Annotated[str, typer.Option(help="Day zero of the cases, on which policies are in force.")]
 
 
 class Door(Protocol):
@@ -147,7 +147,7 @@ def run_cases(
 ) -> None:
     """Run each case against a clean store and compare the outcome with what it expects."""
     vignettes, day_zero = _vignettes(files, region), day_of(day, "--day")
-    catalog = _catalog()
+    catalog = _catalog(day_zero)
     doors = _doors(door, catalog)
     table = Table("Case", "Door", "Outcome", "Why", title=f"{len(vignettes)} cases")
     good = 0
@@ -203,13 +203,14 @@ def diff(
 
 
 @app.command()
-def compare(file: File, case: CaseId, day: Day = DAY_ZERO) -> None:
+def compare(file: File, case: CaseId = "", day: Day = DAY_ZERO) -> None:
     """One case under each plan: what it comes to, for want of what."""
-    catalog, vignette = _catalog(), _named(file, case)
+    vignette, day_zero = _named(file, case), day_of(day, "--day")
+    catalog = _catalog(day_zero)
     table = Table("Plan", "Outcome", "In the way", "Because")
     for plan in catalog.plans:
         under = msgspec.structs.replace(vignette, plan=plan)
-        said = judged(_laid_out(under, day_of(day, "--day"), catalog), catalog)
+        said = judged(_laid_out(under, day_zero, catalog), catalog)
         table.add_row(plan, said.decision, ", ".join(each.id for each in said.in_the_way), said.reason)
     console().print(table)
 
@@ -217,7 +218,7 @@ def compare(file: File, case: CaseId, day: Day = DAY_ZERO) -> None:
 @app.command()
 def explain(
     file: File,
-    case: CaseId,
+    case: CaseId = "",
     define: Annotated[
         str, typer.Option(help="A define of the policy's CQL, or of its facts: its value, as a tree.")
     ] = "",
@@ -225,8 +226,9 @@ def explain(
     day: Day = DAY_ZERO,
 ) -> None:
     """Why a case comes out as it does: its criteria with their evidence, or one define as a tree."""
-    catalog, vignette = _catalog(), _named(file, case)
-    laid_out = _laid_out(vignette, day_of(day, "--day"), catalog)
+    vignette, day_zero = _named(file, case), day_of(day, "--day")
+    catalog = _catalog(day_zero)
+    laid_out = _laid_out(vignette, day_zero, catalog)
     if define:
         for line in _define(laid_out, define, depth, catalog):
             typer.echo(line)
@@ -242,11 +244,13 @@ def explain(
 
 
 def _named(file: Path, case: str) -> Vignette:
-    vignette = next((v for v in _read(file) if v.id == case), None)
-    if vignette is None:
-        typer.echo(f"{file.name} has no case {case}", err=True)
+    """The case of this id; without one the only case of the file."""
+    found = [vignette for vignette in _read(file) if case in ("", vignette.id)]
+    if not found or (len(found) > 1 and not case):
+        told = f"no case {case}" if case else f"{len(found)} cases: name one by --case"
+        typer.echo(f"{file.name} has {told}", err=True)
         raise typer.Exit(2)
-    return vignette
+    return found[0]
 
 
 def judged(case: Case, catalog: Catalog, *, hints: bool = True) -> Determination:
@@ -316,12 +320,18 @@ def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str
         raise typer.Exit(1) from None
 
 
-def _catalog() -> Catalog:
+def _catalog(day: dt.date | None = None) -> Catalog:
+    """All policy data. On a day without a policy no case says anything, and the program ends."""
     try:
-        return Catalog.load()
+        catalog = Catalog.load()
     except CatalogError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    if day and not any(policy.effective.holds(day) for policy in catalog.policies):
+        first = min(policy.effective.start for policy in catalog.policies)
+        typer.echo(f"--day {day}: no policy is in force then; the first begins on {first}", err=True)
+        raise typer.Exit(2)
+    return catalog
 
 
 def _policy(catalog: Catalog, name: str) -> Policy:

@@ -301,7 +301,17 @@ def test_a_case_is_compared_under_each_plan(cases: Path) -> None:
         "reviewed": "CC-DUR",
     }
     assert ways == told
-    assert run("compare", cases, "--case", "none").exit_code == 2
+    assert "has no case none" in run("compare", cases, "--case", "none").output
+    assert "cases.json has 2 cases: name one by --case" in run("explain", cases).output
+
+
+def test_the_only_case_of_a_file_needs_no_name_and_a_day_a_policy(cases: Path) -> None:
+    cases.write_text(json.dumps({"vignettes": [CASE]}))
+
+    assert run("explain", cases, "--define", "CC-DUR").output.startswith('define "CC-DUR"')
+    refused = run("test", cases, "--day", "2024-12-31")
+    assert refused.exit_code == 2
+    assert refused.output == "--day 2024-12-31: no policy is in force then; the first begins on 2025-01-01\n"
 
 
 def test_the_page_for_people_is_made_of_the_data_as_they_are() -> None:
