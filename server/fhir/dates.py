@@ -37,6 +37,13 @@ def last_day(text: object) -> date | None:
     return _day(year, month, day or monthrange(year, month)[1])
 
 
+def full_years(since: object, day: date) -> int | None:
+    """From a date to that day; None where it is none, or leaves open which side of a birthday the day is."""
+    ends = (first_day(since), last_day(since))
+    counts = {day.year - end.year - ((day.month, day.day) < (end.month, end.day)) for end in ends if end}
+    return counts.pop() if len(counts) == 1 else None
+
+
 def moved(day: date, days: int) -> date:
     """The day so many days later, or earlier; the calendar's last, or first, where it has no such day."""
     try:

@@ -87,6 +87,7 @@ def show(item: ItemId) -> None:
     out = _console()
     for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
         out.print(plain(f"{name}: {content}"))
+    out.print(plain(f"patient: {told['patient']}"))
     out.print(_criteria(waiting.line.determination))
     for words in told["told"]:
         out.print(plain(f"told: {words}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.fhir.dates import full_years
 from server.fhir.elements import elements, nodes
 from server.fhir.extensions import value
 from server.fhir.references import local_reference
@@ -19,9 +21,9 @@ Resource = dict[str, Any]
 
 
 def whole(tx: Transaction, waiting: Waiting) -> Resource:
-    """The work item with all of it: `told` is what the provider was told, or asked, of it last, `documents`
-    are what came to be read, `relied_on` what else of the request the criteria name as their evidence: the
-    answers of a form, say."""
+    """The work item with all of it: `patient` is told by sex and age, `told` is what the provider was told,
+    or asked, of it last, `documents` are what came to be read, `relied_on` what else of the request the
+    criteria name as their evidence: the answers of a form, say."""
     case = waiting.case
     read = evidence.joined(intake.stored(case.request), evidence.of_chain(tx, case.chain_id))
     documents = casebook.handed_in(tx, case)
@@ -38,11 +40,20 @@ def whole(tx: Transaction, waiting: Waiting) -> Resource:
     granted = [_granted(reached)] if isinstance(reached, Certified | Modified) else []
     return {
         **details,
+        "patient": _person(read.patient, waiting.line.received.date()),
         "told": [*granted, *note_texts(reached)],
         "documents": documents,
         "relied_on": relied_on,
         "history": history(tx, case),
     }
+
+
+def _person(patient: Resource, day: dt.date) -> str:
+    """Who it is to a clinician: "female, 52 years"."""
+    born = patient.get("birthDate")
+    years = full_years(born, day)
+    age = f"{years} years" if years is not None else f"born {born}" if born else "age not told"
+    return f"{patient.get('gender', 'sex not told')}, {age}"
 
 
 def _granted(reached: Certified | Modified) -> str:

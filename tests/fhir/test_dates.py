@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from server.fhir.dates import first_day, instant, last_day, moment
+from server.fhir.dates import first_day, full_years, instant, last_day, moment
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,22 @@ from server.fhir.dates import first_day, instant, last_day, moment
 )
 def test_a_partial_date_is_a_span_of_days(text: str, first: date, last: date) -> None:
     assert (first_day(text), last_day(text)) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("born", "years"),
+    [
+        ("1974-11-25", 52),
+        ("1974-11-26", 51),
+        ("2024-02-29", 2),
+        ("1974-10", 52),
+        ("1974-11", None),
+        ("1974", None),
+        ("unknown", None),
+    ],
+)
+def test_an_age_is_told_where_the_date_of_birth_tells_it(born: str, years: int | None) -> None:
+    assert full_years(born, date(2026, 11, 25)) == years
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,15 @@ def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> N
     pended(payer)
     shown = review("show", waiting(payer)["id"]).output
 
-    for owed in ("CC-DUR", "not-met", "IMG-XR", "DiagnosticReport/film", "pended by rules", ":00 UTC"):
+    for owed in (
+        "CC-DUR",
+        "not-met",
+        "IMG-XR",
+        "DiagnosticReport/film",
+        "pended by rules",
+        ":00 UTC",
+        "female, 52 years",
+    ):
         assert owed in shown
     entry = on_trail(payer, "R")
     assert entry["entity"][-1]["description"] == "davinci-payer review show"

@@ -179,6 +179,7 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     assert "no treatment of this complaint lasted 6 weeks" in page
     for told in (
         "M75.111",
+        "<td>female, 52 years</td>",
         "data:text/plain;base64,U2hlIGNhbm5vdCBsaWZ0Lg==",
         "data:image/png;base64,aGFuZA==",
         "was not sent along: it lies at https://ehr.example/scans/7",
