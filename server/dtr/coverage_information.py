@@ -11,7 +11,7 @@ from typing import Any
 
 from server.dtr.response import INTENDED_USE
 from server.dtr.version import Version
-from server.fhir.extensions import extension, value
+from server.fhir.extensions import extension, extensions, value
 from server.fhir.references import reference_text
 from server.policy.determination import Decision, Determination
 
@@ -73,10 +73,16 @@ def replaced(response: Resource, answer: Resource) -> list[Resource]:
     return [*kept, answer]
 
 
-def retained(extensions: list[Resource]) -> list[Resource]:
+def asserted(response: Resource, coverage: Resource) -> list[str]:
+    """The assertion ids of what the response says already about that Coverage."""
+    told = [_about(found) for found in extensions(response, COVERAGE_INFORMATION)]
+    return [name for about, name in told if about == reference_text(coverage) and isinstance(name, str)]
+
+
+def retained(listed: list[Resource]) -> list[Resource]:
     """A response's extensions where its authorization was given: no request will carry the answers any more,
     they are kept (intendedUse, DocReason)."""
-    return [_retained(found) if found.get("url") == INTENDED_USE else found for found in extensions]
+    return [_retained(found) if found.get("url") == INTENDED_USE else found for found in listed]
 
 
 def _retained(use: Resource) -> Resource:

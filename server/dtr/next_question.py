@@ -21,7 +21,7 @@ from server.adjudication.adjudicator import Adjudicator
 from server.adjudication.judged import Judged
 from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts
-from server.dtr.coverage_information import coverage_information, replaced, retained
+from server.dtr.coverage_information import asserted, coverage_information, replaced, retained
 from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
 from server.dtr.form import Answers, Form, answer_value
 from server.dtr.interview import ISSUE, Interview, Node
@@ -45,6 +45,9 @@ Resource = dict[str, Any]
 
 CONTEXT = "https://payer.example/dtr-context"
 """System of the identifier by which a response remembers its context."""
+
+HOOK = "next-question"
+"""As what asked for an assertion of our own."""
 
 STOPPED = frozenset({"stopped", "entered-in-error"})
 RESPONSE = "QuestionnaireResponse"
@@ -166,7 +169,7 @@ class Interviewer:
         if judged is None or coverage is None:
             return outcome.response
         quoted = known.assertion if known else None
-        assertion_id = quoted or stored.new_id()
+        assertion_id = quoted or _said_before(tx, outcome.response, coverage) or stored.new_id()
         number = judged.determination.authorization
         if number is None and _may_be_issued(judged, known) and _said_yes(answers_of(outcome.response)):
             number = self._adjudicator.authorize(
@@ -183,8 +186,8 @@ class Interviewer:
         self._keep(tx, judged, assertion_id, client, now)
         said, today = judged.determination, now.date()
         answer = coverage_information(self._version, said, coverage, assertion_id, number, today)
-        extensions = replaced(outcome.response, answer)
-        return {**outcome.response, "extension": retained(extensions) if number else extensions}
+        told = replaced(outcome.response, answer)
+        return {**outcome.response, "extension": retained(told) if number else told}
 
     def _keep(
         self, tx: Transaction, judged: Judged, assertion_id: str, client: str, now: dt.datetime
@@ -194,13 +197,15 @@ class Interviewer:
         told = assertions.by_id(tx, assertion_id)
         if told is not None:
             told.determination = judged.kept
+            if told.hook == HOOK:
+                told.order, told.order_key = dict(judged.order), judged.order_key
             return
         assertions.keep(
             tx,
             stored.Assertion(
                 id=assertion_id,
                 version=self._version.name,
-                hook="next-question",
+                hook=HOOK,
                 client=client,
                 member_key=judged.member.key,
                 order_key=judged.order_key,
@@ -370,6 +375,12 @@ def _may_be_issued(judged: Judged, known: Known | None) -> bool:
 
 def _said_yes(answers: Answers) -> bool:
     return any(answer_value(answer) is True for answer in answers.get(ISSUE, []))
+
+
+def _said_before(tx: Transaction, response: Resource, coverage: Resource) -> str | None:
+    """Our assertion under which this form was ended before: its new end replaces that one."""
+    kept = (visible(assertions.by_id(tx, each)) for each in asserted(response, coverage))
+    return next((told.id for told in kept if told is not None and told.hook == HOOK), None)
 
 
 def _coverage(response: Resource) -> Resource | None:

@@ -278,6 +278,16 @@ def test_d_a_completed_form_is_echoed(dtr: Dtr, draft: dict[str, Any]) -> None:
     assert step(dtr, done) == done
 
 
+def test_d_a_form_that_is_ended_again_says_one_thing_of_a_coverage(dtr: Dtr, draft: dict[str, Any]) -> None:
+    """Nothing in sight tells the order: each end had an assertion of its own, and two answers stood there."""
+    _, done = interview(dtr, draft, FACTS | UNCOMPLICATED)
+    first = said(done)
+    _, other = interview(dtr, draft, FACTS | UNCOMPLICATED)
+    again = step(dtr, {**done, "status": "in-progress"})
+    assert said(again)["coverage-assertion-id"] == first["coverage-assertion-id"]
+    assert said(other)["coverage-assertion-id"] != first["coverage-assertion-id"]
+
+
 @pytest.mark.parametrize("status", ["stopped", "entered-in-error"])
 def test_d_a_form_that_was_given_up_is_not_decided(dtr: Dtr, draft: dict[str, Any], status: str) -> None:
     refused, (issue,) = dtr.refused(dtr.post(NEXT, {**draft, "status": status}))
