@@ -37,7 +37,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import simple_icd_10_cm as icd10cm
 import yaml
 
 from server.policy.manifest import loaded
@@ -109,6 +108,8 @@ def complete_codes() -> tuple[tuple[str, str], ...]:
 
     A block of one category ("B20") bears the category's name: `prioritize_blocks` asks for the category.
     """
+    import simple_icd_10_cm as icd10cm  # Here, since it reads its tables as it is imported, for seconds.
+
     codes = sorted({code for code in icd10cm.get_all_codes(with_dots=True) if CATEGORY.match(code)})
     return tuple(
         (code, icd10cm.get_description(code, prioritize_blocks=False))
