@@ -61,6 +61,7 @@ def one_by_one(tx: Transaction, key: str) -> None:
     held: set[str] = tx.info.setdefault("held", set())
     if key in held or tx.get_bind().dialect.name != "postgresql":
         return
+    tx.flush()
     tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
     tx.expire_all()
     held.add(key)
