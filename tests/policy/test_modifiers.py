@@ -23,7 +23,9 @@ def catalog() -> Catalog:
 def knee(catalog: Catalog, *chart: dict[str, Any], code: str = "73721-RT") -> Determination:
     order = {**mri("73721", "M25.561"), "code": concept(CPT, code)}
     member = Member("m", coverage())
-    return determine(order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW)
+    return determine(
+        order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW, hints=False
+    )
 
 
 def done(code: str, before: int) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""Charts as EHRs write them: who treated, and when it began, wherever FHIR has a place for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.app import the_catalog
+from server.policy.catalog import Catalog
+from server.policy.determination import Decision, Determination, Met
+from server.policy.determine import determine
+from server.policy.request import Chart, Member
+from tests.crd.builders import (
+    CPT,
+    PATIENT,
+    PHYSICIAN,
+    SNOMED,
+    concept,
+    coverage,
+    day,
+    film,
+    lumbar,
+    mri,
+    problem,
+    procedure,
+    ref,
+    shoulder,
+    six_weeks_of_care,
+    visit,
+)
+from tests.policy.test_determine import NOW
+
+NUCC = "http://nucc.org/provider-taxonomy"
+YEARS = {"unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return the_catalog()
+
+
+def said(catalog: Catalog, order: dict[str, Any], *chart: dict[str, Any]) -> Determination:
+    member = Member("m", coverage())
+    return determine(
+        order, member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW, hints=False
+    )
+
+
+def of(kind: str, **elements: Any) -> dict[str, Any]:
+    return {"resourceType": kind, "id": f"a-{kind.lower()}", "subject": ref(PATIENT), **elements}
+
+
+THERAPIST = of("Practitioner", qualification=[{"code": concept(NUCC, "225XH1200X")}])
+ROLE = of(
+    "PractitionerRole",
+    practitioner={"reference": "https://ehr.example/fhir/Practitioner/ot"},
+    specialty=[concept(NUCC, "225X00000X")],
+)
+TREATED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "a therapist by training": ([THERAPIST], {"performer": [{"actor": ref(THERAPIST)}]}),
+    "a therapist's role": ([ROLE], {"performer": [{"actor": ref(ROLE)}]}),
+    "who has the role": ([ROLE], {"performer": [{"actor": {"reference": "Practitioner/ot"}}]}),
+    "how it is filed": ([], {"category": concept(SNOMED, "84478008")}),
+}
+
+
+@pytest.mark.parametrize("by", TREATED)
+def test_an_occupational_therapist_is_known_by_more_than_a_function(catalog: Catalog, by: str) -> None:
+    """US Core has who did it as a reference. How the MRI changes the plan is then asked."""
+    people, how = TREATED[by]
+    visits = [procedure("97530", before, **how) for before in range(60, 11, -7)]
+    assert said(catalog, shoulder(), *people, *visits).criterion("RAT-OT").value is Met.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"serviceType": {"text": "Occupational Therapy"}},
+        {"participant": [{"individual": ref(THERAPIST)}]},
+    ],
+)
+def test_a_visit_with_a_timed_code_is_of_who_gave_it(catalog: Catalog, how: dict[str, Any]) -> None:
+    visits = [{**visit(before), "type": [concept(CPT, "97530")], **how} for before in range(60, 11, -7)]
+    assert said(catalog, shoulder(), THERAPIST, *visits).criterion("RAT-OT").value is Met.UNKNOWN
+
+
+def test_what_a_physical_therapist_does_is_no_occupational_therapy(catalog: Catalog) -> None:
+    physio = {**THERAPIST, "qualification": [{"code": concept(NUCC, "225100000X")}]}
+    visits = [procedure("97530", before, performer=[{"actor": ref(physio)}]) for before in range(60, 11, -7)]
+    assert said(catalog, shoulder(), physio, *visits).criterion("RAT-OT").value is Met.YES
+
+
+def at_age(code: str, years: int, **elements: Any) -> dict[str, Any]:
+    whole = {**problem(code), **elements}
+    return {
+        **{name: each for name, each in whole.items() if name != "onsetDateTime"},
+        "onsetAge": {"value": years, **YEARS},
+    }
+
+
+def test_what_began_at_an_age_long_past_is_nothing_new(catalog: Catalog) -> None:
+    """She is 52. Of what began this year or last an age does not tell the day."""
+    young, lately = (at_age("R33.9", years, recordedDate=day(20)) for years in (20, 52))
+    assert said(catalog, lumbar(), young).criterion("LS-IMM").value is Met.UNKNOWN
+    assert said(catalog, lumbar(), lately).criterion("LS-IMM").value is Met.YES
+
+
+def test_what_ended_at_an_age_is_over(catalog: Catalog) -> None:
+    tumour = {name: each for name, each in problem("C40.01").items() if name != "clinicalStatus"}
+    over = {**tumour, "abatementAge": {"value": 20, **YEARS}}
+    assert said(catalog, shoulder(), tumour).decision is Decision.APPROVE
+    assert said(catalog, shoulder(), over).decision is Decision.MORE_INFO
+
+
+@pytest.mark.parametrize(
+    ("aim", "is_of_the_treatment"),
+    [
+        ("Sleep through the night without shoulder pain", True),
+        ("Return to weight training", True),
+        ("Lose 20 pounds", False),
+        ("Quit smoking by the summer", False),
+        ("HbA1c below 7", False),
+    ],
+)
+def test_a_goal_of_another_matter_says_nothing_of_the_treatment(
+    catalog: Catalog, aim: str, is_of_the_treatment: bool
+) -> None:
+    missed = of(
+        "Goal",
+        lifecycleStatus="active",
+        description={"text": aim},
+        achievementStatus=concept("http://terminology.hl7.org/CodeSystem/goal-achievement", "not-achieved"),
+        statusDate=day(5),
+    )
+    order = shoulder()
+    care = [
+        each
+        for each in six_weeks_of_care(order)
+        if each.get("code") != concept("http://loinc.org", "72514-3")
+    ]
+    assert (said(catalog, order, *care, missed).criterion("CC-OUT").value is Met.YES) is is_of_the_treatment
+
+
+@pytest.mark.parametrize(
+    ("words", "leaves_doubt"),
+    [
+        ("CT HEAD WO CONTRAST", True),
+        ("CT BRAIN W/O", True),
+        ("CT ANGIO HEAD W CONTRAST", False),
+        ("CT FEMORAL HEAD RIGHT", False),
+        ("XR HEAD", False),
+    ],
+)
+def test_a_ct_of_the_head_in_words_was_done(catalog: Catalog, words: str, leaves_doubt: bool) -> None:
+    """Normal, after the injury: the MRI is to show what it could not."""
+    own = {"system": "urn:oid:1.2.840.114350.1.13.999", "code": "IMG154", "display": words}
+    ct = {**film("70450", 2), "code": {"coding": [own]}}
+    told = said(catalog, mri("70551", "S06.0X0A"), ct)
+    assert (told.decision is Decision.APPROVE) is leaves_doubt
