@@ -20,6 +20,7 @@ from tests.crd.builders import (
     coverage,
     day,
     film,
+    finding,
     lumbar,
     mri,
     problem,
@@ -158,3 +159,10 @@ def test_a_ct_of_the_head_in_words_was_done(catalog: Catalog, words: str, leaves
     ct = {**film("70450", 2), "code": {"coding": [own]}}
     told = said(catalog, mri("70551", "S06.0X0A"), ct)
     assert (told.decision is Decision.APPROVE) is leaves_doubt
+
+
+def test_a_palsy_of_the_face_shows_an_indication_only_where_it_is_more(catalog: Catalog) -> None:
+    """Bell's palsy is imaged where it is atypical, which its code does not say."""
+    order = mri("70551", "G51.0")
+    assert said(catalog, order).unknown == ("BR-IMM",)
+    assert said(catalog, order, finding("focal-deficit", 3)).decision is Decision.APPROVE
