@@ -13,6 +13,7 @@ from typing import Any
 
 from server.policy.determination import Criterion, Decision, Determination, Evidence
 
+PROBLEMS = "the problems and diagnoses on record"
 NOTHING_FOUND = "the request and every record sent with it; none of them speaks for this criterion"
 
 
@@ -95,7 +96,10 @@ def denial_of(determination: Determination) -> Denial:
 
 
 def _looked_at(evidence: tuple[Evidence, ...]) -> str:
-    return "; ".join(piece.summary for piece in evidence) or NOTHING_FOUND
+    """What the criterion was judged by. Whatever else the patient has is read for every criterion and named
+    for none: who reads a denial of one study need not learn of the other illnesses."""
+    told = (PROBLEMS if each.reference.startswith("Condition/") else each.summary for each in evidence)
+    return "; ".join(dict.fromkeys(told)) or NOTHING_FOUND
 
 
 def _complete(value: Any, about: str, spared: tuple[str, ...] = ()) -> None:

@@ -8,14 +8,17 @@ import pytest
 
 from server.app import the_catalog
 from server.policy.catalog import Catalog
+from server.policy.denial import denial_of
 from server.policy.determination import Decision, Determination, Met
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
 from tests.crd.builders import (
     CPT,
+    NO_IMMEDIATE_INDICATION,
     PATIENT,
     PHYSICIAN,
     SNOMED,
+    answered,
     concept,
     coverage,
     day,
@@ -166,3 +169,13 @@ def test_a_palsy_of_the_face_shows_an_indication_only_where_it_is_more(catalog: 
     order = mri("70551", "G51.0")
     assert said(catalog, order).unknown == ("BR-IMM",)
     assert said(catalog, order, finding("focal-deficit", 3)).decision is Decision.APPROVE
+
+
+def test_a_denial_does_not_tell_of_the_other_illnesses(catalog: Catalog) -> None:
+    """All problems were looked at: none of them is an indication."""
+    frozen = mri("73221", "M75.01", side="RT")
+    denied = said(catalog, frozen, answered(**NO_IMMEDIATE_INDICATION), problem("F32.1"), problem("B18.2"))
+    assert denied.unmet == ("EXC",)
+    told = denial_of(denied).text
+    assert "the problems and diagnoses on record" in told
+    assert not {code for code in ("F32.1", "B18.2") if code in told}
