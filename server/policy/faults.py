@@ -1,12 +1,13 @@
 """What is wrong with policy data that loads and evaluates all the same.
 
-`Catalog.load` refuses what cannot work; here is what would work badly: a criterion without a define, a
-guideline, a denial theme or a question, or one that decides nothing, a question that no form asks, a denial
-theme without a code, an indication that no rule tests, codes that no list has, services that no form would
-find or offer, diagnoses and sites that the shared rules would not know, value sets that nothing reads, codes
-of two policies that nothing tells apart, days that no version of a policy has, exemptions that exempt nobody
-or that no plan names, forms that would go by other values than the plan, values that no rule takes. Each
-fault is one sentence that names the policy and what to mend.
+`Catalog.load` refuses what cannot work; here is what would work badly: a manifest of another version than
+its library, a criterion without a define, a guideline, a denial theme or a question, or one that decides
+nothing, a question that no form asks, a denial theme without a code, an indication that no rule tests,
+codes that no list has, services that no form would find or offer, diagnoses and sites that the shared rules
+would not know, value sets that nothing reads, codes of two policies that nothing tells apart, days that no
+version of a policy has, exemptions that exempt nobody or that no plan names, forms that would go by other
+values than the plan, values that no rule takes. Each fault is one sentence that names the policy and what
+to mend.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from server.policy.usage import texts, value_sets_read
 PARAMETERS, PLAN_VALUES = "MRIParameters", "MRIPlan"
 """The CQL libraries of what a benefit manager may set, and of what a plan's sets."""
 TYPES: Mapping[str, type] = {"Integer": int, "Boolean": bool, "String": str}
+WORDS: Mapping[str, frozenset[str]] = {"neuroDeficit": frozenset({"any-new", "severe"})}
+"""What a parameter may say that is told in a word (policy source, section 4)."""
 ASKED_OF_NOBODY = ("G-", "REV-", "CNF")
 """The payer and its reviewers settle these; no form asks them."""
 
@@ -63,6 +66,9 @@ def faults(catalog: Catalog) -> Iterator[str]:
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
     defines = set(catalog.engine.defines(policy.library))
     counted = texts(catalog.libraries[policy.library])
+    written = catalog.libraries[policy.library]["library"]["identifier"].get("version")
+    if written != policy.version:
+        yield f"{policy.id}: the manifest is of version {policy.version}, {policy.library} of {written}"
     decisive = {"Decision", "Unmet", "Unknown", "Gate"}
     for name in sorted(decisive - defines):
         yield f"{policy.id}: {policy.library} has no define {name}"
@@ -260,8 +266,8 @@ def _parameters(catalog: Catalog) -> Iterator[str]:
 
 
 def _values(catalog: Catalog) -> Iterator[str]:
-    """What a benefit manager sets and no rule could take, a value of another type or a number below nothing;
-    and regions that no policy has."""
+    """What a benefit manager sets and no rule could take: a value of another type, a word that says nothing,
+    a number below nothing; and regions that no policy has."""
     declared = catalog.libraries[PARAMETERS]["library"]["parameters"]["def"]
     types = {each["name"]: TYPES[each["resultTypeName"].partition("}")[2]] for each in declared}
     regions = {policy.region for policy in catalog.policies}
@@ -270,7 +276,8 @@ def _values(catalog: Catalog) -> Iterator[str]:
     }.values():
         weeks = (("ccWeeks", value) for value in manager.weeks.values())
         for name, value in (*manager.shared.items(), *manager.joints_only.items(), *weeks):
-            if type(value) is not types.get(name) or (isinstance(value, int) and value < 0):
+            misspelt = isinstance(value, str) and value not in WORDS.get(name, (value,))
+            if type(value) is not types.get(name) or misspelt or (isinstance(value, int) and value < 0):
                 yield f"{manager.name}: no rule takes {value!r} for {name}"
         for region in sorted({*manager.weeks, *manager.film_first} - regions):
             yield f"{manager.name}: no policy is of the region {region}"

@@ -118,6 +118,11 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         data / "cql/policies/mri-brain.yaml",
         lambda content: content.update(sites="side-left", diagnoses="fever"),
     )
+    change(data / "cql/policies/mri-elbow.yaml", lambda content: content.update(version="1.1.0"))
+    change(
+        data / "cql/benefit-managers/carelon.yaml",
+        lambda content: content["parameters"]["neuroDeficit"].update(value="any_new"),
+    )
     change(data / "cql/plans/nia.yaml", lambda content: content.update({"gold-cards": ["1888888885"]}))
     brain = data / "cql/elm/MRIBrain.json"
     rules = brain.read_text(encoding="utf-8")
@@ -162,6 +167,8 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "criteria: no policy defines TOES",
         "advice: ADV-PT orders 97999, which is not in the list of services",
         "nia: gold card 1888888885 is no NPI",
+        "mri-elbow: the manifest is of version 1.1.0, MRIElbow of 1.0.0",
+        "carelon: no rule takes 'any_new' for neuroDeficit",
         "nia: no rule takes 3 for neuroDeficit",
         "nia: no rule takes -180 for xrDays",
         "nia: no policy is of the region TOE",
