@@ -15,6 +15,7 @@ from server.adjudication.orders import quantity_faults, withdrawn
 from server.fhir import structure
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
+from server.fhir.modifiers import unknown_modifiers
 from server.fhir.references import Entry, Resolver, local_reference, type_and_id
 
 Resource = dict[str, Any]
@@ -82,6 +83,7 @@ def selected(resources: Iterable[Resource], selections: list[str], drafts: Resol
 
 def _faults(entry: Entry) -> list[Issue]:
     faults = structure.faults(entry.resource, entry.path)
+    faults += unknown_modifiers(entry.resource, entry.path)
     faults += quantity_faults(entry.resource.get("quantityQuantity"), f"{entry.path}.quantityQuantity")
     if not entry.resource.get("id"):
         place = f"{entry.path}.id"

@@ -34,8 +34,3 @@ def value(found: Element | None) -> Any:
 def values(element: Element | None, url: str) -> list[Any]:
     """The value[x] of every extension with this URL that has one."""
     return [content for found in extensions(element, url) if (content := value(found)) is not None]
-
-
-def modifier_urls(element: Element | None) -> list[str]:
-    """URLs of the modifier extensions: what a reader must know or refuse."""
-    return [str(found.get("url", "")) for found in elements(element or {}, "modifierExtension")]

@@ -20,7 +20,8 @@ from server.fhir import json
 from server.fhir.dates import ends_before_it_begins
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue, placed
-from server.fhir.extensions import extension, modifier_urls, value
+from server.fhir.extensions import extension, value
+from server.fhir.modifiers import unknown_modifiers
 from server.fhir.parameters import enclosed
 from server.fhir.references import Entry, Resolver, references_of
 from server.fhir.structure import faults
@@ -234,7 +235,7 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
             yield Issue("value", f"{CLAIM_PATH}.{name}", f"{name} must be {' or '.join(allowed)} here.")
     for name in _NUMBERED:
         yield from _sequence_faults(claim.get(name) or [], f"{CLAIM_PATH}.{name}")
-    yield from _modifier_faults(claim, CLAIM_PATH)
+    yield from unknown_modifiers(claim, CLAIM_PATH, KNOWN_MODIFIERS)
     known = {
         name: {entry.get("sequence") for entry in claim.get(name) or []} for name in demands.pointers.values()
     }
@@ -245,7 +246,6 @@ def _claim_faults(claim: Resource, demands: Demands) -> Iterator[Issue]:
         path = f"{CLAIM_PATH}.item[{index}]"
         yield from _missing(item, demands.item, path)
         yield from _missing_extensions(item, demands.item_extensions, path)
-        yield from _modifier_faults(item, path)
         if spared or cancelled(item):
             continue
         for pointer, name in demands.pointers.items():
@@ -280,16 +280,6 @@ def _sequence_faults(entries: list[Resource], path: str) -> Iterator[Issue]:
         seen.add(sequence)
 
 
-def _modifier_faults(element: Resource, path: str) -> Iterator[Issue]:
-    for url in modifier_urls(element):
-        if url not in KNOWN_MODIFIERS:
-            yield Issue(
-                "extension",
-                f"{path}.modifierExtension",
-                f"The modifier extension {url} is unknown here and could reverse the meaning. Remove it.",
-            )
-
-
 def _dangling(request: Submission) -> Iterator[Issue]:
     """References of the Claim that lead to no entry. Of a prior Claim only the name is needed."""
     for path, text in references_of(request.claim, CLAIM_PATH):
@@ -313,6 +303,8 @@ def _wish_faults(request: Submission) -> Iterator[Issue]:
             continue
         order = request.resolve(value(extension(item, extension_url("requestedService"))))
         entry = request.resolver.entry_of(order) if order else None
+        if order and entry:
+            yield from unknown_modifiers(order, entry.path)
         if order and order.get("resourceType") not in _ORDERS:
             place = f"{CLAIM_PATH}.item[{index}].extension('{extension_url('requestedService')}')"
             yield Issue("value", place, f"This must refer to an order: a {' or '.join(_ORDERS)}.")
@@ -339,6 +331,7 @@ def _party_faults(request: Submission) -> Iterator[Issue]:
     entry = request.resolver.entry_of(request.coverage)
     if entry is not None and request.coverage.get("resourceType") == "Coverage":
         yield from faults(request.coverage, entry.path)
+        yield from unknown_modifiers(request.coverage, entry.path)
 
 
 def _kind_faults(

@@ -152,6 +152,7 @@ def test_an_order_that_breaks_fhir_is_refused_with_the_place() -> None:
         ({"subject": {"reference": "https://ehr.example/fhir/Patient/p2"}}, "subject"),
         ({"authoredOn": 0}, "authoredOn"),
         ({"doNotPerform": "true"}, "doNotPerform"),
+        ({"modifierExtension": [{"url": "https://ehr.example/withdrawn"}]}, "modifierExtension"),
     ],
 )
 def test_an_order_that_says_what_cannot_be_is_not_answered_as_if_it_did_not(

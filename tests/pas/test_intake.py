@@ -269,3 +269,22 @@ def test_an_inquiry_about_nobody_is_refused() -> None:
         intake.read(a.raw(asked), v2_0.INQUIRY)
 
     assert refused.value.issues[0].expression == f"{CLAIM}.patient"
+
+
+UNKNOWN = {"modifierExtension": [{"url": "https://ehr.example/refuted", "valueBoolean": True}]}
+
+
+@pytest.mark.parametrize(
+    ("where", "replaced"),
+    [
+        (f"{CLAIM}.diagnosis[0]", {"claim": a.claim(diagnosis=[{**a.diagnosis(), **UNKNOWN}])}),
+        (f"{CLAIM}.provider", {"claim": a.claim(provider={"reference": "Organization/clinic", **UNKNOWN})}),
+        ("Bundle.entry[4].resource", {"coverage": a.coverage(**UNKNOWN)}),
+        ("Bundle.entry[5].resource", {"order": a.order(**UNKNOWN)}),
+    ],
+)
+def test_nothing_is_acted_upon_that_something_unknown_may_reverse(
+    where: str, replaced: dict[str, Resource]
+) -> None:
+    """A diagnosis that a modifier refutes, an order that it withdraws: both were authorized."""
+    assert places(a.request(**replaced)) == [f"{where}.modifierExtension"]

@@ -1,0 +1,25 @@
+"""Modifier extensions that nobody here knows: what has one is not acted upon (R4, extensibility.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from server.fhir.elements import elements
+from server.fhir.errors import Issue
+
+
+def unknown_modifiers(element: Any, path: str, known: Collection[str] = ()) -> Iterator[Issue]:
+    """One issue for each, of the element and all below it. What a resource contains speaks for itself."""
+    if isinstance(element, list):
+        for index, each in enumerate(element):
+            yield from unknown_modifiers(each, f"{path}[{index}]", known)
+    elif isinstance(element, dict):
+        for found in elements(element, "modifierExtension"):
+            if found.get("url") not in known:
+                which = f"The modifier extension {found.get('url')}"
+                words = f"{which} is unknown here and could reverse the meaning. Remove it."
+                yield Issue("extension", f"{path}.modifierExtension", words)
+        for name, content in element.items():
+            if name not in ("modifierExtension", "contained"):
+                yield from unknown_modifiers(content, f"{path}.{name}", known)
