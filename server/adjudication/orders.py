@@ -31,10 +31,15 @@ VOID = frozenset({"refuted", "ruled out", "entered-in-error", "entered in error"
 WITHDRAWN = frozenset({"revoked", "cancelled", "entered-in-error", "noshow", "stopped"})
 """What the status of an order, of whatever type, says where nobody wants it any more."""
 
+DO_NOT_PERFORM = "http://hl7.org/fhir/StructureDefinition/request-doNotPerform"
+"""The modifier extension by which a NutritionOrder, which lacks the element, says so."""
+
 
 def withdrawn(order: Mapping[str, Any]) -> bool:
     """Whether an order, or appointment, is not to be carried out."""
-    return order.get("status") in WITHDRAWN or order.get("doNotPerform") is True
+    told = [each for each in elements(order, "modifierExtension") if each.get("url") == DO_NOT_PERFORM]
+    forbidden = (order.get("doNotPerform"), *(each.get("valueBoolean") for each in told))
+    return order.get("status") in WITHDRAWN or True in forbidden
 
 
 def service_code(order: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.adjudication.orders import quantity_faults, withdrawn
+from server.adjudication.orders import DO_NOT_PERFORM, quantity_faults, withdrawn
 from server.fhir import structure
 from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue
@@ -83,7 +83,7 @@ def selected(resources: Iterable[Resource], selections: list[str], drafts: Resol
 
 def _faults(entry: Entry) -> list[Issue]:
     faults = structure.faults(entry.resource, entry.path)
-    faults += unknown_modifiers(entry.resource, entry.path)
+    faults += unknown_modifiers(entry.resource, entry.path, {DO_NOT_PERFORM})
     faults += quantity_faults(entry.resource.get("quantityQuantity"), f"{entry.path}.quantityQuantity")
     if not entry.resource.get("id"):
         place = f"{entry.path}.id"

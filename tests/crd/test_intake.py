@@ -164,10 +164,24 @@ def test_an_order_that_says_what_cannot_be_is_not_answered_as_if_it_did_not(
     assert issue.expression == f"context.draftOrders.entry[0].resource.{place}"
 
 
+NOT_TO_BE_GIVEN = {
+    "resourceType": "NutritionOrder",
+    "id": "diet",
+    "status": "draft",
+    "intent": "order",
+    "patient": {"reference": "Patient/p1"},
+    "dateTime": "2026-11-20",
+    "modifierExtension": [
+        {"url": "http://hl7.org/fhir/StructureDefinition/request-doNotPerform", "valueBoolean": True}
+    ],
+}
+
+
 def test_what_is_not_to_be_done_is_not_spoken_of() -> None:
     orders = drafts(
         order("yes"),
         order("not", doNotPerform=True),
+        NOT_TO_BE_GIVEN,
         order("gone", status="revoked"),
         order("done", status="completed"),
     )
