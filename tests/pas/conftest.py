@@ -121,10 +121,11 @@ class Payer:
         return self._read(self.http.get(url))
 
     def _read(self, response: httpx.Response) -> Resource:
+        """The answer, which is held to the guide of the base that gave it."""
         assert response.status_code == 200, response.text
         assert response.headers["content-type"].startswith("application/fhir+json")
         body = json.decode_object(response.content)
-        record(GUIDE[self.version], body)
+        record(next(GUIDE[each] for each in GUIDE if f"/r{each}/" in str(response.url)), body)
         return body
 
 
