@@ -12,6 +12,7 @@ from typing import Any
 from server.fhir.dates import first_day
 from server.fhir.elements import elements
 from server.fhir.errors import Issue
+from server.fhir.modifiers import flagged
 from server.fhir.references import contained, reference_text, type_and_id
 from server.fhir.systems import BILLED as BILLED
 from server.fhir.systems import CPT as CPT
@@ -37,9 +38,8 @@ DO_NOT_PERFORM = "http://hl7.org/fhir/StructureDefinition/request-doNotPerform"
 
 def withdrawn(order: Mapping[str, Any]) -> bool:
     """Whether an order, or appointment, is not to be carried out."""
-    told = [each for each in elements(order, "modifierExtension") if each.get("url") == DO_NOT_PERFORM]
-    forbidden = (order.get("doNotPerform"), *(each.get("valueBoolean") for each in told))
-    return order.get("status") in WITHDRAWN or True in forbidden
+    forbidden = order.get("doNotPerform") is True or flagged(order, DO_NOT_PERFORM)
+    return forbidden or order.get("status") in WITHDRAWN
 
 
 def service_code(order: Mapping[str, Any]) -> str:

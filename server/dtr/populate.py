@@ -77,11 +77,12 @@ class Engines:
         """The engine for a version's form; `expanded` gives a value set that the package only names."""
         if (version, form.canonical) not in self._by_form:
             logic = Logic.of(package)
-            sets = [*logic.value_sets, *map(expanded, logic.named)]
+            fetched = [expanded(url) for url in logic.named]
+            sets = [*logic.value_sets, *fetched]
             codes = sorted((each["url"], each["version"], each["expansion"]["contains"]) for each in sets)
             content = sha256(json.encode((logic.libraries, codes))).digest()
             if content not in self._by_content:
-                self._by_content[content] = Engine(libraries=logic.libraries, value_sets=sets)
+                self._by_content[content] = logic.engine(fetched)
             self._by_form[version, form.canonical] = self._by_content[content]
         return self._by_form[version, form.canonical]
 

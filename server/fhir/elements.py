@@ -1,8 +1,8 @@
-"""Reading JSON that comes as it comes: elements that repeat, and every object in it."""
+"""Reading JSON that comes as it comes: elements that repeat, every object in it, it without some members."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 
@@ -23,3 +23,10 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(reversed(each.values()))
         elif isinstance(each, list):
             waiting.extend(reversed(each))
+
+
+def without(value: Any, names: Collection[str]) -> Any:
+    """A JSON value without the members of these names, its own and those of every object below."""
+    if isinstance(value, dict):
+        return {name: without(content, names) for name, content in value.items() if name not in names}
+    return [without(each, names) for each in value] if isinstance(value, list) else value

@@ -1,12 +1,18 @@
-"""Modifier extensions that nobody here knows: what has one is not acted upon (R4, extensibility.html)."""
+"""Modifier extensions: what has one that nobody here knows is not acted upon (R4, extensibility.html)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from server.fhir.elements import elements
 from server.fhir.errors import Issue
+
+
+def flagged(element: Mapping[str, Any], url: str) -> bool:
+    """Whether the element has the modifier extension with this URL, and it says true."""
+    told = (each for each in elements(element, "modifierExtension") if each.get("url") == url)
+    return any(each.get("valueBoolean") is True for each in told)
 
 
 def unknown_modifiers(element: Any, path: str, known: Collection[str] = ()) -> Iterator[Issue]:

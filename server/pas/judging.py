@@ -13,6 +13,7 @@ from server.adjudication.members import member_key
 from server.adjudication.orders import service_code, withdrawn
 from server.adjudication.patience import in_time
 from server.fhir.dates import first_day
+from server.fhir.elements import without
 from server.fhir.extensions import extension, value
 from server.pas import appealing, change, decision, evidence, lines, prolonging, rejection
 from server.pas.case import tracking
@@ -178,15 +179,8 @@ def _essence(order: Mapping[str, Any]) -> Any:
     """What is ordered: without the day it was written, which an order that names none takes from the Claim,
     without marks, and without the names of resources, which may be new ones in every version: what they lead
     to, as far as it tells what is ordered, stands in an order as judged."""
-    return _nameless({name: order[name] for name in order if name not in ("authoredOn", "extension")})
-
-
-def _nameless(element: Any) -> Any:
-    if isinstance(element, dict):
-        return {
-            name: _nameless(content) for name, content in element.items() if name not in ("id", "reference")
-        }
-    return [_nameless(one) for one in element] if isinstance(element, list) else element
+    asked = {name: order[name] for name in order if name not in ("authoredOn", "extension")}
+    return without(asked, ("id", "reference"))
 
 
 def _is_range(item: Resource, order: Resource) -> bool:

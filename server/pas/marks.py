@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.fhir.extensions import extension, value
+from server.fhir.modifiers import flagged
 from server.pas.terms import CERTIFICATION, STRUCTURE, extension_url
 
 Resource = dict[str, Any]
@@ -35,9 +36,7 @@ def cancels_everything(claim: Resource) -> bool:
 
 def cancelled(element: Resource) -> bool:
     """Whether an item or a piece of supporting information is withdrawn."""
-    flags = element.get("modifierExtension") or []
-    flagged = any(flag.get("url") == INFO_CANCELLED and flag.get("valueBoolean") is True for flag in flags)
-    return flagged or certification(element) == CANCEL
+    return flagged(element, INFO_CANCELLED) or certification(element) == CANCEL
 
 
 def changed(element: Resource) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from server.fhir import json
+from server.fhir.elements import without
 
 BASE = "https://payer.example"
 RELEASED = "2026-11-01"
@@ -122,16 +123,10 @@ def _attached(kind: str, content: bytes) -> dict[str, str]:
 def _bare(elm: Mapping[str, Any]) -> dict[str, Any]:
     """ELM as it travels: it says which translator made it, and leaves out what only a tracer or debugger
     reads (places in the source, types of results), two thirds of it."""
-    return {**_without(elm), "annotation": elm.get("annotation", [])}
+    return {**without(elm, TRACES), "annotation": elm.get("annotation", [])}
 
 
 TRACES = frozenset({"annotation", "localId", "locator", "resultTypeName", "resultTypeSpecifier"})
-
-
-def _without(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {name: _without(content) for name, content in node.items() if name not in TRACES}
-    return [_without(each) for each in node] if isinstance(node, list) else node
 
 
 def _included(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
