@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from server import logs, process
 from server.app import create_app, the_catalog
+from server.policy.catalog import Catalog
 from server.settings import Settings
 from server.store import Store
 from server.store.tables import Table
@@ -52,6 +53,12 @@ def pytest_collection_finish() -> None:
     """What is loaded stays, as in a process that serves: collections walk it no more."""
     the_catalog()
     process.settled()
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The committed policy data, as every server of this process has them."""
+    return the_catalog()
 
 
 @pytest.fixture(scope="session")

@@ -12,17 +12,11 @@ from dataclasses import replace
 
 import pytest
 
-from server.app import the_catalog
 from server.dtr.cases import DtrDoor, door
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from tests.cases import DAY_ZERO, examples, named
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.app import the_catalog
 from server.dtr.form import Form, criterion_of
 from server.dtr.populate import Filling, populate
 from server.dtr.routes import TABLES
@@ -84,11 +83,6 @@ ORDERS = {
     "lumbar spine in hospital": lumbar(place="19"),
     "lumbar spine, unspecific": lumbar("M54.50"),
 }
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def said(

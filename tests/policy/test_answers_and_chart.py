@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.app import the_catalog
 from server.fhir.systems import CPT
 from server.policy.case_draft import SIDES, SNOMED, Fact, concept
 from server.policy.cases import Case, Expected, Vignette, case_of
@@ -123,11 +122,6 @@ def ways(region: str) -> dict[str, tuple[list[Fact], list[Fact], list[Fact]]]:
             [answer("IMG-XR", "none")],
         )
     return found
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def case(catalog: Catalog, region: str, facts: Iterable[Fact], immediate: Any = "none") -> Case:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from server.app import the_catalog
 from server.policy.catalog import CPT, Catalog, CatalogError
 from server.policy.faults import faults
 from server.policy.manifest import listed_codes
@@ -20,11 +19,6 @@ DAY = dt.date(2026, 6, 15)
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
 SHOULDER, ELBOW, HAND = "16982005", "76248009", "85562004"
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from server.app import the_catalog
 from server.policy.catalog import Catalog
 from server.policy.denial import denial_of
 from server.policy.determination import Decision, Determination, Met
@@ -37,11 +36,6 @@ from tests.policy.test_determine import NOW
 
 NUCC = "http://nucc.org/provider-taxonomy"
 YEARS = {"unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def said(catalog: Catalog, order: dict[str, Any], *chart: dict[str, Any]) -> Determination:

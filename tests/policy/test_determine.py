@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from server.app import the_catalog
 from server.policy.case_draft import Fact
 from server.policy.cases import Expected, Vignette, case_of
 from server.policy.catalog import Catalog
@@ -20,11 +19,6 @@ from tests.spent import spent
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 CHILD = {**PATIENT, "birthDate": f"{DAY.year - 11}-01-01"}
 PARENT = {**PATIENT, "id": "parent", "birthDate": f"{DAY.year - 41}-01-01"}
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def said(catalog: Catalog, *chart: dict[str, Any]) -> Determination:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from server.app import the_catalog
 from server.policy.cases import Case
 from server.policy.catalog import Catalog
 from server.policy.commands import judged
@@ -41,11 +40,6 @@ LOCAL = {"system": "urn:oid:1.2.840.114350.1.13.999.2.7.2.696580", "code": "IMG1
 ANY_STUDY = {"system": "http://loinc.org", "code": "18748-4", "display": "Diagnostic imaging study"}
 DAY = "2026-05-18"
 KINDS = ("DiagnosticReport", "Procedure", "ImagingStudy")
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def study(kind: str, words: str, *beside: dict[str, Any]) -> dict[str, Any]:

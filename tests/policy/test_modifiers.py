@@ -6,18 +6,12 @@ from typing import Any
 
 import pytest
 
-from server.app import the_catalog
 from server.policy.catalog import Catalog
 from server.policy.determination import Determination, Met
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
 from tests.crd.builders import CPT, PATIENT, PHYSICIAN, concept, coverage, film, mri, procedure
 from tests.policy.test_determine import NOW
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 def knee(catalog: Catalog, *chart: dict[str, Any], code: str = "73721-RT") -> Determination:

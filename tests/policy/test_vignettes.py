@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from server.app import the_catalog
 from server.fhir import json
 from server.fhir.systems import ALIASES
 from server.policy.cases import Case, Vignette, case_of, differences, read
@@ -40,11 +39,6 @@ def files() -> Iterator[Path]:
 CASES = [
     pytest.param(vignette, id=f"{path.stem}:{vignette.id}") for path in files() for vignette in read(path)
 ]
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return the_catalog()
 
 
 @pytest.mark.parametrize("vignette", CASES)
