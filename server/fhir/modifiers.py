@@ -1,4 +1,5 @@
-"""Modifier extensions: what has one that nobody here knows is not acted upon (R4, extensibility.html)."""
+"""Modifier extensions and implicit rules: what has one that nobody here knows is not acted upon (R4,
+extensibility.html and resource.html)."""
 
 from __future__ import annotations
 
@@ -15,12 +16,20 @@ def flagged(element: Mapping[str, Any], url: str) -> bool:
     return any(each.get("valueBoolean") is True for each in told)
 
 
+def reversible(resource: Mapping[str, Any]) -> bool:
+    """Whether something that nobody here knows may reverse what the whole resource says."""
+    return "modifierExtension" in resource or "implicitRules" in resource
+
+
 def unknown_modifiers(element: Any, path: str, known: Collection[str] = ()) -> Iterator[Issue]:
     """One issue for each, of the element and all below it. What a resource contains speaks for itself."""
     if isinstance(element, list):
         for index, each in enumerate(element):
             yield from unknown_modifiers(each, f"{path}[{index}]", known)
     elif isinstance(element, dict):
+        if "implicitRules" in element:
+            words = f"The rules {element['implicitRules']} are unknown here. Send it without them."
+            yield Issue("not-supported", f"{path}.implicitRules", words)
         for found in elements(element, "modifierExtension"):
             if found.get("url") not in known:
                 which = f"The modifier extension {found.get('url')}"

@@ -273,7 +273,7 @@ def _sequence_faults(entries: list[Resource], path: str) -> Iterator[Issue]:
     for index, entry in enumerate(entries):
         sequence = entry.get("sequence")
         place = f"{path}[{index}].sequence"
-        if not isinstance(sequence, int) or sequence < 1:
+        if not isinstance(sequence, int) or sequence is True or sequence < 1:
             yield Issue("value", place, "A sequence is a whole number from 1.")
         elif sequence in seen:
             yield Issue("duplicate", place, f"Sequence {sequence} is used twice. Number the entries apart.")

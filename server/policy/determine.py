@@ -23,7 +23,7 @@ from server.policy.determination import Criterion, Decision, Determination, Fail
 from server.policy.exemptions import earned, gold_cards, honoured, rules_for
 from server.policy.holidays import around
 from server.policy.line import codings, day_of_service, day_zero, line_of, planned_day
-from server.policy.reading import apart, readable, unfolded
+from server.policy.reading import apart, intelligible, readable, unfolded
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import lapses
 from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
@@ -60,7 +60,7 @@ def determine(
     decided, and what is open, is the same. Where the policy cannot be evaluated, a person decides
     (`Determination.failure`).
     """
-    asked = Asked.of(order, now.date())
+    asked, chart = Asked.of(order, now.date()), intelligible(chart)
     policy = plan.catalog.policy_for(order, asked.planned or asked.day_zero)
     if policy is None:
         return gated(order, member, chart, plan, now, LIMB) or _unlocated(asked, plan, chart)

@@ -9,10 +9,12 @@ what is this member's is handed in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from server.fhir.elements import elements
-from server.fhir.references import type_and_id
+from server.fhir.modifiers import reversible
+from server.fhir.references import local_reference, type_and_id
 from server.fhir.systems import billed_parts, is_billed
 from server.policy.line import codings
 from server.policy.request import Chart, Member, Resource
@@ -24,6 +26,16 @@ CLOSED = frozenset({"inactive", "suspended"})
 
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 _SUBJECTS = ("subject", "patient", "individual")
+
+
+def intelligible(chart: Chart) -> Chart:
+    """The chart without what something unknown may reverse, of which a note tells."""
+    odd = [each for each in chart.resources if reversible(each)]
+    if not odd:
+        return chart
+    told = (f"{local_reference(each)} (its modifier extension or rules are unknown here)" for each in odd)
+    rest = [each for each in chart.resources if not reversible(each)]
+    return replace(chart, resources=rest, notes=(*chart.notes, *told))
 
 
 def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:

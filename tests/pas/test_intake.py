@@ -138,6 +138,7 @@ def test_a_bundle_without_a_claim_in_front_says_so() -> None:
         (lambda c: c["item"][0].pop("category"), f"{CLAIM}.item[0].category"),
         (lambda c: c["item"][0].pop("productOrService"), f"{CLAIM}.item[0].productOrService"),
         (lambda c: c["item"][0].update(sequence=0), f"{CLAIM}.item[0].sequence"),
+        (lambda c: c["item"][0].update(sequence=True), f"{CLAIM}.item[0].sequence"),
         (lambda c: c["item"].append(c["item"][0]), f"{CLAIM}.item[1].sequence"),
         (lambda c: c["item"][0].update(quantity={"value": 0}), f"{CLAIM}.item[0].quantity.value"),
         (lambda c: c["item"][0].update(quantity={"value": -1}), f"{CLAIM}.item[0].quantity.value"),
@@ -288,3 +289,8 @@ def test_nothing_is_acted_upon_that_something_unknown_may_reverse(
 ) -> None:
     """A diagnosis that a modifier refutes, an order that it withdraws: both were authorized."""
     assert places(a.request(**replaced)) == [f"{where}.modifierExtension"]
+
+
+def test_nothing_is_acted_upon_under_rules_that_nobody_here_knows() -> None:
+    claim = a.claim(implicitRules="https://clearinghouse.example/rules")
+    assert places(a.request(claim=claim)) == [f"{CLAIM}.implicitRules"]

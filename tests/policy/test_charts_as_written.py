@@ -173,3 +173,19 @@ def test_a_denial_does_not_tell_of_the_other_illnesses(catalog: Catalog) -> None
     told = denial_of(denied).text
     assert "the problems and diagnoses on record" in told
     assert not {code for code in ("F32.1", "B18.2") if code in told}
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"modifierExtension": [{"url": "https://ehr.example/was-refuted", "valueBoolean": True}]},
+        {"implicitRules": "https://ehr.example/our-own-rules"},
+    ],
+)
+def test_what_something_unknown_may_reverse_is_no_evidence(catalog: Catalog, unknown: dict[str, Any]) -> None:
+    order = shoulder()
+    care = six_weeks_of_care(order)
+    told = said(catalog, order, *({**each, **unknown} for each in care))
+    assert said(catalog, order, *care).decision is Decision.APPROVE
+    assert told.decision is Decision.MORE_INFO
+    assert f"Procedure/{care[0]['id']} (its modifier extension or rules are unknown here)" in told.reason
