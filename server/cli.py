@@ -34,6 +34,7 @@ from server.security.heads import BoundedHead
 from server.services import GUIDES
 from server.settings import Settings
 from server.store import unavailable
+from server.terminal import console, stop
 from server.validation import guides
 
 GRACE = 20
@@ -95,8 +96,7 @@ def serve() -> None:
         try:
             guides.demand(settings.fhir_packages, settings.profiles == "refuse")
         except (OSError, ValueError) as refused:
-            typer.echo(refused, err=True)
-            raise typer.Exit(2) from None
+            stop(refused)
     application = served(settings)
     config = uvicorn.Config(
         application,
@@ -124,8 +124,7 @@ def serve() -> None:
             config.ssl = tls.server_context(certificate, key)
         except OSError as refused:
             needed = "PEM files of one key, without pass phrase, are needed."
-            typer.echo(f"TLS_CERT, TLS_KEY: {refused.strerror}; {needed}", err=True)
-            raise typer.Exit(2) from None
+            stop(f"TLS_CERT, TLS_KEY: {refused.strerror}; {needed}")
         if tls.run_out(certificate, settings.clock()()):
             structlog.get_logger().warning("the certificate has run out, clients refuse it")
     if settings.udap_cert is not None and tls.run_out(settings.udap_cert, settings.clock()()):
@@ -152,8 +151,7 @@ def bound(settings: Settings) -> socket.socket:
         address.bind((settings.host, settings.port))
     except OSError as refused:
         address.close()
-        typer.echo(f"HOST, PORT: {settings.host}:{settings.port}: {refused.strerror}", err=True)
-        raise typer.Exit(1) from None
+        stop(f"HOST, PORT: {settings.host}:{settings.port}: {refused.strerror}", 1)
     return address
 
 
@@ -166,7 +164,7 @@ def show_settings() -> None:
         now = getattr(settings, name)
         shown = "(set)" if name in _SECRET and now else _plain(now)
         table.add_row(name.upper(), field.description, _plain(field.default), shown)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console().print(table)
 
 
 _SECRET = {"static_tokens", "database_url"}

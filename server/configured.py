@@ -11,6 +11,7 @@ from server.fhir.errors import FhirError
 from server.services import Services
 from server.settings import Settings
 from server.store import is_there
+from server.terminal import stop
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -50,8 +51,7 @@ def of_the_server() -> Settings:
     the wrong folder it would make an empty database and tell of that."""
     settings = beside_the_server()
     if not is_there(settings.database_url):
-        typer.echo(f"DATABASE_URL: no server has kept anything in {settings.database_url}.", err=True)
-        raise typer.Exit(1)
+        stop(f"DATABASE_URL: no server has kept anything in {settings.database_url}.", 1)
     return settings
 
 

@@ -2,8 +2,22 @@
 nothing."""
 
 import datetime as dt
+import sys
+from typing import Any, NoReturn
 
 import typer
+from rich.console import Console
+
+
+def stop(words: object, status: int = 2) -> NoReturn:
+    """Ends the program with a word on why: 2, it was called wrongly, 1, what it was to do failed."""
+    typer.echo(words, err=True)
+    raise typer.Exit(status)
+
+
+def console(width: int = 160, **drawn: Any) -> Console:
+    """So wide where nobody watches, so that a log has whole lines."""
+    return Console(width=None if sys.stdout.isatty() else width, **drawn)
 
 
 def day_of(text: str, option: str = "") -> dt.date:
@@ -15,8 +29,7 @@ def day_of(text: str, option: str = "") -> dt.date:
             raise ValueError(text)
         return day
     except ValueError:
-        typer.echo(f"{option} {text}: expected a day such as 2026-11-25".lstrip(), err=True)
-        raise typer.Exit(2) from None
+        stop(f"{option} {text}: expected a day such as 2026-11-25".lstrip())
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import io
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +28,7 @@ from server.demo.stories import Story, laid_out, play, stories
 from server.demo.tell import Step, told
 from server.services import GUIDES
 from server.settings import Settings
+from server.terminal import console, stop
 
 app = typer.Typer()
 
@@ -48,21 +48,18 @@ def demo(
 ) -> None:
     """Play orders through CRD, DTR and PAS, against the running server or, if none runs, one inside."""
     if version not in GUIDES:
-        typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
-        raise typer.Exit(2)
+        stop(f"--version {version}: expected {' or '.join(GUIDES)}")
     chosen = [each for each in stories() if story in ("", each.case.id)]
     if not chosen:
-        typer.echo(f"there is no story {story}: {NAMES}", err=True)
-        raise typer.Exit(2)
+        stop(f"there is no story {story}: {NAMES}")
     try:
         asyncio.run(_played(chosen, version, token, load_settings()))
     except (Refused, httpx.TransportError) as error:
-        typer.echo(f"The server did not play along: {error}", err=True)
-        raise typer.Exit(1) from None
+        stop(f"The server did not play along: {error}", 1)
 
 
 async def _played(chosen: list[Story], version: str, token: str, settings: Settings) -> None:
-    out = Console(width=None if sys.stdout.isatty() else 140)
+    out = console(140)
     run, payer = uuid4().hex[:8], the_catalog().payer
     async with _server(settings, token) as http:
         now = await time_of(http)

@@ -17,7 +17,7 @@ import typer
 
 from server.fhir import json
 from server.inferno.preset import Preset
-from server.terminal import day_of
+from server.terminal import day_of, stop
 
 app = typer.Typer(name="inferno", help="Presets for the Inferno test kits.", no_args_is_help=True)
 
@@ -47,8 +47,7 @@ def write_presets(
 
 def presets_of(guide: str, base: str, day: dt.date) -> Sequence[Preset]:
     if guide not in GUIDES:
-        typer.echo(f"there are no presets for {guide}: ask for {', '.join(GUIDES)}", err=True)
-        raise typer.Exit(2)
+        stop(f"there are no presets for {guide}: ask for {', '.join(GUIDES)}")
     found: Sequence[Preset] = import_module(f"server.inferno.{guide}").presets(base, day)
     return found
 

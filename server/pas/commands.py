@@ -15,7 +15,7 @@ from server.fhir.extensions import extension, value
 from server.pas.terms import extension_url
 from server.pas.usage import use
 from server.services import GUIDES
-from server.terminal import day_of
+from server.terminal import day_of, stop
 
 app = typer.Typer(name="pas", help="Prior authorization requests.", no_args_is_help=True)
 
@@ -32,8 +32,7 @@ def try_request(
 ) -> None:
     """Say what would be decided about the request in FILE, and why; store nothing."""
     if version not in GUIDES:
-        typer.echo(f"--version {version}: expected {' or '.join(GUIDES)}", err=True)
-        raise typer.Exit(2)
+        stop(f"--version {version}: expected {' or '.join(GUIDES)}")
     logs.configure(io.StringIO())
     answer = inside.post(
         open_app(inside.within(beside_the_server())),
@@ -62,8 +61,7 @@ def use_authorization(
         with running(services.store, services.clock, "pas use"), services.store.transaction() as tx:
             row = use(tx, number, units, day, now)
     except FhirError as refused:
-        typer.echo(refused, err=True)
-        raise typer.Exit(1) from None
+        stop(refused, 1)
     typer.echo(f"{number}: {row.used} of {row.units} units used")
 
 

@@ -29,7 +29,7 @@ from server.policy.difference import State, changes
 from server.policy.document import document
 from server.policy.faults import faults
 from server.policy.policies import BY_NAME
-from server.terminal import day_of
+from server.terminal import console, day_of, stop
 
 app = typer.Typer(name="policy", help="Coverage policies, and cases run through them.", no_args_is_help=True)
 
@@ -122,8 +122,7 @@ def check(
     try:
         catalog = Catalog.load(root)
     except CatalogError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        stop(error, 1)
     found = list(faults(catalog))
     for fault in found:
         typer.echo(fault)
@@ -187,8 +186,7 @@ def diff(
     try:
         before, after = State.of(old, day_of(day, "--day")), State.of(new, day_of(day, "--day"))
     except (CatalogError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        stop(error)
     table = Table("Case", "Before", "After", "What the case is about")
     changed = 0
     with _progress() as bar:
@@ -248,19 +246,13 @@ def _named(file: Path, case: str) -> Vignette:
     found = [vignette for vignette in _read(file) if case in ("", vignette.id)]
     if not found or (len(found) > 1 and not case):
         told = f"no case {case}" if case else f"{len(found)} cases: name one by --case"
-        typer.echo(f"{file.name} has {told}", err=True)
-        raise typer.Exit(2)
+        stop(f"{file.name} has {told}")
     return found[0]
 
 
 def judged(case: Case, catalog: Catalog, *, hints: bool = True) -> Determination:
     """What the rules say of a case."""
     return determine(case.order, case.member, case.chart, catalog.plan(case.plan), case.now, hints=hints)
-
-
-def console() -> Console:
-    """Wide where nobody watches, so that a log has whole lines."""
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def _progress() -> Progress:
@@ -274,16 +266,14 @@ def _vignettes(files: Sequence[Path], region: str) -> list[Vignette]:
     found = [vignette for file in files for vignette in of_regions(_read(file), regions)]
     if not found:
         names = ", ".join(file.name for file in files)
-        typer.echo(f"{names}: no cases{' of ' if regions else ''}{', '.join(regions)}", err=True)
-        raise typer.Exit(2)
+        stop(f"{names}: no cases{' of ' if regions else ''}{', '.join(regions)}")
     return found
 
 
 def _own_cases() -> list[Path]:
     found = sorted((Path(__file__).parents[2] / "tests" / "vignettes").glob("*.json"))
     if not found:
-        typer.echo("name the files of cases: this installation carries none", err=True)
-        raise typer.Exit(2)
+        stop("name the files of cases: this installation carries none")
     return found
 
 
@@ -305,19 +295,16 @@ def _criteria(said: Determination) -> Table:
 def _define(case: Case, name: str, depth: int, catalog: Catalog) -> Iterator[str]:
     policy = catalog.policy_for(case.order, case.day_zero)
     if policy is None:
-        typer.echo("no policy governs this case", err=True)
-        raise typer.Exit(2)
+        stop("no policy governs this case")
     own, facts = (catalog.engine.defines(library) for library in (policy.library, policy.prefill))
     if name not in own and name not in facts:
         like = ", ".join(get_close_matches(name, {*own, *facts}))
-        typer.echo(f"the policy of this case has no define {name}" + (f"; {like}?" if like else ""), err=True)
-        raise typer.Exit(2)
+        stop(f"the policy of this case has no define {name}" + (f"; {like}?" if like else ""))
     run = evaluated(policy, case.order, case.member, case.chart, catalog.plan(case.plan), case.now)
     try:
         yield from run.explain(name if name in own else f"{policy.prefill}.{name}").lines(depth)
     except ElmError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        stop(error, 1)
 
 
 def _catalog(day: dt.date | None = None) -> Catalog:
@@ -325,12 +312,10 @@ def _catalog(day: dt.date | None = None) -> Catalog:
     try:
         catalog = Catalog.load()
     except CatalogError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        stop(error)
     if day and not any(policy.effective.holds(day) for policy in catalog.policies):
         first = min(policy.effective.start for policy in catalog.policies)
-        typer.echo(f"--day {day}: no policy is in force then; the first begins on {first}", err=True)
-        raise typer.Exit(2)
+        stop(f"--day {day}: no policy is in force then; the first begins on {first}")
     return catalog
 
 
@@ -338,8 +323,7 @@ def _policy(catalog: Catalog, name: str) -> Policy:
     found = [p for p in catalog.policies if name in (p.id, p.region, p.library, p.canonical)]
     if not found:
         known = ", ".join(policy.id for policy in catalog.policies)
-        typer.echo(f"there is no policy {name}; there are {known}", err=True)
-        raise typer.Exit(2)
+        stop(f"there is no policy {name}; there are {known}")
     return found[-1]
 
 
@@ -347,16 +331,14 @@ def _read(file: Path) -> Sequence[Vignette]:
     try:
         return read(file)
     except CaseError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        stop(error)
 
 
 def _laid_out(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
     try:
         return _case(vignette, day, catalog)
     except CaseError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        stop(error)
 
 
 def _case(vignette: Vignette, day: dt.date, catalog: Catalog) -> Case:
@@ -375,8 +357,7 @@ def _doors(asked: str, catalog: Catalog) -> dict[str, Door]:
         elif name in DOORS:
             doors[name] = import_module(f"server.{name}.cases").door(catalog)
         else:
-            typer.echo(f"there is no door {name}: core, crd, dtr, pas or all", err=True)
-            raise typer.Exit(2)
+            stop(f"there is no door {name}: core, crd, dtr, pas or all")
     return doors
 
 

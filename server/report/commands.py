@@ -15,14 +15,13 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from server.configured import the_services
 from server.fhir import json
 from server.report.cms import figures
 from server.services import Services
-from server.terminal import day_of
+from server.terminal import console, day_of, stop
 
 app = typer.Typer(name="report", help="Figures and metric records.", no_args_is_help=True)
 
@@ -42,12 +41,10 @@ def metrics(
 ) -> None:
     """Write one metric record an exchange, as ndjson, in the shape that the guide asks for."""
     if guide not in GUIDES:
-        typer.echo(f"there are no metric records for {guide}: ask for {', '.join(GUIDES)}", err=True)
-        raise typer.Exit(2)
+        stop(f"there are no metric records for {guide}: ask for {', '.join(GUIDES)}")
     first, last = moment(start or "2000-01-01"), moment(end) if end else None
     if last is not None and last < first:
-        typer.echo(f"--end {end} comes before --start {start}", err=True)
-        raise typer.Exit(2)
+        stop(f"--end {end} comes before --start {start}")
     services = the_services()
     until = (last or services.clock()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
@@ -63,12 +60,10 @@ def cms(
 ) -> None:
     """The yearly public metrics of CMS-0057-F, each figure with numerator and denominator."""
     if form not in FORMS:
-        typer.echo(f"--format {form}: expected one of {', '.join(FORMS)}", err=True)
-        raise typer.Exit(2)
+        stop(f"--format {form}: expected one of {', '.join(FORMS)}")
     services = the_services()
     if plan and plan not in services.catalog.plans:
-        typer.echo(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}", err=True)
-        raise typer.Exit(2)
+        stop(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}")
     with services.store.reading() as tx:
         rows = [figure.row for figure in figures(tx, services.catalog, year, plan)]
     needing = services_that_need(services, plan)
@@ -90,10 +85,10 @@ def _as_table(year: int, level: str, rows: list[dict[str, Any]], needing: list[d
         shown = "-" if row["value"] is None else f"{row['value']} {row['unit']}"
         numerator = "-" if row["numerator"] is None else str(row["numerator"])
         table.add_row(row["figure"], numerator, str(row["denominator"]), shown)
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table)
+    out = console(140)
+    out.print(table)
     codes = sorted({each["code"] for each in needing})
-    console.print(f"Services that require prior authorization ({len(codes)}): {' '.join(codes)}")
+    out.print(f"Services that require prior authorization ({len(codes)}): {' '.join(codes)}")
 
 
 def _as_csv(year: int, level: str, rows: list[dict[str, Any]], needing: list[dict[str, Any]]) -> None:

@@ -9,7 +9,6 @@ command.
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -28,7 +27,7 @@ from server.review.appeals import Appeals
 from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding
 from server.review.shown import answers, whole
 from server.review.terms import Terms
-from server.terminal import day_of, plain
+from server.terminal import console, day_of, plain
 
 app = typer.Typer(name="review", help="What waits for a reviewer, and deciding it.", no_args_is_help=True)
 
@@ -272,7 +271,5 @@ def _day(text: str) -> dt.date | None:
 
 
 def _console() -> Console:
-    """Wide where nobody watches, so that a log has whole lines. Brackets and colons are what they are: much
-    of what is shown was written by whoever asks."""
-    width = None if sys.stdout.isatty() else 200
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    """Brackets and colons are what they are: much of what is shown was written by whoever asks."""
+    return console(200, markup=False, emoji=False, highlight=False)

@@ -16,6 +16,7 @@ from server.fhir import json
 from server.fhir.errors import FhirError
 from server.services import GUIDES
 from server.settings import Settings
+from server.terminal import stop
 from server.validation.guides import validator_of
 from server.validation.packages import Package, found_in
 from server.validation.routes import outcome
@@ -31,8 +32,7 @@ COLOURS = {"fatal": "red", "error": "red", "warning": "yellow", "information": "
 
 def _folder(settings: Settings) -> Path:
     if settings.fhir_packages is None:
-        typer.echo("Set FHIR_PACKAGES to the folder that holds the packages.", err=True)
-        raise typer.Exit(2)
+        stop("Set FHIR_PACKAGES to the folder that holds the packages.")
     return settings.fhir_packages
 
 
@@ -41,8 +41,7 @@ def _read(packages: Callable[[], Found]) -> Found:
     try:
         return packages()
     except (OSError, ValueError) as refused:
-        typer.echo(refused, err=True)
-        raise typer.Exit(2) from None
+        stop(refused)
 
 
 @app.command()
@@ -54,12 +53,10 @@ def validate(
     """Say what is wrong with resources; exits 1 when something is."""
     known = next((each for each in GUIDES if each == version), None)
     if known is None:
-        typer.echo(f"There is no version {version}: 2.0 or 2.2.", err=True)
-        raise typer.Exit(2)
+        stop(f"There is no version {version}: 2.0 or 2.2.")
     listed = [file for path in files for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
     if not listed:
-        typer.echo(f"{', '.join(map(str, files))}: no resources (.json)", err=True)
-        raise typer.Exit(2)
+        stop(f"{', '.join(map(str, files))}: no resources (.json)")
     folder, console, wrong = load_settings().fhir_packages, Console(), 0
     validator = _read(lambda: validator_of(folder, known))
     for file in listed:
@@ -104,12 +101,10 @@ def install(
         try:
             package = Package.read(path)
         except (OSError, ValueError) as error:
-            typer.echo(f"{path}: {error}", err=True)
-            raise typer.Exit(1) from None
+            stop(f"{path}: {error}", 1)
         target = folder / f"{package.name}-{package.version}.tgz"
         if not target.exists() or not target.samefile(path):
             shutil.copyfile(path, target)
         typer.echo(f"{package.name} {package.version}: {len(package.definitions)} definitions")
     if not listed:
-        typer.echo(f"{source} holds no packages (.tgz).", err=True)
-        raise typer.Exit(1)
+        stop(f"{source} holds no packages (.tgz).", 1)
