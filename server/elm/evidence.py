@@ -126,6 +126,10 @@ ROOM = 100_000
 of thousands of logs says what all say, handing on takes the square of them, of time and of memory."""
 
 
+FEW = 50
+"""Leaves that are handed on as quickly as a log is gone through, so they are not counted."""
+
+
 class _NoRoom(Exception):
     """More leaves than ROOM would be handed on."""
 
@@ -160,17 +164,15 @@ class Unfolded:
 
     def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
         read: dict[int, tuple[dict[str, Any], list[str]]] = {}
+        last: Any = None
+        paths: list[str] = []
         for entry in entries:
-            if entry.__class__ is not tuple:
-                continue
-            resource, path, found = entry
-            if not found:
-                continue
-            known = read.get(id(resource))
-            if known is None:
-                read[id(resource)] = (resource, [path] if path else [])
-            elif path:
-                known[1].append(path)
+            if entry.__class__ is tuple and entry[2]:
+                resource, path, _ = entry
+                if resource is not last:
+                    last, paths = read.setdefault(id(resource), (resource, []))
+                if path:
+                    paths.append(path)
         name = self._name
         return tuple([Evidence(name(resource), tuple(paths), resource) for resource, paths in read.values()])
 
@@ -213,7 +215,8 @@ class Unfolded:
 
         Most logs say what one other says, and little more: then they have its leaves, not a copy.
         """
-        log = told(log)
+        if len(log) == 1 and log[0].__class__ is list:
+            log = log[0]
         known = self._leaves
         found = known.get(id(log))
         if found is not None:
@@ -230,7 +233,8 @@ class Unfolded:
                 if not own:
                     leaves, own = leaves.copy(), True
                 if kind is tuple:
-                    leaves[id(entry[0]), entry[1], entry[2]] = entry
+                    resource, path, found = entry
+                    leaves[id(resource), path, found] = entry
                 elif kind is Found:
                     for item in entry.items:
                         leaves[id(item), "", True] = (item, "", True)
@@ -240,17 +244,22 @@ class Unfolded:
             if not leaves:
                 leaves, own = inner, False
             elif inner and inner is not leaves:
-                self._room -= len(inner) if own else len(inner) + len(leaves)
-                if self._room < 0:
-                    raise _NoRoom
                 if own:
+                    if len(inner) > FEW:
+                        self._hand_on(len(inner))
                     leaves.update(inner)
                 else:
+                    self._hand_on(len(leaves))
                     joined = leaves | inner
                     if len(joined) > len(leaves):
                         leaves, own = joined, True
         known[id(log)] = leaves
         return leaves
+
+    def _hand_on(self, leaves: int) -> None:
+        self._room -= leaves
+        if self._room < 0:
+            raise _NoRoom
 
 
 def _gathered(log: list[Any]) -> Leaves:

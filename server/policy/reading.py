@@ -25,7 +25,7 @@ CLOSED = frozenset({"inactive", "suspended"})
 """Status of a Location that is no site of the network now."""
 
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
-_SUBJECTS = ("subject", "patient", "individual")
+_SUBJECTS = frozenset({"subject", "patient", "individual"})
 
 
 def intelligible(chart: Chart) -> Chart:
@@ -42,9 +42,10 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     """The data of one evaluation: the order's patient, what is known of them, and the payer's records."""
     named = type_and_id(order.get("subject"))
     patient = named[1] if named and named[0] == "Patient" else ""
-    sent = (each for each in chart.resources if _is_of(each, patient))
-    parts = [*apart(order)[1:], *(part for each in sent for part in apart(each))]
-    own = [each for each in parts if _is_clients(each) and _is_of(each, patient)]
+    sent = [each for each in chart.resources if _is_of(each, patient)]
+    inside = (part for part in apart(order)[1:] if _is_of(part, patient))
+    parts = (part for each in sent for part in apart(each) if part is each or _is_of(part, patient))
+    own = [part for part in (*inside, *parts) if _is_clients(part)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
     proven = [_as_answered(record) for record in kept if record.get("status") not in CLOSED]
     return [unfolded(each) for each in (*_one_patient(own), *proven)]
@@ -53,9 +54,12 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
 def unfolded(resource: Resource) -> Resource:
     """A service that has modifiers ("97530-KX-GO") also without them and with each alone ("97530-GO"), as
     value sets have it: they cannot list every modifier, nor two in whatever order."""
+    services = _SERVICES.get(str(resource.get("resourceType")))
+    if services is None:
+        return resource
     plain = {
         name: [_plain(each) for each in content] if isinstance(content, list) else _plain(content)
-        for name in _SERVICES.get(str(resource.get("resourceType")), ())
+        for name in services
         if (content := resource.get(name)) is not None
     }
     return {**resource, **plain} if any(plain[name] != resource[name] for name in plain) else resource
@@ -137,8 +141,8 @@ def _is_of(resource: Resource, patient: str) -> bool:
     if resource.get("resourceType") == "Patient":
         return resource.get("id") in (patient, None)
     own = f"Patient/{patient}"
-    for name in _SUBJECTS:
-        reference = resource.get(name)
+    for name in resource.keys() & _SUBJECTS:
+        reference = resource[name]
         if isinstance(reference, dict) and reference.get("reference") != own:
             subject = type_and_id(reference)
             if subject and subject[0] == "Patient" and subject[1] != patient:
