@@ -11,7 +11,7 @@ from server.fhir.extensions import values
 from server.pas.intake import Submission
 from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
-from server.pas.verdict import Review, Verdict, review_of, unnumbered
+from server.pas.verdict import Review, Verdict, rehearsed, review_of
 
 Resource = dict[str, Any]
 
@@ -62,10 +62,10 @@ class Case:
     dry: bool = False
     partial: bool = False
 
-    def rehearsed(self, fresh: Container[int]) -> Case:
-        """As a dry run tells it, where these sequences were decided just now."""
+    def rehearsed(self, fresh: Container[int], granted: Container[str]) -> Case:
+        """As a dry run tells it, where these sequences were decided just now and these numbers granted."""
         items = (
-            replace(item, verdict=unnumbered(item.verdict)) if item.sequence in fresh else item
+            replace(item, verdict=rehearsed(item.verdict, granted)) if item.sequence in fresh else item
             for item in self.items
         )
         return replace(self, items=tuple(items), dry=True)

@@ -149,7 +149,7 @@ class Submit:
         items = tuple(line.item for line in standing if not listed or line.item.sequence in listed)
         partial = len(items) < len(standing)
         case = Case(row.id, read, items, now, rejections, request=read.claim_url, partial=partial)
-        told = case.rehearsed(fresh) if self.dry else case
+        told = case.rehearsed(fresh, authorizations.of_case(tx, row.id)) if self.dry else case
         answer = pas_response_bundle(self.version, told, self.base, now)
         for opened in casebook.complete(tx, row, case, standing, answer, fresh=fresh):
             self.assign(tx, opened)

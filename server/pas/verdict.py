@@ -9,7 +9,7 @@ guide version, says the same.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -57,10 +57,12 @@ class Certified(msgspec.Struct, frozen=True, tag="certified"):
 
 
 class Certifiable(msgspec.Struct, frozen=True, tag="certifiable"):
-    """A dry run's `Certified`: it would be authorized, so there is no number."""
+    """A dry run's `Certified`: it would be authorized, under a number that is on file or a new one, of which
+    there is none."""
 
     span: Span
     units: Decimal
+    number: str | None = None
 
 
 class Modified(msgspec.Struct, frozen=True, tag="modified"):
@@ -223,9 +225,13 @@ def tracked(verdict: Verdict, number: str) -> Verdict:
     return msgspec.structs.replace(verdict, tracking=number)
 
 
-def unnumbered(verdict: Verdict) -> Verdict:
-    """What was authorized just now as a dry run has it; anything else stays."""
-    return Certifiable(verdict.span, verdict.units) if isinstance(verdict, Certified) else verdict
+def rehearsed(verdict: Verdict, granted: Container[str]) -> Verdict:
+    """What was authorized just now as a dry run has it, without the numbers `granted` for it; anything else
+    stays."""
+    if not isinstance(verdict, Certified):
+        return verdict
+    on_file = None if verdict.number in granted else verdict.number
+    return Certifiable(verdict.span, verdict.units, on_file)
 
 
 def note_texts(verdict: Verdict) -> list[str]:
@@ -255,7 +261,8 @@ def review_of(verdict: Verdict) -> Review | None:
 
 def number_of(verdict: Verdict) -> str | None:
     """The authorization number that the item has, or had."""
-    return verdict.number if isinstance(verdict, Certified | Modified | OnFile | Cancelled) else None
+    numbered = Certified | Certifiable | Modified | OnFile | Cancelled
+    return verdict.number if isinstance(verdict, numbered) else None
 
 
 def valid_number(verdict: Verdict) -> str | None:

@@ -60,6 +60,11 @@ def of_order(tx: Transaction, member_key: str, order_key: str) -> Authorization 
     return tx.scalars(asked.order_by(Authorization.created.desc(), Authorization.number).limit(1)).first()
 
 
+def of_case(tx: Transaction, case_id: str) -> Sequence[str]:
+    """The numbers that were granted to one version of a request."""
+    return tx.scalars(select(Authorization.number).where(Authorization.case_id == case_id)).all()
+
+
 def of_member(tx: Transaction, member_key: str) -> Sequence[Authorization]:
     """Every authorization of a member, newest first, cancelled ones too."""
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()

@@ -251,6 +251,17 @@ def test_a_dry_run_says_what_would_be_and_leaves_no_trace(payer: Payer) -> None:
         ] == []
 
 
+def test_a_dry_run_tells_the_number_that_is_on_file_as_the_request_itself_would(payer: Payer) -> None:
+    first = payer.granted()
+    again = a.request(claim=a.claim(id="pa-2"))
+    rehearsed = payer.submit(again, **{"X-Dry-Run": "true"})
+
+    assert (rehearsed.action, rehearsed.number) == ("A1", first.number)
+    assert rehearsed.response["disposition"] == "Dry run, nothing was stored: would be authorized"
+    assert rehearsed.response["preAuthPeriod"] == first.response["preAuthPeriod"]
+    assert payer.submit(again).number == first.number
+
+
 def test_an_inquiry_that_finds_nothing_is_no_error(payer: Payer) -> None:
     assert payer.inquire(a.inquiry()) == []
 
