@@ -14,10 +14,11 @@ from server.validation.addresses import BASE, Invented
 from server.validation.contexts import Contexts
 from server.validation.finding import Finding, Findings, Place, Run
 from server.validation.packages import Packages
+from server.validation.rules import tests
 from server.validation.shape import ANY, Shape
 from server.validation.slicing import Occurrence
 from server.validation.snapshot import Node, tree
-from server.validation.terminology import Codes, Terminology
+from server.validation.terminology import Terminology
 
 MOST_UNCHECKED = 1_000
 """Callers choose which profiles they name; what nobody has is remembered of so many only."""
@@ -35,7 +36,7 @@ class Compiler:
         self._shapes: dict[str, Shape] = {}
         self._begun: dict[str, Shape] = {}
         self._compiling = RLock()
-        self._invented = Invented(packages.known)
+        self.invented = Invented(packages.known)
 
     def shape(self, canonical: str) -> Shape | None:
         """The checks of a profile or type; None where the packages do not have it."""
@@ -51,6 +52,7 @@ class Compiler:
             if node is not None:
                 outermost = not self._begun
                 shape = self._begun[url] = Shape(url)
+                shape.tests = list(tests(node, url, self))
                 shape.fill(node, self)
                 if outermost:
                     self._shapes |= self._begun
@@ -85,12 +87,6 @@ class Compiler:
                 self.unchecked.add(f"profile {url}: without snapshot")
         return self._trees[url]
 
-    def is_invented(self, url: str) -> bool:
-        return self._invented.holds(url)
-
-    def codes_of(self, canonical: str) -> Codes | None:
-        return self.terminology.codes(canonical)
-
     def conforms(self, occurrence: Occurrence, profile: str, run: Run) -> bool:
         """Whether a value has no fault under a profile; one that nobody knows asks for nothing."""
         shape = self.shape(profile)
@@ -119,15 +115,12 @@ class Compiler:
     def whole(self, value: Any, path: str, expected: Iterable[str], run: Run) -> Findings:
         """A resource under the profiles it is expected to have, else those it claims, else its type."""
         if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
-            return [
-                Finding(
-                    "error", "structure", path, "A resource must be an object with resourceType.", "type", ""
-                )
-            ]
+            words = "A resource must be an object with resourceType."
+            return [Finding("structure", path, words, "type", "")]
         kind = value["resourceType"]
         base = self.of_type(kind)
         if base is None:
-            return [Finding("error", "structure", path, "No FHIR R4 resource has this type.", "type", "")]
+            return [Finding("structure", path, "No FHIR R4 resource has this type.", "type", "")]
         meta = value.get("meta")
         claimed = meta.get("profile") if isinstance(meta, dict) else None
         urls = [
@@ -140,7 +133,7 @@ class Compiler:
             wanted = self.kind_of(shape.url)
             if wanted not in (kind, *ANY):
                 words = f"This must be a {wanted}."
-                found.append(Finding("error", "structure", path, words, "type", shape.url))
+                found.append(Finding("structure", path, words, "type", shape.url))
                 shapes = [each for each in shapes if each is not shape]
         for shape in shapes or [base]:
             found += self.resource(Place(value, path), shape, run)
@@ -151,7 +144,7 @@ class Compiler:
         """Extensions that may not stand where they do."""
         for place, allowed in self.contexts.misplaced(holder, kind, *paths):
             words = f"This extension belongs in {allowed}. Put it there, or leave it out."
-            out.append(Finding("error", "structure", f"{path}.{place}", words, "context", ""))
+            out.append(Finding("structure", f"{path}.{place}", words, "context", ""))
 
 
 def _errors(found: Findings) -> bool:

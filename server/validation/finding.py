@@ -17,12 +17,12 @@ WORST_FIRST: Mapping[str, int] = {"fatal": 0, "error": 1, "warning": 2, "informa
 class Finding(NamedTuple):
     """One fault: `rule` is the kind of rule or the key of an invariant, `profile` who made it."""
 
-    severity: Severity
     code: str
     path: str
     words: str
     rule: str
     profile: str
+    severity: Severity = "error"
 
     def issue(self) -> Issue:
         source = f" ({self.rule} of {self.profile})" if self.profile else f" ({self.rule})"

@@ -24,7 +24,7 @@ def tests(node: Node, profile: str, compiler: Compiler) -> Iterable[Check]:
         yield _fixed_test(*said, profile)
     binding = node.element.get("binding", {})
     if binding.get("strength") == "required" and "valueSet" in binding:
-        codes = compiler.codes_of(binding["valueSet"])
+        codes = compiler.terminology.codes(binding["valueSet"])
         systems = compiler.terminology.systems(binding["valueSet"])
         if codes is None:
             compiler.unchecked.add(f"value set {binding['valueSet']}")
@@ -51,7 +51,7 @@ def _fixed_test(kind: str, wanted: Any, profile: str) -> Check:
             return
         if not (value == wanted if kind == "fixed" else fits(value, wanted)):
             words = f"This must {'be' if kind == 'fixed' else 'have'} {_shown(wanted)}."
-            out.append(Finding("error", "value", occurrence.path, words, kind, profile))
+            out.append(Finding("value", occurrence.path, words, kind, profile))
 
     return check
 
@@ -74,14 +74,14 @@ def _binding_test(codes: Codes, value_set: str, profile: str) -> Check:
             if isinstance(value, dict) and ("text" in value or "extension" in value):
                 words = f"A code of {value_set} is needed."
                 if "extension" not in value:
-                    out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
+                    out.append(Finding("code-invalid", occurrence.path, words, "binding", profile))
             return
         codings = elements(value, "coding") if isinstance(value, dict) else []
         if any("_code" in each or "extension" in each for each in codings):
             return
         if not any(pair in codes for pair in slicing.pairs(value, codes)):
             words = f"The code must be one of {value_set}."
-            out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
+            out.append(Finding("code-invalid", occurrence.path, words, "binding", profile))
 
     return check
 
@@ -97,7 +97,7 @@ def _system_test(systems: frozenset[str], value_set: str, profile: str) -> Check
         coded = [each for each in listed or [] if isinstance(each, dict) and "code" in each]
         if coded and not any(str(each.get("system")) in systems for each in coded):
             words = f"The code must be one of {value_set}; its system is none of that value set's."
-            out.append(Finding("error", "code-invalid", occurrence.path, words, "binding", profile))
+            out.append(Finding("code-invalid", occurrence.path, words, "binding", profile))
 
     return check
 
@@ -118,6 +118,6 @@ def _invariant_test(
             compiler.unchecked.add(f"invariant {constraint['key']}: {constraint.get('human', '')}")
         elif not held:
             words = f"{str(constraint.get('human', 'A rule does not hold')).rstrip('.')}."
-            out.append(Finding("error", "invariant", occurrence.path, words, constraint["key"], profile))
+            out.append(Finding("invariant", occurrence.path, words, constraint["key"], profile))
 
     return check

@@ -28,30 +28,25 @@ class Shape:
         self.url = url
         self.partial = partial
         self.properties: dict[str, tuple[ElementCheck, str]] = {}
-        self.elements: list[ElementCheck] = []
         self.required: list[ElementCheck] = []
         self.tests: list[Check] = []
-        self.is_primitive = False
 
     def fill(self, node: Node, compiler: Compiler) -> None:
-        self.tests = list(tests(node, self.url, compiler))
+        """With the children of an element."""
         for child in node.children.values():
-            self.add(ElementCheck(child, self.url, compiler))
-
-    def add(self, check: ElementCheck) -> None:
-        self.elements.append(check)
-        if check.must:
-            self.required.append(check)
-        for name, kind in check.names.items():
-            self.properties[name] = check, kind
+            check = ElementCheck(child, self.url, compiler)
+            if check.must:
+                self.required.append(check)
+            for name, kind in check.names.items():
+                self.properties[name] = check, kind
 
     def check(self, occurrence: Occurrence, run: Run, out: Findings) -> None:
         value, path = occurrence.value, occurrence.path
         if not isinstance(value, dict):
-            out.append(Finding("error", "structure", path, "This must be an object.", "type", self.url))
+            out.append(Finding("structure", path, "This must be an object.", "type", self.url))
             return
         if not value:
-            out.append(Finding("error", "structure", path, "An object must not be empty.", "ele-1", self.url))
+            out.append(Finding("structure", path, "An object must not be empty.", "ele-1", self.url))
             return
         properties = self.properties
         seen = []
@@ -63,7 +58,7 @@ class Shape:
             if known is None:
                 if key not in ALWAYS and not self.partial:
                     words = "This property is not known here. Correct its name, or leave it out."
-                    out.append(Finding("error", "structure", f"{path}.{key}", words, "structure", self.url))
+                    out.append(Finding("structure", f"{path}.{key}", words, "structure", self.url))
                 continue
             check, kind = known
             seen.append(check)
@@ -104,27 +99,23 @@ class ElementCheck:
         place = f"{path}.{name}"
         if self.repeats:
             if not isinstance(value if value is not None else sibling, list):
-                out.append(
-                    Finding("error", "structure", place, "This must be an array.", "type", self.profile)
-                )
+                out.append(Finding("structure", place, "This must be an array.", "type", self.profile))
                 return
             found = _listed(value, sibling, kind, place)
             if not found:
-                out.append(
-                    Finding("error", "structure", place, "An array must not be empty.", "type", self.profile)
-                )
+                out.append(Finding("structure", place, "An array must not be empty.", "type", self.profile))
                 return
         else:
             if isinstance(value, list):
                 words = "This must be one value, not an array."
-                out.append(Finding("error", "structure", place, words, "type", self.profile))
+                out.append(Finding("structure", place, words, "type", self.profile))
                 return
             found = [Occurrence(value, sibling, kind, place)]
         if len(found) > self.maximum:
             words = f"At most {self.maximum:g} may be here; {len(found)} are."
             if not self.maximum:
                 words = "This must not be here. Leave it out."
-            out.append(Finding("error", "structure", place, words, "cardinality", self.profile))
+            out.append(Finding("structure", place, words, "cardinality", self.profile))
         if len(found) < self.minimum:
             self._too_few(len(found), self.minimum, place, out, "")
         if self.slices is not None:
@@ -146,22 +137,22 @@ class ElementCheck:
                 own.content.check(occurrence, run, out)
             elif slicing.unknown_part(occurrence, self.node):
                 words = "The extension around this one has no such part."
-                out.append(Finding("error", "structure", occurrence.path, words, "extension", self.profile))
+                out.append(Finding("structure", occurrence.path, words, "extension", self.profile))
             elif self.node.element["slicing"].get("rules") == "closed":
                 words = "This fits none of the slices, and nothing else is allowed here."
-                out.append(Finding("error", "structure", occurrence.path, words, "slicing", self.profile))
+                out.append(Finding("structure", occurrence.path, words, "slicing", self.profile))
         for own in self.slices:
             if counts[own.name] < own.minimum:
                 self._too_few(counts[own.name], own.minimum, place, out, own.name)
             elif counts[own.name] > own.maximum:
                 words = f"At most {own.maximum:g} of slice {own.name} may be here; {counts[own.name]} are."
-                out.append(Finding("error", "structure", place, words, "cardinality", self.profile))
+                out.append(Finding("structure", place, words, "cardinality", self.profile))
 
     def _too_few(self, count: int, minimum: int, place: str, out: Findings, slice_name: str) -> None:
         which = f" of slice {slice_name}" if slice_name else ""
         there = f"{count} {'is' if count == 1 else 'are'}" if count else "none is"
         words = f"At least {minimum}{which} must be here; {there}. Add it."
-        out.append(Finding("error", "required", place, words, "cardinality", self.profile))
+        out.append(Finding("required", place, words, "cardinality", self.profile))
 
 
 class Slice:
@@ -182,7 +173,6 @@ class Content:
         self.profile = profile
         self.compiler = compiler
         self.types = {type_name(each): each for each in node.element.get("type", [])}
-        self.contained = node.name == "contained"
         self.tests = list(tests(node, profile, compiler))
         # Of a choice between types a profile says only what all of them have.
         several = len(self.types) > 1
@@ -198,14 +188,13 @@ class Content:
         self._resources = {kind for kind in self.types if self._any(kind)}
         self._urls = {kind: list(each.get("profile", [])) for kind, each in self.types.items()}
         if self.inline is not None:
-            for child in node.children.values():
-                self.inline.add(ElementCheck(child, profile, compiler))
+            self.inline.fill(node, compiler)
 
     def check(self, occurrence: Occurrence, run: Run, out: Findings) -> None:
         kind = occurrence.kind or self._only
         if self.types and kind not in self.types and not self._resources:
             words = f"This must be of type {' or '.join(self.types)}."
-            out.append(Finding("error", "structure", occurrence.path, words, "type", self.profile))
+            out.append(Finding("structure", occurrence.path, words, "type", self.profile))
             return
         if kind in FORMS:
             self._primitive(occurrence, kind, run, out)
@@ -230,10 +219,10 @@ class Content:
         value, sibling, path = occurrence.value, occurrence.sibling, occurrence.path
         if value is not None and not FORMS[kind](value):
             words = f"This is no {kind.removeprefix(SYSTEM).lower() if kind.startswith(SYSTEM) else kind}."
-            out.append(Finding("error", "value", path, words, "type", self.profile))
-        elif kind == "uri" and value is not None and not self._own_url and self.compiler.is_invented(value):
+            out.append(Finding("value", path, words, "type", self.profile))
+        elif kind == "uri" and value and not self._own_url and self.compiler.invented.holds(value):
             words = "HL7 has nothing at this address. Correct it."
-            out.append(Finding("error", "invalid", path, words, "address", self.profile))
+            out.append(Finding("invalid", path, words, "address", self.profile))
         if sibling is not None:
             shape = self.inline or self.compiler.of_type("Element")
             if shape is not None:
@@ -241,9 +230,9 @@ class Content:
                     _element(sibling, shape, path, run, out)
                 else:
                     words = "What stands beside a primitive value must be an object."
-                    out.append(Finding("error", "structure", path, words, "type", self.profile))
+                    out.append(Finding("structure", path, words, "type", self.profile))
         elif value is None:
-            out.append(Finding("error", "structure", path, "A value must not be null.", "type", self.profile))
+            out.append(Finding("structure", path, "A value must not be null.", "type", self.profile))
         elif self.inline is not None:
             for check in self.inline.required:
                 check.absent(path, out)
@@ -256,21 +245,13 @@ class Content:
             fitting = [url for url in expected if self.compiler.is_kind(kind, url)]
             if not fitting:
                 kinds = " or ".join(dict.fromkeys(map(self.compiler.kind_of, expected)))
-                out.append(
-                    Finding(
-                        "error",
-                        "structure",
-                        occurrence.path,
-                        f"This must be a {kinds}.",
-                        "type",
-                        self.profile,
-                    )
-                )
+                words = f"This must be a {kinds}."
+                out.append(Finding("structure", occurrence.path, words, "type", self.profile))
             elif len(fitting) > 1 and not any(
                 self.compiler.conforms(occurrence, url, run) for url in fitting
             ):
                 words = f"This fits none of the profiles {', '.join(fitting)}."
-                out.append(Finding("error", "structure", occurrence.path, words, "profile", self.profile))
+                out.append(Finding("structure", occurrence.path, words, "profile", self.profile))
             expected = fitting if len(fitting) == 1 else []
         out += self.compiler.whole(occurrence.value, occurrence.path, expected, run)
 
@@ -289,7 +270,7 @@ class Content:
                 test(occurrence, run, out)
         if len(urls) > 1 and not any(self.compiler.conforms(occurrence, url, run) for url in urls):
             words = f"This fits none of the profiles {', '.join(urls)}."
-            out.append(Finding("error", "structure", occurrence.path, words, "profile", self.profile))
+            out.append(Finding("structure", occurrence.path, words, "profile", self.profile))
         if kind == "Extension" and not urls:
             self._extension(occurrence, run, out)
         if kind == "Reference" and isinstance(occurrence.value, dict):
@@ -304,11 +285,11 @@ class Content:
         if is_no_code_system(system):
             words = "Only the beginning of this address is a code system's. Correct it."
             place = f"{occurrence.path}.system"
-            out.append(Finding("error", "code-invalid", place, words, "address", self.profile))
+            out.append(Finding("code-invalid", place, words, "address", self.profile))
         codes = self.compiler.terminology.of_system(system)
         if codes is not None and code not in codes:
             words = f"{system} has no such code."
-            out.append(Finding("error", "code-invalid", occurrence.path, words, "code", self.profile))
+            out.append(Finding("code-invalid", occurrence.path, words, "code", self.profile))
 
     def _own_shape(self, kind: str) -> Shape | None:
         if not self.reference:
@@ -319,8 +300,8 @@ class Content:
             for step in steps:
                 node = node.children.get(step) if node is not None else None
             referred = Shape(self.profile)
-            for child in node.children.values() if node is not None else ():
-                referred.add(ElementCheck(child, self.profile, self.compiler))
+            if node is not None:
+                referred.fill(node, self.compiler)
             self._referred = referred
         return self._referred
 
@@ -338,9 +319,7 @@ def _element(sibling: Resource, shape: Shape, path: str, run: Run, out: Findings
     for key, content in sibling.items():
         known = shape.properties.get(key)
         if known is None:
-            out.append(
-                Finding("error", "structure", f"{path}.{key}", "This property is not known here.", "type", "")
-            )
+            out.append(Finding("structure", f"{path}.{key}", "This property is not known here.", "type", ""))
         else:
             known[0](key, known[1], content, None, path, run, out)
     for check in shape.required:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from server.validation.addresses import BASE
 from server.validation.finding import Run
+from server.validation.primitives import SYSTEM
 from server.validation.snapshot import Node, fits, fixed
 from server.validation.terminology import Codes
+
+if TYPE_CHECKING:
+    from server.validation.compiler import Compiler
 
 EXTENSION = re.compile(r"(modifierExtension|extension)\('([^']+)'\)")
 
@@ -29,22 +34,11 @@ class Occurrence(NamedTuple):
 Belongs = Callable[[Occurrence, Run], bool]
 
 
-class Library(Protocol):
-    """What slicing asks of the compiler."""
-
-    def node_of(self, url: str) -> Node | None:
-        """The tree of a profile or type."""
-
-    def codes_of(self, canonical: str) -> Codes | None: ...
-
-    def conforms(self, occurrence: Occurrence, profile: str, run: Run) -> bool: ...
-
-
-def belongs(node: Node, own: Node, library: Library) -> Belongs | None:
+def belongs(node: Node, own: Node, compiler: Compiler) -> Belongs | None:
     """The test of one slice of `node`; None where a discriminator cannot be decided."""
     tests: list[Belongs] = []
     for discriminator in node.element["slicing"].get("discriminator", []):
-        test = _test(discriminator["type"], discriminator["path"], own, library)
+        test = _test(discriminator["type"], discriminator["path"], own, compiler)
         if test is None:
             return None
         tests.append(test)
@@ -53,50 +47,37 @@ def belongs(node: Node, own: Node, library: Library) -> Belongs | None:
     return lambda occurrence, run: all(test(occurrence, run) for test in tests)
 
 
-def _test(kind: str, path: str, own: Node, library: Library) -> Belongs | None:
+def _test(kind: str, path: str, own: Node, compiler: Compiler) -> Belongs | None:
     steps = _steps(path)
-    if steps is None:
+    found = _node_at(own, steps, compiler) if steps is not None else None
+    if steps is None or found is None:
         return None
     if kind == "exists":
-        found = _node_at(own, steps, library)
-        if found is None:
-            return None
         wanted = found.maximum > 0
         return lambda occurrence, run: (next(_values(occurrence, steps, run), None) is not None) is wanted
     if kind == "type":
-        found = _node_at(own, steps, library)
-        types = frozenset(map(_plain, found.types)) if found else frozenset()
+        types = frozenset(map(_plain, found.types))
         if not types or types & {"Resource", "DomainResource", "Element"}:
             return None
         return lambda occurrence, run: any(each.kind in types for each in _values(occurrence, steps, run))
     if kind == "profile":
-        found = _node_at(own, steps, library)
-        profiles = list(found.profiles) if found else []
-        if found is not None and steps and steps[-1] == "resolve()":
-            profiles = _targets(found)
+        profiles = _targets(found) if steps[-1:] == ["resolve()"] else found.profiles
         if not profiles:
             return None
         return lambda occurrence, run: any(
-            library.conforms(each, profile, run)
+            compiler.conforms(each, profile, run)
             for each in _values(occurrence, steps, run)
             for profile in profiles
         )
-    return _by_value(steps, own, library)
-
-
-def _by_value(steps: list[str], own: Node, library: Library) -> Belongs | None:
-    found = _node_at(own, steps, library)
-    if found is None:
-        return None
-    wanted = _wanted(found, library)
-    if not wanted:
+    tests = _wanted(found, compiler)
+    if not tests:
         return None
     return lambda occurrence, run: any(
-        all(test(each.value) for test in wanted) for each in _values(occurrence, steps, run)
+        all(test(each.value) for test in tests) for each in _values(occurrence, steps, run)
     )
 
 
-def _wanted(node: Node, library: Library) -> list[Callable[[Any], bool]]:
+def _wanted(node: Node, compiler: Compiler) -> list[Callable[[Any], bool]]:
     """What a slice fixes at its discriminator: a value, a pattern, a required binding, or such things
     further in."""
     said = fixed(node.element)
@@ -107,14 +88,14 @@ def _wanted(node: Node, library: Library) -> list[Callable[[Any], bool]]:
         return [lambda value: fits(value, pattern)]
     binding = node.element.get("binding", {})
     if binding.get("strength") == "required" and "valueSet" in binding:
-        codes = library.codes_of(binding["valueSet"])
+        codes = compiler.terminology.codes(binding["valueSet"])
         if codes is None:
             return []
         return [lambda value: any(pair in codes for pair in pairs(value, codes))]
     tests: list[Callable[[Any], bool]] = []
     for name, child in node.children.items():
         for inner in (child, *child.slices.values()):
-            tests += [_within(name, test) for test in _wanted(inner, library)]
+            tests += [_within(name, test) for test in _wanted(inner, compiler)]
     return tests
 
 
@@ -149,7 +130,7 @@ def _steps(path: str) -> list[str] | None:
     return steps if all(known.fullmatch(step) for step in steps) else None
 
 
-def _node_at(own: Node, steps: list[str], library: Library) -> Node | None:
+def _node_at(own: Node, steps: list[str], compiler: Compiler) -> Node | None:
     """What a slice says about the element that its discriminator names."""
     node: Node | None = own
     for number, step in enumerate(steps):
@@ -158,16 +139,16 @@ def _node_at(own: Node, steps: list[str], library: Library) -> Node | None:
         if step == "resolve()":
             if number == len(steps) - 1:
                 return node
-            node = next(iter(_roots(_targets(node), library)), None)
+            node = next(iter(_roots(_targets(node), compiler)), None)
             continue
-        node = _child(node, step, library)
+        node = _child(node, step, compiler)
     return node
 
 
-def _child(node: Node, step: str, library: Library) -> Node | None:
-    holders = [node, *_roots(node.profiles, library)]
+def _child(node: Node, step: str, compiler: Compiler) -> Node | None:
+    holders = [node, *_roots(node.profiles, compiler)]
     if not node.children and not node.profiles:
-        holders += _roots([_definition(kind) for kind in node.types[:1]], library)
+        holders += _roots([BASE + _plain(kind) for kind in node.types[:1]], compiler)
     if "(" in step:
         name, _, url = step[:-1].partition("(")
         for holder in holders:
@@ -187,12 +168,8 @@ def _fixed_url(node: Node) -> str:
     return str(said[1]) if said else ""
 
 
-def _roots(urls: list[str], library: Library) -> list[Node]:
-    return [node for url in urls if (node := library.node_of(url)) is not None]
-
-
-def _definition(kind: str) -> str:
-    return f"http://hl7.org/fhir/StructureDefinition/{_plain(kind)}"
+def _roots(urls: list[str], compiler: Compiler) -> list[Node]:
+    return [node for url in urls if (node := compiler.node_of(url)) is not None]
 
 
 def _targets(node: Node) -> list[str]:
@@ -200,7 +177,7 @@ def _targets(node: Node) -> list[str]:
 
 
 def _plain(kind: str) -> str:
-    return "string" if kind.startswith("http://hl7.org/fhirpath/") else kind
+    return "string" if kind.startswith(SYSTEM) else kind
 
 
 def _values(occurrence: Occurrence, steps: list[str], run: Run) -> Iterator[Occurrence]:
@@ -258,10 +235,8 @@ def kind_test(kinds: frozenset[str]) -> Belongs:
 
 
 def extension_test(own: Node) -> Belongs | None:
-    urls = [url.partition("|")[0] for url in own.profiles]
-    if not urls and "url" in own.children and (said := fixed(own.children["url"].element)):
-        urls = [str(said[1])]
-    if not urls:
+    urls = [url.partition("|")[0] for url in own.profiles] or [_fixed_url(own)]
+    if urls == [""]:
         return None
     return lambda occurrence, run: isinstance(occurrence.value, dict) and occurrence.value.get("url") in urls
 

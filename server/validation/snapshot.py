@@ -58,27 +58,21 @@ def tree(definition: dict[str, Any]) -> Node:
 
 
 def _placed(root: Node, element: Element) -> None:
-    steps = element["id"].split(".")[1:]
+    *above, last = element["id"].split(".")[1:]
     holder = root
-    for step in steps[:-1]:
+    for step in above:
         holder = _step(holder, step)
-    name, _, slice_name = steps[-1].partition(":")
+    name, _, slice_name = last.partition(":")
     if slice_name:
-        base = holder.children.get(name)
-        if base is None:
-            base = holder.children[name] = Node(name, {"path": element["path"], "type": []})
+        base = holder.children.setdefault(name, Node(name, {"path": element["path"], "type": []}))
         base.slices[slice_name] = Node(name, element)
     else:
-        known = holder.children.get(name)
-        if known is None:
-            holder.children[name] = Node(name, element)
+        holder.children.setdefault(name, Node(name, element))
 
 
 def _step(holder: Node, step: str) -> Node:
     name, _, slice_name = step.partition(":")
-    child = holder.children.get(name)
-    if child is None:
-        child = holder.children[name] = Node(name, {"path": name, "type": []})
+    child = holder.children.setdefault(name, Node(name, {"path": name, "type": []}))
     if slice_name:
         return child.slices.setdefault(slice_name, Node(name, {"path": name, "type": []}))
     return child

@@ -44,7 +44,7 @@ class Target:
             self.compiler.conforms(target, url, run) for url in profiled
         ):
             words = f"What it refers to ({place.path}) does not fit {' or '.join(profiled)}."
-            out.append(Finding("error", "structure", occurrence.path, words, "reference", self.profile))
+            out.append(Finding("structure", occurrence.path, words, "reference", self.profile))
 
     def _of_kind(self, kind: str) -> list[str]:
         return [url for url in self.profiles if self.compiler.is_kind(kind, url)]
@@ -52,7 +52,7 @@ class Target:
     def _wrong(self, occurrence: Occurrence, out: Findings, severity: Severity = "error") -> None:
         kinds = sorted({self.compiler.kind_of(url) or url for url in self.profiles})
         words = f"It must refer to a {' or '.join(kinds)}."
-        out.append(Finding(severity, "structure", occurrence.path, words, "reference", self.profile))
+        out.append(Finding("structure", occurrence.path, words, "reference", self.profile, severity))
 
 
 def _kind_in(reference: str) -> str:
