@@ -59,7 +59,8 @@ class Run:
             for owner in reversed(self.owners):
                 if reference == "#":
                     return self.owners[-2] if len(self.owners) > 1 else owner
-                for number, held in enumerate(owner.resource.get("contained") or []):
+                contained = owner.resource.get("contained")
+                for number, held in enumerate(contained if isinstance(contained, list) else []):
                     if isinstance(held, dict) and held.get("id") == reference[1:]:
                         return Place(held, f"{owner.path}.contained[{number}]")
             return None

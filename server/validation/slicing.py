@@ -185,7 +185,7 @@ def _values(occurrence: Occurrence, steps: list[str], run: Run) -> Iterator[Occu
     if not steps:
         value = occurrence.value
         kind = value.get("resourceType", occurrence.kind) if isinstance(value, dict) else occurrence.kind
-        yield occurrence._replace(kind=kind)
+        yield occurrence._replace(kind=str(kind))
         return
     step, rest = steps[0], steps[1:]
     for found in _stepped(occurrence, step, run):

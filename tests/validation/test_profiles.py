@@ -26,7 +26,7 @@ from server.validation.guides import validators
 from server.validation.validator import Validator
 from tests import databases
 from tests.pas import builders as a
-from tests.validation.mutants import mutants
+from tests.validation.mutants import holder_of, mutants
 
 Resource = dict[str, Any]
 
@@ -169,6 +169,26 @@ def test_whatever_is_sent_the_validator_answers(version: Version) -> None:
     sent = {name: each for name, each in published(package).items() if each["resourceType"] == "Bundle"}
     for mutant in mutants(sent, 50, seed=7):
         validators(Path(FOLDER))[version].check(mutant.resource)
+
+
+@pytest.mark.parametrize(
+    ("path", "planted"),
+    [
+        (("item", 0, "productOrService", "coding"), 5),
+        (("contained",), 5),
+        (("resourceType",), {"a": 1}),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_wherever_the_validator_follows_it(
+    pas: Validator, path: tuple[str | int, ...], planted: Any
+) -> None:
+    """A value set that nobody can list, a reference into what is contained, the type that tells a slice."""
+    bundle = published(PAS)["Bundle-HomecareAuthorizationBundleExample.json"]
+    claim = bundle["entry"][0]["resource"]
+    claim["provider"] = {"reference": "#none"}
+    holder_of(claim, path)[path[-1]] = planted
+
+    assert [each for each in faults(pas, bundle) if each[0].startswith("Bundle.entry[0]")]
 
 
 def test_an_attachment_that_was_cut_off_is_told_at_once(pas: Validator) -> None:
