@@ -16,10 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
-from server.elm import Engine
-from server.fhir import json
+from server.elm import Engine, LoadError
 from server.fhir.elements import elements
 from server.fhir.systems import CPT, ICD, coding_key, is_billed, spellings
 from server.policy.libraries import BASE, Libraries
@@ -35,6 +32,7 @@ from server.policy.manifest import (
     PayerFile,
     PolicyFile,
     read,
+    resource,
 )
 from server.policy.plans import (
     BenefitManager,
@@ -98,13 +96,9 @@ class Catalog:
         self._value_sets = _by_url(data.glob("valuesets/*.json"))
         self.code_systems: Mapping[str, dict[str, Any]] = _by_url(data.glob("codesystems/*.json"))
         self.questionnaires: tuple[dict[str, Any], ...] = tuple(
-            json.decode_object(path.read_bytes()) for path in sorted((root / "questionnaires").glob("*.json"))
+            resource(path) for path in sorted((root / "questionnaires").glob("*.json"))
         )
-        self.engine = Engine(
-            libraries=list(self._libraries.elm.values()),
-            value_sets=self._declared_value_sets(),
-            spellings=spellings,
-        )
+        self.engine = self._engine()
         self.services: Mapping[str, Service] = services_of(data / "services.yaml")
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
         guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
@@ -115,12 +109,17 @@ class Catalog:
         }
         self.denial_codes: Mapping[str, str] = criteria.denial_codes
         self.forms: tuple[PlanForm, ...] = tuple(self._forms(data / "forms.yaml"))
+        paths = (path for path in sorted(data.glob("policies/*.yaml")) if path.name not in SHARED)
+        manifests = {
+            path: written for path in paths if (written := read(path, PolicyFile)).status == "active"
+        }
+        described = {"IMM", *criteria.criteria}.union(*(each.criteria for each in manifests.values()))
+        if unknown := [name for name in criteria.theme_order if name not in described]:
+            raise CatalogError(
+                f"criteria.yaml: theme-order has {', '.join(unknown)}, which no file describes"
+            )
         self.policies: tuple[Policy, ...] = tuple(
-            self._policy(path, written, criteria, guidelines)
-            for path in sorted(data.glob("policies/*.yaml"))
-            if path.name not in SHARED
-            for written in [read(path, PolicyFile)]
-            if written.status == "active"
+            self._policy(path, written, criteria, guidelines) for path, written in manifests.items()
         )
         self.exemptions = read(data / "exemptions.yaml", ExemptionsFile)
         managers = _by_name(map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml"))))
@@ -244,6 +243,16 @@ class Catalog:
         """Canonicals of the value sets that a library declares."""
         return self._libraries.value_sets_of(library)
 
+    def _engine(self) -> Engine:
+        try:
+            return Engine(
+                libraries=list(self._libraries.elm.values()),
+                value_sets=self._declared_value_sets(),
+                spellings=spellings,
+            )
+        except LoadError as error:
+            raise CatalogError(f"cql/elm: {error}") from error
+
     def _declared_value_sets(self) -> list[dict[str, Any]]:
         missing = sorted(self._libraries.value_sets - self._value_sets.keys())
         if missing:
@@ -266,11 +275,8 @@ class Catalog:
             raise CatalogError(f"{path.name}: {written.library} lacks {', '.join(sorted(lacking))}")
         if self.questionnaire(written.questionnaire) is None:
             raise CatalogError(f"{path.name}: there is no form {written.questionnaire} in questionnaires")
-        themes = tuple(f"{region}-IMM" if i == "IMM" else i for i in criteria.theme_order)
         names = dict.fromkeys([*criteria.criteria, *written.criteria])
-        unknown = [name for name in themes if name not in names]
-        if unknown:
-            raise CatalogError(f"criteria.yaml: theme-order has {', '.join(unknown)}, which no file defines")
+        order = (f"{region}-IMM" if name == "IMM" else name for name in criteria.theme_order)
         return Policy(
             id=written.id,
             region=region,
@@ -302,7 +308,7 @@ class Catalog:
                 code: Indication(code, self._answer(path, code), guideline_title(path, source, guidelines))
                 for code, source in written.indications.items()
             },
-            themes=themes,
+            themes=tuple(name for name in order if name in names),
         )
 
     def _forms(self, path: Path) -> Iterator[PlanForm]:
@@ -377,8 +383,7 @@ def _by_name(named: Iterable[N]) -> dict[str, N]:
 
 
 def _by_url(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    found = (msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) for path in sorted(paths))
-    return {resource["url"]: resource for resource in found}
+    return {each["url"]: each for each in map(resource, sorted(paths))}
 
 
 def _code(order: Resource) -> str:

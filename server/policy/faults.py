@@ -2,12 +2,12 @@
 
 `Catalog.load` refuses what cannot work; here is what would work badly: a manifest of another version than
 its library, a criterion without a define, a guideline, a denial theme or a question, or one that decides
-nothing, a question that no form asks, a denial theme without a code, an indication that no rule tests,
-codes that no list has, services that no form would find or offer, diagnoses and sites that the shared rules
-would not know, value sets that nothing reads, codes of two policies that nothing tells apart, days that no
-version of a policy has, exemptions that exempt nobody or that no plan names, forms that would go by other
-values than the plan, values that no rule takes. Each fault is one sentence that names the policy and what
-to mend.
+nothing, a question that no form asks, a form whose library or define is not there, a denial theme without a
+code, an indication that no rule tests, codes that no list has, services that no form would find or offer,
+diagnoses and sites that the shared rules would not know, value sets that nothing reads, codes of two
+policies that nothing tells apart, days that no version of a policy has, exemptions that exempt nobody or
+that no plan names, forms that would go by other values than the plan, values that no rule takes. Each fault
+is one sentence that names the policy and what to mend.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ IMAGING_ORDER = f"{BASE}/ValueSet/imaging-order"
 EVERY_DIAGNOSIS, EVERY_SITE = f"{BASE}/ValueSet/dx-supporting", f"{BASE}/ValueSet/site-any"
 """By these the shared rules know a complaint that may be imaged, and a part of the body."""
 
+PARTS = frozenset({"code", "core", "imm", "imm-closed", "exp", "con", "film", "off"})
+"""Of the outcome, as cql/MRIDecision.cql explains them."""
+
+CQF_LIBRARY = "http://hl7.org/fhir/StructureDefinition/cqf-library"
+
 CORRECTED_ON_THE_ORDER = frozenset({"COD-CON", "COD-UNIT", "PRV-ORD"})
 OF_THE_REGION = frozenset({"EXC"})
 """Follows from the diagnosis and the region's immediate indication."""
@@ -48,10 +53,13 @@ def faults(catalog: Catalog) -> Iterator[str]:
     """Every fault of all policies, in order of the policies."""
     for policy in catalog.policies:
         yield from _criteria(policy, catalog)
+        yield from _leaves(policy, catalog)
         yield from _indications(policy, catalog)
         yield from _form(policy, catalog)
         yield from _codes(policy, catalog)
         yield from _found_by_forms(policy, catalog)
+    for form in catalog.questionnaires:
+        yield from _logic(form, catalog)
     yield from _known_to_all(catalog)
     yield from _undefined(catalog)
     yield from _own_codes(catalog)
@@ -81,7 +89,7 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
                 yield f"{policy.id}: {policy.library} has no define {criterion.id}"
             continue
         if criterion.id not in policy.themes and not criterion.id.startswith("G-"):
-            yield f"{policy.id}: {criterion.id} has no place in theme-order"
+            yield f"{policy.id}: {criterion.id} has no place in theme-order of criteria.yaml"
         if criterion.id not in counted and not criterion.id.startswith(("G-", "CNF")):
             yield f"{policy.id}: {policy.library} defines {criterion.id}, and counts it nowhere"
         if criterion.theme is None and not internal:
@@ -91,6 +99,20 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
         settled_elsewhere = internal or criterion.id in CORRECTED_ON_THE_ORDER | OF_THE_REGION
         if not criterion.questions and not settled_elsewhere:
             yield f"{policy.id}: nothing asks for {criterion.id}"
+
+
+def _leaves(policy: Policy, catalog: Catalog) -> Iterator[str]:
+    """Leaves that name no criterion, or a part of the outcome that there is not: neither would count."""
+    statements = catalog.libraries[policy.library]["library"]["statements"]["def"]
+    for leaf in nodes([each["expression"] for each in statements if each["name"] == "Leaves"]):
+        if leaf.get("type") == "Tuple":
+            said = {each["name"]: each["value"] for each in leaf["element"]}
+            name = said["id"].get("value")
+            if name not in policy.criteria:
+                yield f"{policy.id}: {policy.library} has {name} among its leaves, which is no criterion"
+            parts = {each["value"] for each in nodes(said["part"]) if each.get("type") == "Literal"}
+            for part in sorted(parts - PARTS):
+                yield f"{policy.id}: the leaf {name} is of the part {part}, which decides nothing"
 
 
 def _indications(policy: Policy, catalog: Catalog) -> Iterator[str]:
@@ -112,6 +134,23 @@ def _form(policy: Policy, catalog: Catalog) -> Iterator[str]:
         for question in criterion.questions:
             if criterion.id in defines and question not in asked:
                 yield f"{policy.id}: the form does not ask {question}, which settles {criterion.id}"
+
+
+def _logic(form: Mapping[str, Any], catalog: Catalog) -> Iterator[str]:
+    """Libraries and defines of a form that are not there: an EHR would not fill it."""
+    libraries = {}
+    for canonical in (str(each["valueCanonical"]) for each in nodes(form) if each.get("url") == CQF_LIBRARY):
+        name, _, version = canonical.removeprefix(f"{BASE}/Library/").partition("|")
+        libraries[name] = catalog.libraries.get(name, {}).get("library", {})
+        if not libraries[name] or version not in ("", libraries[name]["identifier"].get("version")):
+            yield f"{form['id']}: there is no library {canonical}"
+    for each in nodes(form):
+        if each.get("language") == "text/cql":
+            library, _, define = str(each["expression"]).replace('"', "").partition(".")
+            if library not in libraries:
+                yield f"{form['id']}: {each['expression']} is of a library that the form does not name"
+            elif libraries[library] and define not in catalog.engine.defines(library):
+                yield f"{form['id']}: {library} has no define {define}"
 
 
 def _codes(policy: Policy, catalog: Catalog) -> Iterator[str]:

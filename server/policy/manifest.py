@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import yaml
 
+from server.fhir import json
+from server.fhir.errors import InvalidJson
 from server.policy.determination import Theme
 
 Mark = Literal["P", "G", "D"]
@@ -291,6 +293,14 @@ def read(path: Path, kind: type[F]) -> F:
     try:
         return msgspec.convert(loaded(path.read_text(encoding="utf-8")), kind)
     except (OSError, yaml.YAMLError, ValueError, msgspec.ValidationError) as error:
+        raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
+
+
+def resource(path: Path) -> dict[str, Any]:
+    """A file of FHIR JSON. Raises CatalogError naming the file."""
+    try:
+        return json.decode_object(path.read_bytes())
+    except (OSError, InvalidJson) as error:
         raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
 
 

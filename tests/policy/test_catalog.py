@@ -261,6 +261,19 @@ def test_what_does_not_fit_is_refused_naming_the_file(
     assert Path(file).name in str(refused.value)
 
 
+def test_a_criterion_of_one_policy_has_its_place_among_the_denial_themes_there_alone(data: Path) -> None:
+    words = dict.fromkeys(("title", "met", "not-met", "unknown", "satisfy"), "A view of the lungs.")
+    spoil(data / "cql/policies/mri-hip.yaml", criteria={"HI-IMM": words, "HI-CXR": words})
+    themes = data / "cql/policies/criteria.yaml"
+    spoil(themes, theme_order=["FUN", "HI-CXR", "IMM"])
+    placed = {policy.region: policy.themes for policy in Catalog.load(data).policies}
+    assert placed["HI"] == ("FUN", "HI-CXR", "HI-IMM")
+    assert placed["KN"] == ("FUN", "KN-IMM")
+    spoil(themes, theme_order=["FUN", "HI-CXX"])
+    with pytest.raises(CatalogError, match="theme-order has HI-CXX, which no file describes"):
+        Catalog.load(data)
+
+
 def test_two_policies_of_one_region_at_the_same_time_are_a_fault(data: Path) -> None:
     old = data / "cql" / "policies" / "mri-lumbar-spine.yaml"
     shutil.copy(old, old.with_name("mri-lumbar-spine-2.yaml"))

@@ -127,7 +127,12 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
     brain = data / "cql/elm/MRIBrain.json"
     rules = brain.read_text(encoding="utf-8")
     brain.unlink()
-    brain.write_text(rules.replace('"value":"SYM"', '"value":"SYN"'), encoding="utf-8")
+    rules = rules.replace('"value":"SYM"', '"value":"SYN"').replace('"value":"core"', '"value":"cure"')
+    brain.write_text(rules, encoding="utf-8")
+    knee = data / "questionnaires/mri-knee.json"
+    form = knee.read_text(encoding="utf-8").replace('.\\"Ask COD-ICD\\"', '.\\"Ask COD-ICE\\"')
+    form = form.replace('"\\"MRIKneePrefill\\".\\"IMG-XR\\"', '"\\"MRIKnee\\".\\"IMG-XR\\"')
+    knee.write_text(form.replace("MRIKneePrefill|1.0.0", "MRIKneePrefill|1.1.0"), encoding="utf-8")
 
     def manager(content: Any) -> None:
         content["parameters"]["neuroDeficit"]["value"] = 3
@@ -161,6 +166,11 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "mri-shoulder: 73299 is not in the list of services",
         "mri-shoulder: MRIShoulder has no define SH-TOES",
         "mri-brain: MRIBrain defines SYM, and counts it nowhere",
+        "mri-brain: MRIBrain has SYN among its leaves, which is no criterion",
+        "mri-brain: the leaf RPT-INT is of the part cure, which decides nothing",
+        "mri-knee: there is no library https://payer.example/Library/MRIKneePrefill|1.1.0",
+        "mri-knee: MRIKneePrefill has no define Ask COD-ICE",
+        'mri-knee: "MRIKnee"."IMG-XR" is of a library that the form does not name',
         "mri-brain: diagnoses that are not in the value set dx-supporting",
         "mri-brain: sites that are not in the value set site-any",
         "mri-knee: MRIKneePrefill never tests the indication SH-IMM.1",
@@ -221,6 +231,13 @@ def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
     assert "policies/mri-brain.yaml: month must be in 1..12" in run("check", data).output
     brain.write_text("owner: Somebody\nowner: Somebody else\n", encoding="utf-8")
     assert "policies/mri-brain.yaml: owner stands here twice" in run("check", data).output
+    hip = data / "cql/elm/MRIHip.json"
+    rules = hip.read_text(encoding="utf-8")
+    hip.unlink()
+    hip.write_text(rules.replace('"path":"MRIHipPrefill"', '"path":"MRIHipFacts"'), encoding="utf-8")
+    assert "cql/elm: Library MRIHip|1.0.0 includes one that cannot be found" in run("check", data).output
+    (data / "questionnaires/mri-hip.json").write_text("{,}", encoding="utf-8")
+    assert "questionnaires/mri-hip.json: The body is not valid JSON" in run("check", data).output
 
 
 @pytest.mark.parametrize("folder", ["plans", "benefit-managers"])
