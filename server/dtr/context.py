@@ -7,13 +7,16 @@ information"); we send one with our tracking number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from server.adjudication.judged import Judged
 from server.adjudication.members import is_of_another
 from server.dtr.request import PackageRequest
 from server.fhir.errors import Issue, NotFound
 from server.fhir.references import local_reference, type_and_id
+from server.policy.determination import Decision
 from server.security.caller import visible
 from server.store import Transaction, assertions, cases
 
@@ -28,8 +31,8 @@ WITHDRAWN = "What this number was given for was cancelled: no form is needed."
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a context was given for: an order; an assertion also for a member, under which Coverage, and in
-    view of what of the patient's record. `number` is our own for it, where it was called otherwise; `forms`
-    are those that a request waits for."""
+    view of what of the patient's record, and what was determined (as stored). `number` is our own for it,
+    where it was called otherwise; `forms` are those that a request waits for."""
 
     order: Resource
     member: str = ""
@@ -37,6 +40,18 @@ class Context:
     number: str = ""
     chart: list[Resource] = field(default_factory=list)
     forms: tuple[str, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    def settled(self, judged: Judged, coverage: Resource) -> str:
+        """Why nothing is asked of an order that is still as CRD saw it, with more of the record than comes
+        here: it is documented, or a person decides. Empty where that is not so."""
+        asks_nothing = self.said.get("decision") in (Decision.APPROVE, Decision.PEND)
+        if not asks_nothing or self.said["failure"] or not _is_of(self, coverage):
+            return ""
+        unchanged = all(
+            self.said[part] == judged.kept[part] for part in ("line", "plan", "day_zero", "planned")
+        )
+        return str(self.said["reason"]) if unchanged else ""
 
 
 def given_for(
@@ -45,7 +60,13 @@ def given_for(
     """What the context was given for; None where we never gave it, or gave it for another member."""
     assertion = visible(assertions.by_id(tx, asked.context))
     if assertion is not None:
-        given = Context(assertion.order, assertion.member_key, assertion.coverage, chart=assertion.chart)
+        given = Context(
+            assertion.order,
+            assertion.member_key,
+            assertion.coverage,
+            chart=assertion.chart,
+            said=assertion.determination,
+        )
         if any(_is_of(given, coverage) for coverage in asked.coverages):
             return given
     ours = cases.line_called(tx, asked.context)

@@ -47,18 +47,26 @@ PARTIES = frozenset({"Organization", "Patient", "Practitioner", "PractitionerRol
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What the payer says of an order, as the client knows it, under a coverage. `awaited` are the forms that
-    a request for it waits for, which knows more of the patient than the order tells."""
+    """What the payer says of an order, as the client knows it, under a coverage. What the context was given
+    for knew more of the patient than the order tells: which forms a request waits for, or that none is
+    needed."""
 
     coverage: Resource
     order: Resource
     judged: Judged
-    awaited: tuple[str, ...] = ()
+    told: Context | None
+
+    @property
+    def settled(self) -> str:
+        return self.told.settled(self.judged, self.coverage) if self.told else ""
 
     @property
     def forms(self) -> tuple[str, ...]:
+        if self.settled:
+            return ()
         said = self.judged.determination
-        return said.questionnaires or (() if said.gate else self.awaited)
+        awaited = self.told.forms if self.told is not None and self.order is self.told.order else ()
+        return said.questionnaires or (() if said.gate else awaited)
 
 
 @dataclass(slots=True)
@@ -103,12 +111,7 @@ class Packager:
         if len(asked_about) * len(asked.coverages) > MOST:
             raise InvalidRequest(too_costly())
         needs = [
-            Need(
-                coverage,
-                order,
-                self._judge(tx, asked, line, coverage, now, told),
-                told.forms if told is not None and order is told.order else (),
-            )
+            Need(coverage, order, self._judge(tx, asked, line, coverage, now, told), told)
             for coverage, (order, line) in in_time(product(asked.coverages, asked_about))
         ]
         if asked.questionnaires:
@@ -350,6 +353,8 @@ def _place(order: Resource) -> str:
 def _no_form(need: Need) -> Issue:
     """Why an order has none: it needs none, or too little is said of it to tell."""
     place, said = _place(need.order), need.judged.determination
+    if need.settled:
+        return Issue("informational", (), f"{place} needs no form. {need.settled}", "information")
     unclear = f"{place}: which form it needs is not known."
     if not said.line.code and need.order["resourceType"] == "Appointment" and orders_of(need.order):
         return Issue("required", (), f"{unclear} Send what it is made for as `referenced`.", "warning")

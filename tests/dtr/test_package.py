@@ -11,6 +11,7 @@ from tests.crd.builders import (
     CPT,
     PATIENT,
     PHYSICIAN,
+    answered,
     concept,
     coverage,
     film,
@@ -26,6 +27,7 @@ from tests.spent import spent
 SHOULDER = "https://payer.example/Questionnaire/mri-shoulder"
 LUMBAR = "https://payer.example/Questionnaire/mri-lumbar-spine"
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
+ANSWER = "https://payer.example/CodeSystem/mri-answer"
 GOLD = {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1888888884"}
 
 
@@ -138,6 +140,21 @@ def test_a_a_context_of_ours_stands_for_its_order(dtr: Dtr) -> None:
     order = shoulder(insurance=[{"reference": "Coverage/cov-1"}])
     assertion = dtr.asserted(order, member)
     (package,) = dtr.packages(resource("coverage", member), context(assertion))
+    assert package.form.canonical == f"{SHOULDER}|1.0.0"
+
+
+def test_a_of_what_crd_left_to_a_person_no_form_is_needed_until_the_order_changes(dtr: Dtr) -> None:
+    """CRD saw the answer that a person has to read, and asked for nothing more."""
+    member, order = coverage(f"M-left-{dtr.version}"), shoulder()
+    other = {"valueCoding": {"system": ANSWER, "code": "other"}}
+    chart = [answered(**{"SH-IMM": other, "CC-DUR.none": {"valueBoolean": True}})]
+    told = dtr.informed(order, member, chart)
+    assert "doc-needed" not in told
+    asked = [resource("coverage", member), context(told["coverage-assertion-id"])]
+    for sent in ([], [resource("order", order)]):
+        (issue,) = dtr.outcome(*asked, *sent)
+        assert "needs no form. A person will review" in issue["diagnostics"]
+    (package,) = dtr.packages(*asked, resource("order", mri("73221", "M75.112", side="LT")))
     assert package.form.canonical == f"{SHOULDER}|1.0.0"
 
 
