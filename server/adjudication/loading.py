@@ -143,7 +143,7 @@ def _of_number(patient: Resource) -> str | None:
 
 def _entries(raw: bytes) -> Iterator[Entry]:
     """Where the first line is an object by itself, the file has a resource a line."""
-    lines = raw.removeprefix(b"\xef\xbb\xbf").strip().splitlines()
+    lines = raw.removeprefix(json.BOM).strip().splitlines()
     try:
         json.decode_object(lines[0] if lines else b"")
     except InvalidJson:

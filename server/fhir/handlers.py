@@ -22,8 +22,9 @@ def answer_errors(app: FastAPI) -> None:
 
 def unexpected(request_id: str) -> Response:
     """500 that tells the caller nothing but where the operator finds the cause."""
-    diagnostics = f"The server failed. Its log has the cause under request id {request_id}."
-    return error_response(FhirError(Issue("exception", diagnostics=diagnostics)))
+    return error_response(
+        FhirError(f"The server failed. Its log has the cause under request id {request_id}.")
+    )
 
 
 async def _fhir_error(request: Request, error: Exception) -> Response:
@@ -39,9 +40,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 def _translated(request: Request, error: HTTPException) -> FhirError:
     path = request.scope["path"]
     if error.status_code == 404:
-        return NotFound(
-            Issue("not-found", diagnostics=f"Nothing answers at {path}. See / for the addresses.")
-        )
+        return NotFound(f"Nothing answers at {path}. See / for the addresses.")
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         return MethodNotAllowed(

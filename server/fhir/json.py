@@ -119,7 +119,7 @@ def _refuse_duplicates(raw: bytes, value: Any) -> None:
     """
     if rb"\u0022" not in raw and raw.count(b'"') == encode(value).count(b'"'):
         return
-    json.loads(raw.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_members)
+    json.loads(raw.removeprefix(BOM), object_pairs_hook=_members)
 
 
 def _refuse_nul(raw: bytes, value: Any) -> None:
@@ -148,7 +148,7 @@ def _short(name: str) -> str:
 
 
 def _not_json(reason: str) -> InvalidJson:
-    return InvalidJson(Issue("invalid", diagnostics=f"The body is not valid JSON: {reason}."))
+    return InvalidJson(f"The body is not valid JSON: {reason}.")
 
 
 def _too_deep() -> InvalidJson:

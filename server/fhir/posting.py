@@ -10,11 +10,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.fhir.errors import TooLarge, UnsupportedMediaType
-from server.fhir.requests import read_limited
+from server.fhir.requests import FORM, is_form, read_limited
 from server.fhir.responses import error_response
 
 SEARCH = "/_search"
-FORM = "application/x-www-form-urlencoded"
 
 MAX_BYTES = 60_000
 """Of a form: what an address has room for, since whoever stands behind takes it for one."""
@@ -36,7 +35,7 @@ class PostedSearch:
         except TooLarge as too_large:
             await error_response(too_large)(scope, receive, send)
             return
-        if form and request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        if form and not is_form(request):
             foreign = UnsupportedMediaType(f"The parameters of a search are a form. Send them as {FORM}.")
             await error_response(foreign)(scope, receive, send)
             return

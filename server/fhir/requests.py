@@ -15,11 +15,12 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
-from server.fhir.errors import Issue, NotAcceptable, TooLarge, UnsupportedMediaType
+from server.fhir.errors import NotAcceptable, TooLarge, UnsupportedMediaType
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
 JSON_RANGES = JSON_TYPES | {"*/*", "application/*"}
 JSON_FORMATS = JSON_TYPES | {"json"}
+FORM = "application/x-www-form-urlencoded"
 
 
 async def wants_json(request: Request) -> None:
@@ -42,9 +43,9 @@ def accepts_json(accept: str) -> bool:
 
 
 async def fhir_body(request: Request) -> bytes:
-    """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, TooLarge, InvalidJson."""
+    """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, InvalidJson."""
     _refuse_foreign_content(request)
-    body = await read_limited(request, request.app.state.services.settings.max_body_bytes)
+    body = await request.body()
     if json.may_be_long(body):
         # Seconds, of millions of elements: others are answered meanwhile.
         await run_in_threadpool(json.refuse_long, body)
@@ -53,6 +54,10 @@ async def fhir_body(request: Request) -> bytes:
 
 
 FhirBody = Annotated[bytes, Depends(fhir_body)]
+
+
+def is_form(request: Request) -> bool:
+    return _essence(request.headers.get("content-type", "")) == FORM
 
 
 async def read_limited(request: Request, limit: int) -> bytes:
@@ -94,6 +99,4 @@ def _weight(media_range: str) -> float:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        Issue("too-long", diagnostics=f"The body is larger than {limit} bytes. Send less at a time.")
-    )
+    return TooLarge(f"The body is larger than {limit} bytes. Send less at a time.")

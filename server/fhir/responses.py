@@ -14,22 +14,17 @@ from server.fhir.errors import FhirError, operation_outcome
 FHIR_JSON = "application/fhir+json"
 
 
-class FhirResponse(responses.JSONResponse):
-    """A resource: `FhirResponse(resource, status_code=200, headers=…)`."""
-
-    media_type = FHIR_JSON
-
-    def render(self, content: Any) -> bytes:
-        return json.encode(content)
-
-
 class JsonResponse(responses.JSONResponse):
     """A CDS Hooks answer, or any JSON that is not a FHIR resource."""
 
-    media_type = "application/json"
-
     def render(self, content: Any) -> bytes:
         return json.encode(content)
+
+
+class FhirResponse(JsonResponse):
+    """A resource: `FhirResponse(resource, status_code=200, headers=…)`."""
+
+    media_type = FHIR_JSON
 
 
 def error_response(error: FhirError) -> FhirResponse:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.fhir.errors import FhirError, Issue, TimedOut, TooLarge, TooManyRequests, Unavailable
+from server.fhir.errors import FhirError, TimedOut, TooLarge, TooManyRequests, Unavailable
 from server.fhir.responses import error_response
 
 ALWAYS = frozenset({"/health"})
@@ -101,7 +101,7 @@ class Limits:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
-            Issue("too-long", diagnostics=f"The body is larger than {self.most_bytes} bytes. Send less."),
+            f"The body is larger than {self.most_bytes} bytes. Send less.",
             headers={"Connection": "close"},
         )
 

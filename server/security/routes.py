@@ -18,7 +18,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from server.fhir.requests import read_limited
+from server.fhir.requests import FORM, is_form, read_limited
 from server.fhir.responses import JsonResponse
 from server.security import signed
 from server.security.admission import Admission
@@ -154,11 +154,8 @@ def router(admission: Admission, community: Community | None) -> APIRouter:
 
 async def _form(request: Request) -> dict[str, str]:
     """The fields of a form. A field that comes twice is refused, as OAuth has it."""
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "application/x-www-form-urlencoded"
-    ):
-        raise OAuthError("invalid_request", "Send the fields as application/x-www-form-urlencoded.")
+    if not is_form(request):
+        raise OAuthError("invalid_request", f"Send the fields as {FORM}.")
     body = await read_limited(request, MAX_BYTES)
     try:
         fields = parse_qs(body.decode("ascii"), max_num_fields=20, strict_parsing=True)
