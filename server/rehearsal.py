@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,7 @@ from server.app import create_app
 from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir.extensions import extension
 from server.fhir.references import Resolver
+from server.policy.case_draft import bundle
 from server.policy.cases import Case
 from server.policy.rulings import orderer_of
 from server.services import GUIDES, Version
@@ -38,7 +39,6 @@ from server.store.tables import Table
 
 Resource = dict[str, Any]
 
-EHR = "https://ehr.example/fhir"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -109,22 +109,11 @@ def call_of(case: Case) -> Resource:
         "context": {
             "userId": case.order["requester"]["reference"],
             "patientId": case.patient["id"],
-            "draftOrders": _bundle("collection", [case.order, *case.siblings]),
+            "draftOrders": bundle("collection", [case.order, *case.siblings]),
         },
         "prefetch": {
             "patient": case.patient,
-            "coverage": _bundle("searchset", [case.coverage]),
-            **{kind: _bundle("searchset", found) for kind, found in by_type.items()},
+            "coverage": bundle("searchset", [case.coverage]),
+            **{kind: bundle("searchset", found) for kind, found in by_type.items()},
         },
-    }
-
-
-def _bundle(kind: str, resources: Sequence[Any]) -> Resource:
-    return {
-        "resourceType": "Bundle",
-        "type": kind,
-        "entry": [
-            {"fullUrl": f"{EHR}/{resource['resourceType']}/{resource['id']}", "resource": resource}
-            for resource in resources
-        ],
     }

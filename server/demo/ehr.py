@@ -25,6 +25,7 @@ from server.fhir import json
 from server.fhir.extensions import value, values
 from server.pas.cases import Told, claim_of, request_of
 from server.pas.terms import profile
+from server.policy.case_draft import EHR
 from server.policy.cases import Case
 from server.rehearsal import call_of, information_of
 
@@ -89,7 +90,7 @@ class Ehr:
     def request(self, case: Case, responses: Sequence[Resource] = ()) -> Resource:
         bundle = request_of(case)
         more = [
-            {"fullUrl": f"https://ehr.example/fhir/QuestionnaireResponse/{number}", "resource": response}
+            {"fullUrl": f"{EHR}/QuestionnaireResponse/{number}", "resource": response}
             for number, response in enumerate(responses, start=1)
         ]
         return {**bundle, "entry": [*bundle["entry"], *more]}

@@ -22,6 +22,7 @@ from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.canonical import canonical
 from server.fhir.dates import first_day
+from server.fhir.references import entry_of
 from server.policy.catalog import Catalog
 
 Resource = dict[str, Any]
@@ -107,8 +108,7 @@ class Artefacts:
         ]
 
     def _entry(self, resource: Resource) -> Raw:
-        url = f"{self._base}/{resource['resourceType']}/{resource['id']}"
-        return Raw(json.encode({"fullUrl": url, "resource": resource}))
+        return Raw(json.encode(entry_of(resource, self._base)))
 
 
 @lru_cache(maxsize=8)

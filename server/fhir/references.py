@@ -28,6 +28,11 @@ _REST = re.compile(
 )
 
 
+def entry_of(resource: Mapping[str, Any], base: str) -> Resource:
+    """The entry of a bundle for what is read at its own address."""
+    return {"fullUrl": f"{base}/{resource['resourceType']}/{resource['id']}", "resource": resource}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A resource and how it can be pointed at: `path` is its FHIRPath, `full_url` as sent or empty."""

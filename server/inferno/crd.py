@@ -17,7 +17,6 @@ from server.inferno.crd_patients import (
     Patient,
     appointment,
     back_pain,
-    bundle,
     encounter,
     imaging_centre,
     spared,
@@ -25,6 +24,7 @@ from server.inferno.crd_patients import (
     treated_shoulder,
 )
 from server.inferno.preset import Input, Preset
+from server.policy.case_draft import bundle
 
 Resource = dict[str, Any]
 

@@ -19,7 +19,7 @@ from server.fhir.systems import (
     TERMINOLOGY,
     UCUM,
 )
-from server.policy.case_draft import concept
+from server.policy.case_draft import bundle, concept
 
 Resource = dict[str, Any]
 
@@ -291,17 +291,3 @@ def _score(points: int) -> Resource:
 def _fact(name: str, kind: str, number: str, **elements: Any) -> Resource:
     subject = {"reference": f"Patient/{name}"}
     return {"resourceType": kind, "id": f"{name}-{number}".replace(".", "-"), "subject": subject, **elements}
-
-
-def bundle(kind: str, resources: Sequence[Resource]) -> Resource:
-    return {
-        "resourceType": "Bundle",
-        "type": kind,
-        "entry": [
-            {
-                "fullUrl": f"https://ehr.example/fhir/{resource['resourceType']}/{resource['id']}",
-                "resource": resource,
-            }
-            for resource in resources
-        ],
-    }

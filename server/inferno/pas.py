@@ -18,7 +18,6 @@ from typing import Any
 from server.fhir.systems import TERMINOLOGY
 from server.inferno.pas_dialects import V2_0, V2_2
 from server.inferno.pas_full import film, full_request, mri
-from server.inferno.pas_parties import HOST
 from server.inferno.pas_request import LUMBAR, SHOULDER, Dialect, Request, Study, bundle, item_extensions
 from server.inferno.pas_updates import after_review, update_chain
 from server.inferno.preset import Input, Preset
@@ -30,6 +29,7 @@ from server.pas.terms import (
     extension_url,
     profile,
 )
+from server.policy.case_draft import EHR
 from server.subscriptions.resource import BACKPORT, CONTENT, FILTER, TOPIC
 
 Resource = dict[str, Any]
@@ -270,7 +270,7 @@ def _inquiry(request: Request, claim: Resource) -> Resource:
 
 
 def _own_name(request: Request) -> list[Resource]:
-    return [{"system": f"{HOST}/inquiry", "value": f"Q-{request.member}", **request.dialect.identifier}]
+    return [{"system": f"{EHR}/inquiry", "value": f"Q-{request.member}", **request.dialect.identifier}]
 
 
 def subscription(name: str, content: str, criteria: str) -> Resource:

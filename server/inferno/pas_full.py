@@ -11,7 +11,6 @@ from typing import Any
 
 from server.fhir.dates import instant
 from server.fhir.systems import PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
-from server.inferno.pas_parties import HOST
 from server.inferno.pas_request import Request, care_team, diagnosis, item_extensions
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
@@ -23,6 +22,7 @@ from server.pas.terms import (
     concept,
     extension_url,
 )
+from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]
 
@@ -148,7 +148,7 @@ def encounter(request: Request) -> Resource:
             },
             NURSING_HOME[0],
         ],
-        "identifier": [{"system": f"{HOST}/visit", "value": f"V-{request.member}"}],
+        "identifier": [{"system": f"{EHR}/visit", "value": f"V-{request.member}"}],
         "status": "planned",
         "class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB"},
         "type": [concept(SNOMED, "308335008")],

@@ -8,10 +8,10 @@ from typing import Any
 
 from server.fhir.systems import NUCC, TERMINOLOGY
 from server.pas.terms import IDENTIFIER_TYPE, NPI, X12, concept, profile
+from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]
 
-HOST = "https://ehr.example/fhir"
 EIN = "http://terminology.hl7.org/NamingSystem/USEIN"
 MEMBER_SYSTEM = "https://payer.example/member-id"
 
@@ -25,7 +25,7 @@ def patient(member: str, extensions: Sequence[Resource]) -> Resource:
         **({"extension": list(extensions)} if extensions else {}),
         "identifier": [
             {"type": concept(IDENTIFIER_TYPE, "MB"), "system": MEMBER_SYSTEM, "value": member},
-            {"type": concept(IDENTIFIER_TYPE, "MR"), "system": f"{HOST}/mrn", "value": f"R-{member}"},
+            {"type": concept(IDENTIFIER_TYPE, "MR"), "system": f"{EHR}/mrn", "value": f"R-{member}"},
         ],
         "name": [{"family": "Sample", "given": ["Robin"], "prefix": ["Dr."], "suffix": ["Jr."]}],
         "telecom": [{"system": "phone", "value": "1-217-555-0140", "use": "home"}],

@@ -13,16 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.references import entry_of
 from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY
-from server.inferno.pas_parties import (
-    HOST,
-    clinic,
-    clinician,
-    coverage,
-    patient,
-    payer,
-    role,
-)
+from server.inferno.pas_parties import clinic, clinician, coverage, patient, payer, role
 from server.pas.terms import (
     COVERAGE_INFORMATION,
     CPT,
@@ -34,6 +27,7 @@ from server.pas.terms import (
     extension_url,
     profile,
 )
+from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]
 
@@ -163,7 +157,7 @@ class Request:
             "meta": {"profile": [profile("claim")]},
             **({"extension": list(self.dialect.claim)} if self.dialect.claim else {}),
             "identifier": [
-                {"system": f"{HOST}/claim", "value": f"PA-{self.member}", **self.dialect.identifier}
+                {"system": f"{EHR}/claim", "value": f"PA-{self.member}", **self.dialect.identifier}
             ],
             "status": "active",
             "type": concept(f"{TERMINOLOGY}/claim-type", "professional"),
@@ -216,12 +210,10 @@ def bundle(profile_name: str, name: str, day: dt.date, resources: Iterable[Resou
         "resourceType": "Bundle",
         "id": name.lower(),
         "meta": {"profile": [profile(profile_name)]},
-        "identifier": {"system": f"{HOST}/bundle", "value": name},
+        "identifier": {"system": f"{EHR}/bundle", "value": name},
         "type": "collection",
         "timestamp": instant(dt.datetime.combine(day, dt.time(10), dt.UTC)),
-        "entry": [
-            {"fullUrl": f"{HOST}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources
-        ],
+        "entry": [entry_of(each, EHR) for each in resources],
     }
 
 
@@ -229,7 +221,7 @@ def item_extensions(member: str, sequence: int, certification: str) -> list[Reso
     return [
         {
             "url": extension_url("itemTraceNumber"),
-            "valueIdentifier": {"system": f"{HOST}/trace", "value": f"{member}-{sequence}"},
+            "valueIdentifier": {"system": f"{EHR}/trace", "value": f"{member}-{sequence}"},
         },
         {
             "url": extension_url("serviceItemRequestType"),

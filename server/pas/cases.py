@@ -12,8 +12,9 @@ from typing import Any
 from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
+from server.fhir.references import entry_of
 from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
-from server.policy.case_draft import ref
+from server.policy.case_draft import EHR, ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
@@ -21,7 +22,6 @@ from server.rehearsal import Stage, on_every_base
 
 Resource = dict[str, Any]
 
-HOST = "https://ehr.example/fhir"
 ACTIONS = {Decision.APPROVE: "A1", Decision.DENY: "A3", Decision.PEND: "A4", Decision.MORE_INFO: "A4"}
 FHIR = {"Content-Type": "application/fhir+json"}
 
@@ -119,12 +119,10 @@ def request_of(case: Case) -> Resource:
     return {
         "resourceType": "Bundle",
         "meta": {"profile": [profile("pas-request-bundle")]},
-        "identifier": {"system": f"{HOST}/bundle", "value": case.id},
+        "identifier": {"system": f"{EHR}/bundle", "value": case.id},
         "type": "collection",
         "timestamp": case.now.isoformat(),
-        "entry": [
-            {"fullUrl": f"{HOST}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources
-        ],
+        "entry": [entry_of(each, EHR) for each in resources],
     }
 
 
@@ -136,7 +134,7 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
         "resourceType": "Claim",
         "id": "claim",
         "meta": {"profile": [profile("claim")]},
-        "identifier": [{"system": f"{HOST}/claim", "value": case.id}],
+        "identifier": [{"system": f"{EHR}/claim", "value": case.id}],
         "status": "active",
         "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
         "use": "preauthorization",
@@ -169,7 +167,7 @@ def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
         "extension": [
             {
                 "url": extension_url("itemTraceNumber"),
-                "valueIdentifier": {"system": f"{HOST}/trace", "value": f"T-{sequence}"},
+                "valueIdentifier": {"system": f"{EHR}/trace", "value": f"T-{sequence}"},
             },
             {
                 "url": extension_url("serviceItemRequestType"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from server.fhir.dates import instant
 from server.fhir.elements import elements
+from server.fhir.references import entry_of
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.lines import diagnoses
@@ -63,7 +64,7 @@ def entries(version: Version, case: Case, base: str) -> Entries:
         *([pas_form_task(version, case, with_forms, base)] if with_forms else []),
         *([pas_document_task(version, case, with_documents, base)] if with_documents else []),
     ]
-    return Entries([_entry(one, base) for one in requests], [_entry(one, base) for one in tasks])
+    return Entries([entry_of(one, base) for one in requests], [entry_of(one, base) for one in tasks])
 
 
 def pas_communication_request(version: Version, case: Case, item: Item, asked: Asked) -> Resource:
@@ -163,10 +164,6 @@ def _task(
 def _form(version: Version, item: Item, asked: Asked) -> Resource:
     code, content = version.task_form(_tracking(asked))
     return {"extension": [version.task_line(item.sequence)], "type": concept(PAS_CODES, code), **content}
-
-
-def _entry(resource: Resource, base: str) -> Resource:
-    return {"fullUrl": f"{base}/{resource['resourceType']}/{resource['id']}", "resource": resource}
 
 
 def _tracking(asked: Asked) -> Resource:

@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 from dateutil.relativedelta import relativedelta
 
+from server.fhir.references import entry_of
 from server.fhir.systems import CPT, ICD, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
 from server.policy.request import Resource
 
 Json = dict[str, Any]
 
+EHR = "https://ehr.example/fhir"
 PAYER = "https://payer.example"
 PHYSICIAN = "207Q00000X"
 SIDES = {"RT": "24028007", "LT": "7771000", "50": "51440002"}
@@ -161,6 +163,11 @@ def ref(resource: Mapping[str, Any]) -> Json:
 
 def concept(system: str, *codes: str) -> Json:
     return {"coding": [{"system": system, "code": code} for code in codes]}
+
+
+def bundle(kind: str, resources: Iterable[Mapping[str, Any]]) -> Json:
+    """As the EHR sends them."""
+    return {"resourceType": "Bundle", "type": kind, "entry": [entry_of(each, EHR) for each in resources]}
 
 
 def _patient(member: str, born: dt.date, gender: str) -> Json:
