@@ -25,8 +25,8 @@ from sqlalchemy import delete
 from server import inside, logs
 from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
-from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir.extensions import extension
 from server.fhir.references import Resolver
 from server.policy.case_draft import bundle

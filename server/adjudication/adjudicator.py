@@ -17,7 +17,6 @@ from server.adjudication.orders import (
     order_key,
     plainly_coded,
     service_code,
-    side,
     with_days,
     with_diagnoses,
     with_orderer,
@@ -30,7 +29,7 @@ from server.policy.catalog import Catalog, Plan
 from server.policy.determination import Determination, Failure
 from server.policy.determine import determine
 from server.policy.exemptions import honoured, orderers, rules_for
-from server.policy.line import day_of_service, day_zero
+from server.policy.line import day_of_service, day_zero, side
 from server.policy.request import Chart, Member, Ruling
 from server.policy.rulings import lapses
 from server.settings import Settings

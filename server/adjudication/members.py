@@ -12,11 +12,11 @@ from typing import Any
 
 from server.fhir.elements import elements
 from server.fhir.references import Resolver, reference_text
+from server.fhir.systems import IDENTIFIER_TYPE
 from server.policy.line import codings
 
 Resource = Mapping[str, Any]
 
-IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
 SELF = frozenset({"self", "18"})
 """Codes of Coverage.relationship (HL7's and X12 1069) by which the subscriber is the one covered."""
 
@@ -107,7 +107,7 @@ def _local_id(coverage: Resource, patient: Resource | None) -> str:
 
 def _is_member_number(identifier: Resource) -> bool:
     return any(
-        coding.get("code") == "MB" and coding.get("system") in (IDENTIFIER_TYPES, None)
+        coding.get("code") == "MB" and coding.get("system") in (IDENTIFIER_TYPE, None)
         for coding in codings([identifier.get("type")])
     )
 

@@ -19,6 +19,7 @@ Resource = dict[str, Any]
 ALTERNATE_REFERENCE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 BILLING_OPTIONS = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-billing-options"
 """On the concept that says what is ordered: what it may be billed as (CRD 2.2). A payer considers that."""
+COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 _PAYLOAD = "http://hl7.org/fhir/5.0/StructureDefinition/extension-CommunicationRequest.payload.content"
 PAYLOADS = (f"{_PAYLOAD}[x]", f"{_PAYLOAD}%5Bx%5D")
 """What is to be communicated, as a concept: as FHIR names it, and as the guide's own example does."""

@@ -14,12 +14,8 @@ from server.fhir.elements import elements
 from server.fhir.errors import Issue
 from server.fhir.modifiers import flagged
 from server.fhir.references import contained, reference_text, type_and_id
-from server.fhir.systems import BILLED as BILLED
-from server.fhir.systems import CPT as CPT
-from server.fhir.systems import NPI, billed_parts, coding_key, is_billed, npis
-from server.policy.line import codings, in_words
-from server.policy.line import planned_day as planned_day
-from server.policy.line import side as side
+from server.fhir.systems import BILLED, CPT, NPI, billed_parts, coding_key, is_billed, npis
+from server.policy.line import codings, in_words, planned_day, side
 
 MODIFIER = 2
 """Places of a billing modifier; the codes that it modifies have five."""

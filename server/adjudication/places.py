@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from server.adjudication.orders import named, planned_day
+from server.adjudication.orders import named
 from server.fhir.dates import over
 from server.fhir.elements import elements
 from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY, coding_key, is_place_of_service
-from server.policy.line import codings
+from server.policy.line import codings, planned_day
 
 Resource = Mapping[str, Any]
 

@@ -10,11 +10,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from server.adjudication.orders import planned_day, service_code, side
+from server.adjudication.orders import service_code
 from server.fhir.dates import begun, over
 from server.policy.determination import Criterion, Decision, Determination, Line, Met
 from server.policy.determine import due_hours, expedited, gated
-from server.policy.line import day_of_service, day_zero
+from server.policy.line import day_of_service, day_zero, planned_day, side
 from server.policy.request import Chart, Member, Resource
 
 if TYPE_CHECKING:

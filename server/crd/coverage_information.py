@@ -10,13 +10,12 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.crd.saying import Authorization, Covered, Reason, Saying
 from server.crd.version import Element, Version
 from server.fhir.extensions import extension, extensions, value
 from server.fhir.references import type_and_id
 from server.fhir.systems import UCUM
-
-COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 
 _RENEWED = frozenset({"date", "coverage-assertion-id", "expiry-date"})
 """What differs between two sayings that say the same."""

@@ -17,7 +17,8 @@ from server.crd.suggestions import create, short, suggestion
 from server.crd.version import Element, Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
-from server.policy.catalog import ICD, PlanForm
+from server.fhir.systems import ICD
+from server.policy.catalog import PlanForm
 
 SDC_TEMP = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
 

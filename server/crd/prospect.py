@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import CPT, with_diagnoses
+from server.adjudication.orders import with_diagnoses
 from server.crd.cards import Drawn, criteria_app, face
 from server.crd.suggestions import short
 from server.crd.version import Element
 from server.fhir.references import Resolver
-from server.fhir.systems import coding_key
-from server.policy.catalog import ICD, Catalog, Policy
+from server.fhir.systems import CPT, ICD, coding_key
+from server.policy.catalog import Catalog, Policy
 
 _TOLD = frozenset({"guideline", "safety", "instructions"})
 """The kinds of advice that make sense before there is an order."""

@@ -13,11 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 from server.adjudication.judged import Judged
-from server.adjudication.orders import BILLED, CPT, plainly_coded, service_coding
+from server.adjudication.orders import plainly_coded, service_coding
 from server.crd.version import Element
 from server.fhir.references import contained, references_of
-from server.fhir.systems import PLACE_OF_SERVICE, SNOMED, coding_key, is_billed
-from server.policy.catalog import ICD, Policy
+from server.fhir.systems import BILLED, CPT, ICD, PLACE_OF_SERVICE, SNOMED, coding_key, is_billed
+from server.policy.catalog import Policy
 from server.policy.line import (
     LATERALITY,
     SIDE_BY_SITE,

@@ -9,13 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.dtr.response import INTENDED_USE
 from server.dtr.version import Version
 from server.fhir.extensions import extension, extensions, value
 from server.fhir.references import reference_text
 from server.policy.determination import Decision, Determination
-
-COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 
 Resource = dict[str, Any]
 

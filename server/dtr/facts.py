@@ -15,8 +15,7 @@ from typing import Any
 from dateutil.relativedelta import relativedelta
 
 from server.dtr.form import Answers, answer_value
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.policy.catalog import CPT, ICD
+from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE
 
 Resource = dict[str, Any]
 

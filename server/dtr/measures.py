@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.dtr.coverage_information import COVERAGE_INFORMATION
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.elements import elements
 from server.fhir.extensions import extensions, value
 from server.fhir.references import Resolver

@@ -12,6 +12,7 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 NUCC = "http://nucc.org/provider-taxonomy"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 """Where HL7 keeps its own, each under its name."""
+IDENTIFIER_TYPE = f"{TERMINOLOGY}/v2-0203"
 UCUM = "http://unitsofmeasure.org"
 NPIS = frozenset({NPI, "urn:oid:2.16.840.1.113883.4.6"})
 """NPIs as clients are seen to name them."""

@@ -25,7 +25,7 @@ from server.dtr.package import ADAPTIVE, Packager
 from server.dtr.request import read_package_request
 from server.dtr.response import information_origin
 from server.dtr.v2_0 import V2_0
-from server.fhir.systems import CPT, ICD, NPI, NUCC, SNOMED, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, SNOMED, TERMINOLOGY
 from server.inferno.preset import Input, Preset
 from server.policy.case_draft import concept
 from server.settings import Given
@@ -149,7 +149,7 @@ def patient(day: dt.date) -> Resource:
         "id": "inferno-patient",
         "identifier": [
             {
-                "type": concept(f"{TERMINOLOGY}/v2-0203", "MR"),
+                "type": concept(IDENTIFIER_TYPE, "MR"),
                 "system": "https://ehr.example/mrn",
                 "value": "I-4711",
             }

@@ -12,21 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.dates import instant
 from server.fhir.references import entry_of
-from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, NUCC, PLACE_OF_SERVICE, TERMINOLOGY
 from server.inferno.pas_parties import clinic, clinician, coverage, patient, payer, role
-from server.pas.terms import (
-    COVERAGE_INFORMATION,
-    CPT,
-    ICD,
-    PAS_CODES,
-    PROCESS_PRIORITY,
-    X12,
-    concept,
-    extension_url,
-    profile,
-)
+from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, concept, extension_url, profile
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]

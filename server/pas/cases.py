@@ -13,7 +13,8 @@ from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.fhir.references import entry_of
-from server.pas.terms import CPT, PAS_CODES, X12, concept, extension_url, profile
+from server.fhir.systems import CPT
+from server.pas.terms import PAS_CODES, X12, concept, extension_url, profile
 from server.policy.case_draft import EHR, ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog

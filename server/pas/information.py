@@ -15,12 +15,11 @@ from typing import Any
 from server.fhir.dates import instant
 from server.fhir.elements import elements
 from server.fhir.references import entry_of
+from server.fhir.systems import ICD, LOINC
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.lines import diagnoses
 from server.pas.terms import (
-    ICD,
-    LOINC,
     LOINC_PROGRESS_NOTE,
     LOINC_QUESTIONNAIRE,
     LOINC_UNTIL_SERVICE,

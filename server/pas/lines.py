@@ -14,7 +14,7 @@ unitPrice, net, encounter, detail, programCode, udi.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from server.adjudication.order_lines import order_line
+from server.adjudication.order_lines import COVERAGE_INFORMATION, order_line
 from server.adjudication.orders import void
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
@@ -23,7 +23,6 @@ from server.pas.chart import LocalChart
 from server.pas.marks import cancelled
 from server.pas.terms import (
     CLAIM_ENCOUNTER,
-    COVERAGE_INFORMATION,
     ENTITY,
     LEVEL_OF_SERVICE,
     PAS_CODES,

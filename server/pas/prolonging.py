@@ -17,7 +17,7 @@ import msgspec
 
 from server.adjudication.authorizations import done_on, on_file
 from server.adjudication.judged import Judged
-from server.adjudication.orders import service_code, side
+from server.adjudication.orders import service_code
 from server.clock import still
 from server.fhir.dates import moved
 from server.pas import rejection, verdict
@@ -26,6 +26,7 @@ from server.pas.marks import EXTENSION, RENEWAL, certification, quoted_number
 from server.pas.rejection import Rejection
 from server.pas.verdict import Certified, Denied, Modified, Span, Verdict
 from server.policy.denial import Denial, Finding
+from server.policy.line import side
 from server.policy.request import Authorization
 from server.store import Transaction, authorizations, cases, events
 

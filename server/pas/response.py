@@ -16,7 +16,7 @@ from server.adjudication.orders import service_code
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
 from server.fhir.references import references_of
-from server.fhir.systems import billed_by
+from server.fhir.systems import ICD, PLACE_OF_SERVICE, billed_by
 from server.pas import information
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
@@ -24,8 +24,6 @@ from server.pas.rejection import Rejection
 from server.pas.terms import (
     ADJUDICATION,
     FOLLOW_UP,
-    ICD,
-    PLACE_OF_SERVICE,
     REJECT_REASON,
     REVIEW_ACTION,
     REVIEW_REASON,

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from server.adjudication.authorizations import done_on
-from server.adjudication.orders import service_code, side
+from server.adjudication.orders import service_code
 from server.clock import still
 from server.pas import appealing, casebook, decision, evidence, holders, prolonging, rejection, verdict
 from server.pas.change import Change, withdrawn_evidence
@@ -32,6 +32,7 @@ from server.pas.settling import Settle, settle_others, tell_of_new_days
 from server.pas.standing import Standing
 from server.pas.verdict import Asked, Cancelled, Denied, InReview, Verdict
 from server.policy.determination import Decision
+from server.policy.line import side
 from server.store import Transaction, authorizations, cases, work_items
 from server.store import tables as stored
 

@@ -7,11 +7,12 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.adjudication.orders import service_code, side
+from server.adjudication.orders import service_code
 from server.pas import prolonging, verdict
 from server.pas.case import Item
 from server.pas.judging import Line
 from server.pas.verdict import Verdict
+from server.policy.line import side
 from server.store import Transaction
 from server.store import tables as stored
 

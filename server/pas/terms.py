@@ -4,13 +4,6 @@ The X12 lists are licensed: codes here are those that public examples show or th
 and their meanings are not vouched for by the list itself.
 """
 
-from server.fhir.systems import CPT as CPT
-from server.fhir.systems import HCPCS as HCPCS
-from server.fhir.systems import ICD as ICD
-from server.fhir.systems import LOINC as LOINC
-from server.fhir.systems import NPI as NPI
-from server.fhir.systems import PLACE_OF_SERVICE as PLACE_OF_SERVICE
-
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
 X12 = "https://codesystem.x12.org/005010"
@@ -28,14 +21,12 @@ ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 PROCESS_PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
-IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 LOINC_QUESTIONNAIRE = "102089-0"
 LOINC_PROGRESS_NOTE = "11506-3"
 LOINC_UNTIL_SERVICE = "18790-6"
 """Attachment modifier: all of it that dates from the day of service or before."""
 
 CLAIM_ENCOUNTER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Claim.encounter"
-COVERAGE_INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 
 
 def profile(name: str) -> str:

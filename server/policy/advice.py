@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from server.elm import Run
-from server.policy.catalog import ICD, Catalog, Policy
+from server.fhir.systems import ICD
+from server.policy.catalog import Catalog, Policy
 from server.policy.determination import Advice, Criterion, Line
 from server.policy.line import SIDE_NAMES
 from server.policy.words import Findings

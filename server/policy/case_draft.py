@@ -12,7 +12,7 @@ import msgspec
 from dateutil.relativedelta import relativedelta
 
 from server.fhir.references import entry_of
-from server.fhir.systems import CPT, ICD, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
 from server.policy.request import Resource
 
 Json = dict[str, Any]
@@ -176,7 +176,7 @@ def _patient(member: str, born: dt.date, gender: str) -> Json:
         "id": "patient",
         "identifier": [
             {
-                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "type": concept(IDENTIFIER_TYPE, "MB"),
                 "system": f"{PAYER}/member-id",
                 "value": member,
             }
@@ -229,7 +229,7 @@ def _coverage(member: str, plan: str, patient: Resource, payer: Resource, day_ze
         "id": "coverage",
         "identifier": [
             {
-                "type": concept(f"{TERMINOLOGY}/v2-0203", "MB"),
+                "type": concept(IDENTIFIER_TYPE, "MB"),
                 "system": f"{PAYER}/member-id",
                 "value": member,
             }

@@ -47,8 +47,6 @@ from server.policy.policies import CriterionText, Indication, Policy, criterion_
 from server.policy.request import Resource
 
 __all__ = [
-    "CPT",
-    "ICD",
     "BenefitManager",
     "Catalog",
     "CatalogError",

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from server.fhir.elements import nodes
+from server.fhir.systems import CPT
 from server.policy.answered import SERVICE
-from server.policy.catalog import CPT, PLAN_CLASS, Catalog, Plan, Policy
+from server.policy.catalog import PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
 from server.policy.manifest import loaded
 from server.policy.usage import texts, value_sets_read

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from server.adjudication.orders import order_key, plainly_coded, planned_day, service_code, side
+from server.adjudication.orders import order_key, plainly_coded, service_code
 from server.adjudication.places import with_place
 from server.fhir.systems import PLACE_OF_SERVICE
-from server.policy.line import day_zero, line_of
+from server.policy.line import day_zero, line_of, planned_day, side
 
 CPT = "http://www.ama-assn.org/go/cpt"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from server.crd.coverage_information import COVERAGE_INFORMATION
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir import json
 from tests.emitted import record
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.adjudication.orders import MOST_UNITS
 from server.app import create_app
-from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir import json
 from server.settings import Settings
 from tests.crd import builders as ehr

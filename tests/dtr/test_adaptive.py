@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import the_catalog
-from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.dtr.form import QUESTIONNAIRE_ADAPTIVE, Form
 from server.dtr.next_question import CONTEXT
 from server.fhir.extensions import extension, values

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
-from server.dtr.coverage_information import COVERAGE_INFORMATION
 from server.report.dtr import records
 from server.settings import Settings
 from tests import databases

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.testclient import TestClient
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
-from server.crd.coverage_information import COVERAGE_INFORMATION
 from server.fhir import json
 from server.fhir.extensions import extension, value
 from server.inferno import crd

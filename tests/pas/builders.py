@@ -4,19 +4,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir import json
-from server.pas.terms import (
-    CERTIFICATION,
-    COVERAGE_INFORMATION,
-    CPT,
-    IDENTIFIER_TYPE,
-    NPI,
-    PAS_CODES,
-    X12,
-    concept,
-    extension_url,
-    profile,
-)
+from server.fhir.systems import CPT, IDENTIFIER_TYPE, NPI
+from server.pas.terms import CERTIFICATION, PAS_CODES, X12, concept, extension_url, profile
 
 Resource = dict[str, Any]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.policy.catalog import CPT, Catalog, CatalogError
+from server.fhir.systems import CPT
+from server.policy.catalog import Catalog, CatalogError
 from server.policy.faults import faults
 from server.policy.manifest import listed_codes
 from tests.policy.copies import ROOT, copied

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from server.fhir import json
-from server.pas.terms import NPI
+from server.fhir.systems import NPI
 from server.pas.verdict import Review
 from server.report.cms import figures
 from server.report.pas import records

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from server import background
+from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir import json
 from server.fhir.extensions import extension, value
-from server.pas.terms import COVERAGE_INFORMATION
 from server.review.demo import REVIEWER
 from server.review.desk import Desk
 from server.store import subscriptions
