@@ -13,7 +13,7 @@ from server.fhir.dates import first_day
 from server.fhir.elements import elements
 from server.fhir.errors import Issue
 from server.fhir.modifiers import flagged
-from server.fhir.references import contained, reference_text, type_and_id
+from server.fhir.references import among, contained, reference_text
 from server.fhir.systems import BILLED, CPT, NPI, billed_parts, coding_key, is_billed, npis
 from server.policy.line import codings, in_words, planned_day, side
 
@@ -144,9 +144,7 @@ def named(
     text = reference_text(reference)
     if text.startswith("#"):
         return contained(dict(order), text[1:]) or {}
-    wanted = type_and_id(reference)
-    found = (each for each in resources if (each.get("resourceType"), each.get("id")) == wanted)
-    return next(found, {}) if wanted else {}
+    return among(resources, reference)
 
 
 def void(condition: Mapping[str, Any]) -> bool:

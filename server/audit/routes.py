@@ -14,7 +14,7 @@ from server.audit.resource import PARAMETERS, audit_event, criteria
 from server.fhir.capability import Contribution
 from server.fhir.errors import NotFound
 from server.fhir.parameters import number, taking
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at
 from server.fhir.requests import wants_json
 from server.fhir.responses import FhirResponse
 from server.fhir.search import RESULT_PARAMETERS, page_of
@@ -65,7 +65,7 @@ def router(services: Services, version: Version) -> APIRouter:
             "total": total,
             "link": links,
         }
-        entries = [{**entry_of(each, base), "search": {"mode": "match"}} for each in events]
+        entries = [{**entry_at(base, each), "search": {"mode": "match"}} for each in events]
         return FhirResponse({**bundle, "entry": entries} if entries else bundle)
 
     @routes.get("/{event_id}", summary="Read one entry", response_class=FhirResponse)

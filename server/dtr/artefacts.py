@@ -22,7 +22,7 @@ from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.canonical import canonical
 from server.fhir.dates import first_day
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at
 from server.policy.catalog import Catalog
 
 Resource = dict[str, Any]
@@ -108,7 +108,7 @@ class Artefacts:
         ]
 
     def _entry(self, resource: Resource) -> Raw:
-        return Raw(json.encode(entry_of(resource, self._base)))
+        return Raw(json.encode(entry_at(self._base, resource)))
 
 
 @lru_cache(maxsize=8)

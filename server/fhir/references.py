@@ -28,11 +28,6 @@ _REST = re.compile(
 )
 
 
-def entry_of(resource: Mapping[str, Any], base: str) -> Resource:
-    """The entry of a bundle for what is read at its own address."""
-    return {"fullUrl": f"{base}/{resource['resourceType']}/{resource['id']}", "resource": resource}
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A resource and how it can be pointed at: `path` is its FHIRPath, `full_url` as sent or empty."""
@@ -119,14 +114,15 @@ class Resolver:
         match = _REST.fullmatch(text)
         if match is None:
             return _only(self._by_url.get(text, []))
-        base = match["base"] or self._base_of(source)
+        base = match["base"] or self.base_of(source)
         same_url = self._by_url.get(f"{base}{match['type']}/{match['id']}", []) if base else []
         same_id = self._by_id.get((match["type"], match["id"]), [])
         # A resource that is known to live on another server is another resource, for all its equal id.
         at_home = [entry for entry in same_id if not base or entry.base in ("", base)]
         return _pick(same_url or at_home, match["version"])
 
-    def _base_of(self, source: Resource | None) -> str:
+    def base_of(self, source: Resource | None) -> str:
+        """The base of the entry that holds a resource; empty where that is not known."""
         holder = self.entry_of(source) if source is not None else None
         return holder.base if holder else ""
 
@@ -152,6 +148,17 @@ def local_reference(resource: Mapping[str, Any]) -> str:
     """`Patient/1`; empty when the resource has no id."""
     kind, identifier = resource.get("resourceType"), resource.get("id")
     return f"{kind}/{identifier}" if kind and identifier else ""
+
+
+def entry_at(base: str, resource: Mapping[str, Any]) -> Resource:
+    """The entry of a bundle for what is read at its own address."""
+    return {"fullUrl": f"{base}/{local_reference(resource)}", "resource": resource}
+
+
+def among(resources: Iterable[Mapping[str, Any]], reference: Reference) -> Mapping[str, Any]:
+    """The first that a reference names by type and id; {} where none is."""
+    named = type_and_id(reference)
+    return next((each for each in resources if (each.get("resourceType"), each.get("id")) == named), {})
 
 
 def contained(source: Resource | None, identifier: str) -> Resource | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.dates import instant
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at
 from server.fhir.systems import CPT, ICD, NUCC, PLACE_OF_SERVICE, TERMINOLOGY
 from server.inferno.pas_parties import clinic, clinician, coverage, patient, payer, role
 from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, concept, extension_url, profile
@@ -204,7 +204,7 @@ def bundle(profile_name: str, name: str, day: dt.date, resources: Iterable[Resou
         "identifier": {"system": f"{EHR}/bundle", "value": name},
         "type": "collection",
         "timestamp": instant(dt.datetime.combine(day, dt.time(10), dt.UTC)),
-        "entry": [entry_of(each, EHR) for each in resources],
+        "entry": [entry_at(EHR, each) for each in resources],
     }
 
 

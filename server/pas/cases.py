@@ -12,7 +12,7 @@ from typing import Any
 from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at
 from server.fhir.systems import CPT
 from server.pas.terms import PAS_CODES, X12, concept, extension_url, profile
 from server.policy.case_draft import EHR, ref
@@ -123,7 +123,7 @@ def request_of(case: Case) -> Resource:
         "identifier": {"system": f"{EHR}/bundle", "value": case.id},
         "type": "collection",
         "timestamp": case.now.isoformat(),
-        "entry": [entry_of(each, EHR) for each in resources],
+        "entry": [entry_at(EHR, each) for each in resources],
     }
 
 

@@ -86,7 +86,7 @@ def _names(read: Submission, related: list[Resource]) -> Iterator[Name]:
         entry = read.resolver.entry_of(prior) if prior is not None else None
         text = entry.full_url if entry else reference_text(reference)
         if text and text != read.claim_url:
-            yield Name("", text if ":" in text else _absolute(read, text))
+            yield Name("", text if ":" in text else f"{read.resolver.base_of(read.claim)}{text}")
         for identifier in (reference.get("identifier"), *((prior or {}).get("identifier") or [])):
             yield from (name for name in [_named(identifier)] if name)
     if not related:
@@ -94,11 +94,6 @@ def _names(read: Submission, related: list[Resource]) -> Iterator[Name]:
     for element in (read.claim, *read.items):
         if number := quoted_tracking(element):
             yield Name(TRACKING_SYSTEM, number)
-
-
-def _absolute(read: Submission, local: str) -> str:
-    entry = read.resolver.entry_of(read.claim)
-    return f"{entry.base}{local}" if entry else local
 
 
 def _named(identifier: Any) -> Name | None:

@@ -33,11 +33,6 @@ CHANGED = "The request was changed while a person had it"
 """Why a line goes to a person, or stays with one, though the rules would ask for more."""
 
 
-def needs_number(determination: Determination) -> bool:
-    """Approved, and an authorization is what makes it so: a new one, or the one on file."""
-    return determination.satisfied
-
-
 def verdict_without_number(determination: Determination, tracking: str, now: dt.datetime) -> Verdict:
     """The verdict wherever no authorization is granted."""
     due = now + dt.timedelta(hours=determination.due_hours)
@@ -89,10 +84,6 @@ def read_meanwhile(asked: Asked) -> InReview:
 def span_of(determination: Determination) -> Span:
     start = determination.valid_from or determination.planned or determination.day_zero
     return Span(start, determination.valid_until or lapses(start))
-
-
-def units_of(determination: Determination) -> Decimal:
-    return Decimal(determination.units)
 
 
 def authorized(row: stored.Authorization, line: Line) -> Certified | Modified:

@@ -131,8 +131,7 @@ def joined(read: Submission, attached: Sequence[Attached]) -> Submission:
     newest = {local_reference(one) or f"urn:uuid:{uuid4()}": one for one, _ in attached}
     added = {name: one for name, one in newest.items() if name not in fixed}
     kept = [entry for entry in read.bundle["entry"] if local_reference(entry["resource"]) not in added]
-    own = read.resolver.entry_of(read.claim)
-    base = own.base if own else ""
+    base = read.resolver.base_of(read.claim)
     entries = [
         *kept,
         *(

@@ -14,7 +14,7 @@ from typing import Any
 
 from server.fhir.dates import instant
 from server.fhir.elements import elements
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at
 from server.fhir.systems import ICD, LOINC
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
@@ -63,7 +63,7 @@ def entries(version: Version, case: Case, base: str) -> Entries:
         *([pas_form_task(version, case, with_forms, base)] if with_forms else []),
         *([pas_document_task(version, case, with_documents, base)] if with_documents else []),
     ]
-    return Entries([entry_of(one, base) for one in requests], [entry_of(one, base) for one in tasks])
+    return Entries([entry_at(base, one) for one in requests], [entry_at(base, one) for one in tasks])
 
 
 def pas_communication_request(version: Version, case: Case, item: Item, asked: Asked) -> Resource:

@@ -103,8 +103,8 @@ class Inquire:
 
 def _member(read: Submission) -> str:
     chart = local_chart(read.resolver)
-    sender = read.resolver.entry_of(read.patient)
-    return member_key(chart.of(read.coverage), chart.of(read.patient), sender.base if sender else None)
+    sender = read.resolver.base_of(read.patient)
+    return member_key(chart.of(read.coverage), chart.of(read.patient), sender)
 
 
 def _case_on_file(tx: Transaction, held: Authorization, read: Submission, now: dt.datetime) -> Case:

@@ -23,7 +23,7 @@ from server.fhir.errors import InvalidRequest, Issue, placed
 from server.fhir.extensions import extension, value
 from server.fhir.modifiers import unknown_modifiers
 from server.fhir.parameters import enclosed
-from server.fhir.references import Entry, Resolver, references_of
+from server.fhir.references import Resolver, references_of
 from server.fhir.structure import faults
 from server.pas.marks import INFO_CANCELLED, cancelled, cancels_everything
 from server.pas.terms import extension_url
@@ -72,7 +72,7 @@ class Submission:
     @property
     def claim_url(self) -> str:
         """The fullUrl under which the client knows its Claim."""
-        return self._entry(self.claim).full_url
+        return self.url_of(self.claim)
 
     @property
     def items(self) -> list[Resource]:
@@ -121,10 +121,11 @@ class Submission:
     def _found(self, element: str) -> Resource:
         return self.resolve(self.claim[element]) or {}
 
-    def _entry(self, resource: Resource) -> Entry:
+    def url_of(self, resource: Resource) -> str:
+        """The fullUrl of the Claim, or of one of its parties."""
         entry = self.resolver.entry_of(resource)
-        assert entry is not None, "the Claim is an entry of its own Bundle"
-        return entry
+        assert entry is not None, "intake refuses a Claim whose patient, insurer or provider is no entry"
+        return entry.full_url
 
 
 def _quoting(item: Resource, quoted: list[Resource]) -> Resource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator, as_judged
@@ -82,10 +83,9 @@ class Docket:
         )
 
     @property
-    def server(self) -> str | None:
+    def server(self) -> str:
         """The base under which the sender keeps the patient."""
-        entry = self.read.resolver.entry_of(self.read.patient)
-        return entry.base if entry else None
+        return self.read.resolver.base_of(self.read.patient)
 
     @property
     def member_key(self) -> str:
@@ -228,11 +228,7 @@ class Judge:
         """The verdict on a line that was not asked for before: it has nothing to lose, and nobody is denied
         more time for what needs no authorization any more."""
         reached, said = self.verdict(tx, line, case_id, client, now), line.judged.determination
-        if (
-            isinstance(reached, Denied)
-            and said.decision is Decision.APPROVE
-            and not decision.needs_number(said)
-        ):
+        if isinstance(reached, Denied) and said.decision is Decision.APPROVE and not said.satisfied:
             return decision.verdict_without_number(said, "", now)
         return reached
 
@@ -254,7 +250,7 @@ class Judge:
             return _held(line, number, now)
         if prolonging.extends(line.requested):
             return Extension(line.requested, line.judged).verdict(tx, case_id, now)
-        if not decision.needs_number(said):
+        if not said.satisfied:
             return decision.verdict_without_number(said, number, now)
         granted = self.adjudicator.authorize(
             tx,
@@ -298,4 +294,4 @@ def _certified(tx: Transaction, number: str, judged: Judged) -> Certified | Modi
     if row is not None:
         return decision.authorized(row, said.line)
     span = decision.span_of(said)
-    return Certified(number, span.start, span, decision.units_of(said))
+    return Certified(number, span.start, span, Decimal(said.units))

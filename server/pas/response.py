@@ -139,10 +139,10 @@ def pas_claim_response(version: Version, case: Case, information_requests: Seque
         "status": "active",
         "type": read.claim["type"],
         "use": "preauthorization",
-        "patient": {"reference": _url(read, read.patient)},
+        "patient": {"reference": read.url_of(read.patient)},
         "created": instant(case.decided),
-        "insurer": {"reference": _url(read, read.insurer)},
-        "requestor": {"reference": _url(read, read.provider)},
+        "insurer": {"reference": read.url_of(read.insurer)},
+        "requestor": {"reference": read.url_of(read.provider)},
         **({"request": {"reference": case.request}} if case.request else version.no_request),
         "outcome": "error" if errors else version.outcome(verdicts),
         "disposition": _disposition(case),
@@ -193,12 +193,6 @@ def echoed(read: Submission, response: Resource) -> list[Resource]:
         targets = (read.resolve(text, resource) for _, text in references_of(resource, ""))
         waiting += [target for target in targets if target is not None]
     return list(found.values())
-
-
-def _url(read: Submission, resource: Resource) -> str:
-    entry = read.resolver.entry_of(resource)
-    assert entry is not None, "intake refuses a Claim whose patient, insurer or provider is no entry"
-    return entry.full_url
 
 
 def _item(version: Version, read: Submission, item: Item, notes: Notes) -> Resource:
@@ -302,7 +296,7 @@ def _reviewed(read: Submission, verdict: Verdict) -> list[Resource]:
         return []
     provider = read.resolve(review.provider) if review.provider else None
     return [
-        *([_authorized_provider(_url(read, provider))] if provider is not None else []),
+        *([_authorized_provider(read.url_of(provider))] if provider is not None else []),
         *(
             {"url": extension_url("communicatedDiagnosis"), "valueCodeableConcept": concept(ICD, code)}
             for code in review.diagnoses

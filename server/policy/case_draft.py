@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from dateutil.relativedelta import relativedelta
 
-from server.fhir.references import entry_of
+from server.fhir.references import entry_at, local_reference
 from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
 from server.policy.request import Resource
 
@@ -158,7 +158,7 @@ Kind = Callable[[Fact, Draft], Json]
 
 
 def ref(resource: Mapping[str, Any]) -> Json:
-    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
+    return {"reference": local_reference(resource)}
 
 
 def concept(system: str, *codes: str) -> Json:
@@ -167,7 +167,7 @@ def concept(system: str, *codes: str) -> Json:
 
 def bundle(kind: str, resources: Iterable[Mapping[str, Any]]) -> Json:
     """As the EHR sends them."""
-    return {"resourceType": "Bundle", "type": kind, "entry": [entry_of(each, EHR) for each in resources]}
+    return {"resourceType": "Bundle", "type": kind, "entry": [entry_at(EHR, each) for each in resources]}
 
 
 def _patient(member: str, born: dt.date, gender: str) -> Json:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from server.fhir.dates import begun, first_day, moved, over
 from server.fhir.elements import elements
-from server.fhir.references import type_and_id
+from server.fhir.references import among
 from server.fhir.systems import npis
 from server.policy.manifest import GoldCardRule
 from server.policy.request import Authorization, Resource, Ruling
@@ -57,7 +57,7 @@ def earned(
 
 def rules_for(plan: Plan, order: Resource, resources: Iterable[Resource], on: dt.date) -> list[GoldCardRule]:
     """The rules of the plan by which a card may be earned on that day in the member's state."""
-    state = state_of(_meant(order.get("subject") or {}, resources))
+    state = state_of(among(resources, order.get("subject") or {}))
     return [
         rule
         for rule in plan.gold_card_rules
@@ -69,8 +69,8 @@ def orderers(order: Resource, resources: Iterable[Resource]) -> list[str]:
     """The NPIs of the clinician who orders: the requester, or the practitioner in its role."""
     listed = list(resources)
     requester = order.get("requester") or {}
-    found = _meant(requester, listed)
-    person = _meant(found.get("practitioner") or {}, listed) if "practitioner" in found else found
+    found = among(listed, requester)
+    person = among(listed, found.get("practitioner") or {}) if "practitioner" in found else found
     own = elements(person, "identifier") if person.get("resourceType") == "Practitioner" else []
     return list(npis([requester.get("identifier"), *own]))
 
@@ -84,11 +84,6 @@ def honoured(held: Authorization, coverage: Resource, plan: Plan) -> Authorizati
     if plan.continuity is None or started is None or not held.start <= started <= held.end:
         return None
     return replace(held, start=started, end=moved(started, plan.continuity.days - 1))
-
-
-def _meant(reference: Resource, resources: Iterable[Resource]) -> Resource:
-    named = type_and_id(reference)
-    return next((each for each in resources if (each.get("resourceType"), each.get("id")) == named), {})
 
 
 def npi_of(member: Resource) -> str:
