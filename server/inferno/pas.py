@@ -25,6 +25,7 @@ from server.pas.terms import (
     CERTIFICATION,
     CLAIM_ENCOUNTER,
     X12,
+    coded,
     concept,
     extension_url,
     profile,
@@ -222,10 +223,7 @@ def inquiry(request: Request) -> Resource:
 
 def full_inquiry(request: Request) -> Resource:
     """The same, naming every element that an inquiry may; each is what the request had, or its answer."""
-    certification = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "I"),
-    }
+    certification = coded("certificationType", CERTIFICATION, "I")
     sent = full_request(request)["entry"][0]["resource"]
     claim = {
         **sent,
@@ -250,7 +248,7 @@ def _asked_after(request: Request, item: Resource) -> Resource:
             {"url": extension_url("itemCertificationIssueDate"), "valuePeriod": issued},
             {"url": extension_url("itemCertificationEffectiveDate"), "valueDate": request.planned},
             {"url": extension_url("itemCertificationExpirationDate"), "valueDate": _expiry(request)},
-            {"url": extension_url("reviewActionCode"), "valueCodeableConcept": concept(f"{X12}/306", "A1")},
+            coded("reviewActionCode", f"{X12}/306", "A1"),
         ],
     }
 

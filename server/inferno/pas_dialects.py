@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.fhir.systems import TERMINOLOGY
 from server.inferno.pas_request import Dialect
-from server.pas.terms import X12, concept, extension_url
+from server.pas.terms import X12, coded, concept, extension_url
 
 JURISDICTION = "https://www.usps.com/"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"
@@ -41,10 +41,7 @@ V2_2 = Dialect(
     identifier={
         "extension": [
             {"url": extension_url("identifierSubDepartment"), "valueString": "Orthopaedics"},
-            {
-                "url": extension_url("identifierJurisdiction"),
-                "valueCodeableConcept": concept(JURISDICTION, "IL"),
-            },
+            coded("identifierJurisdiction", JURISDICTION, "IL"),
         ]
     },
     claim=(

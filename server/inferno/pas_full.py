@@ -12,24 +12,29 @@ from typing import Any
 from server.fhir.dates import instant
 from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
 from server.inferno.pas_request import Request, care_team, diagnosis, item_extensions
-from server.pas.terms import CLAIM_ENCOUNTER, LEVEL_OF_SERVICE, PAS_CODES, X12, concept, extension_url
+from server.pas.terms import (
+    CLAIM_ENCOUNTER,
+    LEVEL_OF_SERVICE,
+    PAS_CODES,
+    X12,
+    coded,
+    concept,
+    extension_url,
+    profile,
+)
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]
 
-QUOTED_NUMBER = "OLD-4711"
-QUOTED_REFERENCE = "REF-4711"
+QUOTED = [
+    {"url": extension_url("authorizationNumber"), "valueString": "OLD-4711"},
+    {"url": extension_url("administrationReferenceNumber"), "valueString": "REF-4711"},
+]
 """Numbers of an earlier request, as the clinic has them; the answer tells them again."""
 
 NURSING_HOME = [
-    {
-        "url": extension_url("nursingHomeResidentialStatus"),
-        "valueCodeableConcept": concept(f"{X12}/1345", "2"),
-    },
-    {
-        "url": extension_url("nursingHomeLevelOfCare"),
-        "valueCodeableConcept": concept(f"{X12}/1337", "2"),
-    },
+    coded("nursingHomeResidentialStatus", f"{X12}/1345", "2"),
+    coded("nursingHomeLevelOfCare", f"{X12}/1337", "2"),
 ]
 
 
@@ -59,13 +64,9 @@ def full_request(request: Request) -> Resource:
 
 
 def mri(request: Request) -> Resource:
-    quoted = [
-        {"url": extension_url("authorizationNumber"), "valueString": QUOTED_NUMBER},
-        {"url": extension_url("administrationReferenceNumber"), "valueString": QUOTED_REFERENCE},
-    ]
     return request.item(
         1,
-        *quoted,
+        *QUOTED,
         {"url": extension_url("epsdtIndicator"), "valueBoolean": False},
         *NURSING_HOME,
         {"url": extension_url("revenueUnitRateLimit"), "valueDecimal": 900},
@@ -78,18 +79,10 @@ def mri(request: Request) -> Resource:
 
 def film(request: Request) -> Resource:
     """The X-ray beside it: a line of its own, of two views, in the week of the MRI."""
-    ended = [
-        {
-            "url": extension_url("productOrServiceCodeEnd"),
-            "valueCodeableConcept": concept(CPT, "73030"),
-        }
-    ]
+    ended = [coded("productOrServiceCodeEnd", CPT, "73030")] if request.dialect.document else []
     week = request.day + dt.timedelta(days=20)
     return {
-        "extension": [
-            *item_extensions(request.member, 2, "I"),
-            *(ended if request.dialect.document else []),
-        ],
+        "extension": [*item_extensions(request.member, 2, "I"), *ended],
         "sequence": 2,
         "diagnosisSequence": [1],
         "category": concept(f"{X12}/1365", "4"),
@@ -107,11 +100,7 @@ def supporting(request: Request) -> list[Resource]:
     period = {"start": request.planned, "end": week}
     return [
         request.documented(1, "form"),
-        {
-            "sequence": 2,
-            "category": concept(PAS_CODES, "patientEvent"),
-            "timingPeriod": period,
-        },
+        {"sequence": 2, "category": concept(PAS_CODES, "patientEvent"), "timingPeriod": period},
         {"sequence": 3, "category": concept(PAS_CODES, "admissionDates"), "timingPeriod": period},
         {"sequence": 4, "category": concept(PAS_CODES, "dischargeDates"), "timingDate": week},
         {
@@ -130,13 +119,10 @@ def encounter(request: Request) -> Resource:
         "id": "visit",
         "meta": {
             "lastUpdated": instant(dt.datetime.combine(request.day, dt.time(9), dt.UTC)),
-            "profile": ["http://hl7.org/fhir/us/davinci-pas/StructureDefinition/profile-encounter"],
+            "profile": [profile("encounter")],
         },
         "extension": [
-            {
-                "url": extension_url("patientStatus"),
-                "valueCodeableConcept": concept("https://www.nubc.org/CodeSystem/PatDischargeStatus", "30"),
-            },
+            coded("patientStatus", "https://www.nubc.org/CodeSystem/PatDischargeStatus", "30"),
             NURSING_HOME[0],
         ],
         "identifier": [{"system": f"{EHR}/visit", "value": f"V-{request.member}"}],
@@ -168,7 +154,7 @@ def location() -> Resource:
     return {
         "resourceType": "Location",
         "id": "imaging",
-        "meta": {"profile": ["http://hl7.org/fhir/us/davinci-pas/StructureDefinition/profile-location"]},
+        "meta": {"profile": [profile("location")]},
         "status": "active",
         "name": "Harbour Clinic, imaging",
         "type": [concept(f"{TERMINOLOGY}/v3-RoleCode", "RADDX")],
@@ -192,10 +178,7 @@ def condition() -> Resource:
 
 def _claim_extensions(request: Request) -> list[Resource]:
     both: list[Resource] = [
-        {
-            "url": extension_url("levelOfServiceCode"),
-            "valueCodeableConcept": concept(LEVEL_OF_SERVICE, "E"),
-        },
+        coded("levelOfServiceCode", LEVEL_OF_SERVICE, "E"),
         {"url": CLAIM_ENCOUNTER, "valueReference": {"reference": "Encounter/visit"}},
     ]
     newer: list[Resource] = [
@@ -214,13 +197,10 @@ def _claim_extensions(request: Request) -> list[Resource]:
                 {"url": "date", "valueDate": request.day.isoformat()},
             ],
         },
-        {"url": extension_url("authorizationNumber"), "valueString": QUOTED_NUMBER},
-        {"url": extension_url("administrationReferenceNumber"), "valueString": QUOTED_REFERENCE},
+        *QUOTED,
     ]
     return [*both, *(newer if request.dialect.document else [])]
 
 
 def _recorded(day: dt.date) -> Resource:
-    return {
-        "extension": [{"url": extension_url("diagnosisRecordedDate"), "valueDate": day.isoformat()}],
-    }
+    return {"extension": [{"url": extension_url("diagnosisRecordedDate"), "valueDate": day.isoformat()}]}

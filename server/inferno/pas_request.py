@@ -17,7 +17,7 @@ from server.fhir.dates import instant
 from server.fhir.references import entry_at
 from server.fhir.systems import CPT, ICD, NUCC, PLACE_OF_SERVICE, TERMINOLOGY
 from server.inferno.pas_parties import clinic, clinician, coverage, patient, payer, role
-from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, concept, extension_url, profile
+from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, coded, concept, extension_url, profile
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]
@@ -111,7 +111,7 @@ class Request:
             "meta": {"profile": [profile("servicerequest")]},
             "extension": [
                 _coverage_information(self.day),
-                *([_range_end(self.study)] if self.thorough else []),
+                *([coded("productOrServiceCodeEnd", CPT, self.study.cpt)] if self.thorough else []),
             ],
             "status": "active",
             "intent": "order",
@@ -214,14 +214,8 @@ def item_extensions(member: str, sequence: int, certification: str) -> list[Reso
             "url": extension_url("itemTraceNumber"),
             "valueIdentifier": {"system": f"{EHR}/trace", "value": f"{member}-{sequence}"},
         },
-        {
-            "url": extension_url("serviceItemRequestType"),
-            "valueCodeableConcept": concept(f"{X12}/1525", "HS"),
-        },
-        {
-            "url": extension_url("certificationType"),
-            "valueCodeableConcept": concept(f"{X12}/1322", certification),
-        },
+        coded("serviceItemRequestType", f"{X12}/1525", "HS"),
+        coded("certificationType", f"{X12}/1322", certification),
     ]
 
 
@@ -241,13 +235,6 @@ def care_team(sequence: int, provider: str, *, overall: bool) -> Resource:
         "provider": {"reference": provider},
         "role": concept(f"{TERMINOLOGY}/claimcareteamrole", "primary"),
         "qualification": concept(NUCC, "207X00000X"),
-    }
-
-
-def _range_end(study: Study) -> Resource:
-    return {
-        "url": extension_url("productOrServiceCodeEnd"),
-        "valueCodeableConcept": concept(CPT, study.cpt),
     }
 
 

@@ -10,9 +10,11 @@ from typing import Any
 from server.fhir.systems import CPT, TERMINOLOGY
 from server.inferno.pas_request import Request
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, PAS_CODES, concept, extension_url, profile
+from server.pas.terms import CERTIFICATION, PAS_CODES, coded, concept, extension_url, profile
 
 Resource = dict[str, Any]
+
+CANCELLED = coded("certificationType", CERTIFICATION, "3")
 
 
 def after_review(request: Request) -> Resource:
@@ -45,12 +47,8 @@ def update_chain(request: Request) -> Iterator[tuple[str, Resource, str]]:
         request.bundle(third, _alone(second)),
         "A1 and C: the MRI moves by a week under a new number, the film is cancelled.",
     )
-    everything = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
     last = _update(request, "claim-4", third, _cancelled(moved), _cancelled(added), information=withdrawn)
-    last["extension"] = [*last["extension"], everything]
+    last["extension"] = [*last["extension"], CANCELLED]
     yield "cancel_all", request.bundle(last, _alone(third)), "C and C: all of it is cancelled."
 
 
@@ -82,11 +80,7 @@ def _alone(claim: Resource) -> Resource:
 
 def _message(sequence: int, text: str) -> Resource:
     """Claim.supportingInfo in words."""
-    return {
-        "sequence": sequence,
-        "category": concept(PAS_CODES, "freeFormMessage"),
-        "valueString": text,
-    }
+    return {"sequence": sequence, "category": concept(PAS_CODES, "freeFormMessage"), "valueString": text}
 
 
 def _changed(item: Resource, mark: str) -> Resource:
@@ -102,10 +96,6 @@ def _withdrawn(element: Resource) -> Resource:
 
 def _cancelled(item: Resource) -> Resource:
     """Withdrawn: the flag, the certification type, and the mark of a change."""
-    withdrawn = {
-        "url": extension_url("certificationType"),
-        "valueCodeableConcept": concept(CERTIFICATION, "3"),
-    }
     changed = _withdrawn(item)
-    extensions = [withdrawn if one["url"] == withdrawn["url"] else one for one in changed["extension"]]
+    extensions = [CANCELLED if one["url"] == CANCELLED["url"] else one for one in changed["extension"]]
     return {**changed, "extension": extensions}

@@ -14,7 +14,7 @@ from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.fhir.references import entry_at
 from server.fhir.systems import CPT
-from server.pas.terms import PAS_CODES, X12, concept, extension_url, profile
+from server.pas.terms import PAS_CODES, X12, coded, concept, extension_url, profile
 from server.policy.case_draft import EHR, ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
@@ -170,14 +170,8 @@ def item_of(sequence: int, order: Any, modifiers: Sequence[str]) -> Resource:
                 "url": extension_url("itemTraceNumber"),
                 "valueIdentifier": {"system": f"{EHR}/trace", "value": f"T-{sequence}"},
             },
-            {
-                "url": extension_url("serviceItemRequestType"),
-                "valueCodeableConcept": concept(f"{X12}/1525", "HS"),
-            },
-            {
-                "url": extension_url("certificationType"),
-                "valueCodeableConcept": concept(f"{X12}/1322", "I"),
-            },
+            coded("serviceItemRequestType", f"{X12}/1525", "HS"),
+            coded("certificationType", f"{X12}/1322", "I"),
             {"url": extension_url("requestedService"), "valueReference": ref(order)},
         ],
         "sequence": sequence,

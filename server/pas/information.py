@@ -26,6 +26,7 @@ from server.pas.terms import (
     PAS_CODES,
     REPORT_TYPE,
     X12,
+    coded,
     concept,
     extension_url,
     profile,
@@ -37,10 +38,7 @@ Resource = dict[str, Any]
 
 TRACKING_SYSTEM = "https://payer.example/pas-tracking"
 
-UNTIL_SERVICE = {
-    "url": extension_url("contentModifier"),
-    "valueCodeableConcept": concept(LOINC, LOINC_UNTIL_SERVICE),
-}
+UNTIL_SERVICE = coded("contentModifier", LOINC, LOINC_UNTIL_SERVICE)
 """What is asked supports the service before it is done, so nothing later is wanted."""
 
 

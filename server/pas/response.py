@@ -27,6 +27,7 @@ from server.pas.terms import (
     REJECT_REASON,
     REVIEW_ACTION,
     REVIEW_REASON,
+    coded,
     concept,
     extension_url,
     profile,
@@ -233,10 +234,7 @@ def _review_action(code: str, number: str | None, reasons: Sequence[str]) -> Res
                 {"url": "reasonCode", "valueCodeableConcept": concept(REVIEW_REASON, reason)}
                 for reason in reasons
             ),
-            {
-                "url": extension_url("reviewActionCode"),
-                "valueCodeableConcept": concept(REVIEW_ACTION, code, ACTION_WORDS.get(code)),
-            },
+            coded("reviewActionCode", REVIEW_ACTION, code, ACTION_WORDS.get(code)),
         ],
     }
 
@@ -297,10 +295,7 @@ def _reviewed(read: Submission, verdict: Verdict) -> list[Resource]:
     provider = read.resolve(review.provider) if review.provider else None
     return [
         *([_authorized_provider(read.url_of(provider))] if provider is not None else []),
-        *(
-            {"url": extension_url("communicatedDiagnosis"), "valueCodeableConcept": concept(ICD, code)}
-            for code in review.diagnoses
-        ),
+        *(coded("communicatedDiagnosis", ICD, code) for code in review.diagnoses),
     ]
 
 
@@ -389,10 +384,7 @@ def _error(version: Version, rejection: Rejection, notes: Notes) -> Resource:
         "extension": [
             version.error_element(rejection.element, note),
             {"url": extension_url("errorPath"), "valueString": rejection.path},
-            {
-                "url": extension_url("errorFollowupAction"),
-                "valueCodeableConcept": concept(FOLLOW_UP, rejection.follow_up),
-            },
+            coded("errorFollowupAction", FOLLOW_UP, rejection.follow_up),
         ],
         "code": concept(REJECT_REASON, rejection.code),
     }

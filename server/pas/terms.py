@@ -4,6 +4,8 @@ The X12 lists are licensed: codes here are those that public examples show or th
 and their meanings are not vouched for by the list itself.
 """
 
+from typing import Any
+
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
 X12 = "https://codesystem.x12.org/005010"
@@ -37,6 +39,11 @@ def profile(name: str) -> str:
 def extension_url(name: str) -> str:
     """`extension_url("reviewAction")`: the URL of a PAS extension."""
     return f"{STRUCTURE}/extension-{name}"
+
+
+def coded(name: str, system: str, code: str, display: str | None = None) -> dict[str, Any]:
+    """A PAS extension that says one code."""
+    return {"url": extension_url(name), "valueCodeableConcept": concept(system, code, display)}
 
 
 def concept(system: str, code: str, display: str | None = None) -> dict[str, list[dict[str, str]]]:
