@@ -8,9 +8,10 @@ from typing import Any
 
 from server.demo.ehr import CoverageInformation
 from server.demo.stories import Played
-from server.dtr.form import Answer, answer_value
+from server.dtr.form import Answer
 from server.dtr.populate import Filling
 from server.dtr.response import origin_of
+from server.fhir.extensions import value
 from server.pas.cases import Told
 from server.policy.cases import Case
 from server.policy.determination import Met
@@ -111,7 +112,7 @@ def _source(link_id: str, filled: Filling, answers: Sequence[Answer]) -> str:
 
 
 def _answered(answer: Answer) -> str:
-    found = answer_value(answer)
+    found = value(answer)
     if isinstance(found, dict):
         return str(found.get("display") or found.get("code") or found.get("value"))
     return {True: "yes", False: "no"}.get(found, str(found)) if isinstance(found, bool) else str(found)

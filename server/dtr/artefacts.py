@@ -44,14 +44,12 @@ class Artefacts:
 
     def __init__(self, catalog: Catalog, version: Version, base: str, *, without_version: bool) -> None:
         self._base, self._version, self._without_version = base, version, without_version
-        self.questionnaires: dict[str, Resource] = {}
-        self.libraries: dict[str, Resource] = {}
-        self.value_sets: dict[str, Resource] = {}
+        self._kept: dict[str, dict[str, Resource]] = {"Questionnaire": {}, "Library": {}, "ValueSet": {}}
         self._packages: dict[str, Package] = {}
         entries: dict[str, Raw] = {}
 
         def entry(resource: Resource) -> Raw:
-            kept = self._kept(resource["resourceType"])
+            kept = self._kept[resource["resourceType"]]
             if resource["url"] not in kept:
                 kept[resource["url"]] = with_digest(resource)
                 entries[resource["url"]] = self._entry(kept[resource["url"]])
@@ -100,12 +98,7 @@ class Artefacts:
 
     def of_type(self, kind: str) -> Mapping[str, Resource]:
         """The resources of a type by canonical URL."""
-        return self._kept(kind)
-
-    def _kept(self, kind: str) -> dict[str, Resource]:
-        return {"Questionnaire": self.questionnaires, "Library": self.libraries, "ValueSet": self.value_sets}[
-            kind
-        ]
+        return self._kept[kind]
 
     def _entry(self, resource: Resource) -> Raw:
         return Raw(json.encode(entry_at(self._base, resource)))

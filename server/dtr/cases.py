@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from server import inside
-from server.dtr.form import Form, answer_value, criterion_of
+from server.dtr.form import Form, criterion_of
 from server.dtr.populate import Engines, Filling, populate
 from server.dtr.response import answers_of
 from server.dtr.routes import TABLES
@@ -156,7 +156,7 @@ def said_by_hand(form: Form, case: Case) -> Mapping[str, Any]:
         if first_day(resource.get("authored")) != case.day_zero:
             continue
         for link_id, answers in answers_of(resource).items():
-            given = [_plain(answer_value(answer)) for answer in answers]
+            given = [_plain(value(answer)) for answer in answers]
             if link_id in form.items:
                 told[link_id] = given if form.items[link_id].repeats else given[0]
     return told

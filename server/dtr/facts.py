@@ -14,7 +14,8 @@ from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
-from server.dtr.form import Answers, answer_value
+from server.dtr.form import Answers
+from server.fhir.extensions import value
 from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE
 
 Resource = dict[str, Any]
@@ -30,7 +31,7 @@ def order_of(answers: Answers) -> Resource:
     codings = [{"system": CPT, "code": service}] if service else []
     if service and side:
         codings.append({"system": CPT, "code": f"{service}-{side}"})
-    sites = [answer_value(answer) for answer in answers.get("COD-CPT", [])]
+    sites = [value(answer) for answer in answers.get("COD-CPT", [])]
     place = _first(answers, "ORDER.pos")
     return {
         "resourceType": "ServiceRequest",
@@ -77,7 +78,7 @@ def _reasons(answers: Answers) -> Iterator[Mapping[str, Any]]:
     """Diagnoses, corrected ones first."""
     for link_id in ("COD-SPEC", "COD-ICD", "ORDER.dx"):
         for answer in answers.get(link_id, []):
-            given = answer_value(answer)
+            given = value(answer)
             code = given.get("code") if isinstance(given, Mapping) else given
             yield {"coding": [{"system": ICD, "code": _as_coded(str(code))}]}
 
@@ -91,6 +92,6 @@ def _as_coded(typed: str) -> str:
 def _first(answers: Answers, link_id: str) -> Any:
     """The first answer as a plain value: a coding as its code."""
     for answer in answers.get(link_id, []):
-        given = answer_value(answer)
+        given = value(answer)
         return given.get("code") if isinstance(given, Mapping) else given
     return None

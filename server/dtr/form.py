@@ -183,10 +183,10 @@ def _holds(condition: Element, given: Sequence[Answer]) -> bool:
     if operator == "exists":
         return bool(given) is bool(expected)
     if operator == "!=":
-        return not any(same(answer_value(answer), expected) for answer in given)
+        return not any(same(value(answer), expected) for answer in given)
     if operator == "=":
-        return any(same(answer_value(answer), expected) for answer in given)
-    return any(_COMPARE[operator](answer_value(answer), expected) for answer in given)
+        return any(same(value(answer), expected) for answer in given)
+    return any(_COMPARE[operator](value(answer), expected) for answer in given)
 
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -199,11 +199,6 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 
 def _expected(condition: Element) -> Any:
     return next(content for name, content in condition.items() if name.startswith("answer"))
-
-
-def answer_value(answer: Answer) -> Any:
-    """The value[x] of an answer, whatever its type."""
-    return next((content for name, content in answer.items() if name.startswith("value")), None)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -23,7 +23,7 @@ from server.adjudication.orders import service_code
 from server.dtr.artefacts import Artefacts
 from server.dtr.coverage_information import asserted, coverage_information, replaced, retained
 from server.dtr.facts import coverage_of, order_of, patient_of, plan_of
-from server.dtr.form import Answers, Form, answer_value
+from server.dtr.form import Answers, Form
 from server.dtr.interview import ISSUE, Interview, Node
 from server.dtr.measures import coverage_measure, form_measure, ordered
 from server.dtr.response import DTR, answers_of
@@ -32,7 +32,7 @@ from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
 from server.fhir.errors import InvalidRequest, Issue, NotFound
-from server.fhir.extensions import values
+from server.fhir.extensions import value, values
 from server.policy.catalog import Policy
 from server.policy.determination import Decision
 from server.policy.line import day_zero, planned_day
@@ -374,7 +374,7 @@ def _may_be_issued(judged: Judged, known: Known | None) -> bool:
 
 
 def _said_yes(answers: Answers) -> bool:
-    return any(answer_value(answer) is True for answer in answers.get(ISSUE, []))
+    return any(value(answer) is True for answer in answers.get(ISSUE, []))
 
 
 def _said_before(tx: Transaction, response: Resource, coverage: Resource) -> str | None:

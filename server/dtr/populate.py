@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from server.dtr.form import Answer, Element, Form, Item, answer_value, define_of, plain_answer, same
+from server.dtr.form import Answer, Element, Form, Item, define_of, plain_answer, same
 from server.dtr.render import ELM_JSON
 from server.dtr.response import (
     answered_items,
@@ -34,6 +34,7 @@ from server.elm import Engine, EvaluationError
 from server.elm.values import Code, Concept, Date, DateTime, Quantity
 from server.fhir import json
 from server.fhir.dates import instant
+from server.fhir.extensions import value
 from server.policy.determination import Failure
 
 Resource = dict[str, Any]
@@ -225,12 +226,11 @@ def populate(
     return Filling(form, draft, Prefill(engine, chart, now, order, failed), answers, origin)._settled()
 
 
-def _answers(item: Item, value: Any) -> list[Answer]:
-    values = value if isinstance(value, list | tuple) else [value]
+def _answers(item: Item, result: Any) -> list[Answer]:
     answers: list[Answer] = []
-    for each in values:
+    for each in result if isinstance(result, list | tuple) else [result]:
         answer = plain_answer(item, _plain(each))
-        if answer is not None and not any(same(answer_value(answer), answer_value(a)) for a in answers):
+        if answer is not None and not any(same(value(answer), value(a)) for a in answers):
             answers.append(answer)
     return answers if item.repeats else answers[:1]
 

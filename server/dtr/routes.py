@@ -198,7 +198,7 @@ def router(services: Services, version: Name) -> APIRouter:
         return Response(status_code=204)
 
     def expanded(asked: Mapping[str, str]) -> FhirResponse:
-        return FhirResponse(expand(artefacts.value_sets, asked, services.clock()))
+        return FhirResponse(expand(artefacts.of_type("ValueSet"), asked, services.clock()))
 
     @routes.get(
         "/ValueSet/$expand",

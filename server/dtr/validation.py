@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from server.dtr.form import CORE, Answer, Answers, Form, Gate, Item, answer_value, same
+from server.dtr.form import CORE, Answer, Answers, Form, Gate, Item, same
 from server.dtr.response import answers_of, items_of
 from server.fhir.dates import first_day
 from server.fhir.errors import Issue
@@ -85,7 +85,7 @@ def misshapen(element: Mapping[str, Any], path: str) -> Iterator[Issue]:
 
 
 def _is_yes(given: Sequence[Answer]) -> bool:
-    return any(answer_value(answer) is True for answer in given)
+    return any(value(answer) is True for answer in given)
 
 
 def _gates_of(form: Form, answers: Answers) -> Gate:
@@ -133,7 +133,7 @@ def _fault(question: Item, answer: Answer) -> str:
     name = VALUES[question.type]
     if name not in answer:
         return f"answer with {name}."
-    content = answer_value(answer)
+    content = value(answer)
     if question.type == "choice" and not any(same(content, option) for option in question.options):
         return "choose one of the options of the form."
     if question.type == "date" and first_day(content) is None:

@@ -25,7 +25,7 @@ def extension(element: Element | None, url: str) -> dict[str, Any] | None:
 
 
 def value(found: Element | None) -> Any:
-    """The value[x] of an extension, without saying which; None if it has none."""
+    """The value[x] of an extension, or of a form's answer, without saying which; None if it has none."""
     if found is None:
         return None
     return next((content for name, content in found.items() if name.startswith("value")), None)

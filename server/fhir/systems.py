@@ -25,6 +25,14 @@ def npis(identifiers: Iterable[Any]) -> Iterator[str]:
             yield str(identifier["value"])
 
 
+def is_npi(text: str) -> bool:
+    """Ten digits of which the last is the Luhn check digit of 80840 and the others (45 CFR 162.406)."""
+    if not re.fullmatch("[0-9]{10}", text):
+        return False
+    digits = [int(digit) for digit in reversed(f"80840{text}")]
+    return sum(digits[0::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
+
+
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from server.fhir.elements import nodes
-from server.fhir.systems import CPT
+from server.fhir.systems import CPT, is_npi
 from server.policy.answered import SERVICE
 from server.policy.catalog import PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
@@ -268,7 +268,7 @@ def _exemptions(catalog: Catalog) -> Iterator[str]:
     """Gold cards of nobody, rules that nobody or everybody would meet, and rules that no plan names."""
     for plan in catalog.plans.values():
         for npi in plan.gold_cards:
-            if not _is_npi(npi):
+            if not is_npi(npi):
                 yield f"{plan.name}: gold card {npi} is no NPI: its check digit is wrong"
     written = catalog.exemptions
     for name, rule in written.gold_card_rules.items():
@@ -339,14 +339,6 @@ def _coverage(plan: str) -> dict[str, Any]:
 def _order(code: str) -> dict[str, Any]:
     coding = {"system": CPT, "code": code}
     return {"resourceType": "ServiceRequest", "status": "draft", "code": {"coding": [coding]}}
-
-
-def _is_npi(text: str) -> bool:
-    """Ten digits of which the last is the Luhn check digit of 80840 and the others (45 CFR 162.406)."""
-    if not re.fullmatch("[0-9]{10}", text):
-        return False
-    digits = [int(digit) for digit in reversed(f"80840{text}")]
-    return sum(digits[0::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
 
 
 def _items(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

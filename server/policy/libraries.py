@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.fhir import json
-from server.fhir.elements import without
+from server.fhir.elements import nodes, without
 
 BASE = "https://payer.example"
 RELEASED = "2026-11-01"
@@ -163,19 +163,13 @@ def _defines(elm: Mapping[str, Any]) -> dict[str, _Define]:
     found: dict[str, _Define] = {}
     for define in elm.get("statements", {}).get("def", []):
         told = found.setdefault(define["name"], _Define())
-        stack: list[Any] = list(define.values())
-        while stack:
-            node = stack.pop()
-            if isinstance(node, list):
-                stack.extend(node)
-            elif isinstance(node, dict):
-                stack.extend(node.values())
-                match node.get("type"):
-                    case "Retrieve":
-                        kind, codes = str(node["dataType"]).rpartition("}")[2], node.get("codes") or {}
-                        url = urls.get(codes.get("name", ""), "")
-                        told.reads.add((kind, str(node.get("codeProperty", "")), url))
-                    case "ExpressionRef" | "FunctionRef":
-                        library = paths.get(node.get("libraryName", ""), elm["identifier"]["id"])
-                        told.calls.add((library, node["name"]))
+        for node in nodes(define):
+            match node.get("type"):
+                case "Retrieve":
+                    kind, codes = str(node["dataType"]).rpartition("}")[2], node.get("codes") or {}
+                    url = urls.get(codes.get("name", ""), "")
+                    told.reads.add((kind, str(node.get("codeProperty", "")), url))
+                case "ExpressionRef" | "FunctionRef":
+                    library = paths.get(node.get("libraryName", ""), elm["identifier"]["id"])
+                    told.calls.add((library, node["name"]))
     return found

@@ -152,13 +152,9 @@ def lease(tx: Transaction, subscription_id: str, now: datetime, until: datetime)
     return taken.first() is not None
 
 
-def release(tx: Transaction, subscription_id: str, held: datetime, rest: datetime | None = None) -> None:
-    """Gives back the lease that ends at `held`, and nobody else's; until `rest` nobody gets the next one."""
-    renew(tx, subscription_id, held, rest)
-
-
 def renew(tx: Transaction, subscription_id: str, held: datetime, until: datetime | None) -> bool:
-    """Holds on to the lease that ends at `held`; False where it has gone to another process."""
+    """Holds on to the lease that ends at `held`, or gives it back: until `until` nobody else gets the next
+    one. False where it has gone to another process."""
     kept = tx.execute(
         update(Subscription)
         .where(Subscription.id == subscription_id, Subscription.leased == held)

@@ -79,7 +79,7 @@ class Delivery:
                     again = self._deliver(subscription, notice)
             finally:
                 with self.store.transaction() as tx:
-                    subscriptions.release(tx, subscription_id, held, again)
+                    subscriptions.renew(tx, subscription_id, held, again)
             # What was added between the last look and the release had nobody who would take it.
             if again is not None or self._head(subscription_id) is None:
                 return

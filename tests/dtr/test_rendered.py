@@ -17,11 +17,11 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from server.app import the_catalog
-from server.dtr.form import Answer, Form, Gate, Item, answer_value
+from server.dtr.form import Answer, Form, Gate, Item
 from server.dtr.populate import populate
 from server.dtr.render import SUPPORT_LINK
 from server.dtr.response import answers_of
-from server.fhir.extensions import values
+from server.fhir.extensions import value, values
 from server.policy.cases import case_of, read
 from server.policy.determination import Decision
 from tests import forms
@@ -155,7 +155,7 @@ def test_help_and_source_of_a_question_can_be_read(page: Page) -> None:
 
 def as_shown(answer: Answer) -> str:
     """An answer as it is written in a field."""
-    match answer_value(answer):
+    match value(answer):
         case {"display": text}:
             return str(text)
         case bool(yes):
@@ -163,4 +163,4 @@ def as_shown(answer: Answer) -> str:
         case str(text) if "valueDate" in answer:
             year, month, day = text.split("-")
             return f"{month}/{day}/{year}"
-    return str(answer_value(answer))
+    return str(value(answer))

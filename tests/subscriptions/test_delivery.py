@@ -449,7 +449,7 @@ def test_one_that_lost_its_lease_gives_back_nobody_elses(office: Office, clinic:
     lost, held = now + dt.timedelta(seconds=5), now + dt.timedelta(seconds=15)
     with office.services.store.transaction() as tx:
         assert subscriptions.lease(tx, wish["id"], now, held)
-        subscriptions.release(tx, wish["id"], lost)
+        subscriptions.renew(tx, wish["id"], lost, None)
         assert not subscriptions.renew(tx, wish["id"], lost, held)
 
     assert office.row(wish["id"]).leased == held
