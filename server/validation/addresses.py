@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 """Of the definitions of FHIR's own types."""
@@ -36,24 +36,15 @@ def is_no_code_system(url: str) -> bool:
     return url.startswith(FOREIGN) and url not in FOREIGN
 
 
-class Invented(OrderedDict[str, bool]):
-    """Verdicts on addresses; callers choose them, so only the last few are kept."""
+def inventions(known: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Whether an address claims to be HL7's and is not; callers choose them: the last are remembered."""
+    remembered = lru_cache(maxsize=5_000)(known)
 
-    def __init__(self, known: Callable[[str], bool]) -> None:
-        super().__init__()
-        self._known = known
-
-    def holds(self, url: str) -> bool:
-        """Whether an address claims to be HL7's and is not."""
+    def invented(url: str) -> bool:
         if not url.startswith(HL7) or url in SIDS:
             return False
         if OTHER_VERSION.match(url):
             return not ELEMENT.fullmatch(url)
-        if url not in self:
-            self[url] = not self._known(url.partition("|")[0])
-        return self[url]
+        return not remembered(url.partition("|")[0])
 
-    def __setitem__(self, url: str, verdict: bool) -> None:
-        super().__setitem__(url, verdict)
-        if len(self) > 5_000:
-            self.popitem(last=False)
+    return invented

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from threading import RLock
 from typing import Any
 
-from server.validation.addresses import BASE, Invented
+from server.validation.addresses import BASE, inventions
 from server.validation.contexts import Contexts
 from server.validation.finding import Finding, Findings, Place, Run
 from server.validation.packages import Packages
@@ -36,7 +36,7 @@ class Compiler:
         self._shapes: dict[str, Shape] = {}
         self._begun: dict[str, Shape] = {}
         self._compiling = RLock()
-        self.invented = Invented(packages.known)
+        self.is_invented = inventions(packages.known)
 
     def shape(self, canonical: str) -> Shape | None:
         """The checks of a profile or type; None where the packages do not have it."""

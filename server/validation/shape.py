@@ -220,7 +220,7 @@ class Content:
         if value is not None and not FORMS[kind](value):
             words = f"This is no {kind.removeprefix(SYSTEM).lower() if kind.startswith(SYSTEM) else kind}."
             out.append(Finding("value", path, words, "type", self.profile))
-        elif kind == "uri" and value and not self._own_url and self.compiler.invented.holds(value):
+        elif kind == "uri" and value and not self._own_url and self.compiler.is_invented(value):
             words = "HL7 has nothing at this address. Correct it."
             out.append(Finding("invalid", path, words, "address", self.profile))
         if sibling is not None:
