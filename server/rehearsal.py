@@ -29,6 +29,7 @@ from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
 from server.fhir.extensions import extension
 from server.fhir.references import Resolver
+from server.fhir.responses import FHIR_JSON
 from server.policy.case_draft import bundle
 from server.policy.cases import Case
 from server.policy.rulings import orderer_of
@@ -40,6 +41,7 @@ from server.store.tables import Table
 Resource = dict[str, Any]
 
 JSON = {"Content-Type": "application/json"}
+FHIR = {"Content-Type": FHIR_JSON}
 
 
 class Stage:

@@ -19,7 +19,7 @@ from server.adjudication.order_lines import order_line
 from server.adjudication.patience import MOST, in_time
 from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
-from server.crd.coverage_information import coverage_information, earlier_assertion, system_action, updated
+from server.crd.coverage_information import coverage_information, earlier_assertion, updated
 from server.crd.decisive import decisive
 from server.crd.ehr import Batches, completed, named_by_context
 from server.crd.exchange import Arrival, exchange, people, summary_of_call
@@ -27,6 +27,7 @@ from server.crd.focus import Focus, refuse_untyped
 from server.crd.intake import Call
 from server.crd.saying import Saying, not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
+from server.crd.suggestions import update
 from server.crd.version import Element, Version
 from server.fhir.errors import Forbidden, InvalidRequest, Issue
 from server.fhir.references import Resolver, local_reference
@@ -372,7 +373,11 @@ class Desk:
             updated(group[0].focus.resource, [self._extension(answer) for answer in group])
             for group in by_order.values()
         )
-        return [system_action(resource) for resource in resources if resource is not None]
+        return [
+            update(each, f"Adds coverage information to {local_reference(each)}.")
+            for each in resources
+            if each is not None
+        ]
 
     def _extension(self, answer: Answer) -> Element:
         contact = self._contact(answer.judged)

@@ -116,15 +116,6 @@ def earlier_assertion(resource: Mapping[str, Any], coverage: str) -> str | None:
     return None
 
 
-def system_action(resource: Element) -> Element:
-    """The action that hands the resource back; never a card."""
-    return {
-        "type": "update",
-        "description": f"Adds coverage information to {resource['resourceType']}/{resource['id']}.",
-        "resource": resource,
-    }
-
-
 def _says_the_same(old: Element, new: Element) -> bool:
     return _content(old) == _content(new)
 

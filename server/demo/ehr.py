@@ -23,6 +23,7 @@ from server.dtr.form import Form
 from server.dtr.populate import Filling, Logic, populate
 from server.fhir import json
 from server.fhir.extensions import value, values
+from server.fhir.responses import FHIR_JSON
 from server.pas.cases import Told, claim_of, request_of
 from server.pas.terms import profile
 from server.policy.case_draft import EHR
@@ -111,7 +112,7 @@ class Ehr:
         answered = await self.http.get(f"/why/{number}") if number else None
         return answered.json() if answered is not None and answered.is_success else None
 
-    async def _post(self, path: str, body: Resource, kind: str = "application/fhir+json") -> Resource:
+    async def _post(self, path: str, body: Resource, kind: str = FHIR_JSON) -> Resource:
         content = json.encode(body)
         url = f"/r{self.version}/{path}"
         return _read(await self.http.post(url, content=content, headers={"Content-Type": kind}))

@@ -33,12 +33,10 @@ from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from server.policy.reading import readable
 from server.policy.request import Chart
-from server.rehearsal import JSON, Stage, call_of, information_of, on_every_base
+from server.rehearsal import FHIR, JSON, Stage, call_of, information_of, on_every_base
 from server.services import Services, Version
 
 Resource = dict[str, Any]
-
-FHIR = {"Content-Type": "application/fhir+json"}
 
 
 def door(catalog: Catalog) -> DtrDoor:

@@ -19,12 +19,11 @@ from server.policy.case_draft import EHR, ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
-from server.rehearsal import Stage, on_every_base
+from server.rehearsal import FHIR, Stage, on_every_base
 
 Resource = dict[str, Any]
 
 ACTIONS = {Decision.APPROVE: "A1", Decision.DENY: "A3", Decision.PEND: "A4", Decision.MORE_INFO: "A4"}
-FHIR = {"Content-Type": "application/fhir+json"}
 
 
 def door(catalog: Catalog) -> PasDoor:

@@ -12,6 +12,7 @@ from server.audit.command import running
 from server.configured import beside_the_server, open_app, the_services
 from server.fhir.errors import FhirError
 from server.fhir.extensions import extension, value
+from server.fhir.responses import FHIR_JSON
 from server.pas.terms import extension_url
 from server.pas.usage import use
 from server.services import GUIDES
@@ -38,7 +39,7 @@ def try_request(
         open_app(inside.within(beside_the_server())),
         f"/r{version}/fhir/Claim/$submit",
         file.read_bytes(),
-        {"Content-Type": "application/fhir+json", "X-Dry-Run": "true"},
+        {"Content-Type": FHIR_JSON, "X-Dry-Run": "true"},
     )
     body = answer.json()
     for line in told(body) if answer.is_success else refused(body):
