@@ -105,8 +105,11 @@ def coding_key(coding: Mapping[str, Any]) -> tuple[str, str]:
     """System and code of a coding, as they are spelt here; "" for what is no text."""
     system, code = (text if isinstance(text := coding.get(name), str) else "" for name in ("system", "code"))
     named = _OTHERWISE.get(system, system)
-    bare = named == ICD and len(code) > 3 and "." not in code
-    return named, f"{code[:3]}.{code[3:]}" if bare else code
+    return named, _pointed(code.strip().upper()) if named == ICD else code
+
+
+def _pointed(diagnosis: str) -> str:
+    return f"{diagnosis[:3]}.{diagnosis[3:]}" if len(diagnosis) > 3 and "." not in diagnosis else diagnosis
 
 
 def billed_by(code: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from server.fhir.elements import elements
 from server.fhir.modifiers import reversible
 from server.fhir.references import local_reference, type_and_id
-from server.fhir.systems import billed_parts, is_billed
+from server.fhir.systems import ICD, billed_parts, coding_key, is_billed
 from server.policy.line import codings
 from server.policy.request import Chart, Member, Resource
 
@@ -53,40 +53,49 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
 
 def unfolded(resource: Resource) -> Resource:
     """A service that has modifiers ("97530-KX-GO") also without them and with each alone ("97530-GO"), as
-    value sets have it: they cannot list every modifier, nor two in whatever order."""
-    services = _SERVICES.get(str(resource.get("resourceType")))
-    if services is None:
+    value sets have it: they cannot list every modifier, nor two in whatever order. A diagnosis, for which
+    small letters and the point make no difference, is spelt as ICD-10-CM spells it."""
+    coded = _CODED.get(str(resource.get("resourceType")))
+    if coded is None:
         return resource
     plain = {
         name: [_plain(each) for each in content] if isinstance(content, list) else _plain(content)
-        for name in services
+        for name in coded
         if (content := resource.get(name)) is not None
     }
     return {**resource, **plain} if any(plain[name] != resource[name] for name in plain) else resource
 
 
-_SERVICES: Mapping[str, tuple[str, ...]] = {
-    "DeviceRequest": ("codeCodeableConcept",),
-    "DiagnosticReport": ("code",),
-    "Encounter": ("serviceType", "type"),
+_CODED: Mapping[str, tuple[str, ...]] = {
+    "Condition": ("code",),
+    "DeviceRequest": ("codeCodeableConcept", "reasonCode"),
+    "DiagnosticReport": ("code", "conclusionCode"),
+    "Encounter": ("serviceType", "type", "reasonCode"),
     "ImagingStudy": ("procedureCode",),
-    "Procedure": ("code",),
-    "ServiceRequest": ("code",),
+    "MedicationRequest": ("reasonCode",),
+    "Procedure": ("code", "reasonCode"),
+    "ServiceRequest": ("code", "reasonCode"),
 }
-"""Where resources say what was done, by the codes that are billed."""
+"""Where resources say what was done, by the codes that are billed, and what for."""
 
 
 def _plain(concept: Any) -> Any:
-    told = [plain for coding in codings([concept]) for plain in _each_modifier(coding)]
+    told = [plain for coding in codings([concept]) for plain in _each_spelling(coding)]
     return {**concept, "coding": told} if told else concept
 
 
-def _each_modifier(coding: Resource) -> Iterator[Resource]:
-    """The coding as it is; after it the bare code, and the code with each modifier."""
+def _each_spelling(coding: Resource) -> Iterator[Resource]:
+    """A diagnosis as it is spelt here; any other coding as it is, and after it, where it is billed, the bare
+    code and the code with each modifier."""
+    system, code = coding_key(coding)
+    if system == ICD:
+        yield {**coding, "system": system, "code": code} if code else coding
+        return
     yield coding
-    base, *modifiers = billed_parts(coding) if is_billed(coding) else [""]
-    plain = (base, *(f"{base}-{each}" for each in modifiers)) if modifiers else ()
-    yield from ({**coding, "code": code} for code in plain if code != coding["code"])
+    if is_billed(coding):
+        base, *modifiers = billed_parts(coding)
+        plain = (base, *(f"{base}-{each}" for each in modifiers))
+        yield from ({**coding, "code": each} for each in plain if each != coding["code"])
 
 
 def _as_answered(record: Resource) -> Resource:
