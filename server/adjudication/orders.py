@@ -54,8 +54,9 @@ def service_coding(order: Mapping[str, Any]) -> dict[str, str] | None:
 
 def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
     """The order with every modifier behind its code and a hyphen, a coding each ("73221-RT"). HL7 writes the
-    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters. CPT
-    says what is done, HCPCS beside it what is used, such as a contrast agent: that comes last."""
+    expression "73221:RT,26", CPT has modifiers as codes of their own, and clinics write small letters; what
+    comes from X12 has CPT, which is a level of HCPCS, under the name of that. CPT says what is done, HCPCS
+    beside it what is used, such as a contrast agent: that comes last."""
     listed = [dict(coding) for coding in codings([order.get("code")])]
     plain, base = list[dict[str, Any]](), ""
     for coding in listed:
@@ -66,7 +67,9 @@ def plainly_coded(order: Mapping[str, Any]) -> Mapping[str, Any]:
             plain.append(coding)
             continue
         base = first
-        plain += [{**coding, "code": code} for code in [f"{base}-{each}" for each in modifiers] or [base]]
+        coded = [f"{base}-{each}" for each in modifiers] or [base]
+        system = CPT if base[0].isdigit() else coding["system"]
+        plain += [{**coding, "system": system, "code": code} for code in coded]
     plain.sort(key=lambda coding: is_billed(coding) and coding_key(coding)[0] != CPT)
     return {**order, "code": {**order["code"], "coding": plain}} if plain != listed else order
 

@@ -92,13 +92,14 @@ def is_place_of_service(coding: Mapping[str, Any]) -> bool:
 
 
 def spellings(codes: Collection[tuple[str | None, str | None]]) -> Iterator[tuple[str, str]]:
-    """Other ways in which charts and claims give these codes: the system by another of its names, and a
-    diagnosis without its point, as X12 and CMS write it."""
+    """Other ways in which charts and claims give these codes: the system by another of its names, a diagnosis
+    without its point, as X12 and CMS write it, and a code of CPT as one of HCPCS, of which it is a level."""
     bare = [(ICD, code.replace(".", "")) for system, code in codes if system == ICD and code]
     yield from bare
     for system, code in (*codes, *bare):
         if system and code:
-            yield from ((name, code) for name in ALIASES.get(system, ()))
+            names = (*ALIASES.get(system, ()), *(HCPCS_ALIASES if system == CPT else ()))
+            yield from ((name, code) for name in names)
 
 
 def coding_key(coding: Mapping[str, Any]) -> tuple[str, str]:

@@ -139,6 +139,14 @@ def test_a_side_is_read_however_its_modifier_is_written(crd: Crd, spelled: list[
     assert information["billingCode"] == [{"system": ehr.CPT, "code": "73221"}]
 
 
+def test_a_code_of_cpt_is_one_under_the_name_of_hcpcs_too(crd: Crd) -> None:
+    """X12 has one qualifier for both, and so have those who translate it."""
+    order = ehr.mri("73221", "M25.511") | {"code": ehr.concept(HCPCS, "73221-RT")}
+    information = crd(ehr.sign(order, sent=ehr.prefetch(ehr.six_weeks_of_care(order)))).information
+    assert information["pa-needed"] == "satisfied"
+    assert information["billingCode"] == [{"system": ehr.CPT, "code": "73221"}]
+
+
 def test_what_is_done_counts_before_what_is_used(crd: Crd) -> None:
     """A contrast agent that an EHR lists first needs no authorization, and the study does."""
     order = ehr.shoulder()

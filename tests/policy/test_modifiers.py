@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.fhir.systems import HCPCS_ALIASES
 from server.policy.catalog import Catalog
 from server.policy.determination import Determination, Met
 from server.policy.determine import determine
@@ -57,3 +58,10 @@ def test_therapy_with_go_is_an_occupational_therapists(catalog: Catalog, modifie
 def test_an_order_has_its_side_whatever_else_its_code_says(catalog: Catalog, modifiers: str) -> None:
     said = knee(catalog, code=f"73721-{modifiers}")
     assert {said.criterion(each).value for each in ("COD-CPT", "COD-LAT")} == {Met.YES}
+
+
+@pytest.mark.parametrize("system", sorted(HCPCS_ALIASES))
+def test_a_study_that_was_billed_under_the_name_of_hcpcs_was_done(catalog: Catalog, system: str) -> None:
+    """CPT is a level of HCPCS, and bills are known by that name."""
+    earlier = {**procedure("", 50), "code": concept(system, "73721-RT")}
+    assert knee(catalog, earlier).criterion("RPT-INT").value is Met.UNKNOWN
