@@ -149,6 +149,13 @@ class Unfolded:
         """Resources by first mention, each with the paths read in it."""
         return self._found(self._unfold(log).values())
 
+    def resources(self, log: list[Any]) -> tuple[dict[str, Any], ...]:
+        """The resources of the evidence alone."""
+        entries = self._unfold(log).values()
+        return tuple(
+            {id(each[0]): each[0] for each in entries if each.__class__ is tuple and each[2]}.values()
+        )
+
     def missing(self, log: list[Any]) -> tuple[Missing, ...]:
         """What was not there: resources sought in vain, and elements."""
         missing: dict[tuple[Any, ...], Missing] = {}

@@ -46,6 +46,11 @@ class Result:
         return self._evidence
 
     @property
+    def resources(self) -> tuple[dict[str, Any], ...]:
+        """The resources of the evidence alone, in its order."""
+        return self._unfolded.resources(self._log)
+
+    @property
     def missing(self) -> tuple[Missing, ...]:
         """What was looked for in vain: resources of a kind, and elements where the value is not settled.
 

@@ -10,9 +10,9 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from server.elm import Evidence as Found
 from server.elm import Result, Run
 from server.fhir.dates import first_day
+from server.fhir.references import local_reference
 from server.fhir.systems import coding_key
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Evidence, Met
@@ -53,15 +53,16 @@ class Findings:
 
     def of(self, result: Result) -> tuple[Evidence, ...]:
         """The evidence of a result, each resource with its summary and day."""
-        return tuple([self._told(each) for each in result.evidence])
+        return tuple([self._told(each) for each in result.resources])
 
-    def _told(self, found: Found) -> Evidence:
-        known = self._known.get(id(found.resource))
+    def _told(self, resource: Resource) -> Evidence:
+        known = self._known.get(id(resource))
         if known is None:
-            day = _day(found.resource)
-            told = Evidence(found.reference, _summary(found.resource, day), day)
+            day = _day(resource)
+            name = local_reference(resource) or resource["resourceType"]
+            told = Evidence(name, _summary(resource, day), day)
             # The resource is kept too: while it is, its id is nobody else's.
-            self._known[id(found.resource)] = known = (found.resource, told)
+            self._known[id(resource)] = known = (resource, told)
         return known[1]
 
 

@@ -19,6 +19,7 @@ def engine() -> Engine:
 
 
 def because(result: Result) -> list[str]:
+    assert result.resources == tuple(item.resource for item in result.evidence)
     return [str(item) for item in result.evidence]
 
 
