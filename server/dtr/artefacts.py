@@ -49,13 +49,15 @@ class Artefacts:
         entries: dict[str, Raw] = {}
 
         def entry(resource: Resource) -> Raw:
-            kept = self._kept[resource["resourceType"]]
-            if resource["url"] not in kept:
-                kept[resource["url"]] = with_digest(resource)
-                entries[resource["url"]] = self._entry(kept[resource["url"]])
-            return entries[resource["url"]]
+            kept, name = self._kept[resource["resourceType"]], resource["url"]
+            if resource["resourceType"] == "Questionnaire":  # of which alone there are several versions
+                name = f"{name}|{resource['version']}"
+            if name not in kept:
+                kept[name] = with_digest(resource)
+                entries[name] = self._entry(kept[name])
+            return entries[name]
 
-        for neutral in catalog.questionnaires:
+        for neutral in sorted(catalog.questionnaires, key=_begins):
             form = Form(neutral)
             # The questions of an adaptive form come from all regions, and so does their CQL.
             needed = [canonical(library).name for library in form.libraries]
@@ -90,14 +92,15 @@ class Artefacts:
         made = {**root, "extension": [*root["extension"], *more], "item": list(items)}
         return self._version.contained(made, self.reference, self._base)
 
-    def package(self, asked: str) -> Package | None:
-        """The package of a canonical; without a version the current one."""
+    def package(self, asked: str, today: dt.date) -> Package | None:
+        """The package of a canonical; without a version the newest that is in force, else the newest."""
         wanted = canonical(asked)
         held = [found for name, found in self._packages.items() if wanted.names(canonical(name))]
-        return held[-1] if held else None
+        begun = [found for found in held if _begins(found.form.questionnaire) <= today]
+        return (begun or held)[-1] if held else None
 
     def of_type(self, kind: str) -> Mapping[str, Resource]:
-        """The resources of a type by canonical URL."""
+        """The resources of a type by canonical: the URL, of a form with its version."""
         return self._kept[kind]
 
     def _entry(self, resource: Resource) -> Raw:
@@ -123,6 +126,11 @@ def with_digest(resource: Resource) -> Resource:
 
 
 _SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+def _begins(form: Mapping[str, Any]) -> dt.date:
+    """The first day on which a form is in force."""
+    return first_day(form.get("effectivePeriod", {}).get("start")) or dt.date.min
 
 
 def _value_sets(form: Form, catalog: Catalog, libraries: Iterable[Resource]) -> list[str]:

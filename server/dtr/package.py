@@ -117,7 +117,7 @@ class Packager:
         if asked.questionnaires:
             choices = self._named(asked, needs, now, issues)
         else:
-            choices = self._needed(needs, issues)
+            choices = self._needed(needs, now, issues)
         current = [choice for choice in choices if self._changed(choice, asked, issues)]
         bundles = [self._bundle(choice, asked, now) for choice in current]
         if not bundles and not issues:
@@ -151,7 +151,7 @@ class Packager:
         """The forms the client names, each once; one we do not have, or not any more, is remarked on."""
         found: dict[str, Choice] = {}
         for name, path in asked.questionnaires:
-            package = self._artefacts.package(name)
+            package = self._artefacts.package(name, now.date())
             if package is None:
                 issues.append(Issue("not-found", path, f"There is no questionnaire {name}.", "warning"))
             elif over(package.form.questionnaire.get("effectivePeriod"), now.date()):
@@ -169,7 +169,7 @@ class Packager:
                 )
         return list(found.values())
 
-    def _needed(self, needs: Sequence[Need], issues: list[Issue]) -> list[Choice]:
+    def _needed(self, needs: Sequence[Need], now: dt.datetime, issues: list[Issue]) -> list[Choice]:
         """The forms that the orders need under their coverages, each once with all that need it."""
         found: dict[str, Choice] = {}
         for need in needs:
@@ -177,7 +177,7 @@ class Packager:
                 issues.append(_no_form(need))
             for standard in need.forms:
                 name = ADAPTIVE if need.judged.plan.questionnaire_kind == "adaptive" else standard
-                package = self._artefacts.package(name)
+                package = self._artefacts.package(name, now.date())
                 if package is None:
                     text = f"The questionnaire {name} cannot be had at present."
                     issues.append(Issue("not-found", (), text, "warning"))

@@ -244,10 +244,14 @@ def _overlaps(catalog: Catalog) -> Iterator[str]:
 
 
 def _days(catalog: Catalog) -> Iterator[str]:
-    """Policies of one id, one that is never in force, and days between two versions that have neither."""
+    """Policies and forms of one name, policies never in force, days between versions that have neither."""
     for name, times in Counter(policy.id for policy in catalog.policies).items():
         if times > 1:
             yield f"{name}: {times} policies have this id"
+    canonicals = (f"{form['url']}|{form['version']}" for form in catalog.questionnaires)
+    for name, times in Counter([*canonicals, *(form["id"] for form in catalog.questionnaires)]).items():
+        if times > 1:
+            yield f"{name}: {times} forms have this name"
     for policy in catalog.policies:
         start, end = policy.effective.start, policy.effective.end
         if end is None:

@@ -1,12 +1,16 @@
 """Forms, libraries and value sets can be read and searched, and the base says what it does."""
 
+import datetime as dt
 from base64 import b64decode
+from copy import copy
 from hashlib import sha1
 
 import pytest
 
-from server.dtr.artefacts import digest_of
+from server.dtr.artefacts import Artefacts, digest_of
+from server.dtr.routes import TABLES
 from server.fhir import json
+from server.policy.catalog import Catalog
 from server.store import questionnaire_errors
 from tests.crd.builders import DAY, shoulder
 from tests.dtr.conftest import GUIDES, Dtr
@@ -175,3 +179,21 @@ def test_v19_e_a_report_of_errors_is_kept(dtr: Dtr, form: str, outcome: str, for
         dtr.refused(dtr.post("Questionnaire/$log-questionnaire-errors", {**report, "parameter": []}))[0]
         == 400
     )
+
+
+def test_two_versions_of_a_form_are_each_packed_as_they_are_and_one_is_current(catalog: Catalog) -> None:
+    """The new version is of a day to come, and stands in a file that comes before the old one."""
+    old = next(each for each in catalog.questionnaires if each["id"] == "mri-knee")
+    change = {"id": "mri-knee-2", "version": "2.0.0", "effectivePeriod": {"start": "2026-12-15"}}
+    changed = copy(catalog)
+    changed.questionnaires = ({**old, **change}, *catalog.questionnaires)
+    artefacts = Artefacts(changed, TABLES["2.2"], "https://payer.example/fhir", without_version=False)
+
+    def packed(asked: str, day: str) -> str:
+        package = artefacts.package(asked, dt.date.fromisoformat(day))
+        assert package is not None
+        return str(json.decode(bytes(package.head))["resource"]["id"])
+
+    assert packed(old["url"], "2026-12-14") == packed(f"{old['url']}|1.0.0", "2026-12-15") == "mri-knee"
+    assert packed(old["url"], "2026-12-15") == packed(f"{old['url']}|2.0.0", "2026-12-14") == "mri-knee-2"
+    assert {"mri-knee", "mri-knee-2"} <= {each["id"] for each in artefacts.of_type("Questionnaire").values()}

@@ -207,6 +207,7 @@ def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: P
         )
 
     following("mri-lumbar-spine", id="mri-lumbar-spine-2")
+    shutil.copy(data / "questionnaires/mri-hip.json", data / "questionnaires/mri-hip-2.json")
     following("mri-brain", effective={"start": dt.date(2026, 8, 1)})
     ends("mri-brain", dt.date(2026, 6, 30))
     ends("mri-hip", dt.date(2024, 12, 31))
@@ -215,6 +216,8 @@ def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: P
     for fault in (
         "both govern 72148, 72149, 72158 in LS at the same time",
         "mri-brain: 2 policies have this id",
+        "https://payer.example/Questionnaire/mri-hip|1.0.0: 2 forms have this name",
+        "mri-hip: 2 forms have this name",
         "mri-brain: it ends on 2026-06-30, and the next one of BR begins on 2026-08-01",
         "mri-hip: it ends on 2024-12-31, before it begins",
     ):
