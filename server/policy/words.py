@@ -52,8 +52,12 @@ class Findings:
         self._known: dict[int, tuple[Resource, Evidence]] = {}
 
     def of(self, result: Result) -> tuple[Evidence, ...]:
-        """The evidence of a result, each resource with its summary and day."""
-        return tuple([self._told(each) for each in result.resources])
+        """The evidence of a result, each resource with its summary and day: kind by kind as the rules look,
+        and of each kind the newest first, in whatever order the chart came."""
+        kinds: dict[str, list[Evidence]] = {}
+        for each in result.resources:
+            kinds.setdefault(each["resourceType"], []).append(self._told(each))
+        return tuple([told for of_kind in kinds.values() for told in sorted(of_kind, key=_newest_first)])
 
     def _told(self, resource: Resource) -> Evidence:
         known = self._known.get(id(resource))
@@ -64,6 +68,11 @@ class Findings:
             # The resource is kept too: while it is, its id is nobody else's.
             self._known[id(resource)] = known = (resource, told)
         return known[1]
+
+
+def _newest_first(told: Evidence) -> tuple[int, str, str]:
+    """What is undated comes last."""
+    return (-told.date.toordinal() if told.date else 1, told.summary, told.reference)
 
 
 def criterion_of(

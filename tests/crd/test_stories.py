@@ -82,6 +82,21 @@ def test_an_order_that_carries_the_answer_already_is_left_alone(crd: Crd) -> Non
     assert again.body["systemActions"] == []
 
 
+def test_the_same_record_in_another_order_is_the_same_answer_in_the_same_words(crd: Crd) -> None:
+    """A search gives its matches in whatever order; of many visits the newest are named."""
+    order, insurance = ehr.shoulder(), ehr.coverage()
+    nothing_changes = {
+        "valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "no-change"}
+    }
+    form = ehr.answered(**{"RAT-OT.change": nothing_changes}, **ehr.NO_IMMEDIATE_INDICATION)
+    chart = [*ehr.six_weeks_of_care(order)[:-2], form]
+    first = crd(ehr.sign(order, sent=ehr.prefetch(chart, insurance)))
+    again = crd(ehr.sign(first.resources[order["id"]], sent=ehr.prefetch(chart[::-1], insurance)))
+    days = ", ".join(f"97530 on {ehr.day(before)}" for before in (14, 21, 28))
+    assert f"Found: {days}." in reasons(first.information)
+    assert again.body["systemActions"] == []
+
+
 def test_cauda_equina_is_approved_at_once_and_the_finding_named(crd: Crd) -> None:
     order = ehr.lumbar("G83.4", priority="stat")
     answer = crd(ehr.sign(order, sent=ehr.prefetch([ehr.finding("saddle-anesthesia", 0)])))
