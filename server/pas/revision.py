@@ -159,7 +159,7 @@ class Revision:
         """Every line of the chain as it stands after this change, which were decided just now, and what was
         refused: extensions, and changes of what was done already."""
         standing, fresh = dict(known), []
-        to_judge, refusals = [], []
+        to_judge, never_asked, refusals = [], [], []
         asked: list[tuple[int | None, Resource]] = list(enumerate(self.docket.read.items))
         if self.change.everything:
             listed = {item["sequence"] for _, item in asked}
@@ -172,7 +172,9 @@ class Revision:
                 standing[sequence] = line.under(item)
                 refusals.append(rejection.done(place, number))
             elif self.change.everything or cancelled(item):
-                if line is not None and not isinstance(line.item.verdict, ENDED):
+                if line is None:
+                    never_asked.append(item)
+                elif not isinstance(line.item.verdict, ENDED):
                     standing[sequence] = self._cancelled(tx, line, item, standing, now)
                     fresh.append(sequence)
             elif line is None or self._touched(item, line):
@@ -181,6 +183,10 @@ class Revision:
                     standing.pop(sequence, None)
             else:
                 standing[sequence] = line.under(item)
+        for alone in self.judge.lines(tx, self.docket, never_asked, now):
+            sequence = alone.requested["sequence"]
+            standing[sequence] = Standing.judged(alone, Cancelled(), now)
+            fresh.append(sequence)
         for item in to_judge:
             if not prolonging.extends(item):
                 self._give_up(tx, known.get(item["sequence"]), standing)
