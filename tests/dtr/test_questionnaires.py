@@ -90,6 +90,14 @@ def test_every_question_links_its_source_and_explains_itself(questions: list[Ite
         assert explained or question.link_id.startswith("EXM."), question.link_id
 
 
+def test_a_fault_of_the_order_is_to_be_corrected_there(questions: list[Item]) -> None:
+    """Which study is authorized, on which side and why, an order says; an answer would be asked for again."""
+    for question in questions:
+        if question.link_id.startswith("COD-"):
+            (words,) = (each["text"] for each in question.node["item"])
+            assert "order, which an answer here does not change" in words, question.link_id
+
+
 def test_an_examination_is_asked_for_within_the_days_that_plans_give(questions: list[Item]) -> None:
     days = {str(plan.benefit_manager.shared["examDays"]) for plan in the_catalog().plans.values()}
     for question in questions:
