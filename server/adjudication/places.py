@@ -15,7 +15,7 @@ from typing import Any
 from server.adjudication.orders import named
 from server.fhir.dates import over
 from server.fhir.elements import elements
-from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY, coding_key, is_place_of_service
+from server.fhir.systems import NUCC, PLACE_OF_SERVICE, TERMINOLOGY, coding_key, concept, is_place_of_service
 from server.policy.line import codings, planned_day
 
 Resource = Mapping[str, Any]
@@ -105,7 +105,7 @@ def with_place(order: Resource, resources: Iterable[Resource]) -> Resource:
         said = said - {HOSPITAL} | {OUTPATIENT}
     if len(said) != 1:
         return order
-    place = {"coding": [{"system": PLACE_OF_SERVICE, "code": said.pop()}]}
+    place = concept(PLACE_OF_SERVICE, said.pop())
     return {**order, "locationCode": [*concepts, place]}
 
 

@@ -17,7 +17,7 @@ from server.crd.suggestions import create, short, suggestion
 from server.crd.version import Element, Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
-from server.fhir.systems import ICD
+from server.fhir.systems import ICD, concept
 from server.policy.catalog import PlanForm
 
 SDC_TEMP = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
@@ -68,7 +68,7 @@ def task(
         "basedOn": [{"reference": focus.reference}],
         "status": "ready",
         "intent": "order",
-        "code": {"coding": [{"system": SDC_TEMP, "code": "complete-questionnaire"}]},
+        "code": concept(SDC_TEMP, "complete-questionnaire"),
         "description": form.title,
         "for": {"reference": f"Patient/{patient_id}"},
         **({"encounter": encounter} if encounter else {}),

@@ -14,13 +14,12 @@ from server.adjudication.judged import Judged
 from server.crd.cards import Drawn
 from server.crd.suggestions import suggestion, update
 from server.crd.version import Element
+from server.fhir.systems import TERMINOLOGY, concept
+from server.policy.catalog import PLAN_CLASS
 from server.policy.line import codings
 
 CORRECTED = ("status", "subscriberId", "dependent", "period", "class")
 """What the payer decides about; everything else of the copy is the client's own."""
-
-COVERAGE_CLASS = "http://terminology.hl7.org/CodeSystem/coverage-class"
-PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +76,10 @@ def corrected(sent: Element, judged: Judged) -> Element | None:
 
 def _names_plan(coverage: Element) -> bool:
     kinds = (kind.get("type") for kind in coverage.get("class") or [] if isinstance(kind, dict))
-    return PLAN in {coding.get("code") for coding in codings(kinds)}
+    return PLAN_CLASS in {coding.get("code") for coding in codings(kinds)}
 
 
 def _plan_class(judged: Judged) -> Element:
     """The plan that the member is judged under."""
-    return {
-        "type": {"coding": [{"system": COVERAGE_CLASS, "code": PLAN}]},
-        "value": judged.plan.name,
-        "name": judged.plan.title,
-    }
+    kind = concept(f"{TERMINOLOGY}/coverage-class", PLAN_CLASS)
+    return {"type": kind, "value": judged.plan.name, "name": judged.plan.title}

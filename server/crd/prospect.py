@@ -17,7 +17,7 @@ from server.crd.cards import Drawn, criteria_app, face
 from server.crd.suggestions import short
 from server.crd.version import Element
 from server.fhir.references import Resolver
-from server.fhir.systems import CPT, ICD, coding_key
+from server.fhir.systems import CPT, ICD, coding_key, concept
 from server.policy.catalog import Catalog, Policy
 
 _TOLD = frozenset({"guideline", "safety", "instructions"})
@@ -67,8 +67,8 @@ def _named(judged: Judged) -> str:
 
 def _complaints(visit: Mapping[str, Any]) -> Iterator[str]:
     """ICD-10-CM codes that the visit is for, its own words before its problem list's."""
-    for concept in visit.get("reasonCode", []):
-        for coding in concept.get("coding", []):
+    for reason in visit.get("reasonCode", []):
+        for coding in reason.get("coding", []):
             system, code = coding_key(coding)
             if system == ICD and code:
                 yield code
@@ -85,7 +85,7 @@ def _plain_study(
         "id": f"{line['id']}-imaging",
         "status": "draft",
         "intent": "proposal",
-        "code": {"coding": [{"system": CPT, "code": each} for each in (policy.services[0], *modifiers)]},
+        "code": concept(CPT, policy.services[0], *modifiers),
         "authoredOn": day.isoformat(),
         "encounter": {"reference": f"Encounter/{line['id']}"},
         **{name: line[name] for name in kept if name in line},

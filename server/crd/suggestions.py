@@ -16,7 +16,7 @@ from server.adjudication.judged import Judged
 from server.adjudication.orders import plainly_coded, service_coding
 from server.crd.version import Element
 from server.fhir.references import contained, references_of
-from server.fhir.systems import BILLED, CPT, ICD, PLACE_OF_SERVICE, SNOMED, coding_key, is_billed
+from server.fhir.systems import BILLED, CPT, ICD, PLACE_OF_SERVICE, SNOMED, coding_key, concept, is_billed
 from server.policy.catalog import Policy
 from server.policy.line import (
     LATERALITY,
@@ -237,7 +237,7 @@ def _place(code: str) -> Element:
 def _with_diagnosis(order: Element, better: str) -> Element:
     """The diagnosis of which `better` is the sided form, replaced; every other as it was. What stands in the
     problem list is not the order's to change: there it goes before it."""
-    new = {"coding": [{"system": ICD, "code": better}]}
+    new = concept(ICD, better)
     reasons = order.get("reasonCode", [])
     changed = [new if _is_kin(reason, better) else reason for reason in reasons]
     return {**order, "reasonCode": changed if changed != reasons else [new, *reasons]}

@@ -8,6 +8,7 @@ from server.crd.intake import CONTEXTS, IDENTIFIER, ORDER, REFERENCE, Member
 from server.crd.saying import Cause, Information
 from server.crd.version import Element, Version
 from server.fhir.errors import InvalidRequest
+from server.fhir.systems import concept
 
 TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 
@@ -28,7 +29,7 @@ def _detail(code: str, value: Element) -> Element:
     return {
         "url": "detail",
         "extension": [
-            {"url": "code", "valueCodeableConcept": {"coding": [{"system": TEMP, "code": code}]}},
+            {"url": "code", "valueCodeableConcept": concept(TEMP, code)},
             {"url": "value", **value},
         ],
     }
@@ -44,10 +45,6 @@ def _measured(requests: list[Element]) -> Element:
         "orderDetail": [request["orderDetail"] for request in requests],
         "response": [response for request in requests for response in request["response"]],
     }
-
-
-def _temp(code: str, display: str) -> Element:
-    return {"coding": [{"system": TEMP, "code": code, "display": display}]}
 
 
 V2_0 = Version(
@@ -85,8 +82,10 @@ V2_0 = Version(
     # The profile wants to know what becomes of the answered form.
     form_inputs=(
         {
-            "type": _temp("after-completion-action", "After-completion action"),
-            "valueCodeableConcept": _temp("initial-claim-include", "Include in initial claim"),
+            "type": concept(TEMP, "after-completion-action", display="After-completion action"),
+            "valueCodeableConcept": concept(
+                TEMP, "initial-claim-include", display="Include in initial claim"
+            ),
         },
     ),
     measured=_measured,

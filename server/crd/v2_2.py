@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from server.crd.intake import CONTEXTS, IDENTIFIER, ORDERS, REFERENCE, Member, optional
 from server.crd.saying import Cause, Information
 from server.crd.version import Element, Version
+from server.fhir.systems import concept
 
 TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 CARD_TYPE = "http://terminology.hl7.org/CodeSystem/cdshooks-card-type"
@@ -32,7 +33,7 @@ def _detail(code: str, value: Element) -> Element:
         "url": "detail",
         "extension": [
             {"url": "category", "valueCode": "cat-limitation"},
-            {"url": "code", "valueCodeableConcept": {"coding": [{"system": COVERAGE_DETAIL, "code": code}]}},
+            {"url": "code", "valueCodeableConcept": concept(COVERAGE_DETAIL, code)},
             {"url": "value", **value},
         ],
     }

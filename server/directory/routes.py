@@ -21,6 +21,7 @@ from server.fhir.parameters import taking
 from server.fhir.requests import wants_json
 from server.fhir.responses import FHIR_JSON, FhirResponse, JsonResponse
 from server.fhir.search import honoured, is_one_of, page_of, searchset
+from server.fhir.systems import concept
 from server.services import GUIDES, Services, Version
 
 CONNECTION = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
@@ -70,7 +71,7 @@ def endpoint(
         "connectionType": connection,
         "name": f"{name}: {guides}",
         "managingOrganization": {"identifier": services.catalog.payer["identifier"][0]},
-        "payloadType": [{"coding": [{"system": PAYLOAD, "code": "any"}]}],
+        "payloadType": [concept(PAYLOAD, "any")],
         "payloadMimeType": [mime],
         "address": f"{services.base(version)}/{path}",
     }

@@ -16,11 +16,11 @@ from dateutil.relativedelta import relativedelta
 
 from server.dtr.form import Answers
 from server.fhir.extensions import value
-from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE
+from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE, TERMINOLOGY, concept
+from server.policy.catalog import PLAN_CLASS
 
 Resource = dict[str, Any]
 
-CLASSES = "http://terminology.hl7.org/CodeSystem/coverage-class"
 PATIENT = "Patient/answered"
 _UNPOINTED = re.compile(r"[A-Z]\d[0-9A-Z]{2,5}")
 
@@ -42,7 +42,7 @@ def order_of(answers: Answers) -> Resource:
         "subject": {"reference": PATIENT},
         **({"bodySite": [{"coding": sites}]} if sites else {}),
         **({"reasonCode": reasons} if (reasons := list(_reasons(answers))) else {}),
-        **({"locationCode": [{"coding": [{"system": PLACE_OF_SERVICE, "code": place}]}]} if place else {}),
+        **({"locationCode": [concept(PLACE_OF_SERVICE, place)]} if place else {}),
     }
 
 
@@ -60,7 +60,7 @@ def patient_of(answers: Answers, today: dt.date, reference: str = PATIENT) -> Re
 
 def coverage_of(plan: str) -> Resource:
     """An active Coverage of a plan."""
-    kind = {"coding": [{"system": CLASSES, "code": "plan"}]}
+    kind = concept(f"{TERMINOLOGY}/coverage-class", PLAN_CLASS)
     return {
         "resourceType": "Coverage",
         "id": "answered",
@@ -80,7 +80,7 @@ def _reasons(answers: Answers) -> Iterator[Mapping[str, Any]]:
         for answer in answers.get(link_id, []):
             given = value(answer)
             code = given.get("code") if isinstance(given, Mapping) else given
-            yield {"coding": [{"system": ICD, "code": _as_coded(str(code))}]}
+            yield concept(ICD, _as_coded(str(code)))
 
 
 def _as_coded(typed: str) -> str:

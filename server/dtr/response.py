@@ -14,6 +14,7 @@ from server.dtr.form import Answer, Answers, Element, Form
 from server.dtr.version import Draft
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
+from server.fhir.systems import concept
 
 DTR = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition"
 INFORMATION_ORIGIN = f"{DTR}/information-origin"
@@ -25,7 +26,7 @@ Resource = dict[str, Any]
 def drafted(draft: Draft, context: Iterable[Resource], purposes: str) -> Resource:
     """dtr-questionnaireresponse. In two things the versions differ: `context`, the extensions that refer to
     Coverage and orders, and `purposes`, the system of the draft's purpose."""
-    purpose = {"coding": [{"system": purposes, "code": draft.purpose}]}
+    purpose = concept(purposes, draft.purpose)
     return {
         "resourceType": "QuestionnaireResponse",
         "meta": {"profile": [f"{DTR}/dtr-questionnaireresponse"]},

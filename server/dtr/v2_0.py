@@ -18,6 +18,7 @@ from server.dtr.response import DTR, drafted
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.canonical import canonical
 from server.fhir.errors import Issue, operation_outcome
+from server.fhir.systems import concept
 
 CRD_TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 
@@ -102,7 +103,7 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
 
 
 def span(start: dt.date, end: dt.date) -> list[Resource]:
-    code = {"coding": [{"system": CRD_TEMP, "code": "allowed-period"}]}
+    code = concept(CRD_TEMP, "allowed-period")
     period = {"start": start.isoformat(), "end": end.isoformat()}
     told = [{"url": "code", "valueCodeableConcept": code}, {"url": "value", "valuePeriod": period}]
     return [{"url": "detail", "extension": told}]

@@ -18,6 +18,7 @@ from server.dtr.render import (
 from server.dtr.response import DTR, drafted
 from server.dtr.version import Draft, Resource, Version
 from server.fhir.errors import Issue, operation_outcome
+from server.fhir.systems import concept
 
 COVERAGE_DETAIL = "http://terminology.hl7.org/CodeSystem/crd-coverage-detail"
 CRD_CODES = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/coverage-information-codes"
@@ -128,7 +129,7 @@ def package(bundles: Sequence[Any], issues: Sequence[Issue]) -> Resource:
 
 
 def span(start: dt.date, end: dt.date) -> list[Resource]:
-    code = {"coding": [{"system": COVERAGE_DETAIL, "code": "allowed-period"}]}
+    code = concept(COVERAGE_DETAIL, "allowed-period")
     period = {"start": start.isoformat(), "end": end.isoformat()}
     told = [
         {"url": "category", "valueCode": "cat-limitation"},

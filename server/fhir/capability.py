@@ -13,6 +13,7 @@ from typing import Any
 
 from server.fhir.dates import instant
 from server.fhir.responses import FHIR_JSON
+from server.fhir.systems import concept
 
 Resource = dict[str, Any]
 
@@ -82,7 +83,7 @@ def security(token_endpoint: str) -> Resource:
     """SMART on FHIR, for systems: where a token is to be had."""
     return {
         "cors": True,
-        "service": [{"coding": [{"system": SECURITY_SERVICES, "code": "SMART-on-FHIR"}]}],
+        "service": [concept(SECURITY_SERVICES, "SMART-on-FHIR")],
         "description": f"SMART Backend Services: a token is to be had at {token_endpoint}.",
     }
 

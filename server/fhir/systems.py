@@ -33,6 +33,12 @@ def is_npi(text: str) -> bool:
     return sum(digits[0::2] + [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]) % 10 == 0
 
 
+def concept(system: str, *codes: str, display: str | None = None) -> dict[str, Any]:
+    """A CodeableConcept of these codes; `display` is what the one code is called."""
+    named = {"display": display} if display else {}
+    return {"coding": [{"system": system, "code": code, **named} for code in codes]}
+
+
 PLACE_OF_SERVICE = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"

@@ -18,8 +18,9 @@ from server.fhir.systems import (
     SNOMED,
     TERMINOLOGY,
     UCUM,
+    concept,
 )
-from server.policy.case_draft import bundle, concept
+from server.policy.case_draft import bundle
 
 Resource = dict[str, Any]
 
@@ -95,7 +96,7 @@ def spared(name: str, day: dt.date) -> Patient:
 
 def _shoulder(diagnosis: str) -> Resource:
     return {
-        "code": {"coding": [{"system": CPT, "code": code} for code in ("73221", "73221-RT")]},
+        "code": concept(CPT, "73221", "73221-RT"),
         "bodySite": [concept(SNOMED, RIGHT)],
         "locationCode": [concept(PLACE_OF_SERVICE, "11")],
         "reasonCode": [concept(ICD, diagnosis)],

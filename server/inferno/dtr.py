@@ -25,9 +25,8 @@ from server.dtr.package import ADAPTIVE, Packager
 from server.dtr.request import read_package_request
 from server.dtr.response import information_origin
 from server.dtr.v2_0 import V2_0
-from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, SNOMED, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, SNOMED, TERMINOLOGY, concept
 from server.inferno.preset import Input, Preset
-from server.policy.case_draft import concept
 from server.settings import Given
 
 Resource = dict[str, Any]

@@ -15,21 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.fhir.systems import TERMINOLOGY
+from server.fhir.systems import TERMINOLOGY, concept
 from server.inferno.pas_dialects import V2_0, V2_2
 from server.inferno.pas_full import film, full_request, mri
 from server.inferno.pas_request import LUMBAR, SHOULDER, Dialect, Request, Study, bundle, item_extensions
 from server.inferno.pas_updates import after_review, update_chain
 from server.inferno.preset import Input, Preset
-from server.pas.terms import (
-    CERTIFICATION,
-    CLAIM_ENCOUNTER,
-    X12,
-    coded,
-    concept,
-    extension_url,
-    profile,
-)
+from server.pas.terms import CERTIFICATION, CLAIM_ENCOUNTER, X12, coded, extension_url, profile
 from server.policy.case_draft import EHR
 from server.subscriptions.resource import BACKPORT, CONTENT, FILTER, TOPIC
 

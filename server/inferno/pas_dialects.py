@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from server.fhir.systems import TERMINOLOGY
+from server.fhir.systems import TERMINOLOGY, concept
 from server.inferno.pas_request import Dialect
-from server.pas.terms import X12, coded, concept, extension_url
+from server.pas.terms import X12, coded, extension_url
 
 JURISDICTION = "https://www.usps.com/"
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition"

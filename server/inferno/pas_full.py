@@ -10,18 +10,9 @@ import datetime as dt
 from typing import Any
 
 from server.fhir.dates import instant
-from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY, concept
 from server.inferno.pas_request import Request, care_team, diagnosis, item_extensions
-from server.pas.terms import (
-    CLAIM_ENCOUNTER,
-    LEVEL_OF_SERVICE,
-    PAS_CODES,
-    X12,
-    coded,
-    concept,
-    extension_url,
-    profile,
-)
+from server.pas.terms import CLAIM_ENCOUNTER, LEVEL_OF_SERVICE, PAS_CODES, X12, coded, extension_url, profile
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from server.fhir.systems import IDENTIFIER_TYPE, NPI, NUCC, TERMINOLOGY
-from server.pas.terms import X12, concept, profile
+from server.fhir.systems import IDENTIFIER_TYPE, NPI, NUCC, TERMINOLOGY, concept
+from server.pas.terms import X12, profile
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]

@@ -15,9 +15,9 @@ from typing import Any
 from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.dates import instant
 from server.fhir.references import entry_at
-from server.fhir.systems import CPT, ICD, NUCC, PLACE_OF_SERVICE, TERMINOLOGY
+from server.fhir.systems import CPT, ICD, NUCC, PLACE_OF_SERVICE, TERMINOLOGY, concept
 from server.inferno.pas_parties import clinic, clinician, coverage, patient, payer, role
-from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, coded, concept, extension_url, profile
+from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, coded, extension_url, profile
 from server.policy.case_draft import EHR
 
 Resource = dict[str, Any]

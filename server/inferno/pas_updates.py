@@ -7,10 +7,10 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from server.fhir.systems import CPT, TERMINOLOGY
+from server.fhir.systems import CPT, TERMINOLOGY, concept
 from server.inferno.pas_request import Request
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import CERTIFICATION, PAS_CODES, coded, concept, extension_url, profile
+from server.pas.terms import CERTIFICATION, PAS_CODES, coded, extension_url, profile
 
 Resource = dict[str, Any]
 

@@ -13,8 +13,8 @@ from server.adjudication.orders import with_diagnoses
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
 from server.fhir.references import entry_at
-from server.fhir.systems import CPT
-from server.pas.terms import PAS_CODES, X12, coded, concept, extension_url, profile
+from server.fhir.systems import CPT, TERMINOLOGY, concept
+from server.pas.terms import PAS_CODES, PROCESS_PRIORITY, X12, coded, extension_url, profile
 from server.policy.case_draft import EHR, ref
 from server.policy.cases import Case, Expected
 from server.policy.catalog import Catalog
@@ -136,15 +136,13 @@ def claim_of(case: Case, orders: Sequence[Any]) -> Resource:
         "meta": {"profile": [profile("claim")]},
         "identifier": [{"system": f"{EHR}/claim", "value": case.id}],
         "status": "active",
-        "type": concept("http://terminology.hl7.org/CodeSystem/claim-type", "professional"),
+        "type": concept(f"{TERMINOLOGY}/claim-type", "professional"),
         "use": "preauthorization",
         "patient": ref(case.patient),
         "created": case.day_zero.isoformat(),
         "insurer": case.coverage["payor"][0],
         "provider": {"reference": "Organization/clinic"},
-        "priority": concept(
-            "http://terminology.hl7.org/CodeSystem/processpriority", "stat" if urgent else "normal"
-        ),
+        "priority": concept(PROCESS_PRIORITY, "stat" if urgent else "normal"),
         **({"diagnosis": [_diagnosis(*each) for each in enumerate(reasons, start=1)]} if reasons else {}),
         "insurance": [{"sequence": 1, "focal": True, "coverage": ref(case.coverage)}],
         **accident,

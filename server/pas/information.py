@@ -15,7 +15,7 @@ from typing import Any
 from server.fhir.dates import instant
 from server.fhir.elements import elements
 from server.fhir.references import entry_at
-from server.fhir.systems import ICD, LOINC
+from server.fhir.systems import ICD, LOINC, concept
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
 from server.pas.lines import diagnoses
@@ -27,7 +27,6 @@ from server.pas.terms import (
     REPORT_TYPE,
     X12,
     coded,
-    concept,
     extension_url,
     profile,
 )

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from server.adjudication.authorizations import on_file
 from server.adjudication.members import member_key, of_somebody_else, payors
 from server.fhir.errors import Issue, operation_outcome
-from server.fhir.systems import billed_by
+from server.fhir.systems import billed_by, concept
 from server.pas import casebook
 from server.pas.case import Case, Item
 from server.pas.chart import local_chart
@@ -111,10 +111,10 @@ def _case_on_file(tx: Transaction, held: Authorization, read: Submission, now: d
     """An authorization that no Claim asked for, told under the names of the inquiry. Who asked for it is not
     on file; whoever knows the member's number may ask."""
     system = billed_by(held.code)
-    modifier = [{"coding": [{"system": system, "code": held.side}]}] if held.side else []
+    modifier = [concept(system, held.side)] if held.side else []
     requested = {
         "sequence": 1,
-        "productOrService": {"coding": [{"system": system, "code": held.code}]},
+        "productOrService": concept(system, held.code),
         **({"modifier": modifier} if modifier else {}),
     }
     issued = authorizations.by_number(tx, held.number)

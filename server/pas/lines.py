@@ -18,7 +18,7 @@ from server.adjudication.order_lines import COVERAGE_INFORMATION, order_line
 from server.adjudication.orders import void
 from server.fhir.dates import first_day
 from server.fhir.extensions import extension, value
-from server.fhir.systems import BILLED
+from server.fhir.systems import BILLED, TERMINOLOGY, concept
 from server.pas.chart import LocalChart
 from server.pas.marks import cancelled
 from server.pas.terms import (
@@ -109,11 +109,10 @@ def injury(claim: Resource, item: Resource, chart: LocalChart) -> Resource | Non
     diagnosis = next(diagnoses(claim, item, chart.find), None)
     if date is None or diagnosis is None:
         return None
-    clinical = "http://terminology.hl7.org/CodeSystem/condition-clinical"
     return {
         "resourceType": "Condition",
         "id": f"{claim['id']}-accident-{item['sequence']}",
-        "clinicalStatus": {"coding": [{"system": clinical, "code": "active"}]},
+        "clinicalStatus": concept(f"{TERMINOLOGY}/condition-clinical", "active"),
         "code": {**diagnosis, "coding": [*(diagnosis.get("coding") or []), INJURY]},
         "subject": claim["patient"],
         "onsetDateTime": date,

@@ -16,7 +16,7 @@ from server.adjudication.orders import service_code
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
 from server.fhir.references import references_of
-from server.fhir.systems import ICD, PLACE_OF_SERVICE, billed_by
+from server.fhir.systems import ICD, PLACE_OF_SERVICE, billed_by, concept
 from server.pas import information
 from server.pas.case import Case, Item
 from server.pas.intake import Submission
@@ -28,7 +28,6 @@ from server.pas.terms import (
     REVIEW_ACTION,
     REVIEW_REASON,
     coded,
-    concept,
     extension_url,
     profile,
 )

@@ -6,6 +6,8 @@ and their meanings are not vouched for by the list itself.
 
 from typing import Any
 
+from server.fhir.systems import concept
+
 STRUCTURE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition"
 PAS_CODES = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
 X12 = "https://codesystem.x12.org/005010"
@@ -43,9 +45,4 @@ def extension_url(name: str) -> str:
 
 def coded(name: str, system: str, code: str, display: str | None = None) -> dict[str, Any]:
     """A PAS extension that says one code."""
-    return {"url": extension_url(name), "valueCodeableConcept": concept(system, code, display)}
-
-
-def concept(system: str, code: str, display: str | None = None) -> dict[str, list[dict[str, str]]]:
-    """A CodeableConcept of one coding."""
-    return {"coding": [{"system": system, "code": code, **({"display": display} if display else {})}]}
+    return {"url": extension_url(name), "valueCodeableConcept": concept(system, code, display=display)}

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.fhir.extensions import extension, value
-from server.fhir.systems import NPI, NUCC
+from server.fhir.systems import NPI, NUCC, concept
 from server.pas import v2_0
 from server.pas.case import Case, Item
 from server.pas.information import UNTIL_SERVICE, asked_for
 from server.pas.intake import Demands
 from server.pas.response import authorized_line, collection
-from server.pas.terms import concept, extension_url
+from server.pas.terms import extension_url
 from server.pas.verdict import Review, Verdict, pended
 from server.pas.version import Service, Version
 

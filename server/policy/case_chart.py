@@ -6,19 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from server.fhir.systems import CPT, HCPCS, ICD, LOINC, NUCC, RXNORM, SNOMED, TERMINOLOGY, UCUM
-from server.policy.case_draft import (
-    PAYER,
-    SIDES,
-    SITES,
-    Draft,
-    Fact,
-    Json,
-    Kind,
-    UnknownFact,
-    concept,
-    ref,
-)
+from server.fhir.systems import CPT, HCPCS, ICD, LOINC, NUCC, RXNORM, SNOMED, TERMINOLOGY, UCUM, concept
+from server.policy.case_draft import PAYER, SIDES, SITES, Draft, Fact, Json, Kind, UnknownFact, ref
 
 FINDING = f"{PAYER}/CodeSystem/mri-exam-finding"
 SCORE = f"{PAYER}/CodeSystem/mri-score"

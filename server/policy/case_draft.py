@@ -12,7 +12,17 @@ import msgspec
 from dateutil.relativedelta import relativedelta
 
 from server.fhir.references import entry_at, local_reference
-from server.fhir.systems import CPT, ICD, IDENTIFIER_TYPE, NPI, NUCC, PLACE_OF_SERVICE, SNOMED, TERMINOLOGY
+from server.fhir.systems import (
+    CPT,
+    ICD,
+    IDENTIFIER_TYPE,
+    NPI,
+    NUCC,
+    PLACE_OF_SERVICE,
+    SNOMED,
+    TERMINOLOGY,
+    concept,
+)
 from server.policy.request import Resource
 
 Json = dict[str, Any]
@@ -159,10 +169,6 @@ Kind = Callable[[Fact, Draft], Json]
 
 def ref(resource: Mapping[str, Any]) -> Json:
     return {"reference": local_reference(resource)}
-
-
-def concept(system: str, *codes: str) -> Json:
-    return {"coding": [{"system": system, "code": code} for code in codes]}
 
 
 def bundle(kind: str, resources: Iterable[Mapping[str, Any]]) -> Json:

@@ -5,19 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from server.fhir.systems import CPT, ICD, NPI, NUCC, SNOMED
+from server.fhir.systems import CPT, ICD, NPI, NUCC, SNOMED, concept
 from server.policy.case_chart import problem
-from server.policy.case_draft import (
-    SIDES,
-    SITES,
-    Draft,
-    Fact,
-    Json,
-    Kind,
-    UnknownFact,
-    concept,
-    ref,
-)
+from server.policy.case_draft import SIDES, SITES, Draft, Fact, Json, Kind, UnknownFact, ref
 from server.policy.request import INJURY
 
 OCCUPATIONAL_THERAPY = "84478008"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
-from server.fhir.systems import CPT, SNOMED, TERMINOLOGY, UCUM
-from server.policy.case_draft import SIDES, Draft, Fact, Json, Kind, concept, ref
+from server.fhir.systems import CPT, SNOMED, TERMINOLOGY, UCUM, concept
+from server.policy.case_draft import SIDES, Draft, Fact, Json, Kind, ref
 from server.policy.reading import DISTANCE
 from server.policy.rulings import lapses
 

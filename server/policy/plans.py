@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.fhir.systems import NPI
+from server.fhir.systems import NPI, concept
 from server.policy.libraries import BASE
 from server.policy.manifest import (
     CatalogError,
@@ -204,9 +204,7 @@ def payer_organization(written: PayerFile) -> dict[str, Any]:
             {"system": f"{BASE}/payer-id", "value": written.payer_id},
         ],
         "active": True,
-        "type": [
-            {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/organization-type", "code": "pay"}]}
-        ],
+        "type": [concept("http://terminology.hl7.org/CodeSystem/organization-type", "pay")],
         "name": written.name,
         "telecom": [{"system": "phone", "value": written.phone}],
         "address": [dict(written.address)],

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from server.fhir.dates import instant
-from server.fhir.systems import NPI
+from server.fhir.systems import NPI, concept
 from server.services import Services
 from server.store import exchanges, questionnaire_errors
 from server.store.tables import Exchange, QuestionnaireError
@@ -139,7 +139,7 @@ def _form(form: Record, session: Session, reports: Sequence[QuestionnaireError])
 
 
 def _issue_type(code: str) -> Record:
-    return {"coding": [{"system": "http://hl7.org/fhir/issue-type", "code": code}]}
+    return concept("http://hl7.org/fhir/issue-type", code)
 
 
 def _answered(call: Exchange) -> dt.datetime:

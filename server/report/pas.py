@@ -16,7 +16,7 @@ from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.dates import instant
 from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
-from server.fhir.systems import CPT, LOINC, NPI, npis
+from server.fhir.systems import CPT, LOINC, NPI, concept, npis
 from server.pas import casebook, verdict
 from server.pas.change import change_of
 from server.pas.deadlines import Deadlines
@@ -24,7 +24,6 @@ from server.pas.evidence import ATTACHED
 from server.pas.intake import Submission, stored
 from server.pas.rejection import Rejection
 from server.pas.standing import Standing
-from server.pas.terms import concept
 from server.pas.verdict import Denied
 from server.policy.line import line_of
 from server.services import Services

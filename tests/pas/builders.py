@@ -6,8 +6,8 @@ from typing import Any
 
 from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir import json
-from server.fhir.systems import CPT, IDENTIFIER_TYPE, NPI
-from server.pas.terms import CERTIFICATION, PAS_CODES, X12, concept, extension_url, profile
+from server.fhir.systems import CPT, IDENTIFIER_TYPE, NPI, concept
+from server.pas.terms import CERTIFICATION, PAS_CODES, X12, extension_url, profile
 
 Resource = dict[str, Any]
 

@@ -10,8 +10,9 @@ import pytest
 from server.clock import SetClock
 from server.fhir.errors import Conflict
 from server.fhir.extensions import extension, value
+from server.fhir.systems import concept
 from server.pas.appealing import APPEAL_DECIDED
-from server.pas.terms import concept, extension_url
+from server.pas.terms import extension_url
 from server.pas.verdict import Review
 from server.report.cms import figures
 from server.review.appeals import Appeals

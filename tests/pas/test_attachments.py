@@ -7,10 +7,10 @@ import pytest
 from fhirpathpy import evaluate
 
 from server.fhir import json
-from server.fhir.systems import LOINC
+from server.fhir.systems import LOINC, concept
 from server.pas.attachment import SubmitAttachment
 from server.pas.settling import settle
-from server.pas.terms import PAS_CODES, concept
+from server.pas.terms import PAS_CODES
 from server.store import Transaction, authorizations, cases
 from server.store.tables import PaCase
 from tests.pas import builders as a

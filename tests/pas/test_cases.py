@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from server.app import the_catalog
+from server.fhir.systems import concept
 from server.pas.cases import PasDoor
-from server.pas.terms import concept
 from server.policy.case_draft import SITES, SNOMED
 from server.policy.cases import Vignette, case_of
 from tests.cases import DAY_ZERO, at_the_doors, named

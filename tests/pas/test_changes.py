@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from server.fhir import json
-from server.fhir.systems import NPI
+from server.fhir.systems import NPI, concept
 from server.pas.judging import Docket
 from server.pas.marks import INFO_CANCELLED
 from server.pas.submit import Judgement, Submit
-from server.pas.terms import concept, extension_url
+from server.pas.terms import extension_url
 from server.store import Transaction
 from tests.pas import builders as a
 from tests.pas import charts

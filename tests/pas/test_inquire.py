@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from server.fhir.extensions import extension, value
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.pas.terms import CERTIFICATION, PAS_CODES, REVIEW_ACTION, concept, extension_url
+from server.fhir.systems import PLACE_OF_SERVICE, concept
+from server.pas.terms import CERTIFICATION, PAS_CODES, REVIEW_ACTION, extension_url
 from server.store import records
 from tests.pas import builders as a
 from tests.pas import charts

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from server.fhir.errors import FhirError, InvalidJson, InvalidRequest
+from server.fhir.systems import concept
 from server.pas import intake, v2_0
 from server.pas.intake import Submission
 from server.pas.marks import INFO_CANCELLED
-from server.pas.terms import PAS_CODES, concept, extension_url
+from server.pas.terms import PAS_CODES, extension_url
 from tests.pas import builders as a
 
 Resource = dict[str, Any]

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from server.fhir.errors import Conflict
-from server.fhir.systems import PLACE_OF_SERVICE
-from server.pas.terms import concept, extension_url
+from server.fhir.systems import PLACE_OF_SERVICE, concept
+from server.pas.terms import extension_url
 from server.pas.usage import use
 from server.store import authorizations, events, records
 from tests.pas import builders as a

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from server.fhir.extensions import extension, value, values
-from server.fhir.systems import ICD, LOINC
+from server.fhir.systems import ICD, LOINC, concept
 from server.pas import decision, intake, rejection, v2_0, v2_2
 from server.pas.case import Case, Item
 from server.pas.response import pas_inquiry_response_entries, pas_response_bundle
-from server.pas.terms import concept, extension_url
+from server.pas.terms import extension_url
 from server.pas.verdict import (
     Cancelled,
     Certifiable,

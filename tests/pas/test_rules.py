@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from server.fhir.systems import concept
 from server.pas.handover import assign_of
 from server.pas.marks import INFO_CANCELLED
 from server.pas.settling import settle
 from server.pas.submit import Submit
-from server.pas.terms import concept, extension_url
+from server.pas.terms import extension_url
 from server.pas.versions import VERSIONS
 from server.report import pas as metric
 from tests.conftest import at_noon

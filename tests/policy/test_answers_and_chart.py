@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from server.fhir.systems import CPT
-from server.policy.case_draft import SIDES, SNOMED, Fact, concept
+from server.fhir.systems import CPT, concept
+from server.policy.case_draft import SIDES, SNOMED, Fact
 from server.policy.cases import Case, Expected, Vignette, case_of
 from server.policy.catalog import Catalog
 from server.policy.commands import judged

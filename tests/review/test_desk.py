@@ -11,8 +11,8 @@ from sqlalchemy import inspect
 from server.clock import SetClock
 from server.fhir.errors import Conflict, InvalidRequest
 from server.fhir.extensions import extension, value, values
-from server.fhir.systems import CPT, LOINC, PLACE_OF_SERVICE
-from server.pas.terms import LOINC_UNTIL_SERVICE, PAS_CODES, concept, extension_url
+from server.fhir.systems import CPT, LOINC, PLACE_OF_SERVICE, concept
+from server.pas.terms import LOINC_UNTIL_SERVICE, PAS_CODES, extension_url
 from server.pas.usage import use
 from server.pas.verdict import Review
 from server.review.desk import Desk
