@@ -1,6 +1,7 @@
 """`crd` drives the real application over HTTP, once per guide version."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from server.app import create_app
 from server.fhir import json
-from server.settings import Settings
-from tests import databases
 from tests.conftest import at_noon
-from tests.crd.builders import DAY
 from tests.crd.shape import Information, coverage_informations, held
 
 HEADERS = {"Content-Type": "application/json"}
@@ -102,20 +99,8 @@ Server = Callable[..., FastAPI]
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """Makes an application over a database of its own, its clock at noon of DAY."""
-    apps: list[FastAPI] = []
-
-    def made(**settings: Any) -> FastAPI:
-        usual = {
-            "database_url": databases.sqlite(tmp_path),
-            "test_clock": f"{DAY.isoformat()}T12:00:00Z",
-        }
-        app = create_app(Settings(_env_file=None, **{**usual, **settings}))
-        apps.append(app)
-        return app
-
-    yield made
-    for app in apps:
-        app.state.services.store.close()
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(at_noon(tmp_path, **settings))
 
 
 @pytest.fixture(scope="session")

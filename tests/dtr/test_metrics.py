@@ -10,10 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from server.adjudication.order_lines import COVERAGE_INFORMATION
-from server.app import create_app
 from server.report.dtr import records
-from server.settings import Settings
-from tests import databases
+from tests.conftest import at_noon
 from tests.crd.builders import PHYSICIAN, coverage, ref, shoulder
 from tests.dtr.conftest import Dtr, Package, context, named, resource
 from tests.dtr.interviews import ADAPTIVE, began, interview
@@ -24,10 +22,8 @@ CLINICAL = ("name", "birthDate", "anna", "Berg")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """With a clock that goes: sessions are told apart by it."""
-    folder = tmp_path_factory.mktemp("metrics")
-    made = create_app(Settings(_env_file=None, database_url=databases.sqlite(folder)))
-    yield made
-    made.state.services.store.close()
+    with at_noon(tmp_path_factory.mktemp("metrics"), test_clock=None) as made:
+        yield made
 
 
 def newest(dtr: Dtr) -> list[dict[str, Any]]:
