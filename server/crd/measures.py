@@ -1,6 +1,6 @@
 """CRDMetricData: one record a hook call, from what was kept of it (CRD, "Metrics"; payer's side).
 
-    for record in metric_data(tx, exchange.between(tx, "crd", start, end), payer): …
+    for record in metric_data(tx, exchanges.between(tx, "crd", start, end), payer): …
 
 The record's logical model gives `docNeeded` and `infoNeeded` once where the extension may repeat: the first
 counts. Where neither user nor organization could be seen with an NPI, the client's own name for the user

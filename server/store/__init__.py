@@ -2,7 +2,7 @@
 
     store = Store.open("sqlite:///payer.db")            migrates on the way
     with store.transaction() as tx:                     commits at the end, rolls back on an exception
-        authorizations.add(tx, …)
+        authorizations.issue(tx, …)
     with store.reading() as tx: …                       never waits for a writer
 
 Modules are named after their noun (`assertions`, `authorizations`, `cases`, `exchanges`, `records`,
