@@ -32,7 +32,7 @@ class Interview:
     any, where the region is not known), `others` those of the other regions."""
 
     own: Form
-    regional: Form | None
+    regional: Form
     others: Sequence[Form]
     conditions: bool
     """Whether questions may carry conditions."""
@@ -73,7 +73,7 @@ class Interview:
         `ranks` is how much of a burden a criterion's questions are; `curable` holds what is not met but an
         answer can mend, `mute` what no answer tells.
         """
-        if self.regional is None or said.decision is Decision.DENY:
+        if said.decision is Decision.DENY:
             return []
         for followed in dict.fromkeys(criterion_of(link_id) for link_id in answers):
             more = [n for n in self._ask({followed}, issued, answers) if n.get("required")]
@@ -107,7 +107,6 @@ class Interview:
     def _ask(self, criteria: set[str], issued: frozenset[str], answers: Answers) -> list[Node]:
         """The questions of these criteria that were not asked yet, in the form's order, and what introduces
         them."""
-        assert self.regional is not None
         questions = [
             item.link_id
             for item in self.regional.questions()
@@ -125,7 +124,6 @@ class Interview:
         return [*self._introductions(criteria, issued), *new] if new else []
 
     def _introductions(self, criteria: set[str], issued: frozenset[str]) -> Iterator[Node]:
-        assert self.regional is not None
         for item in self.regional.items.values():
             if (
                 item.type == "display"
@@ -167,7 +165,7 @@ class Interview:
         return bare
 
     def _home(self, link_id: str) -> Form | None:
-        forms = (*((self.regional,) if self.regional else ()), self.own, *self.others)
+        forms = (self.regional, self.own, *self.others)
         return next((form for form in forms if link_id in form.items), None)
 
 

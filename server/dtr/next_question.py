@@ -364,13 +364,7 @@ def _as_answered(answers: Answers, form: str, now: dt.datetime) -> Resource:
 def _may_be_issued(judged: Judged, known: Known | None) -> bool:
     """A number is for an order we know, that is approved and has none, and is not asked for otherwise."""
     said = judged.determination
-    return (
-        known is not None
-        and not known.pended
-        and said.decision is Decision.APPROVE
-        and said.satisfied
-        and said.authorization is None
-    )
+    return known is not None and not known.pended and said.satisfied and said.authorization is None
 
 
 def _said_yes(answers: Answers) -> bool:
