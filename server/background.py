@@ -18,10 +18,11 @@ from server.pas.behaviours import LATE_NOTICE, tell_late
 from server.pas.clock import Clock
 from server.pas.handover import DEMO
 from server.pas.settling import settle
+from server.pas.submit import REPEAT
 from server.review import demo
 from server.security.outbound import Outbound
 from server.services import Services
-from server.store import exchanges
+from server.store import exchanges, repeats
 from server.subscriptions.delivery import Delivery
 from server.subscriptions.topic import FLUSH
 
@@ -68,10 +69,23 @@ def forget(services: Services) -> None:
                 exchanges.forget(tx, old)
 
 
+def forget_repeats(services: Services) -> None:
+    """Deletes what tells that bytes were answered, once they would be asked anew, some in each round."""
+    store, before = services.store, services.clock() - REPEAT
+    for _ in range(FORGETTING):
+        with store.reading() as tx:
+            old = repeats.answered_before(tx, before, FORGOTTEN_AT_A_TIME)
+        if not old:
+            break
+        with store.transaction() as tx:
+            repeats.forget(tx, old, before)
+
+
 def sweeps(services: Services) -> list[Callable[[], None]]:
     """What is looked after again and again: first what falls due, then who is to be told of it."""
-    forgetting = [partial(forget, services)] if services.settings.keep_exchanges_days else []
-    return [clock(services).sweep, delivery(services).sweep, *forgetting]
+    forgetting = [forget] if services.settings.keep_exchanges_days else []
+    forgetful = (partial(each, services) for each in (forget_repeats, *forgetting))
+    return [clock(services).sweep, delivery(services).sweep, *forgetful]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     body_seconds: float = Field(30, gt=0, description="A body that takes longer to arrive is answered 408.")
     max_running: int = Field(
-        500, ge=1, description="Requests at work at a time; one more is answered 503 and told to come again."
+        200, ge=1, description="Requests at work at a time; one more is answered 503 and told to come again."
     )
     worker_threads: int = Field(
         1,

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from starlette.testclient import TestClient
 
 from server import background
@@ -91,6 +91,21 @@ def test_a_call_of_crd_is_forgotten_when_it_was_kept_for_long_enough(
 
         assert kept == [{"crd"}, {"crd", "clock"}, {"clock"}]
         assert http.get(f"/why/{told['coverage-assertion-id']}").is_success
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_bytes_that_would_be_asked_anew_are_forgotten(new_database: NewDatabase, database: str) -> None:
+    def kept() -> int | None:
+        with http.app.state.services.store.reading() as tx:  # type: ignore[attr-defined]
+            return tx.scalar(select(func.count()).select_from(stored.PaRepeat))
+
+    with started(new_database(database)) as http:
+        payer = Payer(http, http.app, "2.2")  # type: ignore[arg-type]
+        payer.submit(waits_for_a_person())
+        http.post("/clock", json={"minutes": 4})
+        still = kept()
+        http.post("/clock", json={"minutes": 2})
+        assert (still, kept()) == (1, 0)
 
 
 def test_a_round_that_finds_nothing_to_do_waits_for_nobody_who_writes(new_database: NewDatabase) -> None:

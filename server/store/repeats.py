@@ -1,14 +1,17 @@
 """Requests that were just answered: the same bytes from the same client get the same answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server.store import Transaction
 from server.store.tables import PaRepeat, Table
+
+Bytes = tuple[str, str, str]
+"""Client, version and digest."""
 
 _REPEATS = Table.metadata.tables[PaRepeat.__tablename__]
 
@@ -43,3 +46,15 @@ def answered_by(tx: Transaction, client: str, version: str, digest: str, case_id
     """From now on this case answers these bytes, which one did before."""
     names = {"client": client, "version": version, "digest": digest}
     tx.execute(update(PaRepeat).filter_by(**names).values(case_id=case_id))
+
+
+def answered_before(tx: Transaction, before: datetime, limit: int) -> Sequence[Bytes]:
+    """Bytes that were answered before an instant, some of them."""
+    asked = select(PaRepeat.client, PaRepeat.version, PaRepeat.digest)
+    return tx.execute(asked.where(PaRepeat.answered < before).limit(limit)).tuples().all()
+
+
+def forget(tx: Transaction, bytes_sent: Sequence[Bytes], before: datetime) -> None:
+    """Those of them that were not answered anew since."""
+    among = tuple_(*_REPEATS.primary_key).in_(bytes_sent)
+    tx.execute(delete(_REPEATS).where(among, _REPEATS.c.answered < before))
