@@ -31,7 +31,7 @@ from server.pas.evidence import Attached
 from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
 from server.pas.standing import Standing
-from server.pas.verdict import Asked, InReview, Verdict
+from server.pas.verdict import Asked, Denied, InReview, Verdict
 from server.store import Store, Transaction, cases, ledger, work_items
 from server.store import tables as stored
 
@@ -146,7 +146,8 @@ class SubmitAttachment:
         for judged in list(_judged(tx, judge, row, known.keys(), now)):
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
-            settled.append(Standing.judged(judged, reached, now, since=before))
+            heard = sent.final or not _adverse(reached)
+            settled.append(Standing.judged(judged, reached, now, since=before) if heard else before)
         self.settle(tx, row, settled, casebook.RULES, now)
         return settled
 
@@ -171,6 +172,11 @@ class SubmitAttachment:
         if isinstance(reached, Asked) and answered and _papers(tx, row, before.item.sequence):
             reached = read_by_a_person(reached, UNREAD)
         return verdict.tracked(reached, asked.tracking)
+
+
+def _adverse(reached: Verdict) -> bool:
+    """A denial, or one that a person is to look at: there is none before all that was to come has come."""
+    return isinstance(reached, Denied) or (isinstance(reached, InReview) and reached.recommended is not None)
 
 
 def _tracked(tx: Transaction, number: str) -> stored.PaCase | None:

@@ -112,6 +112,30 @@ def test_pieces_may_come_one_after_the_other(payer: Payer) -> None:
     assert payer.on_file().action == "A1"
 
 
+@pytest.mark.parametrize("plan", ["evicore", "reviewed"])
+def test_nobody_is_denied_by_the_first_of_several_pieces(payer: Payer, plan: str) -> None:
+    """The form tells of one treatment, and the record that follows of another."""
+    *record, form = charts.meets_every_criterion()
+    later = {**form, "id": "later", "authored": f"{charts.day(0)}T10:00:00Z"}
+    pended = payer.submit(a.request(coverage=a.coverage(plan=plan)))
+    told = send(payer, parameters(pended.tracking, charts.answers(**charts.SHORT_TRIAL), final=False))
+    waits = payer.on_file()
+    send(payer, parameters(pended.tracking, *record, later))
+
+    assert "more is needed" in told
+    assert (waits.action, waits.words) == ("A4", pended.words)
+    assert payer.http.get("/review").json()["items"] == []
+    assert payer.on_file().action == "A1"
+
+
+def test_the_last_piece_decides_all_of_them(payer: Payer) -> None:
+    pended = payer.submit(a.request())
+    send(payer, parameters(pended.tracking, charts.answers(**charts.SHORT_TRIAL), final=False))
+    send(payer, parameters(pended.tracking, *charts.film_and_examination()))
+
+    assert payer.on_file().action == "A3"
+
+
 def test_what_came_is_not_lost_when_the_request_is_updated(payer: Payer) -> None:
     pended = payer.submit(a.request())
     *most, form = charts.meets_every_criterion()
