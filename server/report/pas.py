@@ -48,12 +48,16 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
 
 def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> Resource:
     newest = versions[-1]
-    read = stored(newest.request)
+    reads = [stored(row.request) for row in versions]
+    read = reads[-1]
     lines = [casebook.standing_of(tx, row.id) for row in versions]
     told = [events.of_case(tx, row.id) for row in versions]
     plan = next((line.determination["plan"] for line in lines[-1]), "")
     since = {line.item.sequence: line.received for standing in reversed(lines) for line in standing}
-    sent = [_Sent(_kind(row), row.created, (at, 0)) for at, row in enumerate(versions)]
+    sent = [
+        _Sent(_kind(each), row.created, (at, 0))
+        for at, (row, each) in enumerate(zip(versions, reads, strict=True))
+    ]
     sent += {
         event.at: _Sent("subsequent", event.at, (at, event.id))
         for at, version in enumerate(told)
@@ -99,8 +103,8 @@ class _Sent(NamedTuple):
         }
 
 
-def _kind(row: tables.PaCase) -> str:
-    change = change_of(stored(row.request))
+def _kind(read: Submission) -> str:
+    change = change_of(read)
     if change is None:
         return "initial"
     return CANCELLATION if change.everything else "update"
