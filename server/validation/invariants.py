@@ -13,6 +13,7 @@ from typing import Any
 import fhirpathpy
 from fhirpathpy.models import models
 
+from server.fhir.elements import elements
 from server.fhir.systems import is_npi
 
 Test = Callable[[Any, Any], bool | None]
@@ -98,12 +99,6 @@ def _has(*names: str) -> Callable[[dict[str, Any]], bool]:
     return lambda element: any(name in element for name in names)
 
 
-def _listed(element: dict[str, Any], name: str) -> list[Any]:
-    """What a list holds; nothing where it is none, which is told elsewhere."""
-    content = element.get(name)
-    return content if isinstance(content, list) else []
-
-
 def _extension(element: Any, resource: Any) -> bool:
     return ("extension" in element) != any(key.startswith(("value", "_value")) for key in element)
 
@@ -112,8 +107,8 @@ def _reference(element: Any, resource: Any) -> bool:
     text = element.get("reference")
     if not isinstance(text, str) or not text.startswith("#") or text == "#":
         return True
-    contained = _listed(resource, "contained") if isinstance(resource, dict) else []
-    return any(isinstance(each, dict) and each.get("id") == text[1:] for each in contained)
+    inside = elements(resource, "contained") if isinstance(resource, dict) else []
+    return any(each.get("id") == text[1:] for each in inside)
 
 
 def _period(element: Any, resource: Any) -> bool:
@@ -127,8 +122,8 @@ def _period(element: Any, resource: Any) -> bool:
 def _once(element: Any, resource: Any) -> bool:
     """bdl-7: a fullUrl is there once, or under several versions."""
     seen = set()
-    for entry in _listed(element, "entry"):
-        if isinstance(entry, dict) and entry.get("fullUrl"):
+    for entry in elements(element, "entry"):
+        if entry.get("fullUrl"):
             held = entry.get("resource")
             meta = held.get("meta") if isinstance(held, dict) else None
             version = meta.get("versionId") if isinstance(meta, dict) else None
@@ -139,22 +134,17 @@ def _once(element: Any, resource: Any) -> bool:
     return True
 
 
-def _entries_where(types: frozenset[str], name: str, must: bool) -> Callable[[Any, Any], bool]:
+def _entries_have(name: str, *types: str) -> Test:
     def holds(element: Any, resource: Any) -> bool:
-        if (str(element.get("type")) in types) is not must:
-            return True
-        return not any(
-            isinstance(entry, dict) and (name in entry) is not must for entry in _listed(element, "entry")
-        )
+        concerned = elements(element, "entry") if element.get("type") in types else []
+        return all(name in entry for entry in concerned)
 
     return holds
 
 
 def _contained_alone(*names: str) -> Test:
     def holds(element: Any, resource: Any) -> bool:
-        for held in _listed(element, "contained"):
-            if not isinstance(held, dict):
-                continue
+        for held in elements(element, "contained"):
             meta = held.get("meta")
             inside = {**held, **(meta if isinstance(meta, dict) else {})}
             if any(name in inside for name in names):
@@ -166,11 +156,9 @@ def _contained_alone(*names: str) -> Test:
 
 def _used(element: Any, resource: Any) -> bool:
     """dom-3: what is contained is referred to, or refers to what contains it."""
-    contained = [held for held in _listed(element, "contained") if isinstance(held, dict)]
-    if not contained:
-        return True
-    named = set(_local_names(element))
-    return all(f"#{held.get('id')}" in named or "#" in set(_local_names(held)) for held in contained)
+    inside = elements(element, "contained")
+    named = set(_local_names(element)) if inside else set()
+    return all(f"#{held.get('id')}" in named or "#" in set(_local_names(held)) for held in inside)
 
 
 def _local_names(value: Any) -> Any:
@@ -190,7 +178,8 @@ def _first_is(kind: str, where: str = "") -> Test:
     def holds(element: Any, resource: Any) -> bool:
         if where and element.get("type") != where:
             return True
-        entry = next(iter(_listed(element, "entry")), None)
+        listed = element.get("entry")
+        entry = listed[0] if isinstance(listed, list) and listed else None
         first = entry.get("resource") if isinstance(entry, dict) else None
         return isinstance(first, dict) and first.get("resourceType") == kind
 
@@ -204,10 +193,8 @@ def _whole_date(element: Any, resource: Any) -> bool:
 
 def _named_or_not(element: Any, resource: Any) -> bool:
     """us-core-6, us-core-8 of old: a name, or the reason why there is none."""
-    said = any(
-        isinstance(each, dict) and str(each.get("url", "")).endswith("/data-absent-reason")
-        for each in _listed(element, "extension")
-    )
+    told = elements(element, "extension")
+    said = any(str(each.get("url", "")).endswith("/data-absent-reason") for each in told)
     return ("family" in element or "given" in element) != said
 
 
@@ -228,7 +215,7 @@ _SERVICE_LEVEL = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extensi
 
 def _level_of_appeal(element: Any, resource: Any) -> bool:
     """ImmediateLevelOfCare as PAS 2.2.1 words it: it asks a CodeableConcept for its code."""
-    told = [each for each in _listed(element, "extension") if isinstance(each, dict)]
+    told = elements(element, "extension")
     values = [
         content
         for each in told
@@ -283,12 +270,10 @@ NATIVE: Mapping[str, Test] = {
     ),
     "bdl-2": lambda element, resource: (
         element.get("type") == "searchset"
-        or not any(isinstance(entry, dict) and "search" in entry for entry in _listed(element, "entry"))
+        or not any("search" in entry for entry in elements(element, "entry"))
     ),
-    "bdl-3": _entries_where(frozenset({"batch", "transaction", "history"}), "request", True),
-    "bdl-4": _entries_where(
-        frozenset({"batch-response", "transaction-response", "history"}), "response", True
-    ),
+    "bdl-3": _entries_have("request", "batch", "transaction", "history"),
+    "bdl-4": _entries_have("response", "batch-response", "transaction-response", "history"),
     "bdl-5": lambda element, resource: _entry(element),
     "bdl-7": _once,
     "bdl-8": lambda element, resource: "/_history/" not in str(element.get("fullUrl", "")),
