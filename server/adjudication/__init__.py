@@ -4,7 +4,7 @@ The use case that CRD, DTR and PAS share. A door reads its guide's request into 
 and asks:
 
     judged = adjudicator.judge(tx, order, coverage, patient, chart, now)      reads, decides, writes nothing
-    number = adjudicator.authorize(tx, judged, "crd", now)                    in the answer's own transaction
+    number = adjudicator.authorize(tx, judged, "crd", now, …)                 in the answer's own transaction
 
 What is decided belongs to `server.policy`; what is kept, to `server.store`; how it is said, to the door.
 `members` has the keys by which a member is known, `orders` reads the order's own facts, `authorizations`

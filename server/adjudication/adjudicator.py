@@ -111,8 +111,8 @@ class Adjudicator:
         now: dt.datetime,
         *,
         version: str,
-        client: str = "",
-        assertion_id: str | None = None,
+        client: str,
+        assertion_id: str | None,
         case_id: str | None = None,
     ) -> str:
         """The authorization number of an approved line: the one on file, else a new one stored in `tx`.

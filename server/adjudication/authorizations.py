@@ -31,7 +31,7 @@ def done_on(tx: Transaction, member_key: str, number: str) -> bool:
     return (row is not None and row.used > 0) or number in numbers_claimed(records.of_member(tx, member_key))
 
 
-def as_issued(row: stored.Authorization, spent: bool = False) -> Authorization:
+def as_issued(row: stored.Authorization, spent: bool) -> Authorization:
     """A stored authorization as the policy sees it."""
     return Authorization(
         number=row.number,

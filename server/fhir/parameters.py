@@ -35,15 +35,15 @@ def texts(body: Mapping[str, Any]) -> Asked:
     ]
 
 
-def enclosed(body: dict[str, Any], kind: str) -> tuple[dict[str, Any], str]:
-    """The first resource of that type in a Parameters that some clients put around it, and its place; the
-    body itself, where there is none."""
+def bundle_in(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The first Bundle in a Parameters that some clients put around it, and its place; the body itself, where
+    there is none."""
     listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
     for index, parameter in enumerate(listed if isinstance(listed, list) else []):
         inner = parameter.get("resource") if isinstance(parameter, dict) else None
-        if isinstance(inner, dict) and inner.get("resourceType") == kind:
+        if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
             return inner, f"Parameters.parameter[{index}].resource"
-    return body, kind
+    return body, "Bundle"
 
 
 def number(asked: Mapping[str, str], name: str) -> int | None:

@@ -36,10 +36,7 @@ def full_request(request: Request) -> Resource:
         mri(request),
         film(request),
         extension=extensions,
-        careTeam=[
-            care_team(1, "PractitionerRole/role", overall=True),
-            care_team(2, "PractitionerRole/role", overall=False),
-        ],
+        careTeam=[care_team(1, overall=True), care_team(2, overall=False)],
         supportingInfo=[*supporting(request)],
         diagnosis=[
             {**diagnosis(1, request.study.diagnosis, "principal"), **_recorded(request.day)},
@@ -90,7 +87,7 @@ def supporting(request: Request) -> list[Resource]:
     week = (request.day + dt.timedelta(days=20)).isoformat()
     period = {"start": request.planned, "end": week}
     return [
-        request.documented(1, "form"),
+        request.documented(),
         {"sequence": 2, "category": concept(PAS_CODES, "patientEvent"), "timingPeriod": period},
         {"sequence": 3, "category": concept(PAS_CODES, "admissionDates"), "timingPeriod": period},
         {"sequence": 4, "category": concept(PAS_CODES, "dischargeDates"), "timingDate": week},

@@ -141,7 +141,7 @@ class Request:
 
     def claim(self, *items: Resource, **elements: Any) -> Resource:
         """profile-claim; elements named here are added, or take the place of its own."""
-        information = [self.documented(1, "form")] if self.answers else []
+        information = [self.documented()] if self.answers else []
         return {
             "resourceType": "Claim",
             "id": "claim",
@@ -158,7 +158,7 @@ class Request:
             "insurer": {"reference": "Organization/payer"},
             "provider": {"reference": self.provider},
             "priority": concept(PROCESS_PRIORITY, "normal"),
-            "careTeam": [care_team(1, "PractitionerRole/role", overall=True)],
+            "careTeam": [care_team(1, overall=True)],
             **({"supportingInfo": information} if information else {}),
             "diagnosis": [diagnosis(1, self.study.diagnosis, "principal")],
             "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/coverage"}}],
@@ -186,13 +186,13 @@ class Request:
             **elements,
         }
 
-    def documented(self, sequence: int, document: str) -> Resource:
-        """Claim.supportingInfo that points to the filled form."""
+    def documented(self) -> Resource:
+        """Claim.supportingInfo that points to the filled form, the first of it."""
         return {
             **({"extension": list(self.dialect.document)} if self.dialect.document else {}),
-            "sequence": sequence,
+            "sequence": 1,
             "category": concept(PAS_CODES, "additionalInformation"),
-            "valueReference": {"reference": f"QuestionnaireResponse/{document}"},
+            "valueReference": {"reference": "QuestionnaireResponse/form"},
         }
 
 
@@ -227,12 +227,12 @@ def diagnosis(sequence: int, code: str, kind: str) -> Resource:
     }
 
 
-def care_team(sequence: int, provider: str, *, overall: bool) -> Resource:
+def care_team(sequence: int, *, overall: bool) -> Resource:
     """Claim.careTeam, of the whole Claim or of an item."""
     return {
         "extension": [{"url": extension_url("careTeamClaimScope"), "valueBoolean": overall}],
         "sequence": sequence,
-        "provider": {"reference": provider},
+        "provider": {"reference": "PractitionerRole/role"},
         "role": concept(f"{TERMINOLOGY}/claimcareteamrole", "primary"),
         "qualification": concept(NUCC, "207X00000X"),
     }

@@ -20,7 +20,7 @@ CANCELLED = coded("certificationType", CERTIFICATION, "3")
 def after_review(request: Request) -> Resource:
     """The clinic writes once more when its request was decided; every item stays as it is."""
     sent = request.claim()
-    message = _changed(_message(2, "Please send the decision to the referring practice too."), "added")
+    message = _changed(_message("Please send the decision to the referring practice too."), "added")
     information = [*sent["supportingInfo"], message]
     update = _update(request, "claim-2", sent, *sent["item"], information=information)
     return request.bundle(update, *([sent] if request.dialect.brings_prior else []))
@@ -33,8 +33,8 @@ def update_chain(request: Request) -> Iterator[tuple[str, Resource, str]]:
     initial = request.claim(mri_line)
     yield "initial", request.bundle(initial), "A1: the case of the approval, to be changed below."
     added = _changed(film, "added")
-    form = request.documented(1, "form")
-    message = _changed(_message(2, "A film of the same visit is added."), "added")
+    form = request.documented()
+    message = _changed(_message("A film of the same visit is added."), "added")
     second = _update(request, "claim-2", initial, mri_line, added, information=[form, message])
     yield "add_item", request.bundle(second, initial), "A1 and A1: a film is added to the MRI."
     moved = {**mri_line, "servicedDate": (request.day + dt.timedelta(days=21)).isoformat()}
@@ -78,9 +78,9 @@ def _alone(claim: Resource) -> Resource:
     }
 
 
-def _message(sequence: int, text: str) -> Resource:
-    """Claim.supportingInfo in words."""
-    return {"sequence": sequence, "category": concept(PAS_CODES, "freeFormMessage"), "valueString": text}
+def _message(text: str) -> Resource:
+    """Claim.supportingInfo in words, the second of it."""
+    return {"sequence": 2, "category": concept(PAS_CODES, "freeFormMessage"), "valueString": text}
 
 
 def _changed(item: Resource, mark: str) -> Resource:

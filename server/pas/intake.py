@@ -22,7 +22,7 @@ from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue, placed
 from server.fhir.extensions import extension, value
 from server.fhir.modifiers import unknown_modifiers
-from server.fhir.parameters import enclosed
+from server.fhir.parameters import bundle_in
 from server.fhir.references import Resolver, references_of
 from server.fhir.structure import faults
 from server.pas.marks import INFO_CANCELLED, cancelled, cancels_everything
@@ -167,7 +167,7 @@ def _refuse(found: Iterable[Issue]) -> None:
 
 def _bundle(body: Resource) -> tuple[Resource, str]:
     """The Bundle, or the one inside a Parameters wrapper that some clients put around it, and its place."""
-    bundle, place = enclosed(body, "Bundle")
+    bundle, place = bundle_in(body)
     if bundle.get("resourceType") != "Bundle":
         raise InvalidRequest(
             Issue("structure", "Bundle", "The body is not a Bundle. Send the request Bundle itself.")

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
 from server.fhir.errors import InvalidRequest, placed
-from server.fhir.parameters import enclosed
+from server.fhir.parameters import bundle_in
 from server.services import Version
 from server.settings import Settings
 from server.validation.guides import validator_of
@@ -46,7 +46,7 @@ def profiled(settings: Settings, version: Version) -> Callable[[Request], Corout
 
 def _refuse_broken(validator: Validator | None, body: bytes) -> None:
     """Raises InvalidRequest with the errors of what is acted upon, worst first; InvalidJson."""
-    bundle, place = enclosed(json.decode_object(body), "Bundle")
+    bundle, place = bundle_in(json.decode_object(body))
     if validator is None or bundle.get("resourceType") != "Bundle":
         return
     entries = bundle.get("entry")
