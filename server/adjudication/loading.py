@@ -32,7 +32,7 @@ from typing import Any
 from server.adjudication.members import member_key
 from server.adjudication.table import active
 from server.fhir import json
-from server.fhir.elements import elements
+from server.fhir.elements import placed_elements
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.extensions import extension, value
 from server.fhir.malformed import nulls
@@ -190,9 +190,9 @@ def _silent(entry: Entry) -> Iterator[Issue]:
     if _type(entry) == "Group" and of is None:
         yield Issue("required", f"{entry.path}.type", "A list of gold cards is of type practitioner.")
     if _type(entry) == "Group" and of == "practitioner":
-        for index, member in enumerate(elements(entry.resource, "member")):
+        for place, member in placed_elements(entry.resource, "member", entry.path):
             if not npi_of(member):
-                place = f"{entry.path}.member[{index}].entity.identifier"
+                place = f"{place}.entity.identifier"
                 yield Issue("required", place, "A gold card names its holder by NPI. Send it as identifier.")
     if _type(entry) == "Location" and (stated := extension(entry.resource, DISTANCE)) is not None:
         distance = value(stated)

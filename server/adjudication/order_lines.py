@@ -104,8 +104,7 @@ def by_code(line: Resource) -> list[Resource]:
 def orders_of(appointment: Resource) -> list[str]:
     """References to the orders an appointment is for; one that is no ServiceRequest stands in an extension
     (CRD 2.2.1, appointment-book)."""
-    based_on = (each for each in appointment.get("basedOn", []) if isinstance(each, dict))
-    named = (reference_text(each) or _alternate(each) for each in based_on)
+    named = (reference_text(each) or _alternate(each) for each in elements(appointment, "basedOn"))
     return [text for text in named if text]
 
 

@@ -107,9 +107,7 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
     """The order, or visit, with the codes of the Conditions that are its reason as codes of its own, after
     those it has: which part it is about must be told where the Conditions are not at hand any more. One that
     was refuted or entered in error is no reason."""
-    references = [
-        reference for reference in order.get("reasonReference") or [] if isinstance(reference, dict)
-    ]
+    references = elements(order, "reasonReference")
     if not references:
         return order
     listed = list(resources)

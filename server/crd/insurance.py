@@ -14,6 +14,7 @@ from server.adjudication.judged import Judged
 from server.crd.cards import Drawn
 from server.crd.suggestions import suggestion, update
 from server.crd.version import Element
+from server.fhir.elements import elements
 from server.fhir.systems import TERMINOLOGY, concept
 from server.policy.catalog import PLAN_CLASS
 from server.policy.line import codings
@@ -75,7 +76,7 @@ def corrected(sent: Element, judged: Judged) -> Element | None:
 
 
 def _names_plan(coverage: Element) -> bool:
-    kinds = (kind.get("type") for kind in coverage.get("class") or [] if isinstance(kind, dict))
+    kinds = (kind.get("type") for kind in elements(coverage, "class"))
     return PLAN_CLASS in {coding.get("code") for coding in codings(kinds)}
 
 

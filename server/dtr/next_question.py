@@ -31,6 +31,7 @@ from server.dtr.validation import COMPLETE, faults, misshapen
 from server.dtr.version import Version
 from server.fhir.canonical import canonical
 from server.fhir.dates import instant
+from server.fhir.elements import placed_elements
 from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.extensions import value, values
 from server.policy.catalog import Policy
@@ -83,13 +84,13 @@ def read_next_question(body: Mapping[str, Any]) -> tuple[Resource, str]:
     """The QuestionnaireResponse, sent bare or as a parameter, and its place. Raises InvalidRequest."""
     if body.get("resourceType") == RESPONSE:
         return dict(body), RESPONSE
-    listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
-    for index, each in enumerate(listed if isinstance(listed, list) else []):
-        found = each.get("resource") if isinstance(each, dict) and each.get("name") in INPUTS else None
+    wrapped = body.get("resourceType") == "Parameters" and body.get("parameter")
+    for place, each in placed_elements(body, "parameter", "Parameters") if wrapped else ():
+        found = each.get("resource") if each.get("name") in INPUTS else None
         if isinstance(found, dict) and found.get("resourceType") == RESPONSE:
-            return found, f"Parameters.parameter[{index}].resource"
+            return found, f"{place}.resource"
     text = "Send the QuestionnaireResponse, bare or as parameter questionnaire-response."
-    raise InvalidRequest(Issue("structure", "Parameters" if listed else RESPONSE, text))
+    raise InvalidRequest(Issue("structure", "Parameters" if wrapped else RESPONSE, text))
 
 
 class Interviewer:
@@ -323,16 +324,10 @@ def context_of(response: Resource) -> str:
 
 def _contained(response: Resource) -> tuple[Resource, str]:
     """The form inside the response, which its `questionnaire` refers to, and its place."""
-    listed = response.get("contained")
     named = str(response.get("questionnaire", ""))
-    for index, each in enumerate(listed if isinstance(listed, list) else []):
-        if (
-            isinstance(each, dict)
-            and each.get("resourceType") == "Questionnaire"
-            and "id" in each
-            and named == f"#{each['id']}"
-        ):
-            return each, f"QuestionnaireResponse.contained[{index}]"
+    for place, each in placed_elements(response, "contained", RESPONSE):
+        if each.get("resourceType") == "Questionnaire" and "id" in each and named == f"#{each['id']}":
+            return each, place
     text = "Put the form into `contained` and refer to it by #id: the response of the package has it so."
     raise InvalidRequest(Issue("required", "QuestionnaireResponse.contained", text))
 

@@ -31,6 +31,7 @@ from server.dtr.request import PackageRequest, too_costly
 from server.dtr.response import DTR, answered_items, answers_of, blank_items
 from server.dtr.version import Draft, Version
 from server.fhir.dates import instant, over
+from server.fhir.elements import once
 from server.fhir.errors import InvalidRequest, Issue, NotFound
 from server.fhir.references import Resolver, reference_text, type_and_id
 from server.policy.determination import Decision
@@ -384,8 +385,7 @@ def _subject(choice: Choice) -> Resource | None:
 
 def _references(resources: Sequence[Resource]) -> list[Resource]:
     """Each resource once."""
-    found = [*map(_reference, resources)]
-    return [each for place, each in enumerate(found) if each not in found[:place]]
+    return once([*map(_reference, resources)])
 
 
 def _reference(resource: Resource) -> Resource:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def elements(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -11,6 +13,21 @@ def elements(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     passed over."""
     listed = parent.get(name)
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def placed_elements(
+    parent: Mapping[str, Any], name: str, path: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same, each with its FHIRPath; `path` is that of the parent."""
+    listed = parent.get(name)
+    for index, each in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(each, dict):
+            yield f"{path}.{name}[{index}]", each
+
+
+def once(listed: Sequence[T]) -> list[T]:
+    """Each of equal ones the first time."""
+    return [each for place, each in enumerate(listed) if each not in listed[:place]]
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:

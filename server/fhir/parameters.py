@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from server.fhir import json
-from server.fhir.elements import elements
+from server.fhir.elements import elements, placed_elements
 from server.fhir.errors import InvalidRequest, Issue
 from server.fhir.requests import fhir_body
 
@@ -38,11 +38,11 @@ def texts(body: Mapping[str, Any]) -> Asked:
 def bundle_in(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The first Bundle in a Parameters that some clients put around it, and its place; the body itself, where
     there is none."""
-    listed = body.get("parameter") if body.get("resourceType") == "Parameters" else None
-    for index, parameter in enumerate(listed if isinstance(listed, list) else []):
-        inner = parameter.get("resource") if isinstance(parameter, dict) else None
-        if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
-            return inner, f"Parameters.parameter[{index}].resource"
+    if body.get("resourceType") == "Parameters":
+        for place, parameter in placed_elements(body, "parameter", "Parameters"):
+            inner = parameter.get("resource")
+            if isinstance(inner, dict) and inner.get("resourceType") == "Bundle":
+                return inner, f"{place}.resource"
     return body, "Bundle"
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from server.fhir.elements import elements
+from server.fhir.elements import elements, placed_elements
 
 Resource = dict[str, Any]
 Reference = Mapping[str, Any] | str
@@ -70,13 +70,11 @@ class Resolver:
         return resolver
 
     def add_bundle(self, bundle: Mapping[str, Any], path: str = "Bundle") -> None:
-        listed = bundle.get("entry")
-        for index, entry in enumerate(listed if isinstance(listed, list) else []):
-            resource = entry.get("resource") if isinstance(entry, dict) else None
+        for place, entry in placed_elements(bundle, "entry", path):
+            resource, full_url = entry.get("resource"), entry.get("fullUrl")
             if isinstance(resource, dict):
-                full_url = entry.get("fullUrl")
                 url = full_url if isinstance(full_url, str) else ""
-                self.add(Entry(resource, url, f"{path}.entry[{index}].resource"))
+                self.add(Entry(resource, url, f"{place}.resource"))
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)

@@ -24,6 +24,7 @@ from typing import Any
 
 from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
+from server.fhir.elements import elements
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable, operation_outcome
 from server.pas import casebook, evidence, intake, verdict
 from server.pas.decision import UNREAD, proposed, read_by_a_person
@@ -225,7 +226,7 @@ def read(raw: bytes) -> Attachments:
     body = json.decode_object(raw)
     if body.get("resourceType") != "Parameters":
         raise InvalidRequest(Issue("structure", "Parameters", "The body is not Parameters."))
-    listed = [each for each in body.get("parameter") or [] if isinstance(each, dict)]
+    listed = elements(body, "parameter")
     named = {str(each.get("name")): each for each in listed}
     attachments = [each for each in listed if each.get("name") == "Attachment"]
     issues = list(_faults(named, attachments))

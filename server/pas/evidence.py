@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from server.fhir.elements import once
 from server.fhir.references import Resolver, local_reference
 from server.pas import intake
 from server.pas.intake import Submission
@@ -94,8 +95,7 @@ def handed_in(versions: Sequence[Submission], attached: Sequence[Resource]) -> l
         for read, piece in newest.values()
         if not cancelled(piece)
     )
-    found = [*(each for each in sent if each.get("resourceType") or each.get("text")), *attached]
-    return [piece for place, piece in enumerate(found) if piece not in found[:place]]
+    return once([*(each for each in sent if each.get("resourceType") or each.get("text")), *attached])
 
 
 def unread(handed: Iterable[Resource]) -> list[Resource]:

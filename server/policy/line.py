@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.fhir.dates import begun, first_day, over
+from server.fhir.elements import elements
 from server.fhir.systems import coding_key, is_billed, is_place_of_service
 from server.policy.determination import Line
 from server.policy.request import Resource
@@ -100,8 +101,7 @@ def in_words(concepts: Sequence[Any]) -> Iterator[str]:
 def codings(concepts: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     """Every coding of these CodeableConcepts; what is none is passed over."""
     for concept in concepts:
-        listed = concept.get("coding") if isinstance(concept, dict) else None
-        yield from (each for each in (listed if isinstance(listed, list) else []) if isinstance(each, dict))
+        yield from elements(concept, "coding") if isinstance(concept, dict) else ()
 
 
 def _billed(order: Resource) -> list[str]:

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from server.fhir.dates import instant
+from server.fhir.elements import once
 from server.fhir.systems import NPI, concept
 from server.services import Services
 from server.store import exchanges, questionnaire_errors
@@ -95,7 +96,7 @@ def dtr_metric_data(session: Session, reports: Sequence[QuestionnaireError], pay
         **({"assertionId": list(contexts)} if contexts else {}),
         **({"docReason": list(purposes)} if purposes else {}),
         **({"launchMode": launch} if launch else {}),
-        "orderItem": _once(orders) or [NO_ORDER],
+        "orderItem": once(orders) or [NO_ORDER],
         "action": [action(call) for call in session],
         **({"questionnaire": [_form(each, session, reports) for each in forms.values()]} if forms else {}),
         **({"coverageInfo": coverage} if coverage else {}),
@@ -144,7 +145,3 @@ def _issue_type(code: str) -> Record:
 
 def _answered(call: Exchange) -> dt.datetime:
     return call.started + dt.timedelta(milliseconds=call.milliseconds)
-
-
-def _once(listed: Sequence[Record]) -> list[Record]:
-    return [each for place, each in enumerate(listed) if each not in listed[:place]]

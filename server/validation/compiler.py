@@ -144,7 +144,7 @@ class Compiler:
         """Extensions that may not stand where they do."""
         for place, allowed in self.contexts.misplaced(holder, kind, *paths):
             words = f"This extension belongs in {allowed}. Put it there, or leave it out."
-            out.append(Finding("structure", f"{path}.{place}", words, "context", ""))
+            out.append(Finding("structure", f"{path}{place}", words, "context", ""))
 
 
 def _errors(found: Findings) -> bool:

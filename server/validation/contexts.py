@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.fhir.elements import placed_elements
 from server.validation.addresses import BASE
 from server.validation.packages import Packages
 
@@ -30,9 +31,8 @@ class Contexts:
         """(place below the holder, allowed contexts in words) of each extension that may not stand in an
         element of that type, which has these paths."""
         for name in HOLDERS:
-            listed = holder.get(name)
-            for number, extension in enumerate(listed if isinstance(listed, list) else []):
-                url = extension.get("url") if isinstance(extension, dict) else None
+            for place, extension in placed_elements(holder, name):
+                url = extension.get("url")
                 allowed = self._of(url) if isinstance(url, str) and url.startswith("http") else None
                 if allowed is None:
                     continue
@@ -40,7 +40,7 @@ class Contexts:
                     paths, [str(holder.get("url"))] if kind == "Extension" else ()
                 )
                 if allowed.isdisjoint(here):
-                    yield f"{name}[{number}]", ", ".join(sorted(allowed))
+                    yield place, ", ".join(sorted(allowed))
 
     def _of(self, url: str) -> frozenset[str] | None:
         """Paths, types and extensions; None where anything goes or nobody knows."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from server.fhir.elements import placed_elements
 from server.fhir.errors import Issue, Severity
 
 Resource = dict[str, Any]
@@ -59,10 +60,9 @@ class Run:
             for owner in reversed(self.owners):
                 if reference == "#":
                     return self.owners[-2] if len(self.owners) > 1 else owner
-                contained = owner.resource.get("contained")
-                for number, held in enumerate(contained if isinstance(contained, list) else []):
-                    if isinstance(held, dict) and held.get("id") == reference[1:]:
-                        return Place(held, f"{owner.path}.contained[{number}]")
+                for place, held in placed_elements(owner.resource, "contained", owner.path):
+                    if held.get("id") == reference[1:]:
+                        return Place(held, place)
             return None
         text = reference.partition("/_history/")[0]
         if ":" not in text and self.bases and (found := self.index.get(self.bases[-1] + text)):
@@ -79,12 +79,12 @@ class Run:
 def indexed(root: Resource) -> dict[str, Place]:
     """The entries of a bundle by fullUrl, and by Type/id where they have one."""
     found: dict[str, Place] = {}
-    entries = root.get("entry") if root.get("resourceType") == "Bundle" else None
-    for number, entry in enumerate(entries if isinstance(entries, list) else []):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
+    is_bundle = root.get("resourceType") == "Bundle"
+    for path, entry in placed_elements(root, "entry", "Bundle") if is_bundle else ():
+        resource = entry.get("resource")
         if not isinstance(resource, dict):
             continue
-        place = Place(resource, f"Bundle.entry[{number}].resource")
+        place = Place(resource, f"{path}.resource")
         if isinstance(entry.get("fullUrl"), str):
             found.setdefault(entry["fullUrl"], place)
         if isinstance(resource.get("id"), str):
