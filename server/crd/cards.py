@@ -91,6 +91,13 @@ def face(advice: Advice, source: Element) -> Element:
     }
 
 
+def links_of(advice: Advice) -> Element:
+    """External reference: absolute links, nothing else."""
+    if not advice.url:
+        return {}
+    return {"links": [{"label": advice.guideline or advice.summary, "url": advice.url, "type": "absolute"}]}
+
+
 def criteria_app(
     said: Determination,
     about: tuple[str, ...],
@@ -215,13 +222,6 @@ def _instructions(advice: Advice, focus: Focus, judged: Judged) -> Element:
     return {}
 
 
-def _external_reference(advice: Advice, focus: Focus, judged: Judged) -> Element:
-    """External reference: absolute links, nothing else."""
-    if not advice.url:
-        return {}
-    return {"links": [{"label": advice.guideline or advice.summary, "url": advice.url, "type": "absolute"}]}
-
-
 def _duplicate(advice: Advice, focus: Focus, judged: Judged) -> Element:
     """Instructions that name the imaging already done, and not the one that is ordered."""
     done = [f"- {each.summary}" for each in advice.evidence if each.reference != focus.reference]
@@ -254,7 +254,7 @@ def _additional_orders(advice: Advice, focus: Focus, judged: Judged) -> Element:
 
 
 _BUILDERS: Mapping[str, Callable[[Advice, Focus, Judged], Element]] = {
-    "guideline": _external_reference,
+    "guideline": lambda advice, focus, judged: links_of(advice),
     "instructions": _instructions,
     "safety": _instructions,
     "duplicate": _duplicate,

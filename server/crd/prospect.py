@@ -13,7 +13,7 @@ from typing import Any
 
 from server.adjudication.judged import Judged
 from server.adjudication.orders import with_diagnoses
-from server.crd.cards import Drawn, criteria_app, face
+from server.crd.cards import Drawn, criteria_app, face, links_of
 from server.crd.suggestions import short
 from server.crd.version import Element
 from server.fhir.references import Resolver
@@ -41,8 +41,7 @@ def drawn(judged: Judged, about: str, assertion_id: str, source: Element, base: 
     said = judged.determination
     for advice in said.advice:
         if advice.kind in _TOLD:
-            link = {"label": advice.guideline or advice.summary, "url": advice.url, "type": "absolute"}
-            content = {**face(advice, source), **({"links": [link]} if advice.url else {})}
+            content = {**face(advice, source), **links_of(advice)}
             yield Drawn(advice.topic, content, (about,), assertion_id)
     wanted = [
         f"- {each.title}: {each.would_satisfy}"

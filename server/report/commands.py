@@ -1,9 +1,4 @@
-"""`davinci-payer report …`: figures and metric records from the stored decisions and exchanges.
-
-A guide takes part with a module `server.report.GUIDE` that has
-`records(services, start, end) -> Iterator[dict]`: its metric records of the exchanges in [start, end), oldest
-first, in the shape of the guide's logical model (CRDMetricData, DTRMetricData, PASMetricData).
-"""
+"""`davinci-payer report …`: figures and metric records from the stored decisions and exchanges."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ Record = dict[str, Any]
 Session = list[Exchange]
 
 ACTIONS = {"$questionnaire-package": "qpackage", "$next-question": "nextq"}
+ISSUE_TYPE = "http://hl7.org/fhir/issue-type"
 CLIENTS = "https://payer.example/client"
 NO_ORDER = {"text": "No order was sent."}
 MOST_REPORTS = 10_000
@@ -134,13 +135,9 @@ def _form(form: Record, session: Session, reports: Sequence[QuestionnaireError])
     ]
     return {
         **form,
-        **({"failure": [_issue_type(code) for code in dict.fromkeys(failures)]} if failures else {}),
+        **({"failure": [concept(ISSUE_TYPE, code) for code in dict.fromkeys(failures)]} if failures else {}),
         "elapsedTime": str(dt.timedelta(seconds=max(0, min(seconds, 86_399)))).zfill(8),
     }
-
-
-def _issue_type(code: str) -> Record:
-    return concept("http://hl7.org/fhir/issue-type", code)
 
 
 def _answered(call: Exchange) -> dt.datetime:

@@ -12,16 +12,15 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.fhir.dates import instant
 from server.fhir.elements import elements
-from server.fhir.extensions import extension, value
 from server.fhir.systems import CPT, LOINC, NPI, concept, npis
 from server.pas import casebook, verdict
 from server.pas.change import change_of
 from server.pas.deadlines import Deadlines
 from server.pas.evidence import ATTACHED
 from server.pas.intake import Submission, stored
+from server.pas.lines import assertion_id
 from server.pas.rejection import Rejection
 from server.pas.standing import Standing
 from server.pas.verdict import Denied
@@ -123,7 +122,7 @@ def _item(
     ]
     detail = {
         "item": concept(CPT, line.cpt) if line.cpt else line.item.requested["productOrService"],
-        "assertionId": value(extension(extension(line.order, COVERAGE_INFORMATION), "coverage-assertion-id")),
+        "assertionId": assertion_id(line.order),
         "initialSubmissionTime": instant(since[line.item.sequence]),
         "finalResponseTime": instant(line.decided) if line.decided else None,
         "responsesRequired": max(1, len(answers)),
