@@ -252,6 +252,10 @@ def _days(catalog: Catalog) -> Iterator[str]:
     for name, times in Counter([*canonicals, *(form["id"] for form in catalog.questionnaires)]).items():
         if times > 1:
             yield f"{name}: {times} forms have this name"
+    begun = ((form["url"], form.get("effectivePeriod", {}).get("start")) for form in catalog.questionnaires)
+    for (url, start), times in Counter(begun).items():
+        if times > 1:
+            yield f"{url}: {times} versions begin on {start}: which of them is current?"
     for policy in catalog.policies:
         start, end = policy.effective.start, policy.effective.end
         if end is None:

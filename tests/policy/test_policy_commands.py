@@ -218,6 +218,7 @@ def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: P
         "mri-brain: 2 policies have this id",
         "https://payer.example/Questionnaire/mri-hip|1.0.0: 2 forms have this name",
         "mri-hip: 2 forms have this name",
+        "https://payer.example/Questionnaire/mri-hip: 2 versions begin on",
         "mri-brain: it ends on 2026-06-30, and the next one of BR begins on 2026-08-01",
         "mri-hip: it ends on 2024-12-31, before it begins",
     ):
