@@ -45,6 +45,11 @@ def is_of_another(key: str, coverage: Resource) -> bool:
     return number != subscriber and not number.startswith(f"{subscriber}-")
 
 
+def covers_subscriber(coverage: Resource) -> bool:
+    """Whether the Coverage says that its beneficiary is the subscriber: then its number tells who that is."""
+    return bool(_text(coverage.get("subscriberId"))) and not SELF.isdisjoint(_relationship(coverage))
+
+
 def of_somebody_else(records: Iterable[Resource], patient: Resource) -> bool:
     """Whether the payer's records under a member's number are surely not of this patient: all whom they name
     were born on another day."""
@@ -90,8 +95,12 @@ def _member_id(coverage: Resource, patient: Resource | None) -> str:
 
 def _covers_another(coverage: Resource) -> bool:
     """Whether the Coverage says that its beneficiary is another than the subscriber."""
-    told = {coding.get("code") for coding in codings([coverage.get("relationship")])}
+    told = _relationship(coverage)
     return bool(told) and told.isdisjoint(SELF)
+
+
+def _relationship(coverage: Resource) -> set[Any]:
+    return {coding.get("code") for coding in codings([coverage.get("relationship")])}
 
 
 def _born(coverage: Resource, patient: Resource | None) -> str:

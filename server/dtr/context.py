@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.adjudication.judged import Judged
-from server.adjudication.members import is_of_another
+from server.adjudication.members import covers_subscriber, is_of_another
 from server.dtr.request import PackageRequest
 from server.fhir.errors import Issue, NotFound
 from server.fhir.references import local_reference, type_and_id
@@ -104,6 +104,9 @@ def chart_with(told: Context | None, coverage: Resource, sent: list[Resource]) -
 
 def _is_of(told: Context, coverage: Resource) -> bool:
     """Whether the Coverage may be of the member that the context is about. The members of a family share a
-    number, not the reference that their client has for each."""
+    number, not the reference that their client has for each; a subscriber's may change, as records are
+    merged."""
+    if is_of_another(told.member, coverage):
+        return False
     known, named = (type_and_id(each.get("beneficiary")) for each in (told.coverage, coverage))
-    return not is_of_another(told.member, coverage) and (known == named or None in (known, named))
+    return known == named or None in (known, named) or all(map(covers_subscriber, (told.coverage, coverage)))

@@ -76,6 +76,14 @@ def test_a_a_context_of_a_brother_is_nobodys(dtr: Dtr) -> None:
     assert dtr.refused(dtr.ask(resource("coverage", ben), hers))[0] == 404
 
 
+def test_a_a_context_is_kept_where_the_record_of_the_subscriber_is_merged_into_another(dtr: Dtr) -> None:
+    """The number is the same, the client's name for the patient no more."""
+    hers, anna = context(dtr.asserted(shoulder(), coverage("M-merged"))), {"reference": "Patient/anna-2"}
+    now = resource("coverage", coverage("M-merged", beneficiary=anna))
+    (package,) = dtr.packages(now, resource("order", shoulder(subject=anna)), hers)
+    assert package.draft["subject"] == anna
+
+
 @pytest.mark.parametrize("by", [resource("order", shoulder()), named(SHOULDER)])
 def test_a_the_coverage_of_nobody_we_know_is_refused(dtr: Dtr, registry: FastAPI, by: dict[str, Any]) -> None:
     own = Dtr(TestClient(registry), dtr.version, registry)
