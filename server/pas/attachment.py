@@ -269,21 +269,19 @@ def _faults(named: dict[str, Resource], attachments: Sequence[Resource]) -> Iter
 
 
 def _contents(attachment: Resource) -> Iterator[Resource]:
-    for part in attachment.get("part") or []:
-        content = part.get("resource") if isinstance(part, dict) and part.get("name") == "Content" else None
+    for part in elements(attachment, "part"):
+        content = part.get("resource") if part.get("name") == "Content" else None
         if not isinstance(content, dict):
             continue
         if content.get("resourceType") == "Bundle":
-            entries = [entry.get("resource") for entry in content.get("entry") or []]
+            entries = [entry.get("resource") for entry in elements(content, "entry")]
             yield from (one for one in entries if isinstance(one, dict) and one.get("resourceType"))
         elif content.get("resourceType"):
             yield content
 
 
 def _lines(attachment: Resource) -> Iterator[int]:
-    for part in attachment.get("part") or []:
-        if isinstance(part, dict) and part.get("name") == "LineItem":
-            yield _sequence(_text(part))
+    return (_sequence(_text(part)) for part in elements(attachment, "part") if part.get("name") == "LineItem")
 
 
 def _text(parameter: Resource) -> str:

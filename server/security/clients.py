@@ -10,11 +10,11 @@
      {"id": "prometheus", "scopes": ["payer/operate"], "token_sha256": "5e88…"}]
 
 Notifications go to the `endpoints` of a client only, and to what lies below them; what its CDS Hooks calls do
-not bring is read from its `fhir_servers` only. A client proves itself
-with a key of its key set (`jwks_uri`, or `jwks` in the file), with a certificate of a trust community that is
-made out to its URI (`udap`), or with either. Programs of the payer's own that cannot
-sign may have a long-lived token; the file holds its digest only, and it opens nothing of a FHIR base. A
-file that cannot be read any more leaves the clients as they were, and the log says so.
+not bring is read from its `fhir_servers` only. A client proves itself with a key of its key set (`jwks_uri`,
+or `jwks` in the file), with a certificate of a trust community that is made out to its URI (`udap`), or with
+either. Programs of the payer's own that cannot sign may have a long-lived token; the file holds its digest
+only, and it opens nothing of a FHIR base. A file that cannot be read any more leaves the clients as they
+were, and the log says so.
 """
 
 from __future__ import annotations
