@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.fhir.systems import TERMINOLOGY
 from server.policy.catalog import Catalog
 from server.policy.denial import denial_of
 from server.policy.determination import Decision, Determination, Met
@@ -189,3 +190,84 @@ def test_what_something_unknown_may_reverse_is_no_evidence(catalog: Catalog, unk
     assert said(catalog, order, *care).decision is Decision.APPROVE
     assert told.decision is Decision.MORE_INFO
     assert f"Procedure/{care[0]['id']} (its modifier extension or rules are unknown here)" in told.reason
+
+
+def test_a_problem_that_is_dated_after_the_order_is_none_yet(catalog: Catalog) -> None:
+    tumour = problem("C40.01")
+    later = {**tumour, "onsetDateTime": day(-5), "recordedDate": day(-5)}
+    assert said(catalog, shoulder(), tumour).decision is Decision.APPROVE
+    assert said(catalog, shoulder(), later).decision is Decision.MORE_INFO
+
+
+WORDS = {
+    "value": lambda word: {"valueCodeableConcept": {"text": word}},
+    "string": lambda word: {"valueString": word},
+    "own code": lambda word: {
+        "valueCodeableConcept": {"coding": [{"system": "urn:oid:1.2.3", "code": "7"}], "text": word}
+    },
+}
+
+
+@pytest.mark.parametrize("how", WORDS)
+def test_a_finding_is_told_in_words(catalog: Catalog, how: str) -> None:
+    """A test that was positive once, and negative the last time, is negative."""
+
+    def seen(before: int, word: str) -> dict[str, Any]:
+        plain = {k: v for k, v in finding("saddle-anesthesia", before).items() if not k.startswith("value")}
+        return {**plain, **WORDS[how](word)}
+
+    assert said(catalog, lumbar(), seen(9, "Present")).criterion("LS-IMM").value is Met.YES
+    gone = said(catalog, lumbar(), finding("saddle-anesthesia", 9), seen(2, "Negative"))
+    assert gone.criterion("LS-IMM").value is Met.UNKNOWN
+
+
+def test_a_number_beside_a_reason_for_there_being_none_is_no_score(catalog: Catalog) -> None:
+    order = shoulder()
+    absent = {"dataAbsentReason": concept(f"{TERMINOLOGY}/data-absent-reason", "not-performed")}
+    care = [{**each, **absent} if "valueQuantity" in each else each for each in six_weeks_of_care(order)]
+    assert {"FUN", "CC-OUT"} <= set(said(catalog, order, *care).unknown)
+
+
+def test_treatment_of_the_other_side_is_known_by_words(catalog: Catalog) -> None:
+    def treated(side: str) -> Determination:
+        visits = (procedure("97110", n, bodySite=[{"text": f"{side} shoulder"}]) for n in range(70, 7, -7))
+        return said(catalog, shoulder(), *visits)
+
+    assert treated("Right").criterion("CC-DUR").value is Met.YES
+    assert treated("Left").criterion("CC-DUR").value is Met.UNKNOWN
+
+
+@pytest.mark.parametrize(("intent", "is_meant"), [("order", True), ("proposal", False), ("option", False)])
+def test_what_was_only_proposed_is_neither_planned_nor_done(
+    catalog: Catalog, intent: str, is_meant: bool
+) -> None:
+    order = shoulder()
+    operation = of(
+        "ServiceRequest", status="active", intent=intent, code=concept(CPT, "29827"), authoredOn=day(2)
+    )
+    therapy = of(
+        "ServiceRequest",
+        status="completed",
+        intent=intent,
+        code=concept(CPT, "97110"),
+        occurrencePeriod={"start": day(60), "end": day(2)},
+    )
+    care = [
+        {**each, "intent": intent} if each["resourceType"] == "CarePlan" else each
+        for each in six_weeks_of_care(order)
+    ]
+    assert (said(catalog, order, operation).criterion("SH-IMM").value is Met.YES) is is_meant
+    assert (said(catalog, order, therapy).criterion("CC-DUR").value is Met.YES) is is_meant
+    assert (said(catalog, order, *care).criterion("RAT-OT").value is Met.YES) is is_meant
+
+
+@pytest.mark.parametrize(("side", "tells"), [("RT", True), ("LT", False)])
+def test_a_nerve_study_of_the_other_arm_tells_nothing_of_this_one(
+    catalog: Catalog, side: str, tells: bool
+) -> None:
+    study = {
+        **film("95886", 20, "radiculopathy"),
+        "code": concept(CPT, f"95886-{side}"),
+    }
+    told = said(catalog, shoulder(), finding("motor-weakness", 5), study)
+    assert (told.criterion("SH-IMM").value is Met.YES) is tells
