@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
@@ -31,6 +31,7 @@ from tests.validation.mutants import holder_of, walked
 
 DAY = dt.date(2026, 11, 20)
 PLANS = ("evicore", "carelon", "nia", "reviewed", "no-imaging-pa")
+DATED = ("effectiveDateTime", "performedDateTime", "authoredOn", "recordedDate", "statusDate")
 _numbers = count(1)
 
 
@@ -170,6 +171,76 @@ def test_the_same_chart_in_whatever_order_gets_the_same_answer(
     assert said(case).to_json() == one.to_json()
     for name in ("decision", "unmet", "unknown", "theme", "gate"):
         assert getattr(one, name) == getattr(other, name), name
+
+
+SPOILT: Mapping[str, Mapping[str, Any]] = {
+    "another's": {"subject": {"reference": "https://ehr.example/fhir/Patient/another"}},
+    "a group's": {"subject": {"reference": "Group/household"}},
+    "of the mother": {"focus": [{"reference": "RelatedPerson/mother"}]},
+    "in error": {"status": "entered-in-error"},
+    "unknown": {"status": "unknown"},
+    "reversed": {"modifierExtension": [{"url": "https://ehr.example/not", "valueBoolean": True}]},
+    "to come": dict.fromkeys(DATED, "2027-01-01"),
+    "of another kind": {"code": {"text": "negative"}},
+}
+TOLD_OTHERWISE: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "by the minute": lambda told: {k: f"{v}T23:59:00-10:00" if k in DATED else v for k, v in told.items()},
+    "as a span": lambda told: _renamed(told, lambda day: {"start": day, "end": day}),
+    "as a span of which the end is known": lambda told: _renamed(told, lambda day: {"end": day}),
+    "with codes of a clinic": lambda told: (
+        {**told, "code": _beside(told["code"])} if "code" in told else told
+    ),
+    "amended": lambda told: {**told, "status": "amended"} if told.get("status") == "final" else told,
+}
+
+
+def _renamed(told: Mapping[str, Any], span: Callable[[str], Any]) -> Mapping[str, Any]:
+    return {
+        k.replace("DateTime", "Period"): span(v) if k in ("effectiveDateTime", "performedDateTime") else v
+        for k, v in told.items()
+    }
+
+
+def _beside(code: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = {"system": "urn:oid:1.2.840.114350.1.13", "code": "X9", "display": "Own", "userSelected": True}
+    return {"coding": [own, *code["coding"]], "text": "In our words"}
+
+
+def outcome(determination: Determination) -> Any:
+    return determination.decision, [(each.id, each.value) for each in determination.criteria]
+
+
+def one_of_each(region: Region) -> Case:
+    """All that speaks for the MRI, of therapy one visit at each end."""
+    facts = [each for name, facts in supporting(region).items() for each in (facts[0], facts[-1])]
+    return laid_out(region, facts)
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_what_is_spoilt_counts_as_if_it_were_not_there(spoilt: str) -> None:
+    """All records of a kind at once: then they matter."""
+    case = one_of_each(REGIONS[sorted(SPOILT).index(spoilt) % len(REGIONS)])
+    for kind in {each["resourceType"] for each in case.clinical}:
+        rest = [each for each in case.chart.resources if each["resourceType"] != kind]
+        records = [each for each in case.clinical if each["resourceType"] == kind]
+        changed = [
+            {
+                **each,
+                **{k: v for k, v in SPOILT[spoilt].items() if k in {*each, "focus", "modifierExtension"}},
+            }
+            for each in records
+        ]
+        if all(one != other for one, other in zip(changed, records, strict=True)):
+            without, beside = said(case, Chart(rest)), said(case, Chart([*rest, *changed]))
+            assert outcome(beside) == outcome(without), (kind, beside.reason)
+
+
+@pytest.mark.parametrize("how", TOLD_OTHERWISE)
+@pytest.mark.parametrize("region", REGIONS, ids=lambda each: each.name)
+def test_what_means_the_same_comes_to_the_same(region: Region, how: str) -> None:
+    case = one_of_each(region)
+    told = [TOLD_OTHERWISE[how](each) for each in case.clinical]
+    assert outcome(said(case, Chart([*case.parties, *told]))) == outcome(said(case))
 
 
 @pytest.mark.parametrize("region", REGIONS, ids=lambda each: each.name)

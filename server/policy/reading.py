@@ -26,6 +26,8 @@ CLOSED = frozenset({"inactive", "suspended"})
 
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 _SUBJECTS = frozenset({"subject", "patient", "individual"})
+_OTHERS = frozenset({"Patient", "RelatedPerson", "Group"})
+"""Who may be the focus of what stands in a patient's record: the mother, the donor, the household."""
 
 
 def intelligible(chart: Chart) -> Chart:
@@ -144,7 +146,7 @@ def _is_clients(resource: Resource) -> bool:
 
 
 def _is_of(resource: Resource, patient: str) -> bool:
-    """Whatever names no patient, or names one in a way that tells nothing, counts as the patient's."""
+    """Whatever names nobody, or names somebody in a way that tells nothing, counts as the patient's."""
     if not patient:
         return True
     if resource.get("resourceType") == "Patient":
@@ -154,9 +156,10 @@ def _is_of(resource: Resource, patient: str) -> bool:
         reference = resource[name]
         if isinstance(reference, dict) and reference.get("reference") != own:
             subject = type_and_id(reference)
-            if subject and subject[0] == "Patient" and subject[1] != patient:
+            if subject and subject != ("Patient", patient):
                 return False
-    return True
+    focus = map(type_and_id, elements(resource, "focus") if "focus" in resource else ())
+    return all(each is None or each[0] not in _OTHERS or each == ("Patient", patient) for each in focus)
 
 
 def _one_patient(resources: list[Resource]) -> list[Resource]:
