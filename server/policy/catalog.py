@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from server.elm import Engine, LoadError
-from server.fhir.elements import elements
+from server.fhir.elements import elements, once
 from server.fhir.systems import CPT, ICD, coding_key, is_billed, spellings
 from server.policy.libraries import BASE, Libraries
 from server.policy.line import codings
@@ -27,7 +27,6 @@ from server.policy.manifest import (
     CriteriaFile,
     ExemptionsFile,
     FormsFile,
-    GuidelineEntry,
     GuidelinesFile,
     PayerFile,
     PolicyFile,
@@ -91,7 +90,8 @@ class Catalog:
         """Canonicals of the value sets that the data themselves name, not a library."""
         self.payer = payer_organization(read(data / "payer.yaml", PayerFile))
         self._libraries = Libraries(data, self.payer["name"])
-        self._value_sets = _by_url(data.glob("valuesets/*.json"))
+        self.value_sets: Mapping[str, dict[str, Any]] = _by_url(data.glob("valuesets/*.json"))
+        """Expanded, by canonical."""
         self.code_systems: Mapping[str, dict[str, Any]] = _by_url(data.glob("codesystems/*.json"))
         self.questionnaires: tuple[dict[str, Any], ...] = tuple(
             resource(path) for path in sorted((root / "questionnaires").glob("*.json"))
@@ -99,8 +99,7 @@ class Catalog:
         self.engine = self._engine()
         self.services: Mapping[str, Service] = services_of(data / "services.yaml")
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
-        guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
-        self.guidelines: Mapping[str, GuidelineEntry] = guidelines
+        self.guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
         self.advice = read(data / "policies" / "advice.yaml", AdviceFile)
         self.sides: Mapping[str, frozenset[tuple[str, str]]] = {
             side: self._members(data, value_set) for side, value_set in SIDED.items()
@@ -117,7 +116,7 @@ class Catalog:
                 f"criteria.yaml: theme-order has {', '.join(unknown)}, which no file describes"
             )
         self.policies: tuple[Policy, ...] = tuple(
-            self._policy(path, written, criteria, guidelines) for path, written in manifests.items()
+            self._policy(path, written, criteria) for path, written in manifests.items()
         )
         self.exemptions = read(data / "exemptions.yaml", ExemptionsFile)
         managers = _by_name(map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml"))))
@@ -221,13 +220,13 @@ class Catalog:
         return self._libraries.elm
 
     @property
-    def value_sets(self) -> Mapping[str, dict[str, Any]]:
-        """The expanded value sets by canonical."""
-        return self._value_sets
+    def benefit_managers(self) -> list[BenefitManager]:
+        """Those of the plans, each once."""
+        return once([plan.benefit_manager for plan in self.plans.values()])
 
     def value_set(self, url: str) -> dict[str, Any]:
         """The expanded ValueSet of a canonical. KeyError where there is none."""
-        return self._value_sets[url.partition("|")[0]]
+        return self.value_sets[url.partition("|")[0]]
 
     def library(self, name: str) -> dict[str, Any]:
         """A FHIR Library with its CQL and ELM, by name or canonical. KeyError where there is none."""
@@ -252,19 +251,13 @@ class Catalog:
             raise CatalogError(f"cql/elm: {error}") from error
 
     def _declared_value_sets(self) -> list[dict[str, Any]]:
-        missing = sorted(self._libraries.value_sets - self._value_sets.keys())
+        missing = sorted(self._libraries.value_sets - self.value_sets.keys())
         if missing:
             raise CatalogError(f"cql/valuesets lacks what the libraries declare: {', '.join(missing)}")
-        return [self._value_sets[url] for url in sorted(self._libraries.value_sets)]
+        return [self.value_sets[url] for url in sorted(self._libraries.value_sets)]
 
-    def _policy(
-        self,
-        path: Path,
-        written: PolicyFile,
-        criteria: CriteriaFile,
-        guidelines: Mapping[str, GuidelineEntry],
-    ) -> Policy:
-        region = written.region
+    def _policy(self, path: Path, written: PolicyFile, criteria: CriteriaFile) -> Policy:
+        region, guidelines = written.region, self.guidelines
         for library in (written.library, written.prefill):
             if library not in self._libraries.elm:
                 raise CatalogError(f"{path.name}: there is no library {library} in cql/elm")
@@ -326,7 +319,7 @@ class Catalog:
     def _members(self, path: Path, name: str) -> frozenset[tuple[str, str]]:
         url = f"{BASE}/ValueSet/{name}"
         self.value_sets_named.add(url)
-        value_set = self._value_sets.get(url)
+        value_set = self.value_sets.get(url)
         if value_set is None:
             raise CatalogError(f"{path.name}: cql/valuesets has no {name}.json")
         return frozenset((c["system"], c["code"]) for c in value_set["expansion"]["contains"])

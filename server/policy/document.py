@@ -133,9 +133,7 @@ def _criteria(policy: Policy, names: Iterable[str]) -> Iterator[str]:
 
 
 def _managers(catalog: Catalog) -> Iterator[str]:
-    managers = list(
-        {plan.benefit_manager.name: plan.benefit_manager for plan in catalog.plans.values()}.values()
-    )
+    managers = catalog.benefit_managers
     yield ""
     yield "## What the benefit managers ask for"
     yield ""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from server.fhir.elements import nodes
-from server.fhir.systems import CPT, is_npi
+from server.fhir.systems import CPT, concept, is_npi
 from server.policy.answered import SERVICE
 from server.policy.catalog import PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
@@ -78,9 +78,6 @@ def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:
     written = catalog.libraries[policy.library]["library"]["identifier"].get("version")
     if written != policy.version:
         yield f"{policy.id}: the manifest is of version {policy.version}, {policy.library} of {written}"
-    decisive = {"Decision", "Unmet", "Unknown", "Gate"}
-    for name in sorted(decisive - defines):
-        yield f"{policy.id}: {policy.library} has no define {name}"
     for criterion in policy.criteria.values():
         internal = criterion.id.startswith(ASKED_OF_NOBODY)
         if criterion.id in policy.themes and not criterion.guideline:
@@ -125,11 +122,7 @@ def _indications(policy: Policy, catalog: Catalog) -> Iterator[str]:
 
 
 def _form(policy: Policy, catalog: Catalog) -> Iterator[str]:
-    form = catalog.questionnaire(policy.questionnaire)
-    if form is None:
-        yield f"{policy.id}: there is no form {policy.questionnaire}"
-        return
-    asked = {item["linkId"] for item in _items(form)}
+    asked = {item["linkId"] for item in _items(catalog.questionnaire(policy.questionnaire) or {})}
     defines = set(catalog.engine.defines(policy.library))
     for criterion in policy.criteria.values():
         for question in criterion.questions:
@@ -319,9 +312,7 @@ def _values(catalog: Catalog) -> Iterator[str]:
     declared = catalog.libraries[PARAMETERS]["library"]["parameters"]["def"]
     types = {each["name"]: TYPES[each["resultTypeName"].partition("}")[2]] for each in declared}
     regions = {policy.region for policy in catalog.policies}
-    for manager in {
-        plan.benefit_manager.name: plan.benefit_manager for plan in catalog.plans.values()
-    }.values():
+    for manager in catalog.benefit_managers:
         weeks = (("ccWeeks", value) for value in manager.weeks.values())
         for name, value in (*manager.shared.items(), *manager.joints_only.items(), *weeks):
             misspelt = isinstance(value, str) and value not in WORDS.get(name, (value,))
@@ -345,8 +336,7 @@ def _coverage(plan: str) -> dict[str, Any]:
 
 
 def _order(code: str) -> dict[str, Any]:
-    coding = {"system": CPT, "code": code}
-    return {"resourceType": "ServiceRequest", "status": "draft", "code": {"coding": [coding]}}
+    return {"resourceType": "ServiceRequest", "status": "draft", "code": concept(CPT, code)}
 
 
 def _items(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
