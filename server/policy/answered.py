@@ -14,8 +14,8 @@ from server.fhir.elements import elements
 from server.policy.catalog import Catalog, Policy
 from server.policy.request import Resource
 
-SERVICE = "ORDER.cpt"
-"""The question for the service, where the form was begun without an order."""
+SERVICE, PLAN = "ORDER.cpt", "PLAN.id"
+"""The questions for the service and the plan, where the form was begun without an order."""
 
 
 def in_form(resources: Iterable[Resource], policy: Policy, catalog: Catalog) -> list[Resource]:

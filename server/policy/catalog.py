@@ -122,6 +122,8 @@ class Catalog:
         managers = _by_name(map(benefit_manager, sorted(data.glob("benefit-managers/*.yaml"))))
         plans = (plan_of(path, managers, self) for path in sorted(data.glob("plans/*.yaml")))
         self.plans: Mapping[str, Plan] = _by_name(plans)
+        if DEFAULT_PLAN not in self.plans:
+            raise CatalogError(f"plans: there is no {DEFAULT_PLAN}, the plan of a Coverage that names none")
         self._check_parameters()
         self._check_advice()
 

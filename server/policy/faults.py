@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from server.fhir.elements import nodes
-from server.fhir.systems import CPT, concept, is_npi
-from server.policy.answered import SERVICE
+from server.fhir.systems import CPT, NPI, concept, is_npi
+from server.policy.answered import PLAN, SERVICE
 from server.policy.catalog import PLAN_CLASS, Catalog, Plan, Policy
 from server.policy.libraries import BASE
 from server.policy.manifest import loaded
@@ -61,6 +61,7 @@ def faults(catalog: Catalog) -> Iterator[str]:
         yield from _found_by_forms(policy, catalog)
     for form in catalog.questionnaires:
         yield from _logic(form, catalog)
+    yield from _found_by_members(catalog)
     yield from _known_to_all(catalog)
     yield from _undefined(catalog)
     yield from _own_codes(catalog)
@@ -165,6 +166,15 @@ def _found_by_forms(policy: Policy, catalog: Catalog) -> Iterator[str]:
             yield f"{policy.id}: {form['id']} does not offer {' '.join(missing)} in {SERVICE}"
 
 
+def _found_by_members(catalog: Catalog) -> Iterator[str]:
+    """Plans that no adaptive form offers: begun without an order, it would take them for the usual one."""
+    for form in catalog.questionnaires:
+        offered = {code for item in _items(form) if item["linkId"] == PLAN for _, code in _codings(item)}
+        for name in catalog.plans:
+            if offered and name not in offered:
+                yield f"{name}: {form['id']} does not offer this plan in {PLAN}"
+
+
 def _known_to_all(catalog: Catalog) -> Iterator[str]:
     """Diagnoses of which the shared rules would find no onset, and body sites that the other policies would
     not know for those of another part."""
@@ -266,7 +276,10 @@ def _days(catalog: Catalog) -> Iterator[str]:
 
 
 def _exemptions(catalog: Catalog) -> Iterator[str]:
-    """Gold cards of nobody, rules that nobody or everybody would meet, and rules that no plan names."""
+    """Numbers of nobody, rules that nobody or everybody would meet, and rules that no plan names."""
+    for each in catalog.payer["identifier"]:
+        if each["system"] == NPI and not is_npi(each["value"]):
+            yield f"payer.yaml: {each['value']} is no NPI: its check digit is wrong"
     for plan in catalog.plans.values():
         for npi in plan.gold_cards:
             if not is_npi(npi):

@@ -297,11 +297,14 @@ def read(path: Path, kind: type[F]) -> F:
 
 
 def resource(path: Path) -> dict[str, Any]:
-    """A file of FHIR JSON. Raises CatalogError naming the file."""
+    """A file of FHIR JSON, of a resource that has an address. Raises CatalogError naming the file."""
     try:
-        return json.decode_object(path.read_bytes())
+        found = json.decode_object(path.read_bytes())
     except (OSError, InvalidJson) as error:
         raise CatalogError(f"{path.parent.name}/{path.name}: {error}") from error
+    if lacking := [name for name in ("id", "url", "version") if not isinstance(found.get(name), str)]:
+        raise CatalogError(f"{path.parent.name}/{path.name}: lacks {', '.join(lacking)}")
+    return found
 
 
 def listed_codes(written: str | int) -> tuple[str, ...]:

@@ -124,6 +124,8 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         lambda content: content["parameters"]["neuroDeficit"].update(value="any_new"),
     )
     change(data / "cql/plans/nia.yaml", lambda content: content.update({"gold-cards": ["1888888885"]}))
+    change(data / "cql/plans/no-imaging-pa.yaml", lambda content: content.update(name="generous"))
+    change(data / "cql/payer.yaml", lambda content: content.update(npi="1234567890"))
     brain = data / "cql/elm/MRIBrain.json"
     rules = brain.read_text(encoding="utf-8")
     brain.unlink()
@@ -177,6 +179,8 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         "criteria: no policy defines TOES",
         "advice: ADV-PT orders 97999, which is not in the list of services",
         "nia: gold card 1888888885 is no NPI",
+        "payer.yaml: 1234567890 is no NPI",
+        "generous: mri-adaptive does not offer this plan in PLAN.id",
         "mri-elbow: the manifest is of version 1.1.0, MRIElbow of 1.0.0",
         "carelon: no rule takes 'any_new' for neuroDeficit",
         "nia: no rule takes 3 for neuroDeficit",
@@ -235,6 +239,12 @@ def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
     assert "policies/mri-brain.yaml: month must be in 1..12" in run("check", data).output
     brain.write_text("owner: Somebody\nowner: Somebody else\n", encoding="utf-8")
     assert "policies/mri-brain.yaml: owner stands here twice" in run("check", data).output
+    shutil.copy(data / "cql/policies/mri-hip.yaml", brain)
+    usual = data / "cql/plans/evicore.yaml"
+    usual.unlink()
+    change(data / "cql/policies/mri-hip.yaml", lambda content: content.update(guideline="OURS"))
+    change(brain, lambda content: content.update(guideline="OURS"))
+    assert "plans: there is no evicore" in run("check", data).output
     hip = data / "cql/elm/MRIHip.json"
     rules = hip.read_text(encoding="utf-8")
     hip.unlink()
