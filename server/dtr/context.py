@@ -22,10 +22,11 @@ from server.store import Transaction, assertions, cases
 
 Resource = dict[str, Any]
 
-CANCELLED = "C"
-"""The outcome (X12 306) of a line that its provider cancelled."""
+CANCELLED, DENIED = "C", "A3"
+"""The outcome (X12 306) of a line that its provider cancelled, and of one that is denied."""
 
 WITHDRAWN = "What this number was given for was cancelled: no form is needed."
+NOT_WAITED_FOR = "What this number was given for is decided: send the form with a new request or an appeal."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Context:
     said: Mapping[str, Any] = field(default_factory=dict)
 
     def settled(self, judged: Judged, coverage: Resource) -> str:
-        """Why nothing is asked of an order that is still as CRD saw it, with more of the record than comes
+        """Why nothing is asked of an order that is still as it was judged, by more of the record than comes
         here: it is documented, or a person decides. Empty where that is not so."""
         asks_nothing = self.said.get("decision") in (Decision.APPROVE, Decision.PEND)
-        if not asks_nothing or self.said["failure"] or not _is_of(self, coverage):
+        if not asks_nothing or self.said["failure"] or self.said["recommended"] or not _is_of(self, coverage):
             return ""
         unchanged = all(
             self.said[part] == judged.kept[part] for part in ("line", "plan", "day_zero", "planned")
@@ -73,13 +74,13 @@ def given_for(
     for case, line in [ours] if ours else cases.lines_traced(tx, asked.context):
         number = "" if ours else f"{case.id}-{line.sequence}"
         waits_for = tuple(line.determination.get("questionnaires", ()))
-        given = Context(line.order, case.member_key, number=number, forms=waits_for)
+        given = Context(line.order, case.member_key, number=number, forms=waits_for, said=line.determination)
         if visible(case) is None or not any(_is_of(given, coverage) for coverage in asked.coverages):
             continue
-        if line.outcome != CANCELLED:
-            return replace(given, member="")
-        issues.append(Issue("informational", asked.context_path, WITHDRAWN, "information"))
-        return None
+        gone = {CANCELLED: WITHDRAWN, DENIED: NOT_WAITED_FOR}.get(line.outcome)
+        if gone:
+            issues.append(Issue("informational", asked.context_path, gone, "information"))
+        return replace(given, member="") if line.outcome != CANCELLED else None
     unknown = (
         "This context is none that we gave for this member: send the coverage-assertion-id or tracking "
         "number, with the Coverage it was given for."

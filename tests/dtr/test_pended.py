@@ -21,8 +21,8 @@ from tests.dtr.interviews import ADAPTIVE, interview, said
 
 
 def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
-    """A case about which the payer asks for information, the tracking number it gives, and where its answer
-    can be read."""
+    """A case that the payer pends, the tracking number it gives, which where it asks for nothing is its own
+    for the line, and where its answer can be read."""
     vignette = Vignette(
         id=f"{name}-{dtr.version.replace('.', '')}",
         age=52,
@@ -36,8 +36,10 @@ def pended(dtr: Dtr, name: str, **changes: Any) -> tuple[Case, str, str]:
     answer = dtr.http.post(f"{dtr.base}/Claim/$submit", content=body, headers=FHIR_JSON)
     assert answer.status_code == 200, answer.text
     told = json.decode_object(answer.content)
-    (number,) = {each["value"] for each in nodes(told) if each.get("system") == TRACKING_SYSTEM}
-    return case, number, f"ClaimResponse/{told['entry'][0]['resource']['id']}"
+    name = told["entry"][0]["resource"]["id"]
+    asked = {each["value"] for each in nodes(told) if each.get("system") == TRACKING_SYSTEM}
+    (number,) = asked or {f"{name}-1"}
+    return case, number, f"ClaimResponse/{name}"
 
 
 def interviewed(dtr: Dtr, case: Case, number: str) -> tuple[list[list[str]], dict[str, Any]]:
@@ -87,6 +89,34 @@ def test_a_the_form_that_a_request_waits_for_is_had_by_its_number(dtr: Dtr) -> N
     assert [call[0] for call in calls] == ["PATIENT.age", "RPT-INT"]
     sent = dtr.post("$submit-attachment", attachment(case, number, {**done, "id": "filled"}))
     assert (sent.status_code, reviewed(dtr, address)) == (200, "A1")
+
+
+def test_a_no_form_is_had_by_the_number_of_what_a_person_reviews(dtr: Dtr) -> None:
+    """The request's chart had the answer that a person has to read."""
+    answers = {"SH-IMM": "other", "CC-DUR.none": True}
+    facts = tuple(
+        Fact(type="QuestionnaireResponse", code=c, system="linkId", value=v) for c, v in answers.items()
+    )
+    case, number, address = pended(dtr, "left", facts=facts)
+    (issue,) = dtr.outcome(resource("coverage", dict(case.coverage)), context(number))
+    assert reviewed(dtr, address) == "A4"
+    assert "needs no form. A person will review" in issue["diagnostics"]
+
+
+def test_a_a_form_that_nobody_waits_for_any_more_is_said_to_be_for_a_new_request(dtr: Dtr) -> None:
+    case, number, address = pended(dtr, "late")
+    (package,) = dtr.packages(resource("coverage", dict(case.coverage)), context(number))
+    filling = populate(
+        package.form, package.draft, the_catalog().engine, [dict(case.order)], case.now, "auto"
+    )
+    told = filling.answered({"SH-IMM": ["none"], "CC-DUR.none": True}, "Practitioner/practitioner")
+    response = {"id": "filled", **told.response("completed", case.now)}
+    dtr.post("$submit-attachment", attachment(case, number, response))
+    asked = resource("coverage", dict(case.coverage)), context(number)
+    (issue,) = dtr.outcome(*asked)
+    assert reviewed(dtr, address) == "A3"
+    assert "with a new request or an appeal" in issue["diagnostics"]
+    assert len(dtr.packages(*asked)) == 1
 
 
 def test_a_e_a_task_that_the_provider_made_leads_to_the_form_and_the_decision_as_well(dtr: Dtr) -> None:
