@@ -12,7 +12,7 @@ from typing import Any
 
 from server.fhir import json
 from server.fhir.extensions import extension, value, values
-from server.policy.cases import Case, Expected
+from server.policy.cases import Case, Expected, in_words
 from server.policy.catalog import Catalog
 from server.policy.determination import Decision
 from server.rehearsal import JSON, Stage, call_of, information_of, on_every_base
@@ -104,4 +104,4 @@ def _kept_otherwise(kept: Resource, expected: Expected) -> Iterator[str]:
         ("theme", kept["theme"], expected.denial_theme),
     ):
         if found != hoped:
-            yield f"{name}: {found}, expected {hoped}"
+            yield f"{name}: {in_words(found)}, expected {in_words(hoped)}"

@@ -197,7 +197,7 @@ def differences(expected: Expected, said: Determination) -> tuple[str, ...]:
         return (str(said.failure),)
     decision = said.recommended if said.recommended is expected.decision else said.decision
     return tuple(
-        f"{name}: {_words(found)}, expected {_words(wanted)}"
+        f"{name}: {in_words(found)}, expected {in_words(wanted)}"
         for name, found, wanted in (
             ("decision", decision, expected.decision),
             ("pa_needed", said.pa_needed, expected.pa_needed),
@@ -222,7 +222,8 @@ def _vignette(file: str, place: int, entry: Any) -> Vignette:
         raise CaseError(f"{file}, {name}: {error}") from error
 
 
-def _words(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A value of an outcome, as a difference tells it."""
     if isinstance(value, list):
         return ", ".join(value) or "none"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
