@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.fhir.systems import TERMINOLOGY
+from server.fhir.systems import NPI, TERMINOLOGY
 from server.policy.catalog import Catalog
 from server.policy.denial import denial_of
 from server.policy.determination import Decision, Determination, Met
@@ -271,3 +271,21 @@ def test_a_nerve_study_of_the_other_arm_tells_nothing_of_this_one(
     }
     told = said(catalog, shoulder(), finding("motor-weakness", 5), study)
     assert (told.criterion("SH-IMM").value is Met.YES) is tells
+
+
+@pytest.mark.parametrize("therapist", [True, False])
+def test_who_orders_may_be_known_by_a_number_alone(catalog: Catalog, therapist: bool) -> None:
+    taxonomy = "225100000X" if therapist else "207X00000X"
+    number = {"system": NPI, "value": "1679576722"}
+    person = of("Practitioner", identifier=[number], qualification=[{"code": concept(NUCC, taxonomy)}])
+    told = said(catalog, shoulder(requester={"identifier": number}), person)
+    assert told.criterion("PRV-ORD").value is (Met.NO if therapist else Met.YES)
+
+
+@pytest.mark.parametrize(("taken", "asks"), [(day(0), False), (day(7), True), ("2026-11", True)])
+def test_a_study_that_may_be_of_before_the_order_is_asked_about(
+    catalog: Catalog, taken: str, asks: bool
+) -> None:
+    """One of day zero is the one that is ordered; of one of this month nobody knows."""
+    earlier = {**film("73221", 7), "effectiveDateTime": taken}
+    assert (said(catalog, shoulder(), earlier).criterion("RPT-INT").value is Met.UNKNOWN) is asks
