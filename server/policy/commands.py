@@ -84,14 +84,16 @@ def list_policies() -> None:
 
 
 @app.command()
-def show(policy: Annotated[str, typer.Argument(help="Id, region or library of a policy.")]) -> None:
+def show(
+    policy: Annotated[
+        str, typer.Argument(help="Id, region or library of a policy; of several versions the last.")
+    ],
+) -> None:
     """A policy's criteria: what each asks, where it comes from, and what the plans set."""
     catalog = _catalog()
     found = _policy(catalog, policy)
     out = console()
-    out.print(
-        f"[bold]{found.title}[/bold]  {found.canonical}, in force from {found.effective.start.isoformat()}"
-    )
+    out.print(f"[bold]{found.title}[/bold]  {found.canonical}, in force {found.effective}")
     out.print(f"Owner: {found.owner}. Guideline: {found.guideline}. Form: {found.questionnaire}")
     table = Table("Criterion", "Title", "Theme", "Guideline", "Met where", "Questions", show_lines=True)
     applied = set(catalog.engine.defines(found.library))
@@ -324,7 +326,7 @@ def _policy(catalog: Catalog, name: str) -> Policy:
     if not found:
         known = ", ".join(policy.id for policy in catalog.policies)
         stop(f"there is no policy {name}; there are {known}")
-    return found[-1]
+    return max(found, key=lambda policy: policy.effective.start)
 
 
 def _read(file: Path) -> Sequence[Vignette]:

@@ -70,6 +70,9 @@ class Effective(Written, frozen=True):
     def holds(self, on: dt.date) -> bool:
         return self.start <= on and (self.end is None or on <= self.end)
 
+    def __str__(self) -> str:
+        return f"from {self.start}" + (f" until {self.end}" if self.end else "")
+
 
 class GoldCardRule(Written, frozen=True):
     """Whoever had so many per cent of at least so many requests approved, decided in so many days before the

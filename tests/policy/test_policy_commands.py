@@ -15,6 +15,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from server.policy.cases import read
+from server.policy.catalog import Catalog
 from server.policy.commands import app
 from server.policy.difference import State
 from tests.policy.copies import ROOT, copied
@@ -227,6 +228,22 @@ def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: P
         "mri-hip: it ends on 2024-12-31, before it begins",
     ):
         assert fault in checked.output
+
+
+def test_of_a_region_the_last_version_is_shown_with_its_days(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file comes first of the two."""
+    old = data / "cql/policies/mri-brain.yaml"
+    new = old.with_name("mri-brain-2.yaml")
+    shutil.copy(old, new)
+    days = {"start": dt.date(2026, 7, 1), "end": dt.date(2027, 6, 30)}
+    change(new, lambda content: content.update(id="mri-brain-2", effective=days))
+    change(old, lambda content: content["effective"].update(end=dt.date(2026, 6, 30)))
+    catalog = Catalog.load(data)
+    monkeypatch.setattr(Catalog, "load", lambda root=None: catalog)
+    assert "in force from 2026-07-01 until 2027-06-30" in run("show", "BR").output
+    assert "in force from 2025-01-01 until 2026-06-30" in run("show", "mri-brain").output
 
 
 def test_check_says_what_keeps_the_data_from_loading(data: Path) -> None:
