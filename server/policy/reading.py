@@ -158,7 +158,9 @@ def _is_of(resource: Resource, patient: str) -> bool:
             subject = type_and_id(reference)
             if subject and subject != ("Patient", patient):
                 return False
-    focus = map(type_and_id, elements(resource, "focus") if "focus" in resource else ())
+    if "focus" not in resource:
+        return True
+    focus = map(type_and_id, elements(resource, "focus"))
     return all(each is None or each[0] not in _OTHERS or each == ("Patient", patient) for each in focus)
 
 
