@@ -1,7 +1,7 @@
 """A small EHR for tests: a FHIR server on loopback with real HTTP, well-behaved or not as told.
 
 with Ehr([patient, condition], token="t") as ehr:
-    ehr.base                      http://127.0.0.1:<port>/fhir
+    ehr.base                      http://127.0.0.1:<port>/<n>/fhir
     ehr.asked                     ["Condition?patient=p1", …] in order of arrival
     ehr.answers["Observation"] = 503 | "hang" | "redirect" | "outcome" | "garbage"
     ehr.page_size = 2             searches come in pages
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,12 +25,17 @@ Resource = dict[str, Any]
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 
 
+_NUMBERS = count(1)
+"""Each EHR has a base of its own: ports are used again, and a payer knows what it learnt of a base."""
+
+
 class Ehr(Loopback):
     """`delay` is how long each answer takes, in seconds; a hanging one never comes."""
 
     def __init__(self, resources: Iterable[Resource], token: str = "", delay: float = 0.0) -> None:
         super().__init__(_handler(self))
         self.resources = list(resources)
+        self.path = f"/{next(_NUMBERS)}/fhir"
         self.token = token
         self.page_size = 1000
         self.takes_batches = False
@@ -45,7 +51,7 @@ class Ehr(Loopback):
 
     @property
     def base(self) -> str:
-        return f"{self.address}/fhir"
+        return self.address + self.path
 
     def answer(self, text: str, token: str) -> tuple[int, Any]:
         """Status and body for a request below the base, `Type/id` or `Type?query`; `most_at_once` counts how
@@ -133,7 +139,7 @@ def _handler(ehr: Ehr) -> type[Handler]:
         def do_GET(self) -> None:
             ehr.traces.add(self.headers.get("traceparent", ""))
             parts = urlsplit(self.path)
-            text = parts.path.removeprefix("/fhir/") + (f"?{parts.query}" if parts.query else "")
+            text = parts.path.removeprefix(f"{ehr.path}/") + (f"?{parts.query}" if parts.query else "")
             self._say(*ehr.answer(text, self.headers.get("Authorization", "")))
 
         def do_POST(self) -> None:

@@ -51,7 +51,8 @@ def answered_by(tx: Transaction, client: str, version: str, digest: str, case_id
 def answered_before(tx: Transaction, before: datetime, limit: int) -> Sequence[Bytes]:
     """Bytes that were answered before an instant, some of them."""
     asked = select(PaRepeat.client, PaRepeat.version, PaRepeat.digest)
-    return tx.execute(asked.where(PaRepeat.answered < before).limit(limit)).tuples().all()
+    found = tx.execute(asked.where(PaRepeat.answered < before).limit(limit))
+    return [(client, version, digest) for client, version, digest in found]
 
 
 def forget(tx: Transaction, bytes_sent: Sequence[Bytes], before: datetime) -> None:
