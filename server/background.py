@@ -8,10 +8,11 @@ Only a process that serves does work; an application made for a test or a comman
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from socket import gethostname
+from typing import TypeVar
 
 from server.pas import notices
 from server.pas.behaviours import LATE_NOTICE, tell_late
@@ -22,9 +23,11 @@ from server.pas.submit import REPEAT
 from server.review import demo
 from server.security.outbound import Outbound
 from server.services import Services
-from server.store import exchanges, repeats
+from server.store import Store, Transaction, exchanges, repeats
 from server.subscriptions.delivery import Delivery
 from server.subscriptions.topic import FLUSH
+
+T = TypeVar("T")
 
 FORGOTTEN = ("crd", "dtr")
 """The doors whose calls are kept as they came; what PAS was asked is a part of its cases."""
@@ -56,29 +59,33 @@ def clock(services: Services) -> Clock:
 
 def forget(services: Services) -> None:
     """Deletes calls that were kept for long enough, some in each round."""
-    store = services.store
     before = services.clock() - dt.timedelta(days=services.settings.keep_exchanges_days)
     for door in FORGOTTEN:
-        for _ in range(FORGETTING):
-            # Of one door: of two the database would sort all there are, to find the oldest.
-            with store.reading() as tx:
-                old = exchanges.begun(tx, door, before, FORGOTTEN_AT_A_TIME)
-            if not old:
-                break
-            with store.transaction() as tx:
-                exchanges.forget(tx, old)
+        # Of one door: of two the database would sort all there are, to find the oldest.
+        begun = partial(exchanges.begun, door=door, before=before, most=FORGOTTEN_AT_A_TIME)
+        _delete(services.store, begun, exchanges.forget)
 
 
 def forget_repeats(services: Services) -> None:
     """Deletes what tells that bytes were answered, once they would be asked anew, some in each round."""
-    store, before = services.store, services.clock() - REPEAT
+    before = services.clock() - REPEAT
+    answered = partial(repeats.answered_before, before=before, limit=FORGOTTEN_AT_A_TIME)
+    _delete(services.store, answered, partial(repeats.forget, before=before))
+
+
+def _delete(
+    store: Store,
+    found: Callable[[Transaction], Sequence[T]],
+    forgotten: Callable[[Transaction, Sequence[T]], None],
+) -> None:
+    """What is found, a part at a time, so that nobody waits for long who writes."""
     for _ in range(FORGETTING):
         with store.reading() as tx:
-            old = repeats.answered_before(tx, before, FORGOTTEN_AT_A_TIME)
+            old = found(tx)
         if not old:
             break
         with store.transaction() as tx:
-            repeats.forget(tx, old, before)
+            forgotten(tx, old)
 
 
 def sweeps(services: Services) -> list[Callable[[], None]]:
