@@ -21,7 +21,7 @@ from server.dtr.form import CQF_LIBRARY, Form
 from server.dtr.version import Version
 from server.fhir import json
 from server.fhir.canonical import canonical
-from server.fhir.dates import first_day
+from server.fhir.dates import begun, first_day
 from server.fhir.references import entry_at
 from server.policy.catalog import Catalog
 
@@ -96,8 +96,8 @@ class Artefacts:
         """The package of a canonical; without a version the newest that is in force, else the newest."""
         wanted = canonical(asked)
         held = [found for name, found in self._packages.items() if wanted.names(canonical(name))]
-        begun = [found for found in held if _begins(found.form.questionnaire) <= today]
-        return (begun or held)[-1] if held else None
+        in_force = [each for each in held if begun(each.form.questionnaire.get("effectivePeriod"), today)]
+        return (in_force or held)[-1] if held else None
 
     def of_type(self, kind: str) -> Mapping[str, Resource]:
         """The resources of a type by canonical: the URL, of a form with its version."""
