@@ -4,6 +4,7 @@
 // to be included; of others `library(id, version)` gives the text, or null. A problem is { severity, message, line, column, library }; the ELM of a text
 // with an error is null, because the translator writes ELM even then and it must not be used. Write it with `stringify`.
 
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import {
@@ -94,6 +95,12 @@ function slim(node) {
   return copy;
 }
 
+/** The tag by which ELM says of which text it was made, lines ended as on Unix. */
+function madeOf(text) {
+  const value = createHash("sha256").update(text.replaceAll("\r\n", "\n")).digest("hex");
+  return { type: "Annotation", t: [{ name: "source-sha256", value }] };
+}
+
 /** What the translator found, as it stands in the ELM: its own exceptions hide their place. */
 function reported(elm, exceptions) {
   const found = (elm.library.annotation ?? [])
@@ -135,6 +142,7 @@ export function createTranslator({ library = () => null } = {}) {
     const { identifier } = translator.toELM();
     if (identifier) libraries.compiledLibraries.asJsMapView().set(identifier, translator.translatedLibrary);
     const elm = slim(written);
+    elm.library.annotation.push(madeOf(text));
     problems.push(...sortProblems(elm));
     return { elm: problems.some((each) => each.severity === "error") ? null : elm, problems };
   };

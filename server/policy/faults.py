@@ -1,6 +1,7 @@
 """What is wrong with policy data that loads and evaluates all the same.
 
-`Catalog.load` refuses what cannot work; here is what would work badly: a manifest of another version than
+`Catalog.load` refuses what cannot work; here is what would work badly: a library whose text was changed
+since it was translated, a manifest of another version than
 its library, a criterion without a define, a guideline, a denial theme or a question, or one that decides
 nothing, a question that no form asks, a form whose library or define is not there, a denial theme without a
 code, an indication that no rule tests, codes that no list has, services that no form would find or offer,
@@ -13,6 +14,7 @@ is one sentence that names the policy and what to mend.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +45,9 @@ EVERY_DIAGNOSIS, EVERY_SITE = f"{BASE}/ValueSet/dx-supporting", f"{BASE}/ValueSe
 PARTS = frozenset({"code", "core", "imm", "imm-closed", "exp", "con", "film", "off"})
 """Of the outcome, as cql/MRIDecision.cql explains them."""
 
+MADE_OF = "source-sha256"
+"""The tag by which the ELM of cql/translate says of which text it was made."""
+
 CQF_LIBRARY = "http://hl7.org/fhir/StructureDefinition/cqf-library"
 
 CORRECTED_ON_THE_ORDER = frozenset({"COD-CON", "COD-UNIT", "PRV-ORD"})
@@ -52,6 +57,7 @@ OF_THE_REGION = frozenset({"EXC"})
 
 def faults(catalog: Catalog) -> Iterator[str]:
     """Every fault of all policies, in order of the policies."""
+    yield from _translations(catalog)
     for policy in catalog.policies:
         yield from _criteria(policy, catalog)
         yield from _leaves(policy, catalog)
@@ -71,6 +77,23 @@ def faults(catalog: Catalog) -> Iterator[str]:
     yield from _exemptions(catalog)
     yield from _parameters(catalog)
     yield from _values(catalog)
+
+
+def _translations(catalog: Catalog) -> Iterator[str]:
+    """Libraries of which the text was changed and not translated: the server would decide by the old one, and
+    an EHR that reads the text of a form's logic by the new."""
+    for name, elm in catalog.libraries.items():
+        text = catalog.root / "cql" / f"{name}.cql"
+        if not text.exists():
+            yield f"elm/{name}.json: there is no {text.name} of which it was made"
+            continue
+        now = hashlib.sha256(text.read_text(encoding="utf-8").encode()).hexdigest()
+        # Other translators say nothing of the text.
+        made_of = [
+            each["value"] for each in nodes(elm["library"].get("annotation")) if each.get("name") == MADE_OF
+        ]
+        if made_of and made_of != [now]:
+            yield f"{name}: {text.name} was changed since it was translated: run `make elm`"
 
 
 def _criteria(policy: Policy, catalog: Catalog) -> Iterator[str]:

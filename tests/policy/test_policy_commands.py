@@ -198,6 +198,19 @@ def test_check_names_what_would_work_badly(data: Path) -> None:
         assert fault in checked.output
 
 
+def test_check_finds_a_library_that_was_changed_and_not_translated(data: Path) -> None:
+    """By the old text the server would decide, by the new one an EHR would fill the form."""
+    text = data / "cql/MRIKnee.cql"
+    text.write_text(text.read_text(encoding="utf-8").replace("\n", "\r\n"), encoding="utf-8", newline="")
+    assert run("check", data).exit_code == 0, "lines that end as on Windows are no change"
+    text.write_text(text.read_text(encoding="utf-8") + "// 30 days\n", encoding="utf-8")
+    (data / "cql/MRIHip.cql").unlink()
+    checked = run("check", data)
+    assert checked.exit_code == 1
+    assert "MRIKnee: MRIKnee.cql was changed since it was translated: run `make elm`" in checked.output
+    assert "elm/MRIHip.json: there is no MRIHip.cql of which it was made" in checked.output
+
+
 def test_check_finds_days_on_which_two_versions_of_a_policy_hold_or_none(data: Path) -> None:
     def following(region: str, **elements: Any) -> None:
         """A copy of a policy, as its next version begins."""
