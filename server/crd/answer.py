@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -20,12 +19,13 @@ from server.adjudication.patience import MOST, in_time
 from server.crd import agenda, forms, insurance, prospect, uninsured
 from server.crd import cards as deck
 from server.crd.coverage_information import coverage_information, earlier_assertion, updated
-from server.crd.decisive import decisive
 from server.crd.ehr import Batches, completed, named_by_context
-from server.crd.exchange import Arrival, exchange, people, summary_of_call
+from server.crd.exchange import Arrival
 from server.crd.focus import Focus, refuse_untyped
+from server.crd.hearing import Answer, Hearing, Outlook
 from server.crd.intake import Call
-from server.crd.saying import Saying, not_read, say
+from server.crd.kept import Books
+from server.crd.saying import not_read, say
 from server.crd.sight import Prefetch, Sight, look, read_prefetch
 from server.crd.suggestions import update
 from server.crd.version import Element, Version
@@ -35,7 +35,7 @@ from server.policy.request import Chart
 from server.security.caller import calling
 from server.security.outbound import Outbound
 from server.services import Services
-from server.store import Transaction, assertions, cards, exchanges
+from server.store import Transaction
 from server.store import tables as stored
 
 Resource = dict[str, Any]
@@ -43,41 +43,6 @@ Resource = dict[str, Any]
 COVERAGE_UNREADABLE = (
     "The patient's insurance could not be read, so whether this is covered is not known yet."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is said of one order under one Coverage, in the light of `chart`. `judged` is None where the
-    Coverage could not be read."""
-
-    focus: Focus
-    chart: Chart
-    coverage: Resource
-    coverage_reference: str
-    judged: Judged | None
-    saying: Saying
-    assertion_id: str
-    outlook: Outlook | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What would be said of imaging for the complaint of a visit, under an assertion of its own."""
-
-    judged: Judged
-    assertion_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hearing:
-    """A call, all that can be seen for it, what it asks about, and orders of it that could not be read."""
-
-    call: Call
-    sight: Sight
-    asked: list[Focus]
-    unread: tuple[str, ...]
-    now: dt.datetime
-    client: str
 
 
 class Desk:
@@ -89,6 +54,7 @@ class Desk:
         self.adjudicator = services.adjudicator
         self.guard = Outbound.of(services.settings)
         self.batches = Batches()
+        self.books = Books(version, services)
 
     async def answer(self, call: Call, arrival: Arrival) -> Element:
         """The response to a checked call, once everything about it is kept. Raises InvalidRequest,
@@ -148,15 +114,12 @@ class Desk:
         drawn = [*self._cards(hearing, answers), *self._insurance_cards(hearing, corrections)]
         chosen = deck.dealt(drawn, call.configuration)
         with self.services.store.transaction() as tx:
-            answers = [self._kept(tx, hearing, answer) for answer in answers]
-            body = self._body(hearing, answers, chosen, corrections)
+            kept = [self.books.keep(tx, hearing, answer) for answer in answers]
+            told = [(answer, self._extension(answer)) for answer in kept]
+            body = self._body(hearing, told, chosen, corrections)
             dealt = list(zip(body["cards"], chosen, strict=True))
-            cards.keep(tx, (self._card_row(hearing, shown, drew) for shown, drew in dealt))
-            requests = [self._measured(answer, dealt) for answer in answers]
-            exchanges.record(tx, self._exchange_row(hearing, arrival, body, requests, seen))
+            self.books.close(tx, hearing, arrival, seen, told, body, dealt)
         return body
-
-    # ---- what is said
 
     def _coverages(self, focus: Focus, sight: Sight) -> list[tuple[str, Resource]]:
         found = agenda.coverages(focus.resource, sight)
@@ -274,110 +237,21 @@ class Desk:
     def _source(self) -> Element:
         return {"label": self.adjudicator.catalog.payer["name"]}
 
-    # ---- what is kept
-
-    def _kept(self, tx: Transaction, hearing: Hearing, answer: Answer) -> Answer:
-        """The assertions as stored, with the number where one is granted."""
-        judged, would = answer.judged, answer.outlook
-        if judged is None:
-            return answer
-        what_if = hearing.call.configuration.what_if
-        assertions.keep(tx, self._assertion_row(hearing, answer, judged, answer.assertion_id, what_if))
-        if would is not None:
-            assertions.keep(tx, self._assertion_row(hearing, answer, would.judged, would.assertion_id, True))
-        self.services.metrics.decision("crd", self.version.name, judged.determination.decision)
-        if not answer.saying.grants:
-            return answer
-        number = self.adjudicator.authorize(
-            tx,
-            judged,
-            "crd",
-            hearing.now,
-            version=self.version.name,
-            client=hearing.client,
-            assertion_id=answer.assertion_id,
-        )
-        return replace(answer, saying=answer.saying.granted(number))
-
-    def _assertion_row(
-        self, hearing: Hearing, answer: Answer, judged: Judged, assertion_id: str, what_if: bool
-    ) -> stored.Assertion:
-        return stored.Assertion(
-            id=assertion_id,
-            version=self.version.name,
-            hook=hearing.call.hook.name,
-            client=hearing.client,
-            member_key=judged.member.key,
-            order_key=judged.order_key,
-            order=dict(judged.order),
-            coverage=answer.coverage,
-            determination=judged.kept,
-            questionnaires=list(judged.determination.questionnaires),
-            what_if=what_if,
-            created=hearing.now,
-            chart=list(decisive(judged, answer.chart)),
-        )
-
-    def _card_row(self, hearing: Hearing, shown: Element, drew: deck.Drawn) -> stored.Card:
-        return stored.Card(
-            uuid=shown["uuid"],
-            version=self.version.name,
-            service=hearing.call.hook.name,
-            client=hearing.client,
-            kind=drew.topic,
-            assertion_id=drew.assertion_id,
-            suggestions=[suggestion["uuid"] for suggestion in shown.get("suggestions", [])],
-            created=hearing.now,
-        )
-
-    def _exchange_row(
-        self, hearing: Hearing, arrival: Arrival, body: Element, requests: list[Element], seen: Prefetch
-    ) -> stored.Exchange:
-        call = hearing.call
-        summary = summary_of_call(call, seen, people(call.user, hearing.sight.resolver), requests)
-        return exchange(self.version, call.hook.name, arrival, 200, body, summary, self.services.clock())
-
-    def _measured(self, answer: Answer, dealt: list[tuple[Element, deck.Drawn]]) -> Element:
-        """One order under one Coverage, for the measures."""
-        about = [(card["uuid"], drew.topic) for card, drew in dealt if answer.focus.reference in drew.about]
-        return {
-            "type": answer.focus.resource["resourceType"],
-            "detail": answer.focus.line.get("code", {"text": answer.focus.resource["resourceType"]}),
-            "coverageInformation": self._extension(answer),
-            "cards": [{"uuid": uuid, "topic": topic} for uuid, topic in about],
-        }
-
-    # ---- how it is said
-
     def _body(
         self,
         hearing: Hearing,
-        answers: list[Answer],
+        told: list[tuple[Answer, Element]],
         chosen: list[deck.Drawn],
         corrections: list[insurance.Correction],
     ) -> Element:
         choices, hook = hearing.call.configuration, hearing.call.hook
         names = deck.names(hearing.asked, hearing.unread, self.adjudicator.catalog)
-        actions = self._actions(answers) if choices.wants("coverage-info") else []
+        actions = _actions(told) if choices.wants("coverage-info") else []
         quietly = corrections if hook.ordering and choices.wants("insurance") else []
         return {
             "cards": [deck.card(self.version, drew, names) for drew in chosen],
             "systemActions": [*actions, *(correction.action for correction in quietly)],
         }
-
-    def _actions(self, answers: list[Answer]) -> list[Element]:
-        by_order: dict[int, list[Answer]] = {}
-        for answer in answers:
-            by_order.setdefault(id(answer.focus.resource), []).append(answer)
-        resources = (
-            updated(group[0].focus.resource, [self._extension(answer) for answer in group])
-            for group in by_order.values()
-        )
-        return [
-            update(each, f"Adds coverage information to {local_reference(each)}.")
-            for each in resources
-            if each is not None
-        ]
 
     def _extension(self, answer: Answer) -> Element:
         contact = self._contact(answer.judged)
@@ -403,3 +277,17 @@ def _told(answers: Iterable[Answer]) -> Iterator[tuple[str, Resource, Judged]]:
     for answer in answers:
         if answer.judged is not None and not answer.coverage_reference.startswith("#"):
             yield answer.focus.reference, answer.coverage, answer.judged
+
+
+def _actions(told: Iterable[tuple[Answer, Element]]) -> list[Element]:
+    """An order is updated once, with all that is said of it."""
+    by_order: dict[int, tuple[Resource, list[Element]]] = {}
+    for answer, extension in told:
+        resource = answer.focus.resource
+        by_order.setdefault(id(resource), (resource, []))[1].append(extension)
+    resources = (updated(resource, extensions) for resource, extensions in by_order.values())
+    return [
+        update(each, f"Adds coverage information to {local_reference(each)}.")
+        for each in resources
+        if each is not None
+    ]
