@@ -1,6 +1,7 @@
 """Apps report what they could not make of a form; what is kept says nothing about the patient."""
 
 import datetime as dt
+import time
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def test_e_a_report_without_form_or_outcome_is_refused_with_both_names() -> None
         ("born 1974-03-02", "born …"),
         ("call 555 123 4567", "call …"),
         ("mail anna@berg.example", "mail …"),
+        ("GET https://ehr.example/fhir/Patient?name=Berg failed", "GET … failed"),
         (
             'define "CC-DUR.start" of MRIShoulderPrefill at 12:7',
             'define "CC-DUR.start" of MRIShoulderPrefill at 12:7',
@@ -53,3 +55,25 @@ def test_e_only_codes_and_sentences_are_kept() -> None:
         {"severity": "error", "code": "exception", "extension": [{"url": "x"}], "location": ["y"]}
     )
     assert kept == {"severity": "error", "code": "exception"}
+
+
+def test_e_codes_that_name_a_patient_are_struck_out_too() -> None:
+    coding = {"system": "https://ehr.example/faults", "code": "Patient/anna-berg"}
+    kept = scrubbed({"code": "Patient/anna-berg", "details": {"coding": [coding]}})
+    assert kept == {"code": "…", "details": {"coding": [{**coding, "code": "…"}]}}
+
+
+def test_e_a_report_that_goes_on_and_on_is_kept_short() -> None:
+    told = outcome("operationOutcome", "x")
+    told["resource"]["issue"] *= 5_000
+    rows = read(*[{"name": "questionnaire", "valueCanonical": FORM}] * 5_000, told)
+
+    assert [row.questionnaire for row in rows] == [FORM]
+    assert len(rows[0].content["issue"]) == 100
+
+
+@pytest.mark.parametrize("text", ["a." * 50_000, "https://" * 12_000, "Aa/" * 30_000])
+def test_e_a_sentence_without_end_holds_up_nobody(text: str) -> None:
+    began = time.thread_time()
+    scrubbed({"diagnostics": text})
+    assert time.thread_time() - began < 1
