@@ -63,7 +63,11 @@ V2_0 = Version(
     # Only what is no JSON is a 400; broken CDS Hooks or FHIR is a 422.
     statuses={InvalidRequest: 422},
     topics=TEMP,
-    associated=lambda references: {"davinci-associated-resource": references},
+    # The guide writes it in two ways ("Linking cards to requests"): a client may look for either.
+    associated=lambda references: {
+        "davinci-associated-resource": references,
+        "davinci-crd.associated-resource": references,
+    },
     unreadable="conditional",
     information={
         Information.CODE: ("OTH",),

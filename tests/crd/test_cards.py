@@ -413,9 +413,15 @@ def test_two_orders_of_one_name_are_told_apart(crd: Crd) -> None:
     assert all(detail.endswith(f", right ({reference}).") for detail, reference in alone)
 
 
+def test_a_client_of_2_0_finds_what_a_card_is_about_by_either_name_that_the_guide_has(crd_2_0: Crd) -> None:
+    """By `davinci-associated-resource` in its text, by `davinci-crd.…` in its example and its model."""
+    order = ehr.shoulder()
+    for card in crd_2_0(ehr.sign(order, sent=ehr.prefetch())).cards:
+        assert card["extension"]["davinci-associated-resource"] == associated(card)
+        assert associated(card) == [f"ServiceRequest/{order['id']}"]
+
+
 def associated(card: dict[str, Any]) -> list[str]:
     """The orders that a card is about, by reference."""
-    listed = card["extension"].get("davinci-associated-resource") or [
-        entry["reference"] for entry in card["extension"]["davinci-crd.associated-resource"]
-    ]
-    return list(listed)
+    listed = card["extension"]["davinci-crd.associated-resource"]
+    return [each if isinstance(each, str) else each["reference"] for each in listed]
