@@ -105,7 +105,7 @@ class Delivery:
             if subscription is None or subscription.status == "off":
                 return
             if self._ended(subscription):
-                subscription.status = "off"
+                self._turn(subscription, "off", subscription.fault)
             elif self._silent(subscription) and subscriptions.next_owed(tx, subscription_id) is None:
                 # What is on its way already is a sign of life itself.
                 subscriptions.owe(tx, subscription, "heartbeat", self.clock())
@@ -217,23 +217,30 @@ class Delivery:
             if notice.kind == "heartbeat":
                 # One a minute, of each subscriber, would be kept for good.
                 tx.delete(notice)
-            subscription.failures, subscription.fault = 0, ""
+            subscription.failures = 0
             # What still reached the old address of a changed subscription is no handshake with the new one.
             there = subscription.status == "error" and subscription.resource == seen.resource
-            if (notice.kind == "handshake" or there) and subscription.status != "off":
-                subscription.status = "active"
+            self._turn(subscription, "active" if notice.kind == "handshake" or there else "")
             return None
         if subscription.resource != seen.resource:
             return None
         subscription.failures += 1
-        subscription.fault = fault
         # A handshake that fails shows an endpoint that is none (Subscriptions backport, REST-Hook).
-        if (notice.kind == "handshake" or subscription.failures >= PATIENCE) and subscription.status != "off":
-            subscription.status = "error"
+        broken = notice.kind == "handshake" or subscription.failures >= PATIENCE
+        self._turn(subscription, "error" if broken else "", fault)
         pause = max(PAUSES[min(subscription.failures, len(PAUSES)) - 1], min(rest, PAUSES[-1]))
         again = self.wall() + dt.timedelta(seconds=pause)
         topic.wake_later(tx, self.work, subscription.id, delay=pause)
         return again
+
+    def _turn(self, subscription: stored.Subscription, status: str, fault: str = "") -> None:
+        """To that status, unless it is none or the subscription is off; its date is that of a change."""
+        before = subscription.status, subscription.fault
+        if status and subscription.status != "off":
+            subscription.status = status
+        subscription.fault = fault
+        if before != (subscription.status, fault):
+            subscription.resource = resource.dated(subscription.resource, self.clock())
 
 
 def standing_of(subscription: stored.Subscription, base: Callable[[Any], str]) -> Standing:

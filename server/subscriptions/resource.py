@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from server.fhir.dates import moment
+from server.fhir.dates import instant, moment
 from server.fhir.errors import InvalidRequest, Issue, Unprocessable
 from server.fhir.extensions import extension, value, values
 from server.fhir.structure import faults
@@ -67,8 +67,8 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A checked Subscription. `resource` is as sent, header lines included; `organizations` are the values of
-    its filters, `value` or `system|value`."""
+    """A checked Subscription. `resource` is as sent, header lines included, and dated; `organizations` are
+    the values of its filters, `value` or `system|value`."""
 
     resource: Resource
     organizations: tuple[str, ...]
@@ -84,7 +84,14 @@ def wish(resource: Resource, version: str, outbound: Outbound, now: dt.datetime)
     if refused:
         raise Unprocessable(*refused)
     organizations = tuple(one for text in _filters(resource) for one in _values(text))
-    return Wish(resource, organizations, resource["status"] == "off")
+    return Wish(dated(resource, now), organizations, resource["status"] == "off")
+
+
+def dated(resource: Resource, now: dt.datetime) -> Resource:
+    """The Subscription as it was changed now. What a client says of version and day is ours to say (FHIR,
+    "create"), and versions we count none."""
+    meta = {name: content for name, content in (resource.get("meta") or {}).items() if name != "versionId"}
+    return {**resource, "meta": {**meta, "lastUpdated": instant(now)}}
 
 
 def heartbeat(resource: Resource) -> dt.timedelta | None:

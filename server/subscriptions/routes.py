@@ -63,6 +63,7 @@ def capability(version: Version) -> Contribution:
                     }
                 ],
                 "type": "Subscription",
+                "versioning": "no-version",
                 "supportedProfile": list(PROFILES[version]),
                 "interaction": [
                     {"code": code} for code in ("create", "update", "delete", "read", "search-type")

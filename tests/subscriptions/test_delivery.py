@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 
+from server.fhir.dates import instant
 from server.fhir.structure import faults
 from server.pas.verdict import Review
 from server.review.desk import Desk
@@ -316,12 +317,14 @@ def test_an_endpoint_that_stays_away_is_in_error_and_comes_back_to_everything(
     clinic.answer = 503
     for number in range(1, 4):
         office.result(f"PA-{number}")
+    office.time.move(dt.timedelta(hours=1))
     for _ in range(PATIENCE):
         office.deliver(wait=max(PAUSES))
     broken = office.read(wish["id"])
     standing = clinic_status(office, wish["id"])
 
     assert broken["status"] == "error"
+    assert broken["meta"]["lastUpdated"] == instant(office.time())
     assert broken["error"] == "status 503"
     assert standing["status"] == "error"
     assert standing["error"] == {"text": "status 503"}

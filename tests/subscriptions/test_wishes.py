@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from server.fhir.dates import instant
 from server.security.outbound import Outbound
 from server.subscriptions.resource import headers, wish
 from tests.pas.conftest import FHIR, Payer
@@ -172,12 +173,16 @@ def test_every_way_to_write_the_filter_is_understood(
 
 def test_the_answer_is_what_was_sent_with_an_id_and_status_requested(payer: Payer) -> None:
     sent = subscription(payer.version, INBOX, status="active")
+    profiles = sent["meta"]["profile"]
+    sent["meta"] = {**sent["meta"], "versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z"}
     answered = ask(payer, sent)
     made = answered.json()
 
     assert answered.status_code == 201
     assert answered.headers["location"].endswith(f"{payer.base}/Subscription/{made['id']}")
-    assert made == {**sent, "id": made["id"], "status": "requested"}
+    # FHIR: the server SHALL ignore the client's version and day, and say the day itself.
+    dated = {"profile": profiles, "lastUpdated": instant(payer.app.state.services.clock())}
+    assert made == {**sent, "id": made["id"], "status": "requested", "meta": dated}
 
 
 def test_header_lines_keep_their_case_and_colons(payer: Payer) -> None:
