@@ -10,7 +10,6 @@ from server.dtr.render import (
     at_base,
     derived,
     narrative,
-    with_compiled_expressions,
     with_library_references,
     with_links_in_help,
     with_plain_conditions,
@@ -22,8 +21,6 @@ from server.fhir.errors import Issue, operation_outcome
 from server.fhir.systems import concept
 
 CRD_TEMP = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
-ALTERNATIVE = "http://hl7.org/fhir/us/ecr/StructureDefinition/us-ph-alternative-expression-extension"
-"""Where ELM stands beside CQL ("CQL Constraints")."""
 
 
 def library_reference(library: str, without_version: bool) -> str:
@@ -32,8 +29,12 @@ def library_reference(library: str, without_version: bool) -> str:
 
 
 def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Resource:
-    """dtr-std-questionnaire, 2.0.1: narrative is mandatory."""
-    shown = with_plain_conditions(_items(form))
+    """dtr-std-questionnaire, 2.0.1: narrative is mandatory.
+
+    The guide wants compiled ELM beside inline logic. Our expressions hold none: they name a define, and its
+    ELM is in the library that travels with the form.
+    """
+    shown = with_plain_conditions(with_links_in_help(form))
     named = with_library_references(shown, reference)
     return {
         "resourceType": "Questionnaire",
@@ -44,25 +45,20 @@ def dtr_std_questionnaire(form: Resource, reference: Callable[[str], str]) -> Re
     }
 
 
-def _items(form: Resource) -> Resource:
-    """The form with its items in the guide's words."""
-    return with_compiled_expressions(with_links_in_help(form), ALTERNATIVE, "text/cql")
-
-
 def dtr_questionnaire_adapt_search(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
     """dtr-questionnaire-adapt-search, 2.0.1. The profile lets it have items, and the test kit wants one that
     CQL fills: the order's facts, which come first anyway. They stand here without their group, since the
     profile has no place for expressions in items of items."""
     groups = [item for item in form["item"] if item["type"] == "group"]
     questions = [question for group in groups for question in group["item"]]
-    shown = _items({**form, "item": questions})
+    shown = with_links_in_help({**form, "item": questions})
     named = at_base(with_library_references(shown, reference), base)
     return {**named, "meta": {"profile": [f"{DTR}/dtr-questionnaire-adapt-search"]}, "text": narrative(form)}
 
 
 def dtr_questionnaire_adapt(form: Resource, reference: Callable[[str], str], base: str) -> Resource:
     """dtr-questionnaire-adapt, 2.0.1: has no url of its own, but narrative, and no conditions."""
-    shown = _items(form)
+    shown = with_links_in_help(form)
     named = derived(at_base(with_library_references(shown, reference), base))
     return {**named, "text": narrative(form)}
 
