@@ -32,9 +32,11 @@ TIMEOUT = 5.0
 
 @dataclass(slots=True)
 class _Held(Generic[T]):
-    """What an address gave last, when, and when it was last asked; nothing yet, and never."""
+    """What an address gave last, when, for how many seconds if it `said` so, and when it was last asked;
+    nothing yet, and never."""
 
     value: T | None = None
+    said: float | None = None
     fetched: float = -inf
     looked: float = -inf
     looking: Lock = field(default_factory=Lock)
@@ -45,7 +47,8 @@ class Kept(Generic[T]):
     """`read` makes a value of what an address gives; it raises ValueError or FhirError for what is none.
 
     `what` is its name in the log. After `max_age` seconds it is fetched again; while its address does not
-    answer it serves for `stale` seconds. `most_bytes` of one answer are taken."""
+    answer it serves for `stale` seconds; for less of both where it `heeds` a Cache-Control that says so.
+    `most_bytes` of one answer are taken."""
 
     what: str
     outbound: Outbound
@@ -53,6 +56,7 @@ class Kept(Generic[T]):
     max_age: float
     stale: float
     most_bytes: int
+    heeds: bool = False
     _held: dict[str, _Held[T]] = field(default_factory=dict)
 
     async def at(self, address: str, serves: Callable[[T], bool]) -> T | None:
@@ -61,21 +65,27 @@ class Kept(Generic[T]):
         held = self._held.setdefault(address, _Held())
         async with held.looking:
             now = time.monotonic()
-            wanted = now - held.fetched > self.max_age or held.value is None or not serves(held.value)
-            if wanted and now - held.looked > PAUSE:
+            old = now - held.fetched > self._within(self.max_age, held)
+            if (old or held.value is None or not serves(held.value)) and now - held.looked > PAUSE:
                 await self._look(address, held)
-            return None if now - held.fetched > self.stale else held.value
+            return None if now - held.fetched > self._within(self.stale, held) else held.value
+
+    def _within(self, seconds: float, held: _Held[T]) -> float:
+        """So many seconds, or as few as was said; what was just fetched serves until it can be again."""
+        return seconds if held.said is None else max(PAUSE, min(seconds, held.said))
 
     async def _look(self, address: str, held: _Held[T]) -> None:
         """The pause begins when it is over: whoever waited meanwhile does not wait again for an address that
         hangs."""
         try:
-            held.value, held.fetched = self.read(await self._fetched(address)), time.monotonic()
+            body, said = await self._fetched(address)
+            held.value, held.fetched = self.read(body), time.monotonic()
+            held.said = said if self.heeds else None
         except (httpx.HTTPError, httpx.InvalidURL, FhirError, ValueError, OSError, TimeoutError) as error:
             structlog.get_logger().warning(f"{self.what} not had", host=_host(address), why=why(error))
         held.looked = time.monotonic()
 
-    async def _fetched(self, address: str) -> bytes:
+    async def _fetched(self, address: str) -> tuple[bytes, float | None]:
         async with (
             asyncio.timeout(TIMEOUT),
             self.outbound.client(TIMEOUT) as http,
@@ -88,7 +98,16 @@ class Kept(Generic[T]):
                 body += part
                 if len(body) > self.most_bytes:
                     raise Refused("it is too large")
-        return bytes(body)
+        return bytes(body), _lasting(answer.headers.get("Cache-Control", ""))
+
+
+def _lasting(control: str) -> float | None:
+    """For how many seconds an answer with this Cache-Control may be kept; None where it does not say."""
+    words = [word.strip().lower() for word in control.split(",")]
+    if "no-store" in words or "no-cache" in words:
+        return 0.0
+    ages = (word.partition("=")[2].strip('"') for word in words if word.startswith("max-age="))
+    return next((float(age) for age in ages if age.isdecimal()), None)
 
 
 def _host(address: str) -> str | None:

@@ -61,7 +61,8 @@ class KeyRing:
     """Key sets by address."""
 
     def __init__(self, outbound: Outbound) -> None:
-        self._sets = Kept("key set", outbound, _read, MAX_AGE, STALE, MAX_BYTES)
+        # SMART: a key set SHALL NOT be kept for longer than its Cache-Control says.
+        self._sets = Kept("key set", outbound, _read, MAX_AGE, STALE, MAX_BYTES, heeds=True)
 
     async def key(self, jwks_uri: str, jwks: Mapping[str, Any] | None, kid: str) -> Key | None:
         """The client's key of that name; None where it has none, or its address does not tell."""

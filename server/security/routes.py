@@ -41,6 +41,8 @@ def smart_configuration(base_url: str) -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(FITTING),
         "grant_types_supported": ["client_credentials"],
+        # Required of every server, though only those that launch apps have a use for it.
+        "code_challenge_methods_supported": ["S256"],
         "introspection_endpoint": f"{base_url}/auth/introspect",
         "scopes_supported": list(SUPPORTED),
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],

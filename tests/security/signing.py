@@ -60,10 +60,10 @@ class Signer:
 
 class KeyServer(Loopback):
     """Serves whatever `keys` is, a key set or bytes, and counts how often it was asked. `status` may be
-    another."""
+    another; `control` is its Cache-Control, if any."""
 
-    def __init__(self, keys: Claims | bytes) -> None:
-        self.keys, self.status, self.asked = keys, 200, 0
+    def __init__(self, keys: Claims | bytes, control: str = "") -> None:
+        self.keys, self.control, self.status, self.asked = keys, control, 200, 0
         owner = self
 
         class Answering(Handler):
@@ -71,6 +71,8 @@ class KeyServer(Loopback):
                 owner.asked += 1
                 body = owner.keys if isinstance(owner.keys, bytes) else json.encode(owner.keys)
                 self.send_response(owner.status)
+                if owner.control:
+                    self.send_header("Cache-Control", owner.control)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -52,6 +52,8 @@ def test_dtr_e_where_to_get_a_token_is_told_without_one(town: Town) -> None:
         assert answer.status_code == 200
         assert answer.json()["token_endpoint"] == TOKEN_URL
         assert answer.json()["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
+        # SMART requires it of every server, with this method in it.
+        assert answer.json()["code_challenge_methods_supported"] == ["S256"]
         narrow = Scopes.of(scope for scope in answer.json()["scopes_supported"] if "*" not in scope)
         (rest,) = town.get(f"/r{version}/fhir/metadata").json()["rest"]
         read = {each["type"] for each in rest["resource"] if {"code": "read"} in each.get("interaction", [])}
@@ -217,6 +219,41 @@ def test_a_key_server_that_is_down_does_not_lock_out_known_keys(found_town: Buil
         held.looked -= 400
         held.fetched -= 400
         assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("control", "seconds", "kept_on"),
+    [
+        ("max-age=60", 50, True),
+        ("public, max-age=60", 70, False),
+        ("no-store", 10, False),
+        ("no-cache, max-age=60", 10, False),
+        ("max-age=86400", 200, True),
+        ("max-age=86400", 400, False),
+    ],
+)
+def test_keys_are_kept_no_longer_than_their_server_says(
+    found_town: Build, control: str, seconds: float, kept_on: bool
+) -> None:
+    """SMART: a server SHALL NOT cache a key set for longer than its Cache-Control says; nor we than five
+    minutes."""
+    town = found_town(environment="development", cds_jwt="off")
+    signer = Signer("lake")
+    with KeyServer(signer.jwks, control) as published:
+        town.register(clinic(signer, "1003000126", jwks=None, jwks_uri=published.url))
+        assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
+        held = town.app.state.services.admission.keys._sets._held[published.url]
+        held.looked -= seconds
+        held.fetched -= seconds
+        assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == 200
+        assert published.asked == (1 if kept_on else 2)
+
+        # A key set that may be kept for a minute serves for a minute, while its server is down too.
+        published.status = 503
+        held.looked -= 90
+        held.fetched -= 90
+        expected = 200 if "86400" in control else 401
+        assert town.ask_token(signer.assertion(TOKEN_URL, NOW)).status_code == expected
 
 
 def test_a_key_server_that_hangs_holds_up_nobody_twice(
