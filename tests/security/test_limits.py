@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -128,6 +129,19 @@ def test_what_takes_too_long_to_judge_is_refused_whole(
         assert refused.json()["issue"][0]["code"] == "too-costly"
         monkeypatch.undo()
         assert town.post(f"/r2.0/{path}", body).status_code == 200
+
+
+def test_words_of_a_chart_are_read_once_however_long_they_are(laptop: Town) -> None:
+    """A regular expression that is tried again from each blank of a run holds the interpreter, and with it
+    whoever else is to be answered."""
+    grade = {**hook.finding("motor-weakness", 5), "valueString": "4" + " " * 15_000}
+    del grade["valueCodeableConcept"]
+    goal = {**hook.therapy_plan(hook.shoulder())[0], "description": {"text": "lose " * 6_000}}
+    call = hook.sign(hook.shoulder(), sent=hook.prefetch([*hook.occupational_therapy(70, 14), grade, goal]))
+
+    began = time.process_time()
+    assert laptop.post(ORDER_SIGN, call).status_code == 200
+    assert time.process_time() - began < 1.5
 
 
 async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
