@@ -27,6 +27,9 @@ _REST = re.compile(
     r"(/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
 )
 
+MOST_NAMESAKES = 100
+"""Different resources, or versions of one, that are told apart under one name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -80,10 +83,10 @@ class Resolver:
         self.entries.append(entry)
         self._by_identity[id(entry.resource)] = entry
         if entry.full_url:
-            self._by_url[entry.full_url.partition("/_history/")[0]].append(entry)
+            _call(self._by_url[entry.full_url.partition("/_history/")[0]], entry)
         kind, identifier = entry.resource.get("resourceType"), entry.resource.get("id")
         if isinstance(kind, str) and isinstance(identifier, str):
-            self._by_id[kind, identifier].append(entry)
+            _call(self._by_id[kind, identifier], entry)
 
     def __iter__(self) -> Iterator[Resource]:
         return (entry.resource for entry in self.entries)
@@ -180,6 +183,15 @@ def references_of(element: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(element, list):
         for index, content in enumerate(element):
             yield from references_of(content, f"{path}[{index}]")
+
+
+def _call(named: list[Entry], entry: Entry) -> None:
+    """One more that goes by a name: what came before in the same words is not looked through again with every
+    reference to it, and of so many different ones none is meant."""
+    if len(named) < MOST_NAMESAKES and not any(
+        each.base == entry.base and each.resource == entry.resource for each in named
+    ):
+        named.append(entry)
 
 
 def _pick(entries: list[Entry], version: str | None) -> Entry | None:

@@ -99,6 +99,31 @@ def test_a_resource_prefetched_twice_is_one() -> None:
     assert Resolver.of([patient, dict(patient)]).resolve("Patient/1") is patient
 
 
+class Compared(dict[str, Any]):
+    """A resource that knows how often any was held beside another."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_copies_of_a_resource_are_not_compared_again_with_each_reference_to_it() -> None:
+    drug = {"resourceType": "Medication", "id": "m"}
+    copies = Resolver.of([Compared(drug) for _ in range(500)])
+    versions = Resolver.of([Compared(drug, status=str(number)) for number in range(500)])
+    for number in range(500):
+        assert copies.resolve(f"http://{number}.example/Medication/m") == drug
+        assert versions.resolve(f"Medication/m/_history/{number}") is None
+    assert Compared.times < 20_000
+
+
 def test_the_version_asked_for_is_the_version_given() -> None:
     def version(number: str) -> dict[str, Any]:
         return {"resourceType": "Patient", "id": "1", "meta": {"versionId": number}}
