@@ -8,7 +8,7 @@ what is this member's is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,9 +44,10 @@ def readable(order: Resource, chart: Chart, member: Member) -> list[Resource]:
     """The data of one evaluation: the order's patient, what is known of them, and the payer's records."""
     named = type_and_id(order.get("subject"))
     patient = named[1] if named and named[0] == "Patient" else ""
-    sent = [each for each in chart.resources if _is_of(each, patient)]
-    inside = (part for part in apart(order)[1:] if _is_of(part, patient))
-    parts = (part for each in sent for part in apart(each) if part is each or _is_of(part, patient))
+    numbers = _numbers(patient, chart.resources)
+    sent = [each for each in chart.resources if _is_of(each, patient, numbers)]
+    inside = (part for part in apart(order)[1:] if _is_of(part, patient, numbers))
+    parts = (part for each in sent for part in apart(each) if part is each or _is_of(part, patient, numbers))
     own = [part for part in (*inside, *parts) if _is_clients(part)]
     kept = (record for record in member.records if record.get("resourceType") not in ENROLMENT)
     proven = [_as_answered(record) for record in kept if record.get("status") not in CLOSED]
@@ -145,7 +146,13 @@ def _is_clients(resource: Resource) -> bool:
     return not told or all(each.get("url") != DISTANCE for each in told)
 
 
-def _is_of(resource: Resource, patient: str) -> bool:
+def _numbers(patient: str, resources: Sequence[Resource]) -> list[Resource]:
+    """The identifiers of the patient, as far as they came along."""
+    own = (each for each in resources if each.get("resourceType") == "Patient" and each.get("id") == patient)
+    return [number for each in own for number in elements(each, "identifier") if number.get("system")]
+
+
+def _is_of(resource: Resource, patient: str, numbers: Sequence[Resource]) -> bool:
     """Whatever names nobody, or names somebody in a way that tells nothing, counts as the patient's."""
     if not patient:
         return True
@@ -156,12 +163,21 @@ def _is_of(resource: Resource, patient: str) -> bool:
         reference = resource[name]
         if isinstance(reference, dict) and reference.get("reference") != own:
             subject = type_and_id(reference)
-            if subject and subject != ("Patient", patient):
+            if subject != ("Patient", patient) and (subject or _is_anothers(reference, numbers)):
                 return False
     if "focus" not in resource:
         return True
     focus = map(type_and_id, elements(resource, "focus"))
     return all(each is None or each[0] not in _OTHERS or each == ("Patient", patient) for each in focus)
+
+
+def _is_anothers(reference: Resource, numbers: Sequence[Resource]) -> bool:
+    """Whether it gives a number by which whoever gives such numbers does not know the patient."""
+    given = reference.get("identifier")
+    if not isinstance(given, dict) or not given.get("value"):
+        return False
+    known = [each.get("value") for each in numbers if each["system"] == given.get("system")]
+    return bool(known) and given["value"] not in known
 
 
 def _one_patient(resources: list[Resource]) -> list[Resource]:

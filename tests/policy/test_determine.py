@@ -119,6 +119,26 @@ def test_a_tumour_counts_for_the_patient_who_has_it(catalog: Catalog, subject: s
     assert (told.decision is Decision.APPROVE) == counts
 
 
+@pytest.mark.parametrize(
+    ("number", "counts"),
+    [
+        ({"system": "https://ehr.example/mrn", "value": "4711"}, True),
+        ({"system": "https://ehr.example/mrn", "value": "4712"}, False),
+        ({"system": "https://elsewhere.example/mrn", "value": "4712"}, True),
+        ({"value": "4712"}, True),
+        ({"system": "https://ehr.example/mrn"}, True),
+    ],
+)
+def test_whose_a_tumour_is_may_be_told_by_a_number_of_the_record(
+    catalog: Catalog, number: dict[str, str], counts: bool
+) -> None:
+    code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C40.01"}]}
+    cancer = {"resourceType": "Condition", "id": "c", "subject": {"identifier": number}, "code": code}
+    member = Member(key="m", coverage=coverage())
+    told = determine(shoulder(), member, Chart([PATIENT, PHYSICIAN, cancer]), catalog.plan("evicore"), NOW)
+    assert (told.decision is Decision.APPROVE) == counts
+
+
 def test_each_criterion_says_what_it_looked_for_itself(catalog: Catalog) -> None:
     """At the ankle each finding of an examination is a provocative test too: same codes, two questions."""
     order = mri("73721", "M25.571", side="RT")
