@@ -105,6 +105,21 @@ def test_what_began_at_an_age_long_past_is_nothing_new(catalog: Catalog) -> None
     assert said(catalog, lumbar(), lately).criterion("LS-IMM").value is Met.YES
 
 
+def asserted(code: str, before: int) -> dict[str, Any]:
+    """Dated by nothing but the day of its assertion, as US Core 6.1 and 7.0 allow."""
+    whole = {name: each for name, each in problem(code).items() if not name.startswith(("onset", "recorded"))}
+    url = "http://hl7.org/fhir/StructureDefinition/condition-assertedDate"
+    return {**whole, "extension": [{"url": url, "valueDateTime": day(before)}]}
+
+
+def test_the_day_of_its_assertion_dates_a_problem(catalog: Catalog) -> None:
+    old, new = asserted("R33.9", 700), asserted("R33.9", 20)
+    assert said(catalog, lumbar(), old).criterion("LS-IMM").value is Met.UNKNOWN
+    assert said(catalog, lumbar(), new).criterion("LS-IMM").value is Met.YES
+    assert said(catalog, shoulder(), asserted("C40.01", 30)).decision is Decision.APPROVE
+    assert said(catalog, shoulder(), asserted("C40.01", -5)).decision is Decision.MORE_INFO
+
+
 def test_what_ended_at_an_age_is_over(catalog: Catalog) -> None:
     tumour = {name: each for name, each in problem("C40.01").items() if name != "clinicalStatus"}
     over = {**tumour, "abatementAge": {"value": 20, **YEARS}}
