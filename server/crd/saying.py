@@ -26,6 +26,7 @@ from server.fhir.dates import last_day
 from server.fhir.systems import CPT
 from server.policy.determination import Criterion, Decision, Determination
 from server.policy.line import codings, in_words
+from server.policy.words import MORE_INFORMATION, REFUSED, not_seen
 
 
 class Covered(enum.Enum):
@@ -174,12 +175,13 @@ def _approved(said: Determination, hook: Hook, choices: Configuration) -> Saying
 
 
 def _more_information(said: Determination, hook: Hook, unreadable: tuple[str, ...]) -> Saying:
-    asked = _needed([Reason(said.reason), *(Reason(_open(each)) for each in said.in_the_way)])
+    lead = f"{MORE_INFORMATION}{not_seen(said.notes)}"
+    asked = _needed([Reason(lead), *(Reason(_open(each)) for each in said.in_the_way)])
     if hook.asks_for_documents:
         asked = replace(asked, documents=True, questionnaires=said.questionnaires)
     if unreadable and said.unknown:
         lost = Reason(
-            f"Could not be read: {', '.join(unreadable)}. With them this may be decided at once.",
+            f"With the {', '.join(unreadable)} that could not be read this may be decided at once.",
             Cause.TECHNICAL,
         )
         return replace(
@@ -278,8 +280,8 @@ def _why_not(said: Determination) -> list[Reason]:
     """For a denial each criterion with what would change it; a pend says itself who decides."""
     if said.decision is Decision.PEND:
         return [Reason(said.reason), Reason("Nothing more is asked for now.")]
-    return [Reason(said.reason), *(Reason(_open(criterion)) for criterion in said.in_the_way)]
+    return [Reason(REFUSED), *(Reason(criterion.against) for criterion in said.in_the_way)]
 
 
 def _open(criterion: Criterion) -> str:
-    return f"{criterion.title}: {criterion.in_full}"
+    return f"{criterion.heading} {criterion.in_full}"

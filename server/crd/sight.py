@@ -122,8 +122,8 @@ class Sight:
         """What the chart lacks, and why."""
         silent = [CHART[kind] for kind in CHART if kind not in self.held and kind not in self.failed]
         return (
-            *([f"could not be read: {', '.join(self.unreadable)}"] if self.unreadable else ()),
-            *([f"not sent in full: {', '.join(silent)}"] if silent else ()),
+            *([f"Could not be read: {', '.join(self.unreadable)}"] if self.unreadable else ()),
+            *([f"Not sent in full: {', '.join(silent)}"] if silent else ()),
         )
 
 

@@ -92,7 +92,7 @@ class Told:
             case Decision.MORE_INFO:
                 if not self.asks:
                     yield "nothing is asked"
-                yield from (f"{name} is not asked" for name in in_the_way if f"{name}, " not in self.words)
+                yield from (f"{name} is not asked" for name in in_the_way if f"({name})" not in self.words)
             case Decision.PEND:
                 if self.asks:
                     yield "information is asked where a person decides"

@@ -69,7 +69,7 @@ def proposed(said: Determination, before: Denial | None) -> Denial | None:
 
 def read_by_a_person(missing: Asked, why: str) -> InReview:
     """The verdict where the rules still miss something and a person has, or is owed, the case: `why`."""
-    criteria = ", ".join(ask.criterion for ask in missing.asks)
+    criteria = ", ".join(f"{ask.title} ({ask.criterion})" for ask in missing.asks)
     return InReview(f"{why}; the rules still miss: {criteria}.", missing.tracking, missing.due)
 
 

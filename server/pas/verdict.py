@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from server.policy.denial import Denial
-from server.policy.determination import Decision
+from server.policy.determination import Decision, heading
 from server.store import Transaction, afterwards
 
 Count = Callable[[str, str, str], None]
@@ -114,8 +114,8 @@ class Ask(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         settled = f"What settles it: {self.remedy}" if self.remedy.strip() else ""
-        parts = (f"{self.criterion}, {self.title}", self.missing, settled)
-        return " ".join(part.strip().rstrip(".") + "." for part in parts if part.strip())
+        said = " ".join(part.strip().rstrip(".") + "." for part in (self.missing, settled) if part.strip())
+        return f"{heading(self.title, self.criterion)} {said}"
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):

@@ -33,6 +33,7 @@ from server.policy.manifest import (
     read,
     resource,
 )
+from server.policy.names import names_of
 from server.policy.plans import (
     BenefitManager,
     Plan,
@@ -98,6 +99,7 @@ class Catalog:
         )
         self.engine = self._engine()
         self.services: Mapping[str, Service] = services_of(data / "services.yaml")
+        self.names = names_of(self.services, self.value_sets.values(), self.code_systems.values())
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
         self.guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
         self.advice = read(data / "policies" / "advice.yaml", AdviceFile)

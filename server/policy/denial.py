@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from server.policy.determination import Criterion, Decision, Determination, Evidence
+from msgspec.structs import replace
+
+from server.policy.determination import Criterion, Decision, Determination, Evidence, heading
+from server.policy.words import together
 
 PROBLEMS = "the problems and diagnoses on record"
 NOTHING_FOUND = "the request and every record sent with it; none of them speaks for this criterion"
@@ -53,7 +56,7 @@ class Finding:
     @property
     def text(self) -> str:
         return (
-            f"{self.criterion}, {_sentence(self.title)} {_sentence(self.found)} "
+            f"Not met: {heading(self.title, self.criterion)} {_sentence(self.found)} "
             f"Guideline: {_sentence(self.guideline)} Looked at: {_sentence(self.looked_at)} "
             f"What would change this: {_sentence(self.remedy)}"
         )
@@ -98,8 +101,11 @@ def denial_of(determination: Determination) -> Denial:
 def _looked_at(evidence: tuple[Evidence, ...]) -> str:
     """What the criterion was judged by. Whatever else the patient has is read for every criterion and named
     for none: who reads a denial of one study need not learn of the other illnesses."""
-    told = (PROBLEMS if each.reference.startswith("Condition/") else each.summary for each in evidence)
-    return "; ".join(dict.fromkeys(told)) or NOTHING_FOUND
+    spoken = (
+        replace(each, summary=PROBLEMS, date=None) if each.reference.startswith("Condition/") else each
+        for each in evidence
+    )
+    return "; ".join(together(spoken)) or NOTHING_FOUND
 
 
 def _complete(value: Any, about: str, spared: tuple[str, ...] = ()) -> None:

@@ -61,7 +61,7 @@ class Evidence(msgspec.Struct, frozen=True):
     """One resource that decided a criterion.
 
     `reference` is "Type/id" as the resource came; `summary` is readable by a clinician and holds
-    what was coded and when ("97110 on 2026-01-05"), never a name or identifier of the patient.
+    what was coded and when ("Therapy visit on 2026-01-05"), never a name or identifier of the patient.
     """
 
     reference: str
@@ -94,6 +94,21 @@ class Criterion(msgspec.Struct, frozen=True):
         """The sentence, and what settles the criterion."""
         settled = f"What settles it: {self.would_satisfy}" if self.would_satisfy else ""
         return " ".join(filter(None, (self.sentence, settled)))
+
+    @property
+    def heading(self) -> str:
+        return heading(self.title, self.id)
+
+    @property
+    def against(self) -> str:
+        """What is said of it where it denies: named, what was found, and what would change it."""
+        return f"{self.heading} {self.sentence} What would change this: {self.would_satisfy}"
+
+
+def heading(title: str, criterion: str) -> str:
+    """How a criterion is named before what is said of it: its title says what is asked for, not what was
+    found."""
+    return f"{title.strip().rstrip('.')} ({criterion}):"
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from server.policy.line import codings, day_of_service, day_zero, line_of, plann
 from server.policy.reading import apart, intelligible, readable, unfolded
 from server.policy.request import Authorization, Chart, Member, Resource
 from server.policy.rulings import lapses
-from server.policy.words import Findings, criterion_of, not_to_be_had, reason_of
+from server.policy.words import MORE_INFORMATION, Findings, criterion_of, not_seen, reason_of
 
 EXPEDITED_HOURS, STANDARD_HOURS = 72, 168
 URGENT = frozenset({"stat", "asap", "urgent"})
@@ -160,7 +160,7 @@ def _told(
     said, unmet, unknown = _outcome(outcome, policy, named)
     gate = str(outcome["Gate"].value or "")
     blocking = {*unmet, *unknown}
-    findings = Findings()
+    findings = Findings(plan.catalog.names)
     criteria = tuple(
         criterion_of(run, text_id, policy, plan, order, text_id in blocking, findings) for text_id in named
     )
@@ -336,9 +336,9 @@ def _unlocated(asked: Asked, plan: Plan, chart: Chart) -> Determination:
         unmet=("COD-CPT",) if elsewhere else (),
         unknown=() if elsewhere else ("COD-CPT",),
         theme=text.theme,
-        reason=f"More information is needed. {criterion.in_full}{not_to_be_had(chart)}",
+        reason=f"{MORE_INFORMATION} {criterion.in_full}{not_seen(chart.notes)}",
         matters=() if elsewhere else ("COD-CPT",),
-        advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings())),
+        advice=tuple(advice_on(plan.catalog, None, line, (criterion,), None, Findings(plan.catalog.names))),
         title=LIMB,
     )
 

@@ -35,7 +35,10 @@ def intelligible(chart: Chart) -> Chart:
     odd = [each for each in chart.resources if reversible(each)]
     if not odd:
         return chart
-    told = (f"{local_reference(each)} (its modifier extension or rules are unknown here)" for each in odd)
+    told = (
+        f"Left out: {local_reference(each)}, with a modifier extension or rules that are unknown here"
+        for each in odd
+    )
     rest = [each for each in chart.resources if not reversible(each)]
     return replace(chart, resources=rest, notes=(*chart.notes, *told))
 

@@ -7,20 +7,23 @@ criterion in a define named "Told <id>" (a String), and its immediate indication
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from server.elm import Result, Run
-from server.fhir.dates import first_day
+from server.fhir.dates import first_day, last_day
 from server.fhir.references import local_reference
 from server.fhir.systems import coding_key
 from server.policy.catalog import Plan, Policy
 from server.policy.determination import Criterion, Decision, Evidence, Met
-from server.policy.line import codings
+from server.policy.line import codings, in_words
+from server.policy.names import Names, name_of
 from server.policy.request import Chart, Resource
 
 MOST_NAMED = 3
-"""Findings named in one sentence."""
+"""Findings named in one sentence, and days of one of them."""
 
 SPOKEN_FOR_ELSEWHERE = frozenset({"Patient", "Practitioner", "PractitionerRole", "QuestionnaireResponse"})
 """Evidence that says nothing to a reader by its name: the words speak of age, answers and who orders. Of what
@@ -28,27 +31,39 @@ is not met, problems neither: whatever else the patient has was looked at."""
 
 CONTRADICTION = "CNF"
 
+REFUSED = "As the record stands, authorization would be denied."
+MORE_INFORMATION = "More information is needed."
+
 PLAIN: Mapping[str, str] = {
     "CarePlan": "care plan",
     "Claim": "claim",
+    "Condition": "diagnosis",
     "Coverage": "insurance",
+    "DeviceRequest": "device",
+    "DiagnosticReport": "report",
     "Encounter": "visit",
     "ExplanationOfBenefit": "claim",
     "Goal": "treatment goal",
     "ImagingStudy": "imaging study",
     "Location": "imaging site",
+    "MedicationDispense": "medicine",
+    "MedicationRequest": "medicine",
+    "Observation": "finding",
     "Patient": "age",
     "Practitioner": "who ordered it",
     "PractitionerRole": "who ordered it",
+    "Procedure": "procedure",
     "QuestionnaireResponse": "answers of the form",
+    "ServiceRequest": "order",
 }
-"""What clinicians call that which has no code of its own."""
+"""What clinicians call that which has no words of its own: its code follows, where it has one."""
 
 
 class Findings:
     """Resources as people read of them. One serves a whole determination: criteria rest on the same few."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Names) -> None:
+        self._names = names
         self._known: dict[int, tuple[Resource, Evidence]] = {}
 
     def of(self, result: Result) -> tuple[Evidence, ...]:
@@ -64,7 +79,7 @@ class Findings:
         if known is None:
             day = _day(resource)
             name = local_reference(resource) or resource["resourceType"]
-            told = Evidence(name, _summary(resource, day), day)
+            told = Evidence(name, _summary(resource, day, self._names), day)
             # The resource is kept too: while it is, its id is nobody else's.
             self._known[id(resource)] = known = (resource, told)
         return known[1]
@@ -118,17 +133,14 @@ def _further(
     told = run[f"Told {name}"].value if f"Told {name}" in run else None
     if told:
         return str(told)
-    if value is Met.UNKNOWN:
+    if value is Met.UNKNOWN or name == CONTRADICTION:
         return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
     unsaid = SPOKEN_FOR_ELSEWHERE if value is Met.YES else SPOKEN_FOR_ELSEWHERE | {"Condition"}
-    found = [
-        each.summary
-        for each in evidence
-        if each.reference != own and each.reference.partition("/")[0] not in unsaid
-    ]
-    named = ", ".join(list(dict.fromkeys(filter(None, found)))[:MOST_NAMED])
-    return f"Found: {named}." if named else ""
+    found = together(
+        each for each in evidence if each.reference != own and each.reference.partition("/")[0] not in unsaid
+    )
+    return f"Found: {'; '.join(found[:MOST_NAMED])}." if found else ""
 
 
 def _indications(run: Run, policy: Policy) -> tuple[str, ...]:
@@ -155,17 +167,17 @@ def reason_of(
         )
     words = " ".join(c.sentence for c in blocking)
     if said is Decision.DENY:
-        remedy = " ".join(f"{c.id}: {c.would_satisfy}" for c in blocking)
-        lead = "A reviewer will decide; the rules recommend denial." if reserved else ""
-        return f"{lead} {words} What would change this: {remedy}".strip()
+        lead = "A reviewer will decide; the rules recommend denial." if reserved else REFUSED
+        return " ".join((lead, *(c.against for c in blocking)))
     if said is Decision.PEND:
         return f"A person will review this request. {words}"
-    return f"More information is needed. {words}{not_to_be_had(chart)}"
+    return f"{MORE_INFORMATION} {words}{not_seen(chart.notes)}"
 
 
-def not_to_be_had(chart: Chart) -> str:
-    """A sentence on what the chart lacks, to follow what is asked for; empty where it lacks nothing."""
-    return f" Not to be had just now: {'; '.join(chart.notes)}." if chart.notes else ""
+def not_seen(notes: Sequence[str]) -> str:
+    """Sentences on what of the chart could not be had, to follow what is asked for; empty where it was seen
+    whole."""
+    return "".join(f" {note}." for note in ("Not all of the chart was seen", *notes)) if notes else ""
 
 
 _GATE_REASONS: Mapping[str, str] = {
@@ -201,12 +213,58 @@ def _day(resource: Mapping[str, Any]) -> dt.date | None:
     return None
 
 
-def _summary(resource: Mapping[str, Any], day: dt.date | None) -> str:
-    """What was coded and when, in one line; never a name or identifier of the patient."""
+_CODED = ("code", "codeCodeableConcept", "medicationCodeableConcept")
+_LASTING = ("CarePlan", "Coverage")
+_WHEN: Mapping[str, str] = {
+    **dict.fromkeys(_LASTING, " from"),
+    "DeviceRequest": ", prescribed on",
+    "MedicationRequest": ", prescribed on",
+    "ServiceRequest": ", ordered on",
+}
+"""What its day says of a resource: what was only ordered is not told as if it had been done."""
+
+
+def _summary(resource: Mapping[str, Any], day: dt.date | None, names: Names) -> str:
+    """What was coded, measured and when, in one line; never a name or identifier of the patient."""
     kind = resource.get("resourceType", "")
     if kind in SPOKEN_FOR_ELSEWHERE:
         return PLAIN[kind]
-    concept = resource.get("code") or resource.get("medicationCodeableConcept")
-    coding: Mapping[str, Any] = next(codings([concept]), {"display": (concept or {}).get("text")})
-    named = " ".join(str(coding.get("display") or coding_key(coding)[1] or PLAIN.get(kind, kind)).split())
-    return f"{named} on {day.isoformat()}" if day else named
+    concept = next(filter(None, map(resource.get, _CODED)), None)
+    listed = list(codings([concept]))
+    first = listed[0] if listed else {}
+    bare = f"{PLAIN.get(kind, kind)} {coding_key(first)[1]}"
+    told = chain(
+        [first.get("display")], in_words([concept]), (name_of(each, names) for each in listed), [bare]
+    )
+    named = " ".join(str(next(filter(None, told))).split()) + _measured(resource)
+    until = last_day(period.get("end")) if isinstance(period := resource.get("period"), dict) else None
+    ended = f" to {until.isoformat()}" if until and kind in _LASTING else ""
+    return f"{named}{_WHEN.get(kind, ' on')} {day.isoformat()}{ended}" if day else named
+
+
+def _measured(resource: Mapping[str, Any]) -> str:
+    """The number that an Observation has, with its unit where that is one people write."""
+    quantity = resource.get("valueQuantity", {"value": resource.get("valueInteger")})
+    number, unit = (
+        (quantity.get(name) for name in ("value", "unit")) if isinstance(quantity, dict) else ("", "")
+    )
+    if not isinstance(number, int | Decimal) or isinstance(number, bool):
+        return ""
+    return f": {number} {unit}" if isinstance(unit, str) and "{" not in unit else f": {number}"
+
+
+def together(evidence: Iterable[Evidence]) -> list[str]:
+    """What evidence is called, each once: of several of one name the days are told together."""
+    days: dict[str, list[str]] = {}
+    for each in evidence:
+        day = each.date.isoformat() if each.date and each.summary.endswith(each.date.isoformat()) else ""
+        of_name = days.setdefault(each.summary.removesuffix(day), [])
+        if day not in of_name:
+            of_name.append(day)
+    return [f"{name}{_listed(of_name)}" for name, of_name in days.items()]
+
+
+def _listed(days: Sequence[str]) -> str:
+    if len(days) <= MOST_NAMED:
+        return " and ".join(filter(None, (", ".join(days[:-1]), days[-1])))
+    return f"{len(days)} days, {min(days)} to {max(days)}"

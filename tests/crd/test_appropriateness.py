@@ -37,7 +37,7 @@ def test_criteria_evidence_and_what_is_missing_are_shown_for_the_assertion(crd: 
     answer = crd.http.get(f"{path}criteria/{assertion}")
     assert answer.headers["cache-control"] == "no-store"
     criteria = {each["title"]: each for each in answer.json()["criteria"]}
-    film = next(each for each in criteria.values() if any("73030" in found for found in each["evidence"]))
+    film = next(each for each in criteria.values() if any("X-ray" in found for found in each["evidence"]))
     assert film["value"] == "met"
     missing = [each for each in criteria.values() if each["in_the_way"]]
     assert missing

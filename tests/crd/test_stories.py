@@ -1,5 +1,6 @@
 """One order after another at the CRD door, as a clinic lives it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def test_an_order_that_carries_the_answer_already_is_left_alone(crd: Crd) -> Non
 
 
 def test_the_same_record_in_another_order_is_the_same_answer_in_the_same_words(crd: Crd) -> None:
-    """A search gives its matches in whatever order; of many visits the newest are named."""
+    """A search gives its matches in whatever order; of many visits of one kind the days are told."""
     order, insurance = ehr.shoulder(), ehr.coverage()
     nothing_changes = {
         "valueCoding": {"system": "https://payer.example/CodeSystem/mri-answer", "code": "no-change"}
@@ -92,8 +93,12 @@ def test_the_same_record_in_another_order_is_the_same_answer_in_the_same_words(c
     chart = [*ehr.six_weeks_of_care(order)[:-2], form]
     first = crd(ehr.sign(order, sent=ehr.prefetch(chart, insurance)))
     again = crd(ehr.sign(first.resources[order["id"]], sent=ehr.prefetch(chart[::-1], insurance)))
-    days = ", ".join(f"97530 on {ehr.day(before)}" for before in (14, 21, 28))
-    assert f"Found: {days}." in reasons(first.information)
+    told = reasons(first.information)
+    assert f"Found: Therapy visit on 9 days, {ehr.day(70)} to {ehr.day(14)};" in told
+    # Neither a code without words nor one sentence twice.
+    assert not re.search(r"\b[0-9]{4,5}\b(?!-)", told)
+    sentences = [each for each in re.split(r"(?<=[.:]) ", told) if each.endswith(".")]
+    assert len(sentences) == len(set(sentences))
     assert again.body["systemActions"] == []
 
 

@@ -287,7 +287,7 @@ def test_a_request_for_information_names_what_is_missing_and_by_when(spoken: Ver
     answered = response(bundle)
 
     assert answered["communicationRequest"] == [{"reference": f"{BASE}/CommunicationRequest/{CASE}-1"}]
-    assert answered["processNote"][0]["text"].startswith("IMG-XR, Plain film first.")
+    assert answered["processNote"][0]["text"].startswith("Plain film first (IMG-XR): No film")
     assert task["identifier"] == asked["identifier"]
     assert task["reasonReference"] == {"reference": f"{a.HOST}/Claim/pa-1"}
     assert task["restriction"]["period"]["end"].startswith("2026-12-02")
@@ -318,7 +318,7 @@ def test_in_2_0_the_request_speaks_in_words_and_the_task_by_identifier() -> None
     (task,) = of_type(bundle, "Task")
     (payload,) = asked["payload"]
 
-    assert payload["contentString"].startswith("IMG-XR, Plain film first.")
+    assert payload["contentString"].startswith("Plain film first (IMG-XR): No film")
     assert value(extension(payload, extension_url("serviceLineNumber"))) == 1
     assert task["input"][1]["valueIdentifier"] == asked["identifier"][0]
     assert value(extension(task["input"][1], extension_url("paLineNumber"))) == 1

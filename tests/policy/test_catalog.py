@@ -162,7 +162,7 @@ def test_only_one_plan_lets_people_alone_deny(catalog: Catalog) -> None:
 
 def test_what_no_policy_governs_is_in_the_table_or_covered(catalog: Catalog) -> None:
     plan = catalog.plan("evicore")
-    assert catalog.service(plan, "73030").title == "Shoulder radiograph"
+    assert catalog.service(plan, "73030").title == "X-ray of the shoulder"
     assert not catalog.service(plan, "73030").pa_needed
     assert not catalog.service(plan, "S8042").covered
     assert catalog.service(plan, "99999").covered

@@ -204,7 +204,7 @@ def test_what_something_unknown_may_reverse_is_no_evidence(catalog: Catalog, unk
     told = said(catalog, order, *({**each, **unknown} for each in care))
     assert said(catalog, order, *care).decision is Decision.APPROVE
     assert told.decision is Decision.MORE_INFO
-    assert f"Procedure/{care[0]['id']} (its modifier extension or rules are unknown here)" in told.reason
+    assert f"Left out: Procedure/{care[0]['id']}, with a modifier extension" in told.reason
 
 
 def test_a_problem_that_is_dated_after_the_order_is_none_yet(catalog: Catalog) -> None:

@@ -177,7 +177,7 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
         "data:image/png;base64,aGFuZA==",
         "was not sent along: it lies at https://ehr.example/scans/7",
         'id="DiagnosticReport/film"',
-        "<summary>DiagnosticReport/film 73030",
+        "<summary>DiagnosticReport/film X-ray of the shoulder",
         "<strong>None of these</strong>",
         "2026-12-02 ",
     ):
@@ -400,7 +400,7 @@ def test_a_question_reaches_the_provider_as_document_codes(payer: Payer) -> None
     found = payer.on_file()
     (task,) = found.of_type("Task")
 
-    assert first["reason"].startswith("Not authorized. CC-DUR")
+    assert first["reason"].startswith("Not authorized. Not met: Conservative care long enough (CC-DUR): ")
     assert found.actions == ["A4"]
     assert "The surgical consultation." in found.words
     assert "The operation note." in found.words

@@ -1,0 +1,84 @@
+"""What people read of a determination: words, not codes; each thing once, and no sum that reads oddly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+from server.policy.catalog import Catalog
+from server.policy.denial import denial_of
+from server.policy.determination import Determination, Evidence
+from server.policy.determine import determine
+from server.policy.request import Chart, Member
+from server.policy.words import together
+from tests.crd.builders import (
+    DAY,
+    PATIENT,
+    PHYSICIAN,
+    coverage,
+    film,
+    finding,
+    nsaid,
+    procedure,
+    score,
+    shoulder,
+)
+
+NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+
+
+def said(catalog: Catalog, *chart: dict[str, Any], **period: str) -> Determination:
+    insured = coverage()
+    member = Member(key="m", coverage={**insured, **({"period": period} if period else {})})
+    return determine(shoulder(), member, Chart([PATIENT, PHYSICIAN, *chart]), catalog.plan("evicore"), NOW)
+
+
+def test_what_a_claim_has_as_a_code_is_told_in_words(catalog: Catalog) -> None:
+    chart = [procedure("97110", days) for days in (40, 33, 26, 19, 12)]
+    chart += [
+        procedure("73221-RT", 100),
+        nsaid(40),
+        film("73030", 20),
+        finding("hawkins", 9),
+        score("quickdash", 8, 9),
+    ]
+    told = {each.id: each.sentence for each in said(catalog, *chart).criteria}
+    for sentence in told.values():
+        assert not re.search(r"\b[0-9]{4,5}\b(?!-)|hawkins|quickdash|[A-Z][a-z]+Request", sentence), sentence
+    assert told["IMG-XR"].endswith(f"Found: X-ray of the shoulder on {DAY - dt.timedelta(20)}.")
+    assert "QuickDASH, 0 to 100: 8 on" in told["FUN"]
+
+
+def test_what_was_only_ordered_is_not_told_as_done_and_an_insurance_from_when_to_when(
+    catalog: Catalog,
+) -> None:
+    denied = said(catalog, start="2024-01-01", end="2025-12-31")
+    assert "insurance from 2024-01-01 to 2025-12-31" in denial_of(denied).text
+    assert f"MRI of the upper limb, ordered on {DAY}" in denial_of(denied).text
+
+
+def test_days_of_one_thing_are_told_together() -> None:
+    def visit(day: int) -> Evidence:
+        on = dt.date(2026, 11, day)
+        return Evidence(f"Procedure/{day}", f"Therapy visit on {on}", on)
+
+    undated = Evidence("Condition/x", "diagnosis M75.111")
+    assert together([visit(9), undated, visit(2)]) == [
+        "Therapy visit on 2026-11-09 and 2026-11-02",
+        "diagnosis M75.111",
+    ]
+    assert together(map(visit, (23, 16, 9, 2, 2))) == ["Therapy visit on 4 days, 2026-11-02 to 2026-11-23"]
+
+
+def test_a_title_is_not_read_as_what_was_found(catalog: Catalog) -> None:
+    """It says what is asked for; a denial says that this is not met."""
+    text = denial_of(said(catalog, end="2020-01-01")).text
+    assert text.startswith("Not authorized. Not met: Coverage is active (G-COV): The coverage is not active")
+
+
+def test_treatment_of_a_day_or_two_is_told_as_such(catalog: Catalog) -> None:
+    one, two = ([procedure("97110", day) for day in days] for days in ((30,), (30, 29)))
+    single, pair = (said(catalog, *chart).criterion("CC-DUR").sentence for chart in (one, two))
+    assert f"Treatment known of: {DAY - dt.timedelta(30)} alone; the plan asks for 42 days." in single
+    assert "Treatment known of: 1 day, " in pair
