@@ -5,7 +5,7 @@ While a traced evaluation runs, expressions append entries to a log, and the one
 
     (resource, path, found)   an element that was read; `found` is false when it is absent
     Found(items, search)      what a retrieve returned
-    Sought(…)                 a retrieve that found nothing, or a query none of whose candidates qualified
+    (Sought(…), "", False)    a retrieve that found nothing, or a query none of whose candidates qualified
     Only(entries)             of these entries only what is missing counts
     [entry, …]                the entries of another expression, shared, not copied
 
@@ -64,7 +64,7 @@ class Missing(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Log entry: a search without result, with the logs of the candidates that did not qualify."""
+    """A search without result, with the logs of the candidates that did not qualify."""
 
     type: str
     path: str | None = None
@@ -72,6 +72,14 @@ class Sought:
     url: str | None = None
     period: Any = None
     considered: list[Any] | None = None
+
+    @property
+    def entry(self) -> Leaf:
+        """The log entry that says so."""
+        return self, "", False
+
+
+Leaf = tuple[Any, str, bool]
 
 
 class Found:
@@ -118,7 +126,7 @@ def reason(item: Any, otherwise: Any) -> Any:
     return otherwise
 
 
-Leaves = dict[tuple[Any, ...], Any]
+Leaves = dict[tuple[int, str, bool], Leaf]
 
 
 ROOM = 100_000
@@ -152,30 +160,28 @@ class Unfolded:
     def resources(self, log: list[Any]) -> tuple[dict[str, Any], ...]:
         """The resources of the evidence alone."""
         entries = self._unfold(log).values()
-        return tuple(
-            {id(each[0]): each[0] for each in entries if each.__class__ is tuple and each[2]}.values()
-        )
+        return tuple({id(resource): resource for resource, _, found in entries if found}.values())
 
     def missing(self, log: list[Any]) -> tuple[Missing, ...]:
         """What was not there: resources sought in vain, and elements."""
         missing: dict[tuple[Any, ...], Missing] = {}
-        for entry in self._unfold(log).values():
-            if entry.__class__ is Sought:
-                lack = self._sought(entry)
+        for what, path, found in self._unfold(log).values():
+            if found:
+                continue
+            if what.__class__ is Sought:
+                lack = self._sought(what)
                 missing.setdefault((lack.type, lack.path, lack.named, lack.url, lack.period), lack)
-            elif not entry[2]:
-                resource, path, _ = entry
-                kind, name = resource["resourceType"], self._name(resource)
-                missing.setdefault((id(resource), path), Missing("element", kind, path=path, reference=name))
+            else:
+                kind, name = what["resourceType"], self._name(what)
+                missing.setdefault((id(what), path), Missing("element", kind, path=path, reference=name))
         return tuple(missing.values())
 
-    def _found(self, entries: Iterable[Any]) -> tuple[Evidence, ...]:
+    def _found(self, entries: Iterable[Leaf]) -> tuple[Evidence, ...]:
         read: dict[int, tuple[dict[str, Any], list[str]]] = {}
         last: Any = None
         paths: list[str] = []
-        for entry in entries:
-            if entry.__class__ is tuple and entry[2]:
-                resource, path, _ = entry
+        for resource, path, found in entries:
+            if found:
                 if resource is not last:
                     last, paths = read.setdefault(id(resource), (resource, []))
                 if path:
@@ -240,13 +246,11 @@ class Unfolded:
                 if not own:
                     leaves, own = leaves.copy(), True
                 if kind is tuple:
-                    resource, path, found = entry
-                    leaves[id(resource), path, found] = entry
-                elif kind is Found:
+                    what, path, there = entry
+                    leaves[id(what), path, there] = entry
+                else:
                     for item in entry.items:
                         leaves[id(item), "", True] = (item, "", True)
-                else:
-                    leaves[(id(entry),)] = entry
                 continue
             if not leaves:
                 leaves, own = inner, False
@@ -284,8 +288,6 @@ def _gathered(log: list[Any]) -> Leaves:
                     met.add((id(inner), lacks))
                     stack.append((iter(inner), lacks))
                     break
-            elif kind is Sought:
-                leaves[(id(entry),)] = entry
             elif kind is Found:
                 if not only:
                     leaves.update(((id(item), "", True), (item, "", True)) for item in entry.items)
@@ -298,7 +300,7 @@ def _gathered(log: list[Any]) -> Leaves:
 
 def _absent(leaves: Leaves) -> Leaves:
     """Of leaves those that say what is missing."""
-    return {key: leaf for key, leaf in leaves.items() if leaf.__class__ is Sought or not leaf[2]}
+    return {key: leaf for key, leaf in leaves.items() if not leaf[2]}
 
 
 def is_resource(value: Any) -> bool:

@@ -213,7 +213,8 @@ def _nothing_found(log: list[Any], whole: list[Any], values: list[Any], fallen: 
         # Not resources but parts of something, or tuples: the candidates say themselves what was read.
         log.extend(fallen)
         return
-    log.append(Sought(search.type, search.path, search.named, search.url, search.period, considered=fallen))
+    lack = Sought(search.type, search.path, search.named, search.url, search.period, considered=fallen)
+    log.append(lack.entry)
     log.extend(Only(entries) for entries in fallen if entries.__class__ is list)
 
 

@@ -64,7 +64,7 @@ def retrieve(compiler: Compiler, node: Node, scope: Scope) -> Code:
         search = sought
         if period is not None:
             search = Sought(name, sought.path, sought.named, sought.url, period)
-        frame[LOG].append(Found(found, search) if found else search)
+        frame[LOG].append(Found(found, search) if found else search.entry)
         return found
 
     return Code(traced, ListOf(kind))
