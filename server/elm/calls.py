@@ -77,11 +77,10 @@ def _holding(compiled: CompiledFunction, operands: Sequence[Code]) -> Thunk:
             run.check()
         inner = [run, log, *[None] * len(thunks), *compiled.extra]
         for place, (thunk, held) in enumerate(thunks, FIRST_SLOT):
-            start = len(log)
-            inner[place] = thunk(frame)
             if held is not None:
-                inner[held] = log[start:]
-                del log[start:]
+                inner[held] = frame[LOG] = []
+            inner[place] = thunk(frame)
+            frame[LOG] = log
         return compiled.run(inner)
 
     return holding
@@ -95,24 +94,8 @@ def _remembered_one(
     held = dict(compiled.held).get(place)
 
     def remembered(frame: Frame) -> Any:
-        run, log, why = frame[RUN], frame[LOG], None
-        if held is None:
-            argument, before = thunk(frame) if slot is None else frame[slot], None
-        else:
-            start = len(log)
-            argument = thunk(frame)
-            before = log[start:]
-            del log[start:]
-            if not argument and before:
-                why = _shared(before)
-                if why is None:
-                    run.left -= 1
-                    if run.left < 0:
-                        run.check()
-                    inner = [run, log, *template, *compiled.extra]
-                    inner[at], inner[held] = argument, before
-                    return compiled.run(inner)
-        key = (token, id(argument), id(why))
+        run, argument = frame[RUN], thunk(frame) if slot is None else frame[slot]
+        key = (token, id(argument))
         known = run.calls.get(key)
         if known is None:
             run.left -= 1
@@ -121,28 +104,45 @@ def _remembered_one(
             found: list[Any] = []
             inner = [run, found, *template, *compiled.extra]
             inner[at] = argument
-            if held is not None:
-                inner[held] = before
             # What the key names is kept too: while it is, its id is nobody else's.
-            run.calls[key] = known = (compiled.run(inner), told(found), (argument, why))
+            run.calls[key] = known = (compiled.run(inner), told(found), argument)
         if known[1]:
-            log.append(known[1])
+            frame[LOG].append(known[1])
         return known[0]
 
-    def plainly(frame: Frame) -> Any:
-        run, argument = frame[RUN], thunk(frame)
-        key = (token, id(argument))
+    if held is None:
+        return remembered
+
+    def held_back(frame: Frame) -> Any:
+        run, log, why = frame[RUN], frame[LOG], None
+        before: list[Any] = []
+        frame[LOG] = before
+        argument = thunk(frame)
+        frame[LOG] = log
+        if not argument and before:
+            why = _shared(before)
+            if why is None:
+                run.left -= 1
+                if run.left < 0:
+                    run.check()
+                inner = [run, log, *template, *compiled.extra]
+                inner[at], inner[held] = argument, before
+                return compiled.run(inner)
+        key = (token, id(argument), id(why))
         known = run.calls.get(key)
         if known is None:
             run.left -= 1
             if run.left < 0:
                 run.check()
-            inner = [run, [], *template, *compiled.extra]
-            inner[at] = argument
-            run.calls[key] = known = (compiled.run(inner), None, argument)
+            found: list[Any] = []
+            inner = [run, found, *template, *compiled.extra]
+            inner[at], inner[held] = argument, before
+            run.calls[key] = known = (compiled.run(inner), told(found), (argument, why))
+        if known[1]:
+            log.append(known[1])
         return known[0]
 
-    return remembered if compiled.tracing else plainly
+    return held_back
 
 
 def _remembered(
@@ -154,43 +154,46 @@ def _remembered(
         (place + FIRST_SLOT, operand.run, place in compiled.structures, places.get(place))
         for place, operand in moving
     ]
+    last = FIRST_SLOT + len(template)
 
     def remembered(frame: Frame) -> Any:
         run, log = frame[RUN], frame[LOG]
         found: list[Any] = []
         inner = [run, found, *template, *compiled.extra]
-        key: list[Any] | None = [token]
+        key: list[Any] = [token]
         whys: list[Any] = []
+        lasting = True
         for at, thunk, structure, held in parts:
-            start = len(log)
-            inner[at] = argument = thunk(frame)
-            if held is not None:
-                inner[held] = log[start:]
-                del log[start:]
-            if key is None:
-                continue
-            if held is not None and not argument and inner[held]:
-                why = _shared(inner[held])
-                if why is None:
-                    key = None
-                    continue
-                key.append(id(why))
-                whys.append(why)
+            if held is None:
+                inner[at] = argument = thunk(frame)
+            else:
+                before: list[Any] = []
+                inner[held] = frame[LOG] = before
+                inner[at] = argument = thunk(frame)
+                frame[LOG] = log
+                if before and not argument:
+                    why = _shared(before)
+                    if why is None:
+                        lasting = False
+                    else:
+                        key.append(id(why))
+                        whys.append(why)
             if structure:
                 key.append(id(argument))
             elif argument.__class__ in _BY_VALUE:
                 key.append(argument)
             else:
-                key = None
-        known = None if key is None else run.calls.get(tuple(key))
+                lasting = False
+        asked = tuple(key)
+        known = run.calls.get(asked) if lasting else None
         if known is None:
             run.left -= 1
             if run.left < 0:
                 run.check()
-            arguments = inner[FIRST_SLOT : FIRST_SLOT + len(template)]
+            arguments = inner[FIRST_SLOT:last]
             known = (compiled.run(inner), told(found), (arguments, whys))
-            if key is not None:
-                run.calls[tuple(key)] = known
+            if lasting:
+                run.calls[asked] = known
         if known[1]:
             log.append(known[1])
         return known[0]
