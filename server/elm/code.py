@@ -57,6 +57,8 @@ class Code:
     trail: Trail | None = None
     exists: Thunk | None = None
     """For a list: whether it has an item, without making all of it."""
+    first: Thunk | None = None
+    """For a list: its first item, without making all of it."""
     slot: int | None = None
     """For a variable, read as it stands and not recorded: its slot."""
     element: tuple[int, str] | None = None

@@ -21,9 +21,16 @@ from server.elm.values import CodeSystem, Concept, Quantity, Ratio, ValueSet
 @form("Tuple")
 def tuple_(compiler: Compiler, node: Node, scope: Scope) -> Code:
     parts = [(each["name"], compiler.compile(each["value"], scope)) for each in node.get("element") or ()]
-    thunks = [(name, code.run) for name, code in parts]
-    kind = TupleOf(tuple((name, code.type) for name, code in parts))
-    return Code(lambda frame: {name: thunk(frame) for name, thunk in thunks}, kind)
+    template = {name: code.run([None, None]) if code.constant else None for name, code in parts}
+    moving = [(name, code.run) for name, code in parts if not code.constant]
+
+    def make(frame: Frame) -> dict[str, Any]:
+        made = template.copy()
+        for name, thunk in moving:
+            made[name] = thunk(frame)
+        return made
+
+    return Code(make, TupleOf(tuple((name, code.type) for name, code in parts)))
 
 
 @form("Instance")

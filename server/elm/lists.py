@@ -23,7 +23,10 @@ Pick = Callable[[list[Any]], int | None]
 @form("First")
 def first(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """The first item, null of an empty list."""
-    return _picking(compiler, compiler.compile(_source(node), scope), lambda items: 0 if items else None)
+    source = compiler.compile(_source(node), scope)
+    if source.first is not None:
+        return Code(source.first, element_of(source.type))
+    return _picking(compiler, source, lambda items: 0 if items else None)
 
 
 @form("Last")

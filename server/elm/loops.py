@@ -54,9 +54,9 @@ class Aggregate:
     distinct: bool
 
 
-def one(source: Source, clauses: Clauses, tracing: bool) -> Thunk:
-    """A query over one source."""
-    return (_traced if tracing else _plain)(source, clauses)
+def one(source: Source, clauses: Clauses, tracing: bool, *, first: bool = False) -> Thunk:
+    """A query over one source; of what it finds, that is not sorted, the `first` alone."""
+    return (_traced if tracing else _plain)(source, clauses, first)
 
 
 def items_of(value: Any) -> list[Any]:
@@ -65,7 +65,7 @@ def items_of(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _plain(source: Source, clauses: Clauses) -> Thunk:
+def _plain(source: Source, clauses: Clauses, first: bool) -> Thunk:
     """A query over one source, plain."""
     fetch, slot = source.run, source.slot
     lets, tests, late, result = clauses.lets, clauses.tests, clauses.late, clauses.result
@@ -100,6 +100,8 @@ def _plain(source: Source, clauses: Clauses) -> Thunk:
         if aggregate is not None:
             values = distinct(values) if aggregate.distinct else values
             return _accumulate(aggregate, items(frame, values), frame, slot)
+        if first:
+            return next((item if result is None else result(frame) for item in items(frame, values)), None)
         if result is not None:
             found = [result(frame) for _ in items(frame, values)]
         else:
@@ -129,7 +131,7 @@ def _accumulate(aggregate: Aggregate, items: Iterator[Any], frame: Frame, slot: 
     return total
 
 
-def _traced(source: Source, clauses: Clauses) -> Thunk:
+def _traced(source: Source, clauses: Clauses, first: bool) -> Thunk:
     """A query over one source, recording what let each item through."""
     fetch, slot = source.run, source.slot
     lets, tests, late, result = clauses.lets, clauses.tests, clauses.late, clauses.result
@@ -147,7 +149,7 @@ def _traced(source: Source, clauses: Clauses) -> Thunk:
         if singular:
             values = [values]
         elif not values and aggregate is None:
-            return []
+            return None if first else []
         evaluation = frame[RUN]
         evaluation.left -= len(values)
         if evaluation.left < 0:
@@ -186,14 +188,20 @@ def _traced(source: Source, clauses: Clauses) -> Thunk:
             if len(log) > begin:
                 because = [because, *log[begin:]]
                 del log[begin:]
-            (why if passes else fallen).append(because)
+            if not passes:
+                fallen.append(because)
+            elif first:
+                log.append(because)
+                return found[0]
+            else:
+                why.append(because)
         if why:
             log.extend(why)
         else:
             _nothing_found(log, whole, values, fallen)
         if aggregate is not None:
             return total
-        if singular:
+        if singular or first:
             return found[0] if found else None
         if unique:
             found, why = _distinct_with(found, why)

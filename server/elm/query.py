@@ -52,8 +52,11 @@ def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
         return Code(run, kind)
     # What a source of unknown type makes of the result is seen when it runs.
     code = Code(run, ListOf(kind) if plural else kind if known else None)
-    if len(sources) == 1 and clauses.result is None and compiler.observer is None:
-        code.exists = _existence(compiler, sources[0], clauses, kind)
+    if len(sources) == 1 and compiler.observer is None:
+        if clauses.result is None:
+            code.exists = _existence(compiler, sources[0], clauses, kind)
+        if clauses.sort is None:
+            code.first = one(sources[0], clauses, compiler.tracing, first=True)
     return code
 
 
