@@ -10,13 +10,14 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server.configured import load_settings
 from server.fhir import json
 from server.fhir.errors import FhirError
 from server.services import GUIDES
 from server.settings import Settings
-from server.terminal import stop
+from server.terminal import on_one_line, plain, stop
 from server.validation.guides import validator_of
 from server.validation.packages import Package, found_in
 from server.validation.routes import outcome
@@ -67,15 +68,15 @@ def validate(
             wrong += 1
             continue
         wrong += any(issue.severity in ("error", "fatal") for issue in issues)
-        console.print(f"[bold]{file.name}[/bold]")
+        console.print(Text(plain(file.name), "bold"))
         for issue in issues:
-            place = ", ".join(issue.expressions)
-            console.print(f"  [{COLOURS[issue.severity]}]{issue.severity}[/]  {place}", highlight=False)
-            console.print(f"      {issue.diagnostics}", highlight=False, markup=False)
+            place = on_one_line(", ".join(issue.expressions))
+            console.print(Text.assemble("  ", (issue.severity, COLOURS[issue.severity]), f"  {place}"))
+            console.print(Text(f"      {plain(issue.diagnostics)}"))
     if validator is not None and validator.unchecked:
         console.print("Not checked, since the packages do not tell:", style="dim")
         for each in validator.unchecked:
-            console.print(f"  {each}", style="dim", highlight=False, markup=False)
+            console.print(Text(f"  {on_one_line(each)}", "dim"))
     console.print(f"{wrong} of {len(listed)} with errors")
     raise typer.Exit(1 if wrong else 0)
 

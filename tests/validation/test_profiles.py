@@ -421,6 +421,16 @@ def test_files_are_validated_on_the_command_line(tmp_path: Path, monkeypatch: py
     assert "profile https://ehr.example/profile" in told.output
 
 
+def test_what_a_file_has_in_it_steers_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote it chose the names of its members."""
+    monkeypatch.delenv("FHIR_PACKAGES", raising=False)
+    (tmp_path / "sent.json").write_bytes(json.encode({"resourceType": "Patient", "\x1b[2J[/bold]": 1}))
+    told = CliRunner().invoke(cli.app, ["validate", str(tmp_path)])
+
+    assert "[2J[/bold]" in told.output
+    assert "\x1b" not in told.output
+
+
 def test_packages_are_installed_and_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FHIR_PACKAGES", str(tmp_path))
     broken = tmp_path.parent / "broken.tgz"
