@@ -268,6 +268,15 @@ def test_a_browser_keeps_nothing_that_is_told(http: TestClient) -> None:
     assert http.get("/r2.0/cds-services").headers["cache-control"].startswith("public")
 
 
+def test_no_page_is_shown_in_one_of_another_site_but_the_ehrs_app(http: TestClient) -> None:
+    """Who decides on a page must see that page, and which."""
+    browser = {"Accept": "text/html"}
+    for page in ("/", "/review", "/why/PA1", "/docs"):
+        told = http.get(page, headers=browser).headers
+        assert told["content-security-policy"] == "frame-ancestors 'none'"
+    assert "content-security-policy" not in http.get("/r2.0/appropriateness/").headers
+
+
 def test_policies_name_every_criterion_with_its_guideline(http: TestClient) -> None:
     policies = {policy["region"]: policy for policy in http.get("/policies").json()}
     assert {"SH", "EL", "WH", "HI", "KN", "AF", "CS", "TS", "LS", "BR"} <= policies.keys()

@@ -1,4 +1,5 @@
-"""What every answer tells a browser: keep nothing, guess no type, come back by TLS only.
+"""What every answer tells a browser: keep nothing, guess no type, come back by TLS only, show it in no page
+of another site, where somebody might be led to decide what they do not see.
 
 What is told here is about patients, and a browser, or a proxy between, keeps what nobody forbids. An answer
 that says itself how long it holds, such as the discovery of the CDS services, is left as it is.
@@ -11,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STATIC = "/static/"
 """Nobody's data, and wanted with every page."""
+
+FRAMED = "/appropriateness/"
+"""In the path of the pages that an EHR shows within its own."""
 
 A_YEAR = "max-age=31536000"
 
@@ -33,6 +37,8 @@ class Careful:
                 headers["X-Content-Type-Options"] = "nosniff"
                 if not scope["path"].startswith(STATIC):
                     headers.setdefault("Cache-Control", "no-store")
+                if FRAMED not in scope["path"]:
+                    headers["Content-Security-Policy"] = "frame-ancestors 'none'"
                 if self.tls:
                     headers["Strict-Transport-Security"] = A_YEAR
             await send(message)
