@@ -132,6 +132,12 @@ def test_a_story_that_was_changed_amiss_says_what_stops_it(served_at: Callable[.
         assert told in html.unescape(answer.text)
 
 
+def test_each_page_says_in_which_language_it_is(http: TestClient) -> None:
+    pages = ("/", "/docs", "/review", "/try", "/r2.2/appropriateness/")
+    browser = {"Accept": "text/html"}
+    assert all('<html lang="en">' in http.get(path, headers=browser).text for path in pages)
+
+
 def test_a_browser_is_told_in_a_page_what_went_wrong(http: TestClient) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     for path, status, words in (

@@ -18,11 +18,14 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Request
+from msgspec import convert
 from starlette.responses import HTMLResponse, Response
 
 from server.fhir import json
 from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
+from server.policy.determination import Evidence
+from server.policy.words import together
 from server.store import Store, assertions
 
 PREFIX = "/appropriateness"
@@ -70,7 +73,7 @@ def _shown(said: dict[str, Any]) -> dict[str, Any]:
         "criteria": [
             {
                 **{name: criterion[name] for name in shown},
-                "evidence": [each["summary"] for each in criterion["evidence"]],
+                "evidence": together(convert(criterion["evidence"], list[Evidence])),
             }
             for criterion in said["criteria"]
         ],

@@ -29,7 +29,7 @@ from server.policy.line import (
 )
 
 LABEL_LIMIT = 139
-PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "independent imaging center"}
+PLACES = {"11": "office imaging", "24": "ambulatory surgical center", "49": "freestanding imaging center"}
 SITES: Mapping[str, Element] = {
     side: {"coding": [{"system": SNOMED, "code": code}], "text": SIDE_NAMES[side]}
     for code, side in SIDE_CODES.items()
@@ -55,7 +55,8 @@ def alternative(better: str, order: Element, judged: Judged) -> Element:
     if better in PLACES:
         return _update(f"Image at: {PLACES[better]}", {**_nowhere(order), "locationCode": [_place(better)]})
     if better[0].isalpha():
-        return _update(f"Change the diagnosis to {better}", _with_diagnosis(order, better))
+        named = judged.plan.catalog.names.get((ICD, better), "")
+        return _update(f"Change the diagnosis to {better} {named}".rstrip(), _with_diagnosis(order, better))
     title = title_of(judged, better)
     if (home := _policy(judged, better)) is not None:
         return _update(f"Change to {better} {title}", _recoded(order, better, title, home))

@@ -8,11 +8,11 @@ diagnosis, the code without contrast, the film, a place of service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from server.elm import Run
-from server.fhir.systems import ICD
+from server.fhir.systems import CPT, ICD
 from server.policy.catalog import Catalog, Policy
 from server.policy.determination import Advice, Criterion, Line
 from server.policy.line import SIDE_NAMES
@@ -80,7 +80,7 @@ def _notes(
 def _on_criterion(catalog: Catalog, policy: Policy | None, line: Line, criterion: Criterion) -> Advice:
     entry = catalog.advice.criteria[criterion.id]
     better = tuple(_BETTER[entry.better](catalog, policy, line)) if entry.better else ()
-    proposed = " or ".join(_named(catalog, each) for each in better)
+    proposed = " or ".join(_named(catalog, better))
     return Advice(
         id=criterion.id,
         kind=entry.kind,
@@ -93,13 +93,20 @@ def _on_criterion(catalog: Catalog, policy: Policy | None, line: Line, criterion
     )
 
 
-def _named(catalog: Catalog, choice: str) -> str:
-    if choice == FREESTANDING:
-        return "a freestanding imaging centre"
-    if choice in SIDE_NAMES:
-        return f"the {SIDE_NAMES[choice]} side" if choice != "50" else SIDE_NAMES[choice]
-    region = next((policy for policy in catalog.policies if choice in policy.codes), None)
-    return f"{choice} ({region.title})" if region is not None and not region.joint else choice
+def _named(catalog: Catalog, choices: Iterable[str]) -> Iterator[str]:
+    """The better choices as a clinician reads of them: those of one name once, with their codes."""
+    codes: dict[str, list[str]] = {}
+    for choice in choices:
+        if choice == FREESTANDING:
+            yield "a freestanding imaging center"
+        elif choice in SIDE_NAMES:
+            yield f"the {SIDE_NAMES[choice]} side" if choice != "50" else SIDE_NAMES[choice]
+        else:
+            system = ICD if choice[0].isalpha() else CPT
+            codes.setdefault(catalog.names.get((system, choice), ""), []).append(choice)
+    for name, of_name in codes.items():
+        alike = " or ".join(of_name)
+        yield f"{name} ({alike})" if name else alike
 
 
 def _code_of_diagnosis(catalog: Catalog, policy: Policy | None, line: Line) -> Iterator[str]:

@@ -21,7 +21,7 @@ from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
 from server.pas.standing import Standing
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
-from server.policy.denial import Denial, Finding, IncompleteDenial
+from server.policy.denial import DENIAL, Denial, Finding, IncompleteDenial
 from server.review.terms import (
     Grant,
     Terms,
@@ -79,6 +79,14 @@ class Waiting:
             "action": verdict.action(self.line.item.verdict),
             "number": verdict.number_of(self.line.item.verdict),
         }
+
+    @property
+    def gist(self) -> str:
+        """Why it waits, in short: of a recommended denial what was found, and not the whole of its text."""
+        lead, denial, _ = self.item.reason.partition(DENIAL)
+        criteria = self.line.determination["criteria"]
+        found = " ".join(each["sentence"] for each in criteria if each["in_the_way"])
+        return f"{lead}{found}" if denial and found else self.item.reason
 
     @property
     def details(self) -> Resource:

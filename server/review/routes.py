@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from server.fhir.errors import FhirError, InvalidRequest, Issue, NotFound
 from server.fhir.references import local_reference
 from server.fhir.responses import JsonResponse
-from server.pas.verdict import Review
+from server.pas.verdict import ACTION_WORDS, Review
 from server.review.desk import MOST, PARTS, USUAL, Desk, Waiting, finding
 from server.review.shown import answers, whole
 from server.review.terms import Terms
@@ -111,15 +111,25 @@ def router(services: Services) -> APIRouter:
     def queue(
         count: Annotated[int, Query(alias="_count", ge=0, le=MOST)] = USUAL,
         offset: Annotated[int, Query(alias="_offset", ge=0, lt=2**31)] = 0,
+        decided: Annotated[str, Query(include_in_schema=False)] = "",
         accept: Accept = "",
     ) -> Response:
         """So many work items to be decided, the one due first at the top; `total` is how many there are, and
         `asked` are those of which the provider was asked something."""
         found = desk.queue(count, offset)
-        told = {"items": [waiting.summary for waiting in found.shown], "total": found.total}
-        if for_people(accept):
-            return HTMLResponse(pages.get_template("review.html").render(base=base, **told))
-        return JsonResponse(told)
+        if not for_people(accept):
+            told = [waiting.summary for waiting in found.shown]
+            return JsonResponse({"items": told, "total": found.total})
+        written = pages.get_template("review.html").render(
+            base=base,
+            items=[{**waiting.summary, "gist": waiting.gist} for waiting in found.shown],
+            total=found.total,
+            count=count,
+            offset=offset,
+            words=ACTION_WORDS,
+            decided=desk.show(decided).summary if decided else None,
+        )
+        return HTMLResponse(written)
 
     @routes.get("/{item_id}", summary="One work item with its evidence")
     def show(item_id: str, accept: Accept = "") -> Response:
@@ -140,6 +150,7 @@ def router(services: Services) -> APIRouter:
         written = template.render(
             base=base,
             item=item,
+            words=ACTION_WORDS,
             shown={local_reference(each) for each in (*item["documents"], *item["relied_on"])},
             summaries={
                 each["reference"]: each["summary"]
@@ -173,15 +184,15 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/{item_id}", include_in_schema=False)
     def sent(item_id: str, said: Annotated[dict[str, str], Depends(fields)]) -> Response:
-        """A form of the page: decided, the page of what waits; else its own again, with what was said in it
-        and what was wrong."""
+        """A form of the page: decided, the page of what waits, which says so; else its own again, with what
+        was said in it and what was wrong."""
         try:
             decision_of(said).decide(desk, item_id)
         except NotFound:
             raise
         except FhirError as refused:
             return page(item_id, refused, said)
-        return RedirectResponse(f"{base}/review", status_code=303)
+        return RedirectResponse(f"{base}/review?decided={item_id}", status_code=303)
 
     return routes
 

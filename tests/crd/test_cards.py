@@ -38,6 +38,7 @@ def test_a_radiograph_instead_withdraws_the_mri_and_orders_the_film_of_the_same_
     order = ehr.shoulder()
     card = card_of(crd(ehr.sign(order, sent=ehr.prefetch())), "therapy-alternatives-req")
     (suggestion,) = card["suggestions"]
+    assert card["summary"].startswith("Proposed: X-ray of the shoulder (73030). No X-ray")
     withdraw, instead = suggestion["actions"]
     assert (withdraw["type"], withdraw["resourceId"]) == ("delete", f"ServiceRequest/{order['id']}")
     assert "resource" not in withdraw
@@ -129,7 +130,7 @@ def test_a_freestanding_centre_is_proposed_and_the_networks_own_are_named(crd: C
         records.put(tx, near, f"member:{insurance['subscriberId']}", crd.app.state.services.clock())
     order = ehr.lumbar(place="22")
     card = card_of(crd(ehr.sign(order, sent=ehr.prefetch([], insurance))), "network")
-    assert card["summary"].startswith("Proposed: a freestanding imaging centre. ")
+    assert card["summary"].startswith("Proposed: a freestanding imaging center. ")
     assert "…" not in card["summary"], "what is found has room beside what is proposed"
     assert f"Riverside Imaging {crd.version}, 3.5 miles" in card["detail"]
     place = only_action(card)["resource"]["locationCode"][0]["coding"][0]

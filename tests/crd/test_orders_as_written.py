@@ -220,7 +220,7 @@ def test_the_location_of_an_order_says_where_it_is_to_be_done(crd: Crd, inside: 
     hospital, sent = at("HOSP", inside=inside)
     answer = crd(ehr.sign(hospital, sent=sent))
     assert answer.information["pa-needed"] == "auth-needed"
-    (moved,) = answer.proposed("Image at: independent imaging center")
+    (moved,) = answer.proposed("Image at: freestanding imaging center")
     assert not {"locationReference", "contained"} & set(moved)
     assert moved["locationCode"][0]["coding"][0]["code"] == "49"
 

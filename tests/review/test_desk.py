@@ -1,6 +1,7 @@
 """The reviewers' side: the queue, the decision, and what the provider is told of it."""
 
 import datetime as dt
+import html
 import re
 from dataclasses import replace
 from typing import Any
@@ -157,7 +158,8 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     }
     pended(payer, note, hand, claim=a.claim(supportingInfo=[sent]))
     browser = {"Accept": "text/html,*/*;q=0.8"}
-    (address,) = re.findall(r'href="[^"]*(/review/[^"]+)"', payer.http.get("/review", headers=browser).text)
+    waits = payer.http.get("/review", headers=browser).text
+    (address,) = re.findall(r'href="[^"]*(/review/[^"]+)"', waits)
     page = payer.http.get(address, headers=browser).text
     (revision,) = set(re.findall(r'name="revision" value="(\d+)"', page))
     said = {"act": "deny", "revision": revision}
@@ -168,8 +170,16 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     backwards = payer.http.post(address, data=turned)
     decided = payer.http.post(address, data={**said, "name": "Dr Kim"}, follow_redirects=False)
 
+    queue = payer.http.get(decided.headers["location"], headers=browser).text
+    again = payer.http.post(address, data={**said, "name": "Dr Kim"})
+
+    assert "Nothing waits to be decided." in queue
+    assert re.search(r'role="status"><a href="[^"]*">73221 .*: Not Certified\.', queue)
+    assert "This changed nothing. This work item was decided or changed" in again.text
     assert 'name="revision"' not in payer.http.get(address, headers=browser).text, "it is decided"
     assert "no treatment of this complaint lasted 6 weeks" in page
+    assert "no treatment of this complaint lasted 6 weeks" in waits
+    assert "Appeal:" not in waits
     for told in (
         "M75.111",
         "<td>female, 52 years</td>",
@@ -574,6 +584,11 @@ def test_a_long_queue_is_read_from_its_top_and_tells_how_long_it_is(payer: Payer
     assert [item for page in pages for item in page["items"]] == every
     assert ([len(page["items"]) for page in pages], {page["total"] for page in pages}) == ([2, 1], {3})
     assert payer.http.get("/review?_count=1001").status_code == 400
+    page = payer.http.get("/review?_count=2", headers={"Accept": "text/html"}).text
+    (later,) = re.findall(r'href="[^"]*(/review\?[^"]*)"', page)
+    rest = payer.http.get(html.unescape(later), headers={"Accept": "text/html"}).text
+    assert "1 to 2 are shown" in page
+    assert f"/review/{every[2]['id']}" in rest
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 11, 26), dt.date(2026, 12, 30)])
