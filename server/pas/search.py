@@ -1,7 +1,8 @@
 """Searching ClaimResponses: by id, by a name of the case, by the member, by the Claim that is answered.
 
-At least one of these must be given; nobody lists everything. What is found is the case as it stands now, and
-only what concerns the caller (`casebook.by_resource_id`): the rest is passed over as if it were not there.
+At least one of these must be given, and no more than `MOST`; nobody lists everything. What is found is the
+case as it stands now, and only what concerns the caller (`casebook.by_resource_id`): the rest is passed over
+as if it were not there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ FILTERS = {
 }
 """Parameters that only narrow, each with the system of its codes."""
 
+MOST = 200
+"""Alternatives of one search: each is looked for by itself."""
+
 SEARCHED = {*KEYS, *SAME, *FILTERS}
 
 
@@ -57,7 +61,7 @@ class Search:
 
     def answer(self, asked: Asked, page: Page, now: dt.datetime) -> Resource:
         """Bundle of type searchset; of what is `SEARCHED` alternatives after commas, every parameter must
-        match. Raises InvalidRequest where no parameter says which cases."""
+        match. Raises InvalidRequest where no parameter says which cases, or they say too many."""
         asked = [(SAME.get(name, name), text) for name, text in asked]
         keys = [(name, text) for name, text in asked if name in KEYS]
         filters = [(name, text) for name, text in asked if name in FILTERS]
@@ -65,6 +69,9 @@ class Search:
             raise InvalidRequest(
                 Issue("required", "ClaimResponse", f"Say which: search by one of {', '.join(KEYS)}.")
             )
+        if sum(text.count(",") + 1 for _, text in keys) > MOST:
+            words = f"More than {MOST} alternatives are not looked for at once. Search in several requests."
+            raise InvalidRequest(Issue("too-costly", "ClaimResponse", words))
         with self.store.reading() as tx:
             # However often a search names a member, his requests are fetched and read once.
             of_member = cache(partial(_of_member, tx))

@@ -99,6 +99,16 @@ def test_nobody_lists_everything(payer: Payer, granted: Answer, query: str) -> N
     assert "search by one of" in refused.json()["issue"][0]["diagnostics"]
 
 
+def test_no_search_asks_for_any_number_of_cases(payer: Payer, granted: Answer) -> None:
+    """Each is looked for by itself, while others wait."""
+    ids = ",".join(map(str, range(150)))
+    refused = payer.http.get(f"{payer.base}/ClaimResponse?_id={ids}&identifier={ids}")
+
+    assert refused.status_code == 400
+    assert refused.json()["issue"][0]["code"] == "too-costly"
+    assert payer.http.get(f"{payer.base}/ClaimResponse?_id={ids}").json()["total"] == 0
+
+
 def test_who_wants_it_strictly_is_told_what_is_not_searched_by(payer: Payer, granted: Answer) -> None:
     """Others read in the self link what counted."""
     url = f"{payer.base}/ClaimResponse?identifier=PA-1&created=lt2020"
