@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from server.fhir import json
 from server.fhir.capability import Contribution
-from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound
+from server.fhir.errors import Forbidden, InvalidRequest, Issue, NotFound, Unprocessable
 from server.fhir.parameters import DIGITS, Asked, Posted, number, taking
 from server.fhir.requests import FhirBody, wants_json
 from server.fhir.responses import FhirResponse
@@ -46,6 +46,9 @@ Texts = Annotated[list[str] | None, Query()]
 
 MOST = 1000
 """Events in one answer. Each is told as it stands now, which takes milliseconds."""
+
+MOST_SUBSCRIPTIONS = 500
+"""Of a client to the results of one organization, since all are told in the transaction of the decision."""
 
 HANDSHAKE = 1.0
 """Seconds between the answer and the handshake: a client must know the id that it is greeted under."""
@@ -100,6 +103,7 @@ def router(services: Services, version: Version) -> APIRouter:
         )
         row.resource = {**wished.resource, "id": row.id}
         with services.store.transaction() as tx:
+            _refuse_one_too_many(tx, wished, row.id)
             subscriptions.keep(tx, row, wished.organizations)
             if not wished.off:
                 _begin(tx, row)
@@ -116,6 +120,7 @@ def router(services: Services, version: Version) -> APIRouter:
             raise InvalidRequest(Issue("value", place, "The id must be that of the address."))
         with services.store.transaction() as tx:
             row = _own(tx, subscription_id, changing=True)
+            _refuse_one_too_many(tx, wished, row.id)
             row.resource, row.version = wished.resource, version
             row.status, row.failures, row.fault = "off" if wished.off else "requested", 0, ""
             row.leased = None  # a changed address is tried at once, however long the old one was to wait
@@ -197,6 +202,13 @@ def router(services: Services, version: Version) -> APIRouter:
         found = [row for row in rows if _named(row.id, ids) and _named(row.status, statuses)]
         query = urlencode(used)
         return _stand(found, f"$status{query and '?'}{query}")
+
+    def _refuse_one_too_many(tx: Transaction, wished: Wish, own: str) -> None:
+        told = subscriptions.concerned(tx, calling().client, wished.organizations)
+        if not wished.off and sum(each.id != own for each in told) >= MOST_SUBSCRIPTIONS:
+            place = f"Subscription.criteria.extension('{FILTER}')"
+            words = f"There are {MOST_SUBSCRIPTIONS} to these results already. End those that nobody needs."
+            raise Unprocessable(Issue("too-costly", place, words))
 
     def _begin(tx: Transaction, row: stored.Subscription) -> None:
         subscriptions.owe(tx, row, "handshake", services.clock())

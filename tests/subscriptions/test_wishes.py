@@ -11,11 +11,12 @@ import pytest
 
 from server.fhir.dates import instant
 from server.security.outbound import Outbound
+from server.subscriptions import routes
 from server.subscriptions.resource import headers, wish
 from tests.pas.conftest import FHIR, Payer
 from tests.pas.conftest import payer as payer
 from tests.pas.conftest import running as running
-from tests.subscriptions.builders import BACKPORT, content, filtered, subscription
+from tests.subscriptions.builders import BACKPORT, NOBODY, content, filtered, subscription
 
 Resource = dict[str, Any]
 
@@ -255,3 +256,19 @@ def test_the_id_of_a_change_is_that_of_the_address(payer: Payer) -> None:
     path = f"{payer.base}/Subscription/{made['id']}"
 
     assert payer.http.put(path, json={**made, "id": "other"}, headers=FHIR).status_code == 400
+
+
+def test_a_result_is_not_told_any_number_of_times(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are told in the transaction of the decision, for which others wait."""
+    monkeypatch.setattr(routes, "MOST_SUBSCRIPTIONS", 2)
+    sent = subscription(payer.version, NOBODY, _criteria=filtered("orgIdentifier=1234567893"))
+    first, second, third = (ask(payer, sent) for _ in range(3))
+    changed = {**first.json(), "reason": "Results, too"}
+    assert (first.status_code, second.status_code, third.status_code) == (201, 201, 422)
+    assert third.json()["issue"][0]["code"] == "too-costly"
+
+    url = f"{payer.base}/Subscription/{first.json()['id']}"
+    assert payer.http.put(url, json=changed, headers=FHIR).status_code == 200
+    assert payer.http.put(url, json={**changed, "status": "off"}, headers=FHIR).status_code == 200
+    assert ask(payer, sent).status_code == 201
+    assert payer.http.put(url, json=changed, headers=FHIR).status_code == 422
