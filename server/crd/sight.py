@@ -31,7 +31,6 @@ CHART: Mapping[str, str] = {
     "Device": "implants",
     "DeviceRequest": "splints and other devices",
     "DiagnosticReport": "imaging and other reports",
-    "DocumentReference": "documents",
     "Encounter": "visits",
     "Goal": "treatment goals",
     "ImagingStudy": "imaging studies",

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from server.crd.sight import CHART, look, read_prefetch
+from server.fhir.elements import nodes
+from server.policy.catalog import Catalog
 from tests.crd.builders import DAY
 
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
@@ -21,6 +23,14 @@ def searchset(*resources: dict[str, Any], link: str = "") -> dict[str, Any]:
 def coverage(identifier: str, patient: str = "p1") -> dict[str, Any]:
     beneficiary = {"reference": f"Patient/{patient}"}
     return {"resourceType": "Coverage", "id": identifier, "status": "active", "beneficiary": beneficiary}
+
+
+def test_what_is_asked_of_an_ehr_is_what_the_rules_read(catalog: Catalog) -> None:
+    """HIPAA's minimum necessary (CRD, "Privacy & Security"): of a record that no rule reads nothing is asked,
+    nor does an answer hang on it."""
+    found = (node for elm in catalog.libraries.values() for node in nodes(elm))
+    read = {str(node["dataType"]).rpartition("}")[2] for node in found if node.get("type") == "Retrieve"}
+    assert set(CHART) <= read
 
 
 @pytest.mark.parametrize("key", ["conditions", "problemList", "x17"])
