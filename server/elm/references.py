@@ -167,7 +167,11 @@ def identifier_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
 @form("FunctionRef")
 def function_ref(compiler: Compiler, node: Node, scope: Scope) -> Code:
     library = library_of(compiler, node, scope)
-    operands = compiler.operands(node, scope)
+    return call_of(compiler, library, compiler.operands(node, scope), node, scope)
+
+
+def call_of(compiler: Compiler, library: Library, operands: Sequence[Code], node: Node, scope: Scope) -> Code:
+    """The call of the function of a library that a node names."""
     candidates = [
         each for each in library.functions.get(node["name"], ()) if len(each.operands) == len(operands)
     ]

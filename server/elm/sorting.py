@@ -1,8 +1,9 @@
 """The order of lists: `sort by` and the Sort operator.
 
 Author's guide, "Sorting"; nulls come before anything else, items that compare as unknown keep their order.
-A FHIR primitive is sorted by its value, to which CQL converts it and translators forget to; any other FHIR
-element has no order, and sorting by one is refused when the library is compiled.
+A FHIR primitive is sorted by its value, and a FHIR Quantity by what FHIRHelpers makes of it: CQL converts
+them, and translators forget to. Any other FHIR element has no order, and sorting by one is refused when the
+library is compiled; of a choice it is seen when it runs.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.evidence import TracedList
 from server.elm.library import Node
+from server.elm.model import SYSTEM_VALUE, Model, type_name
 from server.elm.operators.comparison import order
 from server.elm.paths import along, at_slot
-from server.elm.types import ListOf, Named, Type
+from server.elm.references import call_of
+from server.elm.types import Choice, ListOf, Named, Type
 from server.elm.values import Date, DateTime, Time
 
 Sorter = Callable[[list[Any], Frame], list[Any]]
@@ -69,11 +72,27 @@ def _key(compiler: Compiler, node: Node, scope: Scope, slot: int, kind: Type) ->
             key = by.run
         case other:
             raise compiler.error(f"Sort {other} is not supported", node, scope)
+    if isinstance(by.type, Choice):
+        return _told(compiler.model, by.run), descending
     if not isinstance(by.type, Named) or not by.type.name.startswith("FHIR."):
         return key, descending
-    if compiler.model.primitive(by.type) is None:
+    if compiler.model.primitive(by.type) is not None:
+        return along(compiler, by, "value").run, descending
+    helpers = next((each for each in scope.body.library.includes.values() if each.id == "FHIRHelpers"), None)
+    if helpers is None or not compiler.model.extends(by.type.name.removeprefix("FHIR."), "Quantity"):
         raise compiler.error(f"{by.type} has no order: sort by its value", node, scope)
-    return along(compiler, by, "value").run, descending
+    return call_of(compiler, helpers, [by], {**node, "name": "ToQuantity"}, scope).run, descending
+
+
+def _told(model: Model, run: Thunk) -> Thunk:
+    """What a choice holds: of a primitive its value, anything else as it is."""
+
+    def key(frame: Frame) -> Any:
+        found = run(frame)
+        primitive = model.primitive(Named(f"FHIR.{type_name(found)}"))
+        return found if primitive is None else SYSTEM_VALUE[primitive](found, frame[RUN].offset)
+
+    return key
 
 
 def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int]:
@@ -94,8 +113,9 @@ def _ordered(places: list[int], values: list[Any], descending: bool) -> list[int
 def _compared(a: Any, b: Any) -> int:
     try:
         found = order(a, b)
-    except TypeError as error:
-        raise EvaluationError(f"The items cannot be sorted: {error}.") from None
+    except TypeError:
+        kinds = " and ".join(type_name(each) or type(each).__name__ for each in (a, b))
+        raise EvaluationError(f"The items cannot be sorted: {kinds} have no order.") from None
     if found is None and isinstance(a, DateTime | Date | Time) and type(a) is type(b):
         # Not to be told apart by CQL (a day and an hour of it): where it begins, and the coarser first.
         return -1 if (a.low, a.precision) < (b.low, b.precision) else 1

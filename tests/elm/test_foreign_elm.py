@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -148,6 +149,44 @@ def test_a_sort_by_a_primitive_is_by_its_value_and_by_another_element_is_refused
     assert asked(sorted_by("issued"), chart) == ["noon", "early", "none"]
     with pytest.raises(LoadError, match=r"FHIR\.CodeableConcept has no order"):
         asked(sorted_by("code"), chart)
+
+
+def test_a_sort_by_a_quantity_is_by_what_the_helpers_make_of_it() -> None:
+    value = {"type": "As", "operand": of("value"), "asType": f"{FHIR}Quantity"}
+    least = {
+        "type": "First",
+        "source": query(
+            query(every("Observation"), **{"return": {"expression": value}}),
+            sort={"by": [{"type": "ByDirection", "direction": "asc"}]},
+        ),
+    }
+    helped = library(statements=[define("It", {"type": "Property", "path": "value", "source": least})])
+    with pytest.raises(LoadError, match=r"FHIR\.Quantity has no order"):
+        Engine([helped])
+    helped["library"]["includes"] = {"def": [{"localIdentifier": "Helpers", "path": "FHIRHelpers"}]}
+    chart = [
+        {"resourceType": "Observation", "id": code, "valueQuantity": {"value": value, "code": code}}
+        for value, code in ((2, "g"), (30, "mg"), (100, "ug"))
+    ]
+    engine = Engine([helped, json.loads(stories.HELPERS.read_text())])
+    assert engine.evaluate("Probe", chart, now=NOW)["It"].value == 100
+
+
+def test_a_sort_by_a_choice_is_by_the_value_of_the_primitive_it_is() -> None:
+    def sorted_by_effective(*more: Node) -> Any:
+        moments = {"noon": "2026-03-02T12:00:00Z", "early": "2026-03-02T13:00:00+05:00"}
+        chart = [
+            {"resourceType": "Observation", "id": name, "effectiveDateTime": when}
+            for name, when in moments.items()
+        ]
+        by = {"type": "ByColumn", "path": "effective", "direction": "asc"}
+        found = query(every("Observation"), sort={"by": [by]})
+        return asked(query(found, **{"return": {"expression": of("id")}}), [*chart, *more])
+
+    assert sorted_by_effective() == ["early", "noon"]
+    stay = {"resourceType": "Observation", "id": "stay", "effectivePeriod": {"start": "2026"}}
+    with pytest.raises(EvaluationError, match=r"cannot be sorted: .*Period.* have no order"):
+        sorted_by_effective(stay)
 
 
 MOMENT = "{urn:hl7-org:elm-types:r1}DateTime"
