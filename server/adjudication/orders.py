@@ -13,7 +13,7 @@ from server.fhir.dates import first_day
 from server.fhir.elements import elements
 from server.fhir.errors import Issue
 from server.fhir.modifiers import flagged
-from server.fhir.references import among, contained, reference_text
+from server.fhir.references import among, contained, contents, local_reference, reference_text, type_and_id
 from server.fhir.systems import BILLED, CPT, NPI, billed_parts, coding_key, is_billed, npis
 from server.policy.line import codings, in_words, planned_day, side
 
@@ -110,8 +110,8 @@ def with_diagnoses(order: Mapping[str, Any], resources: Iterable[Mapping[str, An
     references = elements(order, "reasonReference")
     if not references:
         return order
-    listed = list(resources)
-    meant = (named(reference, order, listed) for reference in references)
+    by_name = {**_by_name(resources), **contents(order)}
+    meant = (by_name.get(_name(reference), {}) for reference in references)
     counting = (each for each in meant if each.get("resourceType") == "Condition" and not void(each))
     concepts = [condition["code"] for condition in counting if isinstance(condition.get("code"), dict)]
     own = order.get("reasonCode") or []
@@ -146,6 +146,20 @@ def named(
     if text.startswith("#"):
         return contained(dict(order), text[1:]) or {}
     return among(resources, reference)
+
+
+def _by_name(resources: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The first of each type and id."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in resources:
+        if name := local_reference(each):
+            found.setdefault(name, each)
+    return found
+
+
+def _name(reference: Mapping[str, Any]) -> str:
+    """As `_by_name` and `contents` have what it leads to."""
+    return "/".join(type_and_id(reference) or ()) or reference_text(reference)
 
 
 def void(condition: Mapping[str, Any]) -> bool:

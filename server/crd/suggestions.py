@@ -15,7 +15,7 @@ from uuid import uuid4
 from server.adjudication.judged import Judged
 from server.adjudication.orders import plainly_coded, service_coding
 from server.crd.version import Element
-from server.fhir.references import contained, references_of
+from server.fhir.references import contents, references_of
 from server.fhir.systems import BILLED, CPT, ICD, PLACE_OF_SERVICE, SNOMED, coding_key, concept, is_billed
 from server.policy.catalog import Policy
 from server.policy.line import (
@@ -95,10 +95,10 @@ def _nowhere(order: Element) -> Element:
 def _inside(order: Element, parts: Element) -> list[Element]:
     """The resources in an order that parts of it point to, and those that these do."""
     found: dict[str, Element] = {}
-    ahead = [parts]
+    inside, ahead = contents(order), [parts]
     while ahead:
         for _, text in references_of(ahead.pop(), ""):
-            own = contained(order, text[1:]) if text.startswith("#") and text[1:] else None
+            own = inside.get(text)
             if own is not None and text not in found:
                 found[text] = own
                 ahead.append(own)

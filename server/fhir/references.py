@@ -172,6 +172,15 @@ def contained(source: Resource | None, identifier: str) -> Resource | None:
     return next((each for each in inside if each.get("id") in (identifier, f"#{identifier}")), None)
 
 
+def contents(source: Mapping[str, Any]) -> dict[str, Resource]:
+    """All that a resource contains, by the reference (`#id`) that leads there: for whoever follows many."""
+    found: dict[str, Resource] = {}
+    for each in elements(source, "contained"):
+        if isinstance(name := each.get("id"), str) and name:
+            found.setdefault(f"#{name.removeprefix('#')}", each)
+    return found
+
+
 def references_of(element: Any, path: str) -> Iterator[tuple[str, str]]:
     """(FHIRPath, text) of every literal reference in an element and below, in document order."""
     if isinstance(element, dict):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.adjudication.orders import order_key, plainly_coded, service_code
+from server.adjudication.orders import order_key, plainly_coded, service_code, with_diagnoses
 from server.adjudication.places import with_place
 from server.fhir.systems import PLACE_OF_SERVICE
 from server.policy.line import day_zero, line_of, planned_day, side
@@ -61,6 +61,18 @@ def test_a_site_is_read_at_once_however_long_its_code_is() -> None:
 
     assert side(endless) is None
     assert time.process_time() - began < 2
+
+
+def test_reasons_are_found_at_once_however_many_there_are() -> None:
+    inside = [{"resourceType": "Condition", "id": f"c{number}"} for number in range(4_000)]
+    reasons = [{"reference": f"#c{number}"} for number in range(4_000)]
+    beside = [{"reference": f"Condition/c{number}"} for number in range(4_000)]
+    ordered = {**order("73221"), "contained": inside, "reasonReference": [*reasons, *beside]}
+    last = {"resourceType": "Condition", "id": "c3999", "code": {"text": "Tear"}}
+    began = time.process_time()
+
+    assert with_diagnoses(ordered, [*inside[:-1], last])["reasonCode"] == [{"text": "Tear"}]
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
