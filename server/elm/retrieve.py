@@ -134,8 +134,7 @@ def _code_filter(compiler: Compiler, node: Node, name: str, scope: Scope) -> _Co
     if value.get("type") == "ValueSetRef":
         value_set = value_set_value(compiler, value, scope)
         expansion = compiler.terminology.find(value_set.id, value_set.version)
-        wanted = _with_bare(expansion)
-        return _CodeFilter(keys, wanted, None, Sought(name, path, expansion.name, expansion.url))
+        return _CodeFilter(keys, expansion.sought, None, Sought(name, path, expansion.name, expansion.url))
     code = compiler.compile(value, scope)
     if not code.constant:
         return _CodeFilter(keys, None, code.run, Sought(name, path, "the codes asked for"))
@@ -145,17 +144,13 @@ def _code_filter(compiler: Compiler, node: Node, name: str, scope: Scope) -> _Co
     )
 
 
-def _with_bare(expansion: Expansion) -> frozenset[Key]:
-    """The keys, and each code without its system: what an element of type `code` has."""
-    return expansion.keys | {(None, word) for word in expansion.words}
-
-
 def keys_of(value: Any, terminology: Any) -> frozenset[Key]:
     """(system, code) keys of a code, concept, value set, string, or a list of them."""
     if value is None:
         return frozenset()
     if isinstance(value, ValueSet):
-        return _with_bare(terminology.find(value.id, value.version))
+        found: Expansion = terminology.find(value.id, value.version)
+        return found.sought
     if isinstance(value, CodeValue):
         return frozenset({(value.system or "", value.code), (None, value.code)})
     if isinstance(value, Concept):

@@ -20,7 +20,12 @@ Spellings = Callable[[Collection[Key]], Iterable[Key]]
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """One value set, expanded. `keys` answers membership by (system, code), `words` by code alone."""
+    """One value set, expanded. `keys` answers membership by (system, code), `words` by code alone.
+
+    A retrieve looks for `sought`: the keys, and each code without its system, which is what an element of
+    type `code` has. One object serves every retrieve: a chart finds again by it what it found, and sets that
+    are not the same object are compared code by code.
+    """
 
     url: str
     version: str | None
@@ -28,6 +33,7 @@ class Expansion:
     codes: tuple[Code, ...]
     keys: frozenset[Key]
     words: frozenset[str | None]
+    sought: frozenset[Key]
 
 
 class Terminology:
@@ -82,13 +88,16 @@ class Terminology:
             codes = dict(_contained(expansion.get("contains") or ()))
         else:
             codes = self._compose(source, (*within, url))
+        keys = frozenset(codes).union(self._spellings(codes.keys()))
+        words = frozenset(word for _, word in codes)
         return Expansion(
             url=url,
             version=source.get("version"),
             name=source.get("title") or source.get("name") or url,
             codes=tuple(codes.values()),
-            keys=frozenset(codes).union(self._spellings(codes.keys())),
-            words=frozenset(word for _, word in codes),
+            keys=keys,
+            words=words,
+            sought=keys.union((None, word) for word in words),
         )
 
     def _compose(self, source: Mapping[str, Any], within: tuple[str, ...]) -> dict[Key, Code]:
