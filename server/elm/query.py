@@ -11,6 +11,7 @@ from typing import Any
 
 from server.elm.code import LOG, RUN, Code, Frame, Scope, Thunk, Variable
 from server.elm.compiler import Compiler, form
+from server.elm.errors import BudgetExceeded
 from server.elm.evidence import TracedList, reason
 from server.elm.library import Node
 from server.elm.loops import (
@@ -53,22 +54,49 @@ def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
     # What a source of unknown type makes of the result is seen when it runs.
     code = Code(run, ListOf(kind) if plural else kind if known else None)
     if len(sources) == 1 and compiler.observer is None:
-        if clauses.result is None:
-            code.exists = _existence(compiler, sources[0], clauses, kind)
         if clauses.sort is None:
             code.first = one(sources[0], clauses, compiler.tracing, first=True)
+        if clauses.result is None:
+            code.exists = _existence(compiler, sources[0], clauses, code)
     return code
 
 
-def _existence(compiler: Compiler, source: Source, clauses: Clauses, kind: Type) -> Thunk | None:
-    """Whether any item passes; None where evidence wants them all.
+def _existence(compiler: Compiler, source: Source, clauses: Clauses, code: Code) -> Thunk | None:
+    """Whether any item passes.
 
-    Traced, it wants all resources, and all that was made of them. Parts of one resource do not tell
+    Traced, evidence wants all resources, and all that was made of them. Parts of one resource do not tell
     themselves apart in the evidence, so the first that passes will do.
     """
+    kind = code.type.element if isinstance(code.type, ListOf) else code.type
     name = kind.name[5:] if isinstance(kind, Named) and kind.name.startswith("FHIR.") else ""
     part = name in compiler.model.classes and not compiler.model.extends(name, "Resource")
-    return any_of(source, clauses, compiler.tracing) if part or not compiler.tracing else None
+    if part or not compiler.tracing:
+        return any_of(source, clauses, compiler.tracing)
+    return None if code.first is None else _every(code.run, code.first)
+
+
+def _every(run: Thunk, first: Thunk) -> Thunk:
+    """Whether any item passes, by all that do; where one is an error, by the first before it, as untraced."""
+
+    def exists(frame: Frame) -> bool:
+        log = frame[LOG]
+        start = len(log)
+        try:
+            found = run(frame)
+        except BudgetExceeded:
+            raise
+        except Exception:
+            del log[start:]
+            return first(frame) is not None
+        if not found:
+            return False
+        return (
+            found.__class__ is not TracedList
+            or found[0] is not None
+            or any(item is not None for item in found)
+        )
+
+    return exists
 
 
 def _clauses(

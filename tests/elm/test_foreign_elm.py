@@ -189,6 +189,22 @@ def test_a_sort_by_a_choice_is_by_the_value_of_the_primitive_it_is() -> None:
         sorted_by_effective(stay)
 
 
+def test_whether_anything_is_there_does_not_hang_on_evidence_when_a_later_record_is_an_error() -> None:
+    number = {"type": "SingletonFrom", "operand": of("identifier")}
+    numbered = query(
+        every("Condition"), where={"type": "Not", "operand": {"type": "IsNull", "operand": number}}
+    )
+    one, two = ({"resourceType": "Condition", "id": str(n), "identifier": [{}] * n} for n in (1, 2))
+    there = {"type": "Exists", "operand": numbered}
+    assert asked(there, [one, two]) is True
+    engine = Engine([library(statements=[define("It", there)])])
+    told = engine.evaluate("Probe", [one, two], now=NOW, evidence=True)["It"]
+    assert [each.reference for each in told.evidence] == ["Condition/1"]
+    for evidence in (False, True):
+        with pytest.raises(EvaluationError, match=r"Probe\|1 \"It\""):
+            _ = engine.evaluate("Probe", [two, one], now=NOW, evidence=evidence)["It"]
+
+
 MOMENT = "{urn:hl7-org:elm-types:r1}DateTime"
 PERIOD = {
     "name": "Measurement Period",
