@@ -63,7 +63,7 @@ class Libraries:
 
     def _data_requirements(self, name: str) -> list[dict[str, Any]]:
         """What the library's defines read of a chart, themselves or by what they call elsewhere: each type
-        and the value set that filters it. An app may fetch what a form's library lists, and no more."""
+        and the value set that filters it. An app fetches what a form's library lists, and no more."""
         reads: set[_Read] = set()
         reached: set[tuple[str, str]] = set()
         calls = {(name, define) for define in self._defines(name)}
@@ -75,6 +75,7 @@ class Libraries:
         return [
             {"type": kind, **({"codeFilter": [{"path": path, "valueSet": url}]} if url else {})}
             for kind, path, url in sorted(reads)
+            if kind not in PAYERS_OWN
         ]
 
     def _fhir(self, name: str) -> dict[str, Any]:
@@ -144,6 +145,10 @@ def _depends_on(elm: Mapping[str, Any]) -> list[dict[str, Any]]:
         for each in _included(elm)
     ]
 
+
+PAYERS_OWN = frozenset({"ExplanationOfBenefit"})
+"""What is read of the payer's files and no EHR has: DTR lets nothing be expected of one that neither it nor
+HRex nor US Core profiles (2.2, conf-8)."""
 
 _Read = tuple[str, str, str]
 """Type, path of the code, value set; the last two empty where all of a type is read."""
