@@ -80,7 +80,6 @@ def six_queries(app: FastAPI, chart: list[ehr.Resource]) -> Iterator[Line]:
                 "allergyIntolerances",
                 "carePlans",
                 "deviceRequests",
-                "documentReferences",
                 "goals",
                 "imagingStudies",
                 "questionnaireResponses",
