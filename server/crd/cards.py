@@ -223,8 +223,12 @@ def _instructions(advice: Advice, focus: Focus, judged: Judged) -> Element:
 
 
 def _duplicate(advice: Advice, focus: Focus, judged: Judged) -> Element:
-    """Instructions that name the imaging already done, and not the one that is ordered."""
-    done = [f"- {each.summary}" for each in advice.evidence if each.reference != focus.reference]
+    """Instructions that name the imaging already done, and neither the one that is ordered nor the form."""
+    done = [
+        f"- {each.summary}"
+        for each in advice.evidence
+        if each.reference != focus.reference and not each.reference.startswith("QuestionnaireResponse/")
+    ]
     return {"detail": "\n".join([advice.detail, "", "On record:", *done])} if done else {}
 
 

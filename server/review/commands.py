@@ -69,7 +69,7 @@ def list_waiting(
             _moment(waiting.item.due),
             "yes" if told["expedited"] else "",
             told["recommendation"],
-            plain(f"{asked}{told['reason']}"),
+            plain(f"{asked}{waiting.gist}"),
         )
     _console().print(table)
     typer.echo(f"{queue.total} waiting")
@@ -84,8 +84,15 @@ def show(item: ItemId) -> None:
         with desk.services.store.reading() as tx:
             told = whole(tx, waiting)
     out = _console()
-    for name, content in {**waiting.summary, "due": _moment(waiting.item.due)}.items():
-        out.print(plain(f"{name}: {content}"))
+    said = {
+        **waiting.summary,
+        "expedited": "yes" if waiting.line.expedited else "no",
+        "received": _moment(waiting.line.received),
+        "due": _moment(waiting.item.due),
+    }
+    for name, content in said.items():
+        if content is not None:
+            out.print(plain(f"{name}: {content}"))
     out.print(plain(f"patient: {told['patient']}"))
     out.print(_criteria(waiting.line.determination))
     for words in told["told"]:
@@ -96,7 +103,8 @@ def show(item: ItemId) -> None:
         for question, answer in answers(resource, desk.services.catalog):
             out.print(plain(f"{question} {answer}"))
     for event in told["history"]:
-        out.print(plain(f"{event['at']} item {event['item']}: {event['what']} by {event['by']}"))
+        at = _moment(dt.datetime.fromisoformat(event["at"]))
+        out.print(plain(f"{at} item {event['item']}: {event['what']} by {event['by']}"))
 
 
 @app.command()
@@ -251,7 +259,7 @@ def _refusals() -> Iterator[None]:
 
 def _criteria(said: dict[str, Any]) -> Table:
     table = Table("Criterion", "Value", "In the way", "Sentence", "Evidence", show_lines=True)
-    for criterion in said["criteria"]:
+    for criterion in sorted(said["criteria"], key=lambda each: not each["in_the_way"]):
         table.add_row(
             f"{criterion['id']} {criterion['title']}",
             criterion["value"],

@@ -296,8 +296,9 @@ def finding(parts: Mapping[str, str]) -> Finding:
         speakable(said, "findings")
     try:
         return Finding(*(parts.get(part, "") for part in PARTS))
-    except IncompleteDenial as lacking:
-        words = f"{lacking}. Say all of it, or leave it to what the rules recommend."
+    except IncompleteDenial as error:
+        lacking = ", ".join(part.replace("_", " ") for part in error.lacking)
+        words = f"The finding lacks: {lacking}. Say all of it, or leave it to what the rules recommend."
         raise InvalidRequest(Issue("required", "findings", words)) from None
 
 

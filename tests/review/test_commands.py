@@ -50,12 +50,17 @@ def test_the_queue_says_what_waits_and_what_the_rules_recommend(payer: Payer, re
     assert "deny" in shown
     assert "1 waiting" in shown
     assert "M-ANNA" not in shown
+    assert "Appeal:" not in shown, "the whole denial is for `show`"
 
 
 def test_a_work_item_is_shown_with_its_evidence(payer: Payer, review: Desk) -> None:
     pended(payer)
     shown = review("show", waiting(payer)["id"]).output
 
+    assert "number: None" not in shown
+    assert "expedited: no" in shown
+    in_the_way, met = shown.index("CC-DUR Conservative"), shown.index("G-COV Coverage")
+    assert in_the_way < met
     for owed in (
         "CC-DUR",
         "not-met",

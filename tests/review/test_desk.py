@@ -196,7 +196,7 @@ def test_a_reviewer_decides_in_a_browser(payer: Payer) -> None:
     assert 'value="Necessity"' in short.text
     assert [each.status_code for each in (foreign, unnamed, short, decided)] == [403, 400, 400, 303]
     assert re.search(r'name="name" value="" required aria-invalid.*This is owed', unnamed.text)
-    assert "criterion" in short.text
+    assert "The finding lacks: criterion, found, guideline, looked at, remedy." in short.text
     assert re.search(
         r'name="end" value="2026-12-08" aria-invalid.*would end before it begins', backwards.text
     )
