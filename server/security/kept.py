@@ -48,7 +48,7 @@ class Kept(Generic[T]):
 
     `what` is its name in the log. After `max_age` seconds it is fetched again; while its address does not
     answer it serves for `stale` seconds; for less of both where it `heeds` a Cache-Control that says so.
-    `most_bytes` of one answer are taken."""
+    `most_bytes` of one answer are taken. It is asked for as `media`."""
 
     what: str
     outbound: Outbound
@@ -57,6 +57,7 @@ class Kept(Generic[T]):
     stale: float
     most_bytes: int
     heeds: bool = False
+    media: str = "*/*"
     _held: dict[str, _Held[T]] = field(default_factory=dict)
 
     async def at(self, address: str, serves: Callable[[T], bool]) -> T | None:
@@ -89,7 +90,7 @@ class Kept(Generic[T]):
         async with (
             asyncio.timeout(TIMEOUT),
             self.outbound.client(TIMEOUT) as http,
-            http.stream("GET", address) as answer,
+            http.stream("GET", address, headers={"Accept": self.media}) as answer,
         ):
             if answer.status_code != 200:
                 raise Refused(f"it answers with status {answer.status_code}")

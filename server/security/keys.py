@@ -61,8 +61,10 @@ class KeyRing:
     """Key sets by address."""
 
     def __init__(self, outbound: Outbound) -> None:
-        # SMART: a key set SHALL NOT be kept for longer than its Cache-Control says.
-        self._sets = Kept("key set", outbound, _read, MAX_AGE, STALE, MAX_BYTES, heeds=True)
+        # SMART: it is asked for as JSON, and SHALL NOT be kept for longer than its Cache-Control says.
+        self._sets = Kept(
+            "key set", outbound, _read, MAX_AGE, STALE, MAX_BYTES, heeds=True, media="application/json"
+        )
 
     async def key(self, jwks_uri: str, jwks: Mapping[str, Any] | None, kid: str) -> Key | None:
         """The client's key of that name; None where it has none, or its address does not tell."""

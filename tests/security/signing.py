@@ -59,16 +59,17 @@ class Signer:
 
 
 class KeyServer(Loopback):
-    """Serves whatever `keys` is, a key set or bytes, and counts how often it was asked. `status` may be
-    another; `control` is its Cache-Control, if any."""
+    """Serves whatever `keys` is, a key set or bytes, and counts how often it was asked, last for `media`.
+    `status` may be another; `control` is its Cache-Control, if any."""
 
     def __init__(self, keys: Claims | bytes, control: str = "") -> None:
-        self.keys, self.control, self.status, self.asked = keys, control, 200, 0
+        self.keys, self.control, self.status, self.asked, self.media = keys, control, 200, 0, ""
         owner = self
 
         class Answering(Handler):
             def do_GET(self) -> None:
                 owner.asked += 1
+                owner.media = self.headers["Accept"]
                 body = owner.keys if isinstance(owner.keys, bytes) else json.encode(owner.keys)
                 self.send_response(owner.status)
                 if owner.control:

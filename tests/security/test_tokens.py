@@ -195,7 +195,7 @@ def test_keys_rotate_without_a_restart(found_town: Build) -> None:
         town.register(clinic(old, "1003000126", jwks=None, jwks_uri=published.url))
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 200
         assert town.ask_token(old.assertion(TOKEN_URL, NOW)).status_code == 200
-        assert published.asked == 1
+        assert (published.asked, published.media) == (1, "application/json")
 
         published.keys = {"keys": [old.jwk, new.jwk]}
         ring = town.app.state.services.admission.keys
