@@ -162,6 +162,13 @@ def test_single_points_and_widths() -> None:
         width(days("2026-01-01", "2026-01-31"))
 
 
+@pytest.mark.parametrize("both", [intersect, union])
+def test_of_bounds_whose_order_is_unknown_the_coarser_stays_whichever_comes_first(both: Any) -> None:
+    months = Interval(Date.of(2021, 1), Date.of(2021, 3))
+    days = Interval(Date.of(2021, 1, 15), Date.of(2021, 3, 10))
+    assert both(months, days) == both(days, months) == months
+
+
 def test_the_unknown_bound_stays_in_an_intersection() -> None:
     assert intersect(Interval(1, 10), Interval(5, None, True, False)) == Interval(5, None, True, False)
     assert except_(Interval(1, 10), Interval(3, 4)) is None

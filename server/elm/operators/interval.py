@@ -296,13 +296,16 @@ def intersect_intervals(a: Interval, b: Interval) -> Interval | None:
     if overlaps(a, b) is False:
         return None
     a_start, a_end, b_start, b_end = _points(a, b)
-    low = a if _governs(precedes_or_same(b_start, a_start), a.low) else b
-    high = a if _governs(precedes_or_same(a_end, b_end), a.high) else b
+    low = a if _governs(precedes_or_same(b_start, a_start), a.low, b.low) else b
+    high = a if _governs(precedes_or_same(a_end, b_end), a.high, b.high) else b
     return Interval(low.low, high.high, low.low_closed, high.high_closed)
 
 
-def _governs(certain: bool | None, bound: Any) -> bool:
-    return bound is None if certain is None else certain
+def _governs(certain: bool | None, bound: Any, other: Any) -> bool:
+    """Whether a bound is the result's: where that is not `certain`, whether less is known of it."""
+    if certain is not None or bound is None or other is None:
+        return bound is None if certain is None else certain
+    return isinstance(bound, Date | DateTime | Time) and bound.precision < other.precision
 
 
 def union_intervals(a: Interval, b: Interval) -> Interval | None:
@@ -310,6 +313,6 @@ def union_intervals(a: Interval, b: Interval) -> Interval | None:
     order is unknown, the unknown one."""
     if or_(overlaps(a, b), meets(a, b)) is not True:
         return None
-    low = a if _governs(precedes_or_same(start(a), start(b)), a.low) else b
-    high = a if _governs(precedes_or_same(end(b), end(a)), a.high) else b
+    low = a if _governs(precedes_or_same(start(a), start(b)), a.low, b.low) else b
+    high = a if _governs(precedes_or_same(end(b), end(a)), a.high, b.high) else b
     return Interval(low.low, high.high, low.low_closed, high.high_closed)
