@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
@@ -45,6 +45,15 @@ COVERAGE_UNREADABLE = (
 )
 
 
+class LaidOut(NamedTuple):
+    """A call with what it brings: the resources of its context, what that names, and the prefetch."""
+
+    call: Call
+    in_context: Resolver
+    named: list[str]
+    sent: Prefetch
+
+
 class Desk:
     """Answers the calls of one guide version."""
 
@@ -56,9 +65,8 @@ class Desk:
         self.batches = Batches()
         self.books = Books(version, services)
 
-    async def answer(self, call: Call, arrival: Arrival) -> Element:
-        """The response to a checked call, once everything about it is kept. Raises InvalidRequest,
-        PreconditionFailed, Forbidden for a FHIR server that is not the caller's."""
+    def laid_out(self, call: Call) -> LaidOut:
+        """A checked call, ready to be answered. Raises InvalidRequest, Forbidden for another's server."""
         self._check_server(call)
         in_context = Resolver()
         for name in ("draftOrders", "appointments"):
@@ -68,6 +76,11 @@ class Desk:
         named = list(named_by_context(call, in_context))
         asked_for = {*named, *map(local_reference, in_context)}
         sent = read_prefetch(call.prefetch, self.version.keys_by_id(call.hook.name), asked_for)
+        return LaidOut(call, in_context, named, sent)
+
+    async def answer(self, asked: LaidOut, arrival: Arrival) -> Element:
+        """The response, once everything about it is kept. Raises InvalidRequest, PreconditionFailed."""
+        call, in_context, named, sent = asked
         context = list(in_context)
         seen = await completed(call, context, named, sent, self._needs_record, self.guard, self.batches)
         return await run_in_threadpool(self._decide, call, arrival, in_context, seen)

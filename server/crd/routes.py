@@ -21,7 +21,7 @@ from server.crd.v2_2 import V2_2
 from server.crd.version import Version
 from server.fhir import json
 from server.fhir.errors import FhirError, NotFound, answered_as, operation_outcome
-from server.fhir.requests import FhirBody, wants_json
+from server.fhir.requests import FhirBody, beside, wants_json
 from server.fhir.responses import JsonResponse
 from server.security.caller import calling
 from server.services import Services
@@ -46,13 +46,14 @@ def router(services: Services, version: str) -> APIRouter:
     @routes.post("/{service}", summary="Call a CDS service")
     async def call(service: str, request: Request, body: FhirBody) -> JsonResponse:
         started = services.clock()
-        decoded = json.decode_object(body)
+        decoded = await beside(body, json.decode_object, body)
         arrival = Arrival(request.state.request_id, calling().client, started, decoded)
         try:
             with answered_as(table.statuses):
                 hook = _hook(service)
                 asked = read_call(decoded, hook, table)
-                return JsonResponse(await desk.answer(asked, arrival))
+                laid_out = await beside(body, desk.laid_out, asked)
+                return JsonResponse(await desk.answer(laid_out, arrival))
         except FhirError as error:
             await run_in_threadpool(_record_refusal, services, table, service, arrival, error)
             raise

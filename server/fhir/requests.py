@@ -9,13 +9,17 @@ A handler written with plain `def` runs in a worker thread, which suits the sync
 been read by then.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from server.fhir import json
 from server.fhir.errors import NotAcceptable, TooLarge, UnsupportedMediaType
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "application/json+fhir"})
 JSON_RANGES = JSON_TYPES | {"*/*", "application/*"}
@@ -46,11 +50,17 @@ async def fhir_body(request: Request) -> bytes:
     """The body of a FHIR or CDS Hooks request. Raises UnsupportedMediaType, InvalidJson."""
     _refuse_foreign_content(request)
     body = await request.body()
-    if json.may_be_long(body):
-        # Seconds, of millions of elements: others are answered meanwhile.
-        await run_in_threadpool(json.refuse_long, body)
+    await beside(body, json.refuse_long, body)
     request.state.body = body
     return body
+
+
+async def beside(body: bytes, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """The result of `work` on what came in this body. Of millions of elements it takes seconds: then it is
+    done in a thread, and others are answered meanwhile."""
+    if json.may_be_long(body):
+        return await run_in_threadpool(work, *given, **named)
+    return work(*given, **named)
 
 
 FhirBody = Annotated[bytes, Depends(fhir_body)]

@@ -27,6 +27,9 @@ from uvicorn.server import ServerState
 
 from server import inside, tls
 from server.adjudication import patience
+from server.crd import answer
+from server.crd.ehr import completed
+from server.crd.sight import read_prefetch
 from server.fhir import json
 from server.fhir.errors import InvalidJson, TooManyRequests
 from server.security import heads
@@ -142,6 +145,29 @@ def test_words_of_a_chart_are_read_once_however_long_they_are(laptop: Town) -> N
     began = time.process_time()
     assert laptop.post(ORDER_SIGN, call).status_code == 200
     assert time.process_time() - began < 1.5
+
+
+@pytest.mark.parametrize(("more", "apart"), [(10, False), (10_000, True)])
+def test_a_call_that_is_long_is_read_while_others_are_answered(
+    laptop: Town, monkeypatch: pytest.MonkeyPatch, more: int, apart: bool
+) -> None:
+    """Of hundreds of thousands of findings it takes seconds: not on the loop that answers everybody."""
+    threads = []
+
+    def reading(*given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read_prefetch(*given)
+
+    async def here(*given: Any, **named: Any) -> Any:
+        threads.append(threading.get_ident())
+        return await completed(*given, **named)
+
+    monkeypatch.setattr(answer, "read_prefetch", reading)
+    monkeypatch.setattr(answer, "completed", here)
+    call = hook.sign(hook.shoulder(), sent=hook.prefetch())
+
+    assert laptop.post(ORDER_SIGN, {**call, "more": [0] * more}).status_code == 200
+    assert (threads[0] != threads[1]) is apart
 
 
 async def answered(app: Any, receive: Receive, **scope: Any) -> list[Message]:
