@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from server.elm.code import LOG, RUN, Code, Frame, Scope
+from server.elm.code import LOG, RUN, Code, Frame, Scope, Thunk
 from server.elm.compiler import Compiler, form
 from server.elm.errors import EvaluationError
 from server.elm.library import Node
+from server.elm.model import type_name, typed
 from server.elm.operators.registry import OPERATORS
 from server.elm.paths import narrowed
 from server.elm.types import BOOLEAN, Choice, IntervalOf, ListOf, Named, TupleOf, Type, named, specifier
@@ -65,6 +66,12 @@ def as_(compiler: Compiler, node: Node, scope: Scope) -> Code:
             return direct
     test = tester(compiler.model, wanted, operand.type)
     source = operand.run
+    if (
+        isinstance(wanted, Choice)
+        and isinstance(operand.type, Named)
+        and operand.type.name.startswith("FHIR.")
+    ):
+        source = _telling(source, operand.type.name.removeprefix("FHIR."))
 
     def cast(frame: Frame) -> Any:
         value = source(frame)
@@ -75,6 +82,16 @@ def as_(compiler: Compiler, node: Node, scope: Scope) -> Code:
         return None
 
     return Code(cast, wanted)
+
+
+def _telling(source: Thunk, kind: str) -> Thunk:
+    """What is of one FHIR type, told of it: among several types no static one will."""
+
+    def telling(frame: Frame) -> Any:
+        value = source(frame)
+        return value if value is None or type_name(value) is not None else typed(value, kind)
+
+    return telling
 
 
 @form("Is")

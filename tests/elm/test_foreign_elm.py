@@ -189,6 +189,34 @@ def test_a_sort_by_a_choice_is_by_the_value_of_the_primitive_it_is() -> None:
         sorted_by_effective(stay)
 
 
+def test_what_is_put_where_several_types_may_be_is_still_of_its_own() -> None:
+    kinds = [
+        {"type": "NamedTypeSpecifier", "name": f"{FHIR}{each}"} for each in ("Reference", "CodeableConcept")
+    ]
+    drug = {
+        "type": "As",
+        "operand": {
+            "type": "If",
+            "condition": {"type": "Null"},
+            "then": {"type": "Null"},
+            "else": of("code"),
+        },
+        "asTypeSpecifier": {"type": "ChoiceTypeSpecifier", "choice": kinds},
+    }
+    made = {
+        "type": "Instance",
+        "classType": f"{FHIR}MedicationRequest",
+        "element": [{"name": "medication", "value": drug}],
+    }
+    problem = {"resourceType": "Condition", "id": "pain", "code": {"id": "c1", "text": "Pain"}}
+
+    def told(expression: Node) -> Any:
+        return asked(query(every("Condition"), **{"return": {"expression": expression}}), [problem])
+
+    assert told(made) == [{"resourceType": "MedicationRequest", "medicationCodeableConcept": problem["code"]}]
+    assert told({"type": "Is", "operand": drug, "isType": f"{FHIR}Reference"}) == [False]
+
+
 def test_whether_anything_is_there_does_not_hang_on_evidence_when_a_later_record_is_an_error() -> None:
     number = {"type": "SingletonFrom", "operand": of("identifier")}
     numbered = query(
