@@ -23,9 +23,10 @@ from starlette.responses import HTMLResponse, Response
 
 from server.fhir import json
 from server.fhir.errors import NotFound
+from server.fhir.references import local_reference
 from server.fhir.responses import JsonResponse
 from server.policy.determination import Evidence
-from server.policy.words import together
+from server.policy.words import SPOKEN_FOR_ELSEWHERE, together
 from server.store import Store, assertions
 
 PREFIX = "/appropriateness"
@@ -59,13 +60,20 @@ def router(store: Store, failed: Callable[[Request], None]) -> APIRouter:
         if kept is None:
             failed(request)
             raise NotFound("The plan does not know this order.")
-        return JsonResponse(_shown(kept.determination), headers={"Cache-Control": "no-store"})
+        shown = _shown(kept.determination, local_reference(kept.order))
+        return JsonResponse(shown, headers={"Cache-Control": "no-store"})
 
     return routes
 
 
-def _shown(said: dict[str, Any]) -> dict[str, Any]:
-    """What the page needs of a determination."""
+def _shown(said: dict[str, Any], order: str) -> dict[str, Any]:
+    """What the page needs of a determination. That every criterion rests on the order itself, some on age or
+    answers too, says nothing to who reads what was found."""
+
+    def speaks(evidence: Evidence) -> bool:
+        kind = evidence.reference.partition("/")[0]
+        return evidence.reference != order and kind not in SPOKEN_FOR_ELSEWHERE
+
     shown = ("title", "value", "sentence", "would_satisfy", "guideline", "in_the_way")
     return {
         "title": said["title"],
@@ -73,7 +81,7 @@ def _shown(said: dict[str, Any]) -> dict[str, Any]:
         "criteria": [
             {
                 **{name: criterion[name] for name in shown},
-                "evidence": together(convert(criterion["evidence"], list[Evidence])),
+                "evidence": together(filter(speaks, convert(criterion["evidence"], list[Evidence]))),
             }
             for criterion in said["criteria"]
         ],

@@ -39,6 +39,7 @@ def test_criteria_evidence_and_what_is_missing_are_shown_for_the_assertion(crd: 
     criteria = {each["title"]: each for each in answer.json()["criteria"]}
     film = next(each for each in criteria.values() if any("X-ray" in found for found in each["evidence"]))
     assert film["value"] == "met"
+    assert not any(", ordered on" in found for each in criteria.values() for found in each["evidence"])
     missing = [each for each in criteria.values() if each["in_the_way"]]
     assert missing
     assert all(each["would_satisfy"] and each["guideline"] for each in missing)
