@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from server.fhir import json
+
 T = TypeVar("T")
 
 
@@ -26,8 +28,11 @@ def placed_elements(
 
 
 def once(listed: Sequence[T]) -> list[T]:
-    """Each of equal ones the first time."""
-    return [each for place, each in enumerate(listed) if each not in listed[:place]]
+    """Each of equal JSON values the first time."""
+    found: dict[bytes, T] = {}
+    for each in listed:
+        found.setdefault(json.spelling(each), each)
+    return list(found.values())
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -29,6 +29,7 @@ nothing."""
 
 _DECODER = msgspec.json.Decoder(float_hook=lambda digits: _decimal(digits))
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SPELLER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 def decode(raw: bytes) -> Any:
@@ -76,6 +77,11 @@ def refuse_long(raw: bytes) -> None:
 def encode(value: Any) -> bytes:
     """Compact JSON; a Decimal becomes a number with its digits, a date an ISO string."""
     return _ENCODER.encode(value)
+
+
+def spelling(value: Any) -> bytes:
+    """The same for equal values, whatever the order of their members."""
+    return _SPELLER.encode(value)
 
 
 def _decimal(digits: str) -> Decimal:
