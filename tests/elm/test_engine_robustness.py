@@ -246,6 +246,22 @@ def test_what_the_first_of_a_list_settles_takes_no_step_for_the_others(evidence:
     assert len(run["Each"].value) == 100
 
 
+@pytest.mark.parametrize("evidence", [False, True])
+def test_the_first_that_qualifies_takes_no_step_for_those_after_it(evidence: bool) -> None:
+    every = {"type": "Retrieve", "dataType": "{http://hl7.org/fhir}Condition"}
+    known = {"type": "GreaterOrEqual", "operand": [SOUGHT, integer(0)]}
+    each = {"type": "Query", "source": [{"alias": "X", "expression": ALL}], "where": known}
+    first = {"type": "First", "source": each}
+    engine = Engine(
+        [library(statements=[define("All", every), define("Each", each), define("First", first)])]
+    )
+    chart = [{"resourceType": "Condition", "id": str(number)} for number in range(100)]
+    run = engine.evaluate("Probe", chart, now=NOW, evidence=evidence, steps=5_000)
+    assert run["First"].value["id"] == "0"
+    with pytest.raises(BudgetExceeded):
+        run["Each"]
+
+
 def test_what_fits_the_budget_is_computed() -> None:
     engine = Engine([product_of(4)])
     assert engine.evaluate("Probe", now=NOW, steps=5_000)["Product"].value == 4**5
