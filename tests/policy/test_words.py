@@ -82,3 +82,10 @@ def test_treatment_of_a_day_or_two_is_told_as_such(catalog: Catalog) -> None:
     single, pair = (said(catalog, *chart).criterion("CC-DUR").sentence for chart in (one, two))
     assert f"Treatment known of: {DAY - dt.timedelta(30)} alone; the plan asks for 42 days." in single
     assert "Treatment known of: 1 day, " in pair
+
+
+def test_whoever_is_denied_is_told_where_to_appeal(catalog: Catalog) -> None:
+    (address,), (telephone,) = catalog.payer["address"], catalog.payer["telecom"]
+    for plan in catalog.plans.values():
+        for told in (catalog.payer["name"], *address["line"], address["postalCode"], telephone["value"]):
+            assert told in plan.appeal, plan.name
