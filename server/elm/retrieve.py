@@ -239,7 +239,7 @@ def _moment(value: Any, offset: int) -> Any:
 
 @form("InValueSet", "AnyInValueSet")
 def in_value_set(compiler: Compiler, node: Node, scope: Scope) -> Code:
-    """Whether a code, concept or string, or any of a list, is in a value set; null of null."""
+    """Whether a code, concept or string, or any of a list, is in a value set; a null is in none."""
     code = compiler.compile(node["codes"] if node["type"] == "AnyInValueSet" else node["code"], scope)
     operand = code.run
     if node.get("valueset") is not None:
@@ -286,10 +286,10 @@ def _made_member(expansion: Expansion, otherwise: Thunk, slot: int, parts: Mappi
     return member
 
 
-def contains(expansion: Expansion, value: Any) -> bool | None:
+def contains(expansion: Expansion, value: Any) -> bool:
     """Membership of one value; of a list, of any of its items."""
     if value is None:
-        return None
+        return False
     if isinstance(value, CodeValue):
         return (value.system, value.code) in expansion.keys
     if isinstance(value, Concept):
@@ -305,7 +305,7 @@ def contains(expansion: Expansion, value: Any) -> bool | None:
 
 @form("InCodeSystem", "AnyInCodeSystem")
 def in_code_system(compiler: Compiler, node: Node, scope: Scope) -> Code:
-    """Whether a code names the system. Its content is not at hand, so every code of it counts."""
+    """Whether a code names the system; null names none. Its content is not at hand, so every code counts."""
     operand = compiler.compile(
         node["codes"] if node["type"] == "AnyInCodeSystem" else node["code"], scope
     ).run
@@ -321,9 +321,9 @@ def in_code_system(compiler: Compiler, node: Node, scope: Scope) -> Code:
     return Code(lambda frame: _names_system(operand(frame), system), BOOLEAN)
 
 
-def _names_system(value: Any, system: CodeSystem | None) -> bool | None:
+def _names_system(value: Any, system: CodeSystem | None) -> bool:
     if value is None or system is None:
-        return None
+        return False
     values: Iterable[Any] = value if isinstance(value, list) else (value,)
     return any((system.id, code) in keys_of(each, None) for each in values for _, code in keys_of(each, None))
 

@@ -217,6 +217,24 @@ def test_what_is_put_where_several_types_may_be_is_still_of_its_own() -> None:
     assert told({"type": "Is", "operand": drug, "isType": f"{FHIR}Reference"}) == [False]
 
 
+def test_a_code_that_is_not_there_is_in_no_value_set_and_no_code_system() -> None:
+    url = VALUE_SETS[0]["url"]
+    declared = {
+        "valueSets": [{"name": "Set", "id": url}],
+        "codeSystems": [{"name": "System", "id": "http://loinc.org"}],
+    }
+    word = {"type": "As", "operand": {"type": "Null"}, "asType": f"{SYSTEM}Code"}
+    in_set = {"type": "InValueSet", "code": word, "valueset": {"type": "ValueSetRef", "name": "Set"}}
+    in_system = {
+        "type": "InCodeSystem",
+        "code": word,
+        "codesystem": {"type": "CodeSystemRef", "name": "System"},
+    }
+    asking = library(statements=[define("Set?", in_set), define("System?", in_system)], **declared)
+    answers = Engine([asking], VALUE_SETS).evaluate("Probe", now=NOW)
+    assert (answers["Set?"].value, answers["System?"].value) == (False, False)
+
+
 def test_whether_anything_is_there_does_not_hang_on_evidence_when_a_later_record_is_an_error() -> None:
     number = {"type": "SingletonFrom", "operand": of("identifier")}
     numbered = query(
