@@ -26,7 +26,7 @@ from server.fhir.dates import last_day
 from server.fhir.systems import CPT
 from server.policy.determination import Criterion, Decision, Determination
 from server.policy.line import codings, in_words
-from server.policy.words import MORE_INFORMATION, REFUSED, not_seen
+from server.policy.words import MORE_INFORMATION, NO_MEMBER, REFUSED, not_seen
 
 
 class Covered(enum.Enum):
@@ -200,11 +200,9 @@ def _needed(reasons: list[Reason]) -> Saying:
 def _not_covered(judged: Judged) -> Saying:
     said = judged.determination
     cause = Cause.NO_ACTIVE_COVERAGE if said.gate == "G-COV" else None
-    return Saying(
-        covered=Covered.NO,
-        authorization=None,
-        reasons=(Reason(said.reason, cause if judged.member.known else Cause.NO_MEMBER),),
-    )
+    known = judged.member.known
+    reason = Reason(said.reason, cause) if known else Reason(NO_MEMBER, Cause.NO_MEMBER)
+    return Saying(covered=Covered.NO, authorization=None, reasons=(reason,))
 
 
 _FREE: Mapping[str, str] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from server.pas.terms import extension_url
+from server.policy.words import NO_MEMBER
 
 
 class Rejection(NamedTuple):
@@ -29,7 +30,7 @@ def member_not_found(coverage_index: int) -> Rejection:
         follow_up="C",
         element="2010C-NM109",
         path=f"Claim.insurance[{coverage_index}].coverage",
-        text="No member of this payer has the member number of this Coverage. Check the card and send again.",
+        text=NO_MEMBER,
     )
 
 

@@ -31,6 +31,7 @@ is not met, problems neither: whatever else the patient has was looked at."""
 
 CONTRADICTION = "CNF"
 
+NO_MEMBER = "No member of this payer has the member number of this Coverage. Check the card and send again."
 REFUSED = "As the record stands, authorization would be denied."
 MORE_INFORMATION = "More information is needed."
 

@@ -333,6 +333,7 @@ def test_a_stranger_is_not_covered_where_membership_is_by_registry(server: Serve
     information = Crd(TestClient(app), "2.2", app)(ehr.sign(ehr.shoulder(), sent=ehr.prefetch())).information
     assert information["covered"] == "not-covered"
     assert information["reason"][0]["coding"][0]["code"] == "no-member-found"
+    assert "No member of this payer has the member number" in reasons(information)
 
 
 def test_every_call_is_kept_with_its_answer_and_without_its_token(crd: Crd) -> None:
