@@ -28,10 +28,11 @@ from server.elm.linking import with_included
 from server.elm.model import fhir
 from server.elm.references import parameter_type
 from server.elm.run import Run, to_cql
+from server.elm.selectors import is_empty
 from server.elm.terminology import Spellings
 from server.elm.types import Type
 from server.elm.typetests import Test, tester
-from server.elm.values import DateTime
+from server.elm.values import DateTime, Interval
 
 DEFAULT_STEPS: Final = 20_000_000
 DEFAULT_SECONDS: Final = 30.0
@@ -98,6 +99,10 @@ class Engine:
         is spent, the define being evaluated raises BudgetExceeded. A run that assumes something has steps of
         its own, and no more time.
         """
+        if isinstance(data, Mapping):
+            raise EvaluationError(
+                "The data are a list of resources, not one: of a Bundle, those in its entries."
+            )
         found = self._program.find(library)
         clock = DateTime.of_python(now or datetime.now().astimezone())
         chart = data if isinstance(data, Chart) else Chart(data, self._model)
@@ -128,6 +133,8 @@ class Engine:
                 if value is not None and (given is None or not fits(given)):
                     shown = f"{type(value).__name__} as it was given"
                     raise EvaluationError(f'"{name}" takes {kind}, not the {shown}.', str(library))
+                if isinstance(given, Interval) and is_empty(given):
+                    raise EvaluationError(f'"{name}", {given}, ends before it begins.', str(library))
         return values
 
     def _taken(self, library: Library) -> dict[str, list[tuple[int, Type, Test]]]:

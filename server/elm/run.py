@@ -306,5 +306,7 @@ def to_cql(value: Any, kind: Type, offset: int = 0) -> Any:
         case Interval():
             point = kind.point if isinstance(kind, IntervalOf) else None
             low, high = to_cql(value.low, point, offset), to_cql(value.high, point, offset)
-            return replace(value, low=low, high=high)
+            # A bound that is no such point must not become one that is not known.
+            lost = (low is None and value.low is not None) or (high is None and value.high is not None)
+            return None if lost else replace(value, low=low, high=high)
     return value

@@ -111,7 +111,7 @@ def interval(compiler: Compiler, node: Node, scope: Scope) -> Code:
     def make(frame: Frame) -> Interval:
         a, b = first(frame), last(frame)
         made = Interval(a, b, *(known or ends(frame)))
-        if a is not None and b is not None and _is_empty(made):
+        if a is not None and b is not None and is_empty(made):
             raise EvaluationError(f"{made} is no interval: it ends before it begins.")
         return made
 
@@ -120,7 +120,8 @@ def interval(compiler: Compiler, node: Node, scope: Scope) -> Code:
     return fold(code) if all(part.constant for part in parts) else code
 
 
-def _is_empty(made: Interval) -> bool:
+def is_empty(made: Interval) -> bool:
+    """Whether an interval ends before it begins, as far as both are known."""
     low, high = made.low, made.high
     if low.__class__ is Date and high.__class__ is Date and low.precision == DAY == high.precision:
         return bool(

@@ -280,7 +280,26 @@ def test_a_period_is_given_in_text_or_in_pythons_own_moments(start: Any) -> None
     assert starting(Interval(start, None)) == DateTime.parse("2026-01-01T00:00:00.000Z", 0)
 
 
-@pytest.mark.parametrize("period", [{"low": "2026-01-01", "high": "2026-12-31"}, Interval(1, 2), "2026"])
+@pytest.mark.parametrize(
+    "period",
+    [
+        {"low": "2026-01-01", "high": "2026-12-31"},
+        Interval(1, 2),
+        "2026",
+        Interval("2026-01-01", "31/12/2026"),
+    ],
+)
 def test_a_parameter_of_another_type_is_refused_by_name(period: Any) -> None:
     with pytest.raises(EvaluationError, match=r'"Measurement Period" takes Interval<System.DateTime>'):
         starting(period)
+
+
+def test_a_bundle_handed_over_whole_is_refused_and_not_an_empty_chart() -> None:
+    engine = Engine([library(statements=[define("It", every("Condition"))])])
+    with pytest.raises(EvaluationError, match="a list of resources"):
+        engine.evaluate("Probe", {"resourceType": "Bundle", "entry": []}, now=NOW)
+
+
+def test_a_period_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"Measurement Period.* ends before it begins"):
+        starting(Interval("2026-12-31", "2026-01-01"))
