@@ -244,14 +244,15 @@ def _summary(resource: Mapping[str, Any], day: dt.date | None, names: Names) -> 
 
 
 def _measured(resource: Mapping[str, Any]) -> str:
-    """The number that an Observation has, with its unit where that is one people write."""
+    """The number that an Observation has, "<" and the like before it, its unit where that is one people
+    write."""
     quantity = resource.get("valueQuantity", {"value": resource.get("valueInteger")})
-    number, unit = (
-        (quantity.get(name) for name in ("value", "unit")) if isinstance(quantity, dict) else ("", "")
-    )
+    told = quantity if isinstance(quantity, dict) else {}
+    number, than, unit = (told.get(name) for name in ("value", "comparator", "unit"))
     if not isinstance(number, int | Decimal) or isinstance(number, bool):
         return ""
-    return f": {number} {unit}" if isinstance(unit, str) and "{" not in unit else f": {number}"
+    written = unit if isinstance(unit, str) and "{" not in unit else ""
+    return f": {than or ''}{number} {written}".rstrip()
 
 
 def together(evidence: Iterable[Evidence]) -> list[str]:

@@ -6,6 +6,8 @@ import datetime as dt
 import re
 from typing import Any
 
+import pytest
+
 from server.policy.catalog import Catalog
 from server.policy.denial import denial_of
 from server.policy.determination import Determination, Evidence
@@ -48,6 +50,23 @@ def test_what_a_claim_has_as_a_code_is_told_in_words(catalog: Catalog) -> None:
         assert not re.search(r"\b[0-9]{4,5}\b(?!-)|hawkins|quickdash|[A-Z][a-z]+Request", sentence), sentence
     assert told["IMG-XR"].endswith(f"Found: X-ray of the shoulder on {DAY - dt.timedelta(20)}.")
     assert "QuickDASH, 0 to 100: 8 on" in told["FUN"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"comparator": ">"}, "QuickDASH, 0 to 100: >40 on"),
+        ({"unit": "points"}, "QuickDASH, 0 to 100: 40 points on"),
+        ({"unit": ""}, "QuickDASH, 0 to 100: 40 on"),
+    ],
+)
+def test_a_score_is_told_with_its_comparator_and_its_unit(
+    catalog: Catalog, more: dict[str, str], told: str
+) -> None:
+    """Above 40 is not 40."""
+    function = score("quickdash", 40, 9)
+    function["valueQuantity"].update(more)
+    assert told in said(catalog, function).criterion("FUN").sentence
 
 
 def test_what_was_only_ordered_is_not_told_as_done_and_an_insurance_from_when_to_when(
