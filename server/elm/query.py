@@ -86,6 +86,8 @@ def _every(run: Thunk, first: Thunk) -> Thunk:
         except BudgetExceeded:
             raise
         except Exception:
+            # It may have come while a list was handed over, of which is told in a log of its own.
+            frame[LOG] = log
             del log[start:]
             return first(frame) is not None
         if not found:

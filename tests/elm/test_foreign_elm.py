@@ -36,6 +36,10 @@ def of(path: str, alias: str = "X") -> Node:
     return {"type": "Property", "path": path, "scope": alias}
 
 
+def named(kind: str) -> Node:
+    return {"type": "NamedTypeSpecifier", "name": kind}
+
+
 def query(source: Node, **clauses: Any) -> Node:
     return {"type": "Query", "source": [{"alias": "X", "expression": source}], "relationship": [], **clauses}
 
@@ -249,6 +253,22 @@ def test_whether_anything_is_there_does_not_hang_on_evidence_when_a_later_record
     for evidence in (False, True):
         with pytest.raises(EvaluationError, match=r"Probe\|1 \"It\""):
             _ = engine.evaluate("Probe", [two, one], now=NOW, evidence=evidence)["It"]
+
+
+def test_an_error_within_what_a_function_is_handed_takes_no_evidence_along() -> None:
+    """What is said of a list that is handed over has a log of its own, in whose midst the error comes."""
+    number = {"type": "SingletonFrom", "operand": of("identifier")}
+    numbers = {"type": "ListTypeSpecifier", "elementType": named(f"{FHIR}Identifier")}
+    handed = {"name": "numbers", "operandTypeSpecifier": numbers}
+    body = {"type": "Exists", "operand": {"type": "OperandRef", "name": "numbers"}}
+    known = {"name": "Known", "type": "FunctionDef", "operand": [handed], "expression": body}
+    where = {"type": "FunctionRef", "name": "Known", "operand": [{"type": "List", "element": [number]}]}
+    there = {"type": "Exists", "operand": query(every("Condition"), where=where)}
+    engine = Engine([library(statements=[known, define("It", there)])])
+    chart = [{"resourceType": "Condition", "id": str(n), "identifier": [{}] * n} for n in (1, 2)]
+    told = engine.evaluate("Probe", chart, now=NOW, evidence=True)["It"]
+    assert told.value is True
+    assert [each.reference for each in told.evidence] == ["Condition/1"]
 
 
 MOMENT = "{urn:hl7-org:elm-types:r1}DateTime"
