@@ -64,15 +64,15 @@ def test_a_site_is_read_at_once_however_long_its_code_is() -> None:
 
 
 def test_reasons_are_found_at_once_however_many_there_are() -> None:
-    inside = [{"resourceType": "Condition", "id": f"c{number}"} for number in range(4_000)]
-    reasons = [{"reference": f"#c{number}"} for number in range(4_000)]
-    beside = [{"reference": f"Condition/c{number}"} for number in range(4_000)]
+    inside = [{"resourceType": "Condition", "id": f"c{number}"} for number in range(8_000)]
+    reasons = [{"reference": f"#c{number}"} for number in range(8_000)]
+    beside = [{"reference": f"Condition/c{number}"} for number in range(8_000)]
     ordered = {**order("73221"), "contained": inside, "reasonReference": [*reasons, *beside]}
-    last = {"resourceType": "Condition", "id": "c3999", "code": {"text": "Tear"}}
+    last = {"resourceType": "Condition", "id": "c7999", "code": {"text": "Tear"}}
     began = time.process_time()
 
     assert with_diagnoses(ordered, [*inside[:-1], last])["reasonCode"] == [{"text": "Tear"}]
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 4
 
 
 @pytest.mark.parametrize(

@@ -134,17 +134,18 @@ def test_what_takes_too_long_to_judge_is_refused_whole(
         assert town.post(f"/r2.0/{path}", body).status_code == 200
 
 
-def test_words_of_a_chart_are_read_once_however_long_they_are(laptop: Town) -> None:
+def test_words_of_a_chart_are_read_once_however_long_they_are(found_town: Build) -> None:
     """A regular expression that is tried again from each blank of a run holds the interpreter, and with it
     whoever else is to be answered."""
-    grade = {**hook.finding("motor-weakness", 5), "valueString": "4" + " " * 15_000}
+    grade = {**hook.finding("motor-weakness", 5), "valueString": "4" + " " * 30_000}
     del grade["valueCodeableConcept"]
-    goal = {**hook.therapy_plan(hook.shoulder())[0], "description": {"text": "lose " * 6_000}}
+    goal = {**hook.therapy_plan(hook.shoulder())[0], "description": {"text": "lose " * 12_000}}
     call = hook.sign(hook.shoulder(), sent=hook.prefetch([*hook.occupational_therapy(70, 14), grade, goal]))
 
+    town = found_town(environment="development", cds_jwt="off")
     began = time.process_time()
-    assert laptop.post(ORDER_SIGN, call).status_code == 200
-    assert time.process_time() - began < 1.5
+    assert town.post(ORDER_SIGN, call).status_code == 200
+    assert time.process_time() - began < 6
 
 
 @pytest.mark.parametrize(("more", "apart"), [(10, False), (10_000, True)])
