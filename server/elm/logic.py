@@ -13,6 +13,7 @@ from typing import Any, Final
 from server.elm.code import LOG, Code, Frame, Scope, Thunk
 from server.elm.compiler import Compiler, form
 from server.elm.library import Node
+from server.elm.loops import has_item
 from server.elm.operators.registry import OPERATORS
 from server.elm.types import BOOLEAN, either, element_of
 
@@ -274,12 +275,4 @@ def exists(compiler: Compiler, node: Node, scope: Scope) -> Code:
     if code.exists is not None:
         return Code(code.exists, BOOLEAN)
 
-    def has_item(frame: Frame) -> bool:
-        value = operand(frame)
-        if not value:
-            return False
-        if not isinstance(value, list):
-            return True
-        return value[0] is not None or any(item is not None for item in value)
-
-    return Code(has_item, BOOLEAN)
+    return Code(lambda frame: has_item(operand(frame)), BOOLEAN)

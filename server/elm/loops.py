@@ -65,6 +65,15 @@ def items_of(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
+def has_item(value: Any) -> bool:
+    """Whether a list has an item that is not null; false of a null list, true of what is none."""
+    if not value:
+        return False
+    if not isinstance(value, list):
+        return True
+    return value[0] is not None or any(item is not None for item in value)
+
+
 def _plain(source: Source, clauses: Clauses, first: bool) -> Thunk:
     """A query over one source, plain."""
     fetch, slot = source.run, source.slot

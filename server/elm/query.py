@@ -21,6 +21,7 @@ from server.elm.loops import (
     Source,
     Test,
     any_of,
+    has_item,
     items_of,
     one,
     several,
@@ -90,13 +91,7 @@ def _every(run: Thunk, first: Thunk) -> Thunk:
             frame[LOG] = log
             del log[start:]
             return first(frame) is not None
-        if not found:
-            return False
-        return (
-            found.__class__ is not TracedList
-            or found[0] is not None
-            or any(item is not None for item in found)
-        )
+        return has_item(found)
 
     return exists
 
