@@ -26,7 +26,7 @@ from server.fhir.errors import NotFound
 from server.fhir.references import local_reference
 from server.fhir.responses import JsonResponse
 from server.policy.determination import Evidence
-from server.policy.words import SPOKEN_FOR_ELSEWHERE, together
+from server.policy.words import speaking, together
 from server.store import Store, assertions
 
 PREFIX = "/appropriateness"
@@ -67,13 +67,7 @@ def router(store: Store, failed: Callable[[Request], None]) -> APIRouter:
 
 
 def _shown(said: dict[str, Any], order: str) -> dict[str, Any]:
-    """What the page needs of a determination. That every criterion rests on the order itself, some on age or
-    answers too, says nothing to who reads what was found."""
-
-    def speaks(evidence: Evidence) -> bool:
-        kind = evidence.reference.partition("/")[0]
-        return evidence.reference != order and kind not in SPOKEN_FOR_ELSEWHERE
-
+    """What the page needs of a determination."""
     shown = ("title", "value", "sentence", "would_satisfy", "guideline", "in_the_way")
     return {
         "title": said["title"],
@@ -81,7 +75,7 @@ def _shown(said: dict[str, Any], order: str) -> dict[str, Any]:
         "criteria": [
             {
                 **{name: criterion[name] for name in shown},
-                "evidence": together(filter(speaks, convert(criterion["evidence"], list[Evidence]))),
+                "evidence": together(speaking(convert(criterion["evidence"], list[Evidence]), order)),
             }
             for criterion in said["criteria"]
         ],

@@ -7,7 +7,7 @@ criterion in a define named "Told <id>" (a String), and its immediate indication
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -138,9 +138,7 @@ def _further(
         return ""
     own = f"{order.get('resourceType')}/{order.get('id')}"
     unsaid = SPOKEN_FOR_ELSEWHERE if value is Met.YES else SPOKEN_FOR_ELSEWHERE | {"Condition"}
-    found = together(
-        each for each in evidence if each.reference != own and each.reference.partition("/")[0] not in unsaid
-    )
+    found = together(speaking(evidence, own, unsaid))
     return f"Found: {'; '.join(found[:MOST_NAMED])}." if found else ""
 
 
@@ -253,6 +251,18 @@ def _measured(resource: Mapping[str, Any]) -> str:
         return ""
     written = unit if isinstance(unit, str) and "{" not in unit else ""
     return f": {than or ''}{number} {written}".rstrip()
+
+
+def speaking(
+    evidence: Iterable[Evidence], order: str, unsaid: Container[str] = SPOKEN_FOR_ELSEWHERE
+) -> Iterator[Evidence]:
+    """What says something to who reads what was found: every criterion rests on the order, and on some types
+    whose names say nothing."""
+    return (
+        each
+        for each in evidence
+        if each.reference != order and each.reference.partition("/")[0] not in unsaid
+    )
 
 
 def together(evidence: Iterable[Evidence]) -> list[str]:
