@@ -1,14 +1,13 @@
 """What is wrong with policy data that loads and evaluates all the same.
 
-`Catalog.load` refuses what cannot work; here is what would work badly: a library whose text was changed
-since it was translated, a manifest of another version than
-its library, a criterion without a define, a guideline, a denial theme or a question, or one that decides
-nothing, a question that no form asks, a form whose library or define is not there, a denial theme without a
-code, an indication that no rule tests, codes that no list has, services that no form would find or offer,
-diagnoses and sites that the shared rules would not know, value sets that nothing reads, codes of two
-policies that nothing tells apart, days that no version of a policy has, exemptions that exempt nobody or
-that no plan names, forms that would go by other values than the plan, values that no rule takes. Each fault
-is one sentence that names the policy and what to mend.
+`Catalog.load` refuses what cannot work; here is what would work badly: a library whose text was changed since
+it was translated, a manifest of another version than its library, a criterion without a define, a guideline,
+a denial theme or a question, or one that decides nothing, a question that no form asks, a form whose library
+or define is not there, a denial theme without a code, an indication that no rule tests, codes that no list
+has, services that no form would find or offer, diagnoses and sites that the shared rules would not know,
+value sets that nothing reads, codes of two policies that nothing tells apart, days that no version of a
+policy has, exemptions that exempt nobody or that no plan names, forms that would go by other values than the
+plan, values that no rule takes. Each fault is one sentence that names the policy and what to mend.
 """
 
 from __future__ import annotations
