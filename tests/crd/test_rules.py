@@ -592,7 +592,7 @@ def test_d_a_version_this_base_does_not_speak_is_422(crd: Crd, other: Any) -> No
         ({"intent": 7}, ".intent"),
         ({"requester": []}, ".requester"),
         ({"requester": '{"reference": "Practitioner/dr-lee"}'}, ".requester"),
-        ({"contained": [{"resourceType": "Doctor"}]}, ""),
+        ({"contained": [{"resourceType": "Doctor"}]}, ".contained[0].resourceType"),
     ],
     ids=["a number", "a list", "JSON in a text", "no type of FHIR's"],
 )

@@ -110,3 +110,45 @@ def test_a_fault_says_what_fhir_has_there() -> None:
         "Patient.name": "FHIR has a list here. Put what stands here into one.",
         "Patient.nane": "FHIR has no element of this name here. Correct the name, or leave it out.",
     }
+
+
+def test_what_python_calls_an_element_is_none_of_fhir() -> None:
+    """The models take their own fields' names as well."""
+    encounter = {"resourceType": "Encounter", "status": "finished", "class_fhir": {"code": "AMB"}}
+    told = {issue.expressions[0] for issue in faults(encounter, "Encounter")}
+    assert told == {"Encounter.class", "Encounter.class_fhir"}
+
+
+def test_a_required_primitive_may_say_why_it_is_not_there() -> None:
+    why = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
+    task = {"resourceType": "Task", "status": "requested", "_intent": why}
+    assert faults(task, "Task") == []
+
+    for silent in ({**task, "_intent": {}}, {"resourceType": "Task", "status": "requested"}):
+        (issue,) = faults(silent, "Task")
+        assert (issue.code, issue.expressions) == ("required", ("Task.intent",))
+
+
+def test_of_a_value_of_several_types_one_stands() -> None:
+    item: dict[str, Any] = {"sequence": 1, "diagnosisReference": {"display": "tear"}}
+    several = {**item, "diagnosisCodeableConcept": {"text": "tear"}}
+    told = []
+    for diagnosis in (item, several, {"sequence": 1}, {**item, "diagnosisCodeableConcept": None}):
+        found = faults({"resourceType": "Claim", "diagnosis": [diagnosis]}, "Claim")
+        placed = [(issue.code, issue.expressions[0]) for issue in found]
+        told.append([each for each in placed if "diagnosis" in each[1]])
+
+    place = "Claim.diagnosis[0].diagnosis"
+    assert told == [[], [("value", place)], [("required", place)], []]
+
+
+def test_what_a_resource_contains_is_held_to_its_own_type() -> None:
+    inside = [{"resourceType": "Patient", "gendre": "female"}, {"resourceType": "Paitent"}, {"id": "1"}]
+    coverage = {"resourceType": "Basic", "code": {"text": "x"}, "contained": inside}
+    told = [issue.expressions[0] for issue in faults(coverage, "Basic")]
+
+    assert told == [
+        "Basic.contained[0].gendre",
+        "Basic.contained[1].resourceType",
+        "Basic.contained[2].resourceType",
+    ]
