@@ -29,6 +29,7 @@ from server.pas.rejection import Rejection
 from server.pas.terms import extension_url
 from server.pas.verdict import Certified, Denied, InReview, Modified, Verdict
 from server.policy.determination import Decision
+from server.policy.exemptions import orderers
 from server.policy.line import day_of_service
 from server.policy.request import Chart
 from server.policy.residence import state_of
@@ -113,14 +114,17 @@ class Docket:
                 found[place] = rejection.several_services(place)
         return found
 
-    def differs(self, sequence: int, before: Resource) -> bool:
-        """Whether this item orders something else than what was judged before: that has in it what other
-        resources said of the order, such as the kind of its Location."""
+    def differs(self, sequence: int, before: Resource, orderer: str) -> bool:
+        """Whether this item orders something else than what was judged before, or another clinician orders
+        it: the order as judged has in it what other resources said of it, such as the kind of its Location,
+        but for the number of who ordered."""
         item = next(each for each in self.claim["item"] if each["sequence"] == sequence)
         order, seen = self.orders[sequence], self.seen(item)
         # A billable period that has begun since then asks for the same days still.
         alike = (order, {"occurrencePeriod": lines.billable(self.claim), **order})
-        return all(_essence(as_judged(each, seen)) != _essence(before) for each in alike)
+        if all(_essence(as_judged(each, seen)) != _essence(before) for each in alike):
+            return True
+        return next(iter(orderers(as_judged(order, seen), seen)), "") != orderer
 
     def seen(self, item: Resource) -> list[Resource]:
         """What an item is judged on: the request's resources but those withdrawn and the forms that were

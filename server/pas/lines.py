@@ -17,6 +17,7 @@ from typing import Any
 from server.adjudication.order_lines import COVERAGE_INFORMATION, order_line
 from server.adjudication.orders import void
 from server.fhir.dates import first_day
+from server.fhir.elements import elements
 from server.fhir.extensions import extension, value
 from server.fhir.systems import BILLED, TERMINOLOGY, concept
 from server.pas.chart import LocalChart
@@ -42,7 +43,6 @@ _MERGED = (
     "basedOn",
     "reasonReference",
     "locationReference",
-    "performer",
     "performerType",
     "quantityQuantity",
     "quantityRatio",
@@ -88,6 +88,7 @@ def order_of(claim: Resource, item: Resource, chart: LocalChart, asked_on: str |
             authoredOn=requested.get("authoredOn") or claim["created"],
             priority=_priority(claim, item, requested),
             requester=_requester(claim, item, requested),
+            performer=[_by_number(each, chart) for each in elements(requested, "performer")],
             encounter=_encounter(claim, requested, chart),
             extension=[
                 *requested.get("extension", []),
@@ -179,6 +180,15 @@ def _codes(concept: Resource) -> list[tuple[Any, Any]]:
 def _location(item: Resource, requested: Resource) -> list[Resource] | None:
     place = item.get("locationCodeableConcept")
     return [place] if place else requested.get("locationCode")
+
+
+def _by_number(performer: Resource, chart: LocalChart) -> Resource:
+    """A reference to who is to do it, with the number of whom it leads to: of a role that of its
+    organization. By that they are known in a later version, whatever it calls them."""
+    found = chart.find(performer) or {}
+    behind = chart.find(found.get("organization")) or found
+    number = next(iter(elements(behind, "identifier")), None)
+    return {"identifier": number, **performer} if number else performer
 
 
 def _encounter(claim: Resource, requested: Resource, chart: LocalChart) -> Resource | None:

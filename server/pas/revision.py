@@ -272,7 +272,7 @@ class Revision:
         extended = prolonging.extends(item) and not prolonging.extends(line.item.requested)
         if verdict.pended(line.item.verdict) or changed(item) or extended:
             return True
-        return self.docket.differs(item["sequence"], line.order)
+        return self.docket.differs(item["sequence"], line.order, line.orderer)
 
     def _done(self, tx: Transaction, item: Resource, line: Standing) -> str | None:
         """The number on which the service was done already, where the line would lose it by this change; it

@@ -2,6 +2,7 @@
 
 import copy
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -274,6 +275,60 @@ def test_a_version_that_calls_its_resources_by_new_names_leaves_an_untouched_lin
     grown = payer.submit(renamed(update(line, marked(FILM, "added")), "0002"))
 
     assert (grown.number, grown.actions) == (first.number, ["A1", "A1"])
+
+
+@pytest.mark.parametrize("payer", [("sqlite", "2.2")], ids=["2.2.1"], indirect=True)
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda name, number: (
+            {"performer": [{"reference": f"Organization/{name}"}]},
+            [a.organization(name, "Imaging", number, "FA", "requestor")],
+        ),
+        lambda name, number: (
+            {"performer": [{"reference": f"PractitionerRole/{name}"}]},
+            [
+                {
+                    "resourceType": "PractitionerRole",
+                    "id": name,
+                    "organization": {"reference": f"Organization/{name}"},
+                },
+                a.organization(name, "Imaging", number, "FA", "requestor"),
+            ],
+        ),
+        lambda name, number: (
+            {"requester": {"reference": f"Practitioner/{name}"}},
+            [
+                {
+                    "resourceType": "Practitioner",
+                    "id": name,
+                    "identifier": [{"system": NPI, "value": number}],
+                    "name": [{"family": "Lund"}],
+                }
+            ],
+        ),
+    ],
+    ids=["performer", "role of the performer", "orderer"],
+)
+def test_an_order_that_goes_to_another_or_comes_from_another_is_judged_anew(
+    payer: Payer, other: Callable[[str, str], tuple[Resource, list[Resource]]]
+) -> None:
+    """Though the line bears no mark: who is behind a reference counts, not what the version calls them."""
+
+    def version(request: Resource, name: str, number: str) -> Answer:
+        ordered, parties = other(name, number)
+        request["entry"][5]["resource"] = a.order(**ordered)
+        request["entry"] += a.bundle(*parties)["entry"]
+        return payer.submit(request)
+
+    line, chart = a.item(1), charts.meets_every_criterion()
+    first = version(a.request(*chart, claim=a.claim(line)), "one", "1497758544")
+    same = version(update(line), "two", "1497758544")
+    another = version(update(line, id="pa-3"), "two", "1003000126")
+
+    assert same.number == first.number
+    assert another.action == "A1"
+    assert another.number != first.number
 
 
 def renamed(request: Resource, version: str) -> Resource:
