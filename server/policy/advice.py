@@ -32,11 +32,11 @@ def advice_on(
     findings: Findings,
 ) -> Iterator[Advice]:
     """All advice on one order line. `run` is the policy's on this order; without one, no notes."""
-    open_ids = {criterion.id for criterion in criteria if criterion.in_the_way}
+    blocking = {criterion.id: criterion for criterion in criteria if criterion.in_the_way}
     if policy is not None and policy.guideline_url:
         yield _guideline(policy)
     if run is not None and policy is not None:
-        yield from _notes(catalog, policy, open_ids, run, findings)
+        yield from _notes(catalog, policy, blocking, run, findings)
     for criterion in criteria:
         if criterion.in_the_way and criterion.id in catalog.advice.criteria:
             yield _on_criterion(catalog, policy, line, criterion)
@@ -55,13 +55,14 @@ def _guideline(policy: Policy) -> Advice:
 
 
 def _notes(
-    catalog: Catalog, policy: Policy, open_ids: set[str], run: Run, findings: Findings
+    catalog: Catalog, policy: Policy, blocking: Mapping[str, Criterion], run: Run, findings: Findings
 ) -> Iterator[Advice]:
     asked = run.beside(catalog.advice.library)
     for name, note in catalog.advice.notes.items():
         if note.regions and policy.region not in note.regions:
             continue
-        if note.open and not open_ids.intersection(note.open):
+        held = [blocking[each] for each in note.open if each in blocking]
+        if note.open and not held:
             continue
         result = asked[name]
         if result.value is True:
@@ -71,7 +72,7 @@ def _notes(
                 summary=note.summary,
                 detail=note.detail,
                 topic=note.topic,
-                guideline=catalog.guidelines[note.guideline].title,
+                guideline=catalog.guidelines[note.guideline].title if note.guideline else held[0].guideline,
                 better=note.orders,
                 evidence=findings.of(result),
             )

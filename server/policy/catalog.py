@@ -343,7 +343,7 @@ class Catalog:
         if lacking:
             raise CatalogError(f"advice.yaml: {self.advice.library} lacks {', '.join(sorted(lacking))}")
         for name, note in self.advice.notes.items():
-            if note.guideline not in self.guidelines:
+            if note.guideline not in self.guidelines and (note.guideline or not note.open):
                 raise CatalogError(f"advice.yaml: {name} rests on {note.guideline}, no guideline of ours")
 
     def _check_parameters(self) -> None:

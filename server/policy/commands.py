@@ -97,13 +97,13 @@ def show(
     out.print(f"Owner: {found.owner}. Guideline: {found.guideline}. Form: {found.questionnaire}")
     table = Table("Criterion", "Title", "Theme", "Guideline", "Met where", "Questions", show_lines=True)
     applied = set(catalog.engine.defines(found.library))
-    for criterion in (each for each in found.criteria.values() if each.id in applied):
+    for criterion in (each.spoken(BY_NAME) for each in found.criteria.values() if each.id in applied):
         table.add_row(
             criterion.id,
             criterion.title,
             criterion.theme or "",
             criterion.guideline,
-            criterion.spoken(BY_NAME).satisfy,
+            criterion.satisfy,
             " ".join(criterion.questions),
         )
     out.print(table)

@@ -50,11 +50,13 @@ class Weeks(Written, frozen=True):
 class ManagerFile(Written, frozen=True):
     """benefit-managers/*.yaml: one profile of section 4 of the policy source.
 
-    `parameters` are those of the CQL library MRIParameters; `joints_only` override them for joint regions.
+    `texts` names what the profile was made after, `parameters` are those of the CQL library MRIParameters;
+    `joints_only` override them for joint regions.
     """
 
     name: str
     title: str
+    texts: str
     weeks: tuple[Weeks, ...]
     film_first: Cell
     parameters: dict[str, Cell]
@@ -176,13 +178,14 @@ class CriteriaFile(Written, frozen=True):
 
 class NoteEntry(Written, frozen=True):
     """A note of advice.yaml, shown where the define of its name holds; with `open`, only while one of these
-    criteria stands in the way, with `regions`, only there. `orders` are CPT codes to order beside."""
+    criteria stands in the way, with `regions`, only there. `orders` are CPT codes to order beside.
+    Without a guideline of its own it rests on that of the criterion."""
 
     kind: str
     topic: str
-    guideline: str
     summary: str
     detail: str
+    guideline: str = ""
     open: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()

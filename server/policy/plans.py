@@ -48,6 +48,7 @@ class BenefitManager:
 
     name: str
     title: str
+    texts: str
     weeks: Mapping[str, int]
     film_first: frozenset[str]
     shared: Mapping[str, Any]
@@ -137,6 +138,7 @@ def benefit_manager(path: Path) -> BenefitManager:
     return BenefitManager(
         name=written.name,
         title=written.title,
+        texts=written.texts,
         weeks={region: row.value for row in written.weeks for region in row.regions},
         film_first=frozenset(written.film_first.value),
         shared={name: cell.value for name, cell in written.parameters.items()},
@@ -184,7 +186,11 @@ def plan_of(path: Path, managers: Mapping[str, BenefitManager], catalog: Catalog
 
 def _spoken(policy: Policy, manager: BenefitManager, catalog: Catalog) -> Iterator[tuple[str, CriterionText]]:
     """The criteria that the policy applies, in the words of one manager's values."""
-    asked = {**manager.parameters(policy.region, joint=policy.joint), "treatment": manager.treatment}
+    asked = {
+        **manager.parameters(policy.region, joint=policy.joint),
+        "treatment": manager.treatment,
+        "profileTexts": manager.texts,
+    }
     applied = set(catalog.engine.defines(policy.library))
     for name, text in policy.criteria.items():
         try:

@@ -38,6 +38,7 @@ class CriterionText:
 
         return replace(
             self,
+            guideline=said(self.guideline),
             met=said(self.met),
             not_met=said(self.not_met),
             unknown=said(self.unknown),

@@ -15,6 +15,7 @@ from server.fhir.errors import NotFound
 from server.fhir.responses import JsonResponse
 from server.fhir.systems import billed_by
 from server.pas import casebook
+from server.policy.policies import BY_NAME
 from server.security.caller import calling
 from server.security.scopes import OPERATE
 from server.services import GUIDES, Services
@@ -90,7 +91,7 @@ def router(services: Services) -> APIRouter:
                     "effective": {"start": each.effective.start, "end": each.effective.end},
                     "criteria": [
                         {"id": c.id, "title": c.title, "theme": c.theme, "guideline": c.guideline}
-                        for c in each.criteria.values()
+                        for c in (text.spoken(BY_NAME) for text in each.criteria.values())
                     ],
                 }
                 for each in services.catalog.policies

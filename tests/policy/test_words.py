@@ -16,8 +16,11 @@ from server.policy.request import Chart, Member
 from server.policy.words import together
 from tests.crd.builders import (
     DAY,
+    ICD,
     PATIENT,
     PHYSICIAN,
+    POS,
+    concept,
     coverage,
     film,
     finding,
@@ -108,3 +111,17 @@ def test_whoever_is_denied_is_told_where_to_appeal(catalog: Catalog) -> None:
     for plan in catalog.plans.values():
         for told in (catalog.payer["name"], *address["line"], address["postalCode"], telephone["value"]):
             assert told in plan.appeal, plan.name
+
+
+def test_a_guideline_is_named_so_that_it_can_be_looked_up(catalog: Catalog) -> None:
+    """By its publisher, or as the plan's own: nobody outside has the sections of a policy at hand."""
+    for name, publisher in (("evicore", "eviCore"), ("carelon", "Carelon"), ("nia", "NIA/Evolent")):
+        plan = catalog.plan(name)
+        asked = shoulder(reasonCode=[concept(ICD, "M25.511")], locationCode=[concept(POS, "22")])
+        answer = determine(asked, Member("m", coverage()), Chart([PATIENT, PHYSICIAN]), plan, NOW)
+        told = {each.id: each.guideline for each in answer.criteria}
+        assert publisher in told["CC-DUR"]
+        assert publisher in next(note.guideline for note in answer.advice if note.id == "ADV-OT")
+        assert not re.search(r"[Ss]ection \d|\$", " ".join(told.values()))
+    assert "physician" in told["PRV-ORD"]
+    assert "therapy" in told["RAT-OT"]
