@@ -15,7 +15,7 @@ from uuid import uuid4
 from server.adjudication.judged import Judged
 from server.adjudication.orders import plainly_coded, service_coding
 from server.crd.version import Element
-from server.fhir.references import contents, references_of
+from server.fhir.references import contents, reference_texts
 from server.fhir.systems import BILLED, CPT, ICD, PLACE_OF_SERVICE, SNOMED, coding_key, concept, is_billed
 from server.policy.catalog import Policy
 from server.policy.line import (
@@ -97,7 +97,7 @@ def _inside(order: Element, parts: Element) -> list[Element]:
     found: dict[str, Element] = {}
     inside, ahead = contents(order), [parts]
     while ahead:
-        for _, text in references_of(ahead.pop(), ""):
+        for text in reference_texts(ahead.pop()):
             own = inside.get(text)
             if own is not None and text not in found:
                 found[text] = own

@@ -9,6 +9,9 @@ from server.fhir import json
 
 T = TypeVar("T")
 
+NESTS = {dict, list}
+"""What of JSON has more of it inside: whoever looks for objects passes all else over, which is most of it."""
+
 
 def elements(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The elements of this name. What is no element at its place, or stands there without its brackets, is
@@ -42,9 +45,9 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
         each = waiting.pop()
         if isinstance(each, dict):
             yield each
-            waiting.extend(reversed(each.values()))
+            waiting += [content for content in reversed(each.values()) if type(content) in NESTS]
         elif isinstance(each, list):
-            waiting.extend(reversed(each))
+            waiting += [content for content in reversed(each) if type(content) in NESTS]
 
 
 def without(value: Any, names: Collection[str]) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from server.fhir.elements import elements
+from server.fhir.elements import NESTS, elements
 from server.fhir.errors import Issue
 
 
@@ -36,5 +36,5 @@ def unknown_modifiers(element: Any, path: str, known: Collection[str] = ()) -> I
                 words = f"{which} is unknown here and could reverse the meaning. Remove it."
                 yield Issue("extension", f"{path}.modifierExtension", words)
         for name, content in element.items():
-            if name not in ("modifierExtension", "contained"):
+            if type(content) in NESTS and name not in ("modifierExtension", "contained"):
                 yield from unknown_modifiers(content, f"{path}.{name}", known)

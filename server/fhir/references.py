@@ -15,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from server.fhir.elements import elements, placed_elements
+from server.fhir.elements import NESTS, elements, nodes, placed_elements
 
 Resource = dict[str, Any]
 Reference = Mapping[str, Any] | str
@@ -26,6 +26,22 @@ _REST = re.compile(
     r"(?P<base>https?://.+?/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})"
     r"(/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
 )
+
+
+class _Rest(NamedTuple):
+    """What the parts of a RESTful reference are; what it does not have is empty."""
+
+    base: str
+    type: str
+    id: str
+    version: str
+
+
+@lru_cache(maxsize=1024)
+def _rest(text: str) -> _Rest | None:
+    match = _REST.fullmatch(text)
+    return _Rest(match["base"] or "", match["type"], match["id"], match["version"] or "") if match else None
+
 
 MOST_NAMESAKES = 100
 """Different resources, or versions of one, that are told apart under one name."""
@@ -41,8 +57,8 @@ class Entry:
 
     @property
     def base(self) -> str:
-        match = _REST.fullmatch(self.full_url)
-        return (match["base"] or "") if match else ""
+        named = _rest(self.full_url)
+        return named.base if named else ""
 
 
 @dataclass(slots=True)
@@ -112,15 +128,16 @@ class Resolver:
 
     def find(self, text: str, source: Resource | None = None) -> Entry | None:
         """As `resolve`, for a reference text, giving the entry."""
-        match = _REST.fullmatch(text)
-        if match is None:
+        named = _rest(text)
+        if named is None:
             return _only(self._by_url.get(text, []))
-        base = match["base"] or self.base_of(source)
-        same_url = self._by_url.get(f"{base}{match['type']}/{match['id']}", []) if base else []
-        same_id = self._by_id.get((match["type"], match["id"]), [])
+        base = named.base or self.base_of(source)
+        if base and (same_url := self._by_url.get(f"{base}{named.type}/{named.id}")):
+            return _pick(same_url, named.version)
+        same_id = self._by_id.get((named.type, named.id), [])
         # A resource that is known to live on another server is another resource, for all its equal id.
         at_home = [entry for entry in same_id if not base or entry.base in ("", base)]
-        return _pick(same_url or at_home, match["version"])
+        return _pick(at_home, named.version)
 
     def base_of(self, source: Resource | None) -> str:
         """The base of the entry that holds a resource; empty where that is not known."""
@@ -136,13 +153,8 @@ def reference_text(reference: Reference | None) -> str:
 
 def type_and_id(reference: Reference | None) -> tuple[str, str] | None:
     """`("Patient", "1")` of a relative or absolute reference; None for `urn:`, contained and logical ones."""
-    return _type_and_id(reference_text(reference))
-
-
-@lru_cache(maxsize=1024)
-def _type_and_id(text: str) -> tuple[str, str] | None:
-    match = _REST.fullmatch(text)
-    return (match["type"], match["id"]) if match else None
+    named = _rest(reference_text(reference))
+    return (named.type, named.id) if named else None
 
 
 def local_reference(resource: Mapping[str, Any]) -> str:
@@ -181,17 +193,23 @@ def contents(source: Mapping[str, Any]) -> dict[str, Resource]:
     return found
 
 
+def reference_texts(element: Any) -> Iterator[str]:
+    """Every literal reference in an element and below."""
+    return (text for node in nodes(element) if isinstance(text := node.get("reference"), str))
+
+
 def references_of(element: Any, path: str) -> Iterator[tuple[str, str]]:
-    """(FHIRPath, text) of every literal reference in an element and below, in document order."""
+    """The same, each with its FHIRPath before it, in document order."""
     if isinstance(element, dict):
         for name, content in element.items():
             if name == "reference" and isinstance(content, str):
                 yield f"{path}.reference", content
-            else:
+            elif type(content) in NESTS:
                 yield from references_of(content, f"{path}.{name}")
     elif isinstance(element, list):
         for index, content in enumerate(element):
-            yield from references_of(content, f"{path}[{index}]")
+            if type(content) in NESTS:
+                yield from references_of(content, f"{path}[{index}]")
 
 
 def _call(named: list[Entry], entry: Entry) -> None:
@@ -203,8 +221,8 @@ def _call(named: list[Entry], entry: Entry) -> None:
         named.append(entry)
 
 
-def _pick(entries: list[Entry], version: str | None) -> Entry | None:
-    if version is not None and len(entries) > 1:
+def _pick(entries: list[Entry], version: str) -> Entry | None:
+    if version and len(entries) > 1:
         entries = [
             entry for entry in entries if (entry.resource.get("meta") or {}).get("versionId") == version
         ]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from server.fhir import json
+from server.fhir.elements import nodes
 from server.fhir.references import Entry, Resolver
 
 Resource = dict[str, Any]
@@ -47,8 +49,7 @@ def local_chart(resolver: Resolver) -> LocalChart:
     for resource in resolver:
         name = names[id(resource)]
         kind, _, identifier = name.partition("/")
-        rewritten = _rewritten(resource, resource, resolver, names)
-        local[name] = {**rewritten, "resourceType": kind, "id": identifier}
+        local[name] = {**_rewritten(resource, resolver, names), "resourceType": kind, "id": identifier}
     return LocalChart(local, names)
 
 
@@ -63,16 +64,12 @@ def _name(entry: Entry, index: int, taken: set[str]) -> str:
     return f"{kind}/{uuid5(NAMESPACE_URL, entry.full_url or f'entry {index}')}"
 
 
-def _rewritten(element: Any, source: Resource, resolver: Resolver, names: Mapping[int, str]) -> Any:
-    """The element with local references."""
-    if isinstance(element, dict):
-        changed = {name: _rewritten(content, source, resolver, names) for name, content in element.items()}
-        text = element.get("reference")
-        if isinstance(text, str):
-            target = resolver.resolve(text, source=source)
+def _rewritten(resource: Resource, resolver: Resolver, names: Mapping[int, str]) -> Resource:
+    """A copy of the resource with local references."""
+    copy: Resource = json.decode_kept(json.encode(resource))
+    for node in nodes(copy):
+        if isinstance(text := node.get("reference"), str):
+            target = resolver.resolve(text, source=resource)
             if target is not None and id(target) in names:
-                changed["reference"] = names[id(target)]
-        return changed
-    if isinstance(element, list):
-        return [_rewritten(content, source, resolver, names) for content in element]
-    return element
+                node["reference"] = names[id(target)]
+    return copy

@@ -15,7 +15,7 @@ from uuid import uuid4
 from server.adjudication.orders import service_code
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value
-from server.fhir.references import references_of
+from server.fhir.references import reference_texts
 from server.fhir.systems import ICD, PLACE_OF_SERVICE, billed_by, concept
 from server.pas import information
 from server.pas.case import Case, Item
@@ -181,7 +181,7 @@ def _told_here(read: Submission, element: Any) -> Any:
 def echoed(read: Submission, response: Resource) -> list[Resource]:
     """Entries for what the response refers to (patient, insurer, requestor, authorized providers, who gave a
     number), and for what they refer to, each once and as sent."""
-    named = [read.resolve(text) for _, text in references_of(response, "")]
+    named = [read.resolve(text) for text in reference_texts(response)]
     waiting = [each for each in named if each is not None]
     found: dict[int, Resource] = {}
     while waiting:
@@ -190,7 +190,7 @@ def echoed(read: Submission, response: Resource) -> list[Resource]:
         if entry is None or id(resource) in found or resource is read.claim:
             continue
         found[id(resource)] = {"fullUrl": entry.full_url, "resource": resource}
-        targets = (read.resolve(text, resource) for _, text in references_of(resource, ""))
+        targets = (read.resolve(text, resource) for text in reference_texts(resource))
         waiting += [target for target in targets if target is not None]
     return list(found.values())
 
