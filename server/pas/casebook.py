@@ -318,6 +318,11 @@ def _names(case_id: str, read: Submission, items: Sequence[Item]) -> list[stored
     ]
 
 
+def why_it_waits(line: Standing, review: InReview) -> list[str]:
+    """What is said of it beside the recommendation: nothing where that says it already."""
+    return [] if review.recommended and review.why == line.determination["reason"] else [review.why]
+
+
 def open_work_item(
     tx: Transaction,
     case_id: str,
@@ -326,13 +331,11 @@ def open_work_item(
     now: dt.datetime,
     status: work_items.Status = "open",
 ) -> stored.WorkItem:
-    """The line waits for a person: once more under its old work item where it has one. Why it does is said
-    beside the recommendation where that does not say it already."""
+    """The line waits for a person: once more under its old work item where it has one."""
     recommended = review.recommended
-    why = [] if recommended and review.why == line.determination["reason"] else [review.why]
     told: dict[str, Any] = {
         "recommendation": "deny" if recommended else "review",
-        "reason": " ".join([*why, *([recommended.text] if recommended else [])]),
+        "reason": " ".join([*why_it_waits(line, review), *([recommended.text] if recommended else [])]),
         "due": line.due,
         "status": status,
     }

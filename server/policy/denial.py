@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from server.policy.determination import Criterion, Decision, Determination, Evidence, heading
 from server.policy.words import together
 
-DENIAL = "Not authorized."
-"""How the text of every denial begins."""
 PROBLEMS = "the problems and diagnoses on record"
 NOTHING_FOUND = "the request and every record sent with it; none of them speaks for this criterion"
 
@@ -82,7 +80,9 @@ class Denial:
     @property
     def text(self) -> str:
         """The whole denial as a provider reads it."""
-        return " ".join([DENIAL, *(finding.text for finding in self.findings), f"Appeal: {self.appeal}"])
+        return " ".join(
+            ["Not authorized.", *(finding.text for finding in self.findings), f"Appeal: {self.appeal}"]
+        )
 
 
 def denial_of(determination: Determination) -> Denial:

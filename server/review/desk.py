@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from server.adjudication.authorizations import done_on
 from server.fhir.errors import Conflict, InvalidRequest, Issue, NotFound
 from server.pas import appealing, behaviours, casebook, holders, verdict
-from server.pas.decision import MORE_INFORMATION
+from server.pas.decision import MORE_INFORMATION, read_meanwhile
 from server.pas.meanwhile import authorized_meanwhile, authorized_since
 from server.pas.settling import settle
 from server.pas.standing import Standing
 from server.pas.verdict import Ask, Asked, Certified, Denied, InReview, Modified, Review, Verdict
-from server.policy.denial import DENIAL, Denial, Finding, IncompleteDenial
+from server.policy.denial import Denial, Finding, IncompleteDenial
 from server.review.terms import (
     Grant,
     Terms,
@@ -83,10 +83,12 @@ class Waiting:
     @property
     def gist(self) -> str:
         """Why it waits, in short: of a recommended denial what was found, and not the whole of its text."""
-        lead, denial, _ = self.item.reason.partition(DENIAL)
-        criteria = self.line.determination["criteria"]
-        found = " ".join(each["sentence"] for each in criteria if each["in_the_way"])
-        return f"{lead}{found}" if denial and found else self.item.reason
+        waits = self.line.item.verdict
+        review = read_meanwhile(waits) if isinstance(waits, Asked) else waits
+        if not isinstance(review, InReview) or review.recommended is None:
+            return self.item.reason
+        found = [finding.found for finding in review.recommended.findings]
+        return " ".join([*casebook.why_it_waits(self.line, review), *found])
 
     @property
     def details(self) -> Resource:
