@@ -22,6 +22,8 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from server.adjudication.adjudicator import Adjudicator
 from server.fhir import json
 from server.fhir.elements import elements
@@ -33,6 +35,7 @@ from server.pas.judging import Docket, Judge, Line
 from server.pas.settling import Settle
 from server.pas.standing import Standing
 from server.pas.verdict import Asked, Denied, InReview, Verdict
+from server.policy.denial import Denial
 from server.store import Store, Transaction, cases, ledger, work_items
 from server.store import tables as stored
 
@@ -147,8 +150,10 @@ class SubmitAttachment:
         for judged in list(_judged(tx, judge, row, known.keys(), now)):
             before = known[judged.requested["sequence"]]
             reached = self._reached(tx, judge, judged, before, row, sent, now)
-            heard = sent.final or not _adverse(reached)
-            settled.append(Standing.judged(judged, reached, now, since=before) if heard else before)
+            if (denial := None if sent.final else _denial(reached)) is not None:
+                settled.append(before.now(msgspec.structs.replace(before.item.verdict, withheld=denial), now))
+            else:
+                settled.append(Standing.judged(judged, reached, now, since=before))
         self.settle(tx, row, settled, casebook.RULES, now)
         return settled
 
@@ -175,9 +180,11 @@ class SubmitAttachment:
         return verdict.tracked(reached, asked.tracking)
 
 
-def _adverse(reached: Verdict) -> bool:
-    """A denial, or one that a person is to look at: there is none before all that was to come has come."""
-    return isinstance(reached, Denied) or (isinstance(reached, InReview) and reached.recommended is not None)
+def _denial(reached: Verdict) -> Denial | None:
+    """The denial, or the one that a person is to look at: it waits until all that was to come has come."""
+    if isinstance(reached, InReview):
+        return reached.recommended
+    return reached.denial if isinstance(reached, Denied) else None
 
 
 def _tracked(tx: Transaction, number: str) -> stored.PaCase | None:

@@ -1,10 +1,11 @@
 """The decision clock: what happens to a pended line when its time is up.
 
 Information that never came: the request is denied for want of it, saying criterion by criterion what was
-missing; where the plan leaves denials to people, the line is under appeal, or nobody has read the papers that
-came for it, it goes to the reviewers with that recommendation. A line that waits for a reviewer is never
-decided by the clock: it is overdue, once on record and once in the log. What was authorized meanwhile, the
-same study, is answered so whether or not it is due.
+missing, or, where a part came that speaks against it and the rest did not, by what that says; where the plan
+leaves denials to people, the line is under appeal, or nobody has read the papers that came for it, it goes to
+the reviewers with that recommendation. A line that waits for a reviewer is never decided by the clock: it is
+overdue, once on record and once in the log. What was authorized meanwhile, the same study, is answered so
+whether or not it is due.
 """
 
 from __future__ import annotations
@@ -75,9 +76,10 @@ class Clock:
         self.settle(tx, row, [line.now(outcome, now)], CLOCK, now)
 
     def _outcome(self, line: Standing, waited: Asked, for_a_person: bool) -> Verdict:
-        denial = _for_want_of(line, waited)
+        why = "The information asked for did not come" + (" in whole." if waited.withheld else ".")
+        denial = waited.withheld or _for_want_of(line, waited)
         if for_a_person or self.catalog.plan(line.determination["plan"]).reviewer_denies:
-            return InReview("The information asked for did not come.", waited.tracking, line.due, denial)
+            return InReview(why, waited.tracking, line.due, denial)
         return Denied(denial)
 
     def _overdue(self, tx: Transaction, row: stored.PaCase, line: Standing, now: dt.datetime) -> None:

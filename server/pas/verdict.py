@@ -121,7 +121,8 @@ class Ask(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
     """Pended until more is known: what is asked, one entry a criterion, by which forms, under which tracking
     number, by when it is due, and the reason code (886). Where a reviewer asks, `recommended` is what the
-    rules proposed to that person."""
+    rules proposed to that person. `withheld` is the denial that what came so far would come to: nobody is
+    given it before the rest has come, or its time is up."""
 
     asks: tuple[Ask, ...]
     questionnaires: tuple[str, ...]
@@ -130,6 +131,7 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     code: str
     review: Review | None = None
     recommended: Denial | None = None
+    withheld: Denial | None = None
 
     def __post_init__(self) -> None:
         if not self.asks:

@@ -491,6 +491,25 @@ def test_the_clock_denies_nobody_whose_papers_are_unread(payer: Payer, with_the_
 
 
 @ONE_BASE
+@pytest.mark.parametrize(("plan", "action"), [("evicore", "A3"), ("reviewed", "A4")])
+def test_where_the_rest_never_comes_the_clock_goes_by_the_part_that_came(
+    payer: Payer, plan: str, action: str
+) -> None:
+    """That a treatment was asked for and had not come is not true of one that the part tells of."""
+    pended = payer.submit(a.request(*charts.film_and_examination(), coverage=a.coverage(plan)))
+    send(payer, parameters(pended.tracking, charts.answers(**charts.SHORT_TRIAL), final=False))
+    waits = payer.on_file()
+    clock(payer, WEEK).sweep()
+    found = payer.on_file()
+    said = found.words if plan == "evicore" else waiting(payer)["reason"]
+
+    assert (waits.action, found.action) == ("A4", action)
+    assert "had not come" not in said
+    assert "CC-DUR" in said
+    assert "2026-10-23" in said
+
+
+@ONE_BASE
 def test_the_clock_denies_nobody_who_answered_a_reviewer_in_part(payer: Payer) -> None:
     payer.submit(with_a_scan())
     decide(payer, "ask", waiting(payer), text="The consultation.", documents=["11488-4"])
