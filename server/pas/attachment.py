@@ -63,11 +63,15 @@ class Attachments:
     def answers(self, sequence: int) -> bool:
         return sequence in self.own.union(*(lines for _, lines in self.contents))
 
+    @property
+    def named(self) -> frozenset[int]:
+        """The items that its Attachments name."""
+        return frozenset[int]().union(*(lines for _, lines in self.contents))
+
     def check(self, every: Set[int]) -> None:
         """Raises Unprocessable where one names an item that is not among all of the request's, by sequence:
         nothing would ever be decided by it."""
-        named = frozenset[int]().union(*(lines for _, lines in self.contents))
-        if unknown := sorted(named - every):
+        if unknown := sorted(self.named - every):
             words = f"The request has no item {', '.join(map(str, unknown))}. Send the item's sequence."
             raise Unprocessable(
                 Issue("not-found", f"{PLACE('Attachment')}.part.where(name='LineItem')", words)
@@ -100,7 +104,9 @@ class SubmitAttachment:
         with self.store.transaction() as tx:
             row, own = self._case(tx, sent)
             every = frozenset(item.sequence for item in cases.items(tx, row.id))
-            sent.check(every)
+            unjudged = sent.named - every
+            if unjudged:
+                sent.check(every | _listed(tx, row))
             sent = sent.about(own, every)
             evidence.keep(tx, row.id, client, sent.contents, now)
             for with_a_reviewer in work_items.of_case(tx, row.id):
@@ -115,6 +121,7 @@ class SubmitAttachment:
                 "informational", diagnostics=f"Received and kept. {WITH_A_REVIEWER if reviewed else DECIDED}"
             )
         ]
+        told += [_kept_for(sequence) for sequence in sorted(unjudged)]
         return operation_outcome([Issue(each.code, (), each.diagnostics, "information") for each in told])
 
     def _case(self, tx: Transaction, sent: Attachments) -> tuple[stored.PaCase, frozenset[int]]:
@@ -185,6 +192,12 @@ def _denial(reached: Verdict) -> Denial | None:
     if isinstance(reached, InReview):
         return reached.recommended
     return reached.denial if isinstance(reached, Denied) else None
+
+
+def _listed(tx: Transaction, row: stored.PaCase) -> set[int]:
+    """The items that any version of the request lists, judged or not."""
+    reads = (intake.stored(version.request) for version in cases.chain(tx, row.chain_id))
+    return {item["sequence"] for read in reads for item in read.items}
 
 
 def _tracked(tx: Transaction, number: str) -> stored.PaCase | None:
@@ -319,6 +332,12 @@ def _sequence(text: str) -> int:
 
 def _waits(line: Standing) -> bool:
     return isinstance(line.item.verdict, Asked)
+
+
+def _kept_for(sequence: int) -> Issue:
+    """Of an item that was answered with an error: what came for it is evidence once an update mends it."""
+    words = f"Received. Item {sequence} was not judged; this is kept for the update that corrects it."
+    return Issue("informational", diagnostics=words)
 
 
 def _told(line: Standing) -> Issue:

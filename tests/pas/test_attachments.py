@@ -16,7 +16,7 @@ from server.store.tables import PaCase
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Payer
-from tests.pas.test_changes import FILM, cancelled, prior, update
+from tests.pas.test_changes import FILM, cancelled, marked, prior, update
 from tests.pas.test_decision_clock import WEEK, clock
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
@@ -400,6 +400,24 @@ def test_what_cannot_be_attached_is_refused(payer: Payer, changed: Resource, sta
 
     assert words in told
     assert payer.on_file().action == "A4"
+
+
+@ONE_BASE
+def test_what_comes_for_an_item_that_could_not_be_judged_is_kept_for_its_correction(payer: Payer) -> None:
+    """It names the good item too, which it settles."""
+    nameless = {**a.item(2), "productOrService": concept(a.DATA_ABSENT, "not-applicable")}
+    nameless["extension"] = nameless["extension"][:3]
+    pended = payer.submit(a.request(claim=a.claim(a.item(1), nameless)))
+    for_both = parameters(pended.tracking, *charts.meets_every_criterion())
+    for attachment in for_both["parameter"][-4:]:
+        attachment["part"].append({"name": "LineItem", "valueString": "2"})
+    told = send(payer, for_both)
+    corrected = payer.submit(update(a.item(1), marked(a.item(2, modifier=[]), "changed"), chart=[]))
+
+    assert pended.actions == ["A4"]
+    assert "Item 1: now A1" in told
+    assert "Item 2 was not judged" in told
+    assert corrected.actions == ["A1", "A1"]
 
 
 @ONE_BASE
