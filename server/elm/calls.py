@@ -126,7 +126,7 @@ def _remembered_one(
                 if run.left < 0:
                     run.check()
                 inner = [run, log, *template, *compiled.extra]
-                inner[at], inner[held] = argument, before
+                inner[at], inner[held] = argument, told(before)
                 return compiled.run(inner)
         key = (token, id(argument), id(why))
         known = run.calls.get(key)
@@ -136,7 +136,7 @@ def _remembered_one(
                 run.check()
             found: list[Any] = []
             inner = [run, found, *template, *compiled.extra]
-            inner[at], inner[held] = argument, before
+            inner[at], inner[held] = argument, told(before)
             run.calls[key] = known = (compiled.run(inner), told(found), (argument, why))
         if known[1]:
             log.append(known[1])
@@ -168,9 +168,10 @@ def _remembered(
                 inner[at] = argument = thunk(frame)
             else:
                 before: list[Any] = []
-                inner[held] = frame[LOG] = before
+                frame[LOG] = before
                 inner[at] = argument = thunk(frame)
                 frame[LOG] = log
+                inner[held] = told(before)
                 if before and not argument:
                     why = _shared(before)
                     if why is None:
@@ -201,9 +202,6 @@ def _remembered(
     return remembered
 
 
-def _shared(why: list[Any]) -> list[Any] | None:
-    """The one log of another expression that is all that a log refers to; None where it says more."""
-    found = why
-    while len(found) == 1 and found[0].__class__ is list:
-        found = found[0]
-    return None if found is why else found
+def _shared(why: list[Any]) -> Any:
+    """The one entry of a log, which another expression may have shared; None where it says more."""
+    return why[0] if len(why) == 1 else None

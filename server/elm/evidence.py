@@ -114,9 +114,9 @@ class TracedList(list[Any]):
         self.source = source
 
 
-def told(log: list[Any]) -> list[Any]:
-    """What a log says: itself, or the one other log that is all it refers to."""
-    return log[0] if len(log) == 1 and log[0].__class__ is list else log
+def told(log: list[Any]) -> Any:
+    """The entry that says in another log what this one does: itself, or the one entry that is all it has."""
+    return log[0] if len(log) == 1 else log
 
 
 def reason(item: Any, otherwise: Any) -> Any:

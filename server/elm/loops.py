@@ -193,7 +193,7 @@ def _traced(source: Source, clauses: Clauses, first: bool) -> Thunk:
             elif item.__class__ is dict and "resourceType" in item:
                 because = (item, "", True)
             else:
-                because = whole
+                because = whole if len(whole) != 1 else whole[0]
             if len(log) > begin:
                 because = [because, *log[begin:]]
                 del log[begin:]

@@ -93,7 +93,7 @@ class Run:
         self.calls: dict[tuple[Any, ...], tuple[Any, list[Any] | None, Any]] = {}
         size = len(compiled.program.definitions)
         self.memo: list[Any] = [UNSET] * size if known is None else list(known.memo)
-        self.logs: list[list[Any]] = [[]] * size if known is None else list(known.logs)
+        self.logs: list[Any] = [[]] * size if known is None else list(known.logs)
         self._unfolded = Unfolded()
         self._manner = manner
         self._base: Run | None = None
@@ -113,7 +113,7 @@ class Run:
         """
         index = self._find(name).index
         value = self.value_of(index)
-        return Result(value, self.logs[index], self._unfolded)
+        return Result(value, self._log(index), self._unfolded)
 
     def __contains__(self, name: object) -> bool:
         return name in self.library.definitions
@@ -157,7 +157,7 @@ class Run:
         root = Step("define", definition.name, str(definition.library), None, None, str(definition))
         run.steps.append(root)
         root.value = run.value_of(definition.index)
-        root.log = run.logs[definition.index]
+        root.log = run._log(definition.index)
         return root
 
     # For compiled code
@@ -197,6 +197,13 @@ class Run:
         if time.monotonic() > self._deadline:
             raise BudgetExceeded(f"The evaluation took more than {seconds} seconds.")
         self._slice = self.left = min(_SLICE, steps - self._used)
+
+    def _log(self, index: int) -> list[Any]:
+        """The log of a definition that was evaluated, which may be told by the one entry that it has."""
+        log = self.logs[index]
+        if log.__class__ is not list:
+            log = self.logs[index] = [log]
+        return log
 
     def _find(self, name: str) -> Definition:
         found = self.library.definitions.get(name)

@@ -13,7 +13,7 @@ from server.policy.catalog import Catalog
 from server.policy.determination import Decision, Determination
 from server.policy.determine import determine
 from server.policy.request import Chart, Member
-from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, mri, problem, ref, shoulder
+from tests.crd.builders import DAY, PATIENT, PHYSICIAN, coverage, film, finding, mri, problem, ref, shoulder
 from tests.spent import spent
 
 NOW = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
@@ -148,6 +148,16 @@ def test_each_criterion_says_what_it_looked_for_itself(catalog: Catalog) -> None
         "EXM": "no Observation with code in Examination of the ankle and foot",
         "PE-POS": "no Observation with code in Provocative tests of the ankle and foot",
     }
+
+
+def test_what_was_found_and_does_not_count_is_told_by_what_was_looked_for(catalog: Catalog) -> None:
+    old = finding("talar-tilt", before=400)
+    order = mri("73721", "M25.571", side="RT")
+    told = determine(order, Member("m", coverage()), Chart([PATIENT, old]), catalog.plan("nia"), NOW)
+    assert told.criterion("PE-POS").missing[0] == (
+        "no Observation with code in Provocative tests of the ankle and foot that qualifies "
+        f"(Observation/{old['id']} considered)"
+    )
 
 
 def test_the_least_that_leads_to_approval_is_worked_out(catalog: Catalog) -> None:
