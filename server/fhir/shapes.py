@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, get_args, get_origin
 
 from fhir.resources import R4B
@@ -143,6 +143,7 @@ def _content(annotation: Any, shapes: dict[str, CoreSchema]) -> CoreSchema:
     return _primitive(annotation)
 
 
+@cache
 def _primitive(annotation: Any) -> CoreSchema:
     python, *told = get_args(annotation) or (annotation,)
     kind = type(told[-1]).__name__ if told else python.__name__
