@@ -141,9 +141,13 @@ def read(raw: bytes, demands: Demands) -> Submission:
         return _checked(_laid_out(raw, bundle), demands)
 
 
-def stored(raw: bytes) -> Submission:
-    """A request that was checked when it came."""
+def stored(raw: bytes, *types: str) -> Submission:
+    """A request that was checked when it came. With `types` only resources of those can be found in it: who
+    goes through a year of requests needs no more."""
     bundle, _ = _bundle(json.decode_kept(raw.removeprefix(json.BOM)))
+    if types:
+        wanted = [each for each in bundle["entry"] if each["resource"].get("resourceType") in types]
+        bundle = {**bundle, "entry": wanted}
     return _laid_out(raw, bundle)
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from server.configured import the_services
 from server.fhir import json
+from server.process import settled
 from server.report.cms import figures
 from server.services import Services
 from server.terminal import console, day_of, stop
@@ -41,6 +42,7 @@ def metrics(
     if last is not None and last < first:
         stop(f"--end {end} comes before --start {start}")
     services = the_services()
+    settled()
     until = (last or services.clock()) + dt.timedelta(days=1)
     found: Iterator[dict[str, Any]] = import_module(f"server.report.{guide}").records(services, first, until)
     for record in found:
@@ -57,6 +59,7 @@ def cms(
     if form not in FORMS:
         stop(f"--format {form}: expected one of {', '.join(FORMS)}")
     services = the_services()
+    settled()
     if plan and plan not in services.catalog.plans:
         stop(f"there is no plan {plan}: ask for {', '.join(services.catalog.plans)}")
     with services.store.reading() as tx:

@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 from server.fhir.dates import instant
 from server.fhir.elements import elements
 from server.fhir.systems import CPT, LOINC, NPI, concept, npis
-from server.pas import casebook, verdict
+from server.pas import verdict
 from server.pas.change import change_of
 from server.pas.deadlines import Deadlines
 from server.pas.evidence import ATTACHED
+from server.pas.inquiry import PROVIDERS
 from server.pas.intake import Submission, stored
 from server.pas.lines import assertion_id
 from server.pas.rejection import Rejection
-from server.pas.standing import Standing
 from server.pas.verdict import Denied
 from server.policy.line import line_of
 from server.services import Services
-from server.store import Transaction, cases, events, tables
+from server.store import cases, events, tables
 
 Resource = dict[str, Any]
 
@@ -41,18 +41,27 @@ def records(services: Services, start: dt.datetime, end: dt.datetime) -> Iterato
     """The records of requests that first came in [start, end), oldest first."""
     payer = services.catalog.payer
     with services.store.reading() as tx:
-        for chain in cases.begun(tx, start, end):
-            yield _record(tx, cases.chain(tx, chain), payer)
+        for some in cases.begun(tx, start, end):
+            versions, lines = cases.chains(tx, some), cases.lines(tx, some)
+            told = events.of_chains(tx, some)
+            for chain in some:
+                yield _record(versions[chain], lines, told, payer)
 
 
-def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> Resource:
+def _record(
+    versions: Sequence[tables.PaCase],
+    kept: Mapping[str, Sequence[tuple[tables.PaItem, str]]],
+    happened: Mapping[str, Sequence[tables.PaEvent]],
+    payer: Any,
+) -> Resource:
+    """`kept` and `happened` are the lines, each with its plan, and the events of many cases."""
     newest = versions[-1]
-    reads = [stored(row.request) for row in versions]
+    reads = [stored(row.request, "Claim", *PROVIDERS) for row in versions]
     read = reads[-1]
-    lines = [casebook.standing_of(tx, row.id) for row in versions]
-    told = [events.of_case(tx, row.id) for row in versions]
-    plan = next((line.determination["plan"] for line in lines[-1]), "")
-    since = {line.item.sequence: line.received for standing in reversed(lines) for line in standing}
+    lines = [kept.get(row.id, ()) for row in versions]
+    told = [happened.get(row.id, ()) for row in versions]
+    plan = next((plan for _, plan in lines[-1]), "")
+    since = {line.sequence: line.received for version in reversed(lines) for line, _ in version}
     sent = [
         _Sent(_kind(each), row.created, (at, 0))
         for at, (row, each) in enumerate(zip(versions, reads, strict=True))
@@ -70,7 +79,7 @@ def _record(tx: Transaction, versions: Sequence[tables.PaCase], payer: Any) -> R
         "payerId": {"system": NPI, "value": str(payer["identifier"][0]["value"])},
         "exchange": [each.exchange for each in sent],
         "aaaCodes": [_rejected(Rejection(*parts)) for parts in newest.rejections],
-        "itemDetail": [_item(line, told, since) for line in lines[-1]],
+        "itemDetail": [_item(line, told, since) for line, _ in lines[-1]],
         "requestedDoc": [
             _requested(event, (at, event.id), sent)
             for at, version in enumerate(told)
@@ -110,20 +119,20 @@ def _kind(read: Submission) -> str:
 
 
 def _item(
-    line: Standing, told: Iterable[Sequence[tables.PaEvent]], since: Mapping[int, dt.datetime]
+    line: tables.PaItem, told: Iterable[Sequence[tables.PaEvent]], since: Mapping[int, dt.datetime]
 ) -> Resource:
     """`since` says when a line, by sequence, was asked for first."""
-    reached = line.item.verdict
+    reached = verdict.from_json(line.verdict)
     answers = [
         event
         for version in told
         for event in version
-        if event.sequence == line.item.sequence and event.kind in (events.PENDED, events.DECIDED)
+        if event.sequence == line.sequence and event.kind in (events.PENDED, events.DECIDED)
     ]
     detail = {
-        "item": concept(CPT, line.cpt) if line.cpt else line.item.requested["productOrService"],
+        "item": concept(CPT, line.cpt) if line.cpt else line.requested["productOrService"],
         "assertionId": assertion_id(line.order),
-        "initialSubmissionTime": instant(since[line.item.sequence]),
+        "initialSubmissionTime": instant(since[line.sequence]),
         "finalResponseTime": instant(line.decided) if line.decided else None,
         "responsesRequired": max(1, len(answers)),
         "locationType": _location_type(line.order),

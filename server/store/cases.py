@@ -1,12 +1,13 @@
 """Prior-authorization requests as PAS received them, their lines, and the names clients know them by."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import JSON, Text, and_, bindparam, cast, exists, func, or_, select, update
 from sqlalchemy.orm import defer
 
-from server.store import Transaction
+from server.store import AT_A_TIME, Transaction
 from server.store.authorizations import alone
 from server.store.rows import append
 from server.store.tables import Authorization, PaCase, PaIdentifier, PaItem, Table
@@ -42,6 +43,10 @@ _OF_MEMBER = (
 _ITEMS = select(PaItem).where(PaItem.case_id == bindparam("case_id")).order_by(PaItem.sequence)
 _LATER = (defer(PaItem.order), defer(PaItem.determination))
 _TOLD = _ITEMS.options(*_LATER)
+PLAN = cast(PaItem.determination, JSON().with_variant(Text(), "sqlite"))["plan"].as_string()
+"""The plan alone: the rest of a determination is most of what is kept of a year."""
+
+_HOLDS_LAST = (PaCase.replaced_by.is_(None), PaCase.created, PaCase.id)
 _LINES = select(PaItem).join(PaCase, PaCase.id == PaItem.case_id)
 _THAT_HOLD = _LINES.where(PaCase.replaced_by.is_(None))
 _TOLD_OF_MEMBER = (
@@ -175,16 +180,37 @@ def of_member(tx: Transaction, member_key: str) -> Sequence[PaCase]:
     return tx.scalars(_OF_MEMBER, {"member_key": member_key}).all()
 
 
-def begun(tx: Transaction, start: datetime, end: datetime) -> Sequence[str]:
-    """The chains of the requests that first came in [start, end), oldest first."""
+def begun(tx: Transaction, start: datetime, end: datetime) -> Iterator[Sequence[str]]:
+    """The chains of the requests that first came in [start, end), oldest first, some at a time."""
     first = PaCase.id == PaCase.chain_id, PaCase.created >= start, PaCase.created < end
-    return tx.scalars(select(PaCase.chain_id).where(*first).order_by(PaCase.created, PaCase.id)).all()
+    asked = select(PaCase.chain_id).where(*first).order_by(PaCase.created, PaCase.id)
+    return tx.scalars(asked, execution_options={"yield_per": AT_A_TIME}).partitions()
 
 
 def chain(tx: Transaction, chain_id: str) -> Sequence[PaCase]:
     """Every version of a request, the one that holds last."""
-    asked = select(PaCase).where(PaCase.chain_id == chain_id)
-    return tx.scalars(asked.order_by(PaCase.replaced_by.is_(None), PaCase.created, PaCase.id)).all()
+    return tx.scalars(select(PaCase).where(PaCase.chain_id == chain_id).order_by(*_HOLDS_LAST)).all()
+
+
+def chains(tx: Transaction, chain_ids: Sequence[str]) -> dict[str, list[PaCase]]:
+    """Every version of several requests, the one that holds last. What was answered waits until somebody
+    looks at it."""
+    asked = select(PaCase).options(defer(PaCase.response)).where(PaCase.chain_id.in_(chain_ids))
+    found = defaultdict[str, list[PaCase]](list)
+    for case in tx.scalars(asked.order_by(*_HOLDS_LAST)):
+        found[case.chain_id].append(case)
+    return found
+
+
+def lines(tx: Transaction, chain_ids: Sequence[str]) -> dict[str, list[tuple[PaItem, str]]]:
+    """The lines of every version of several requests, by case and in the order of their sequence numbers,
+    each with the plan that it was judged under. What else was determined waits until somebody looks at it."""
+    asked = select(PaItem, PLAN).join(PaCase, PaCase.id == PaItem.case_id)
+    asked = asked.options(defer(PaItem.determination)).where(PaCase.chain_id.in_(chain_ids))
+    found = defaultdict[str, list[tuple[PaItem, str]]](list)
+    for item, plan in tx.execute(asked.order_by(PaItem.sequence)):
+        found[item.case_id].append((item, plan))
+    return found
 
 
 def items(tx: Transaction, case_id: str) -> Sequence[PaItem]:

@@ -1,12 +1,14 @@
 """What happened to the lines of prior-authorization cases. Append only."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Text, and_, bindparam, cast, select
+from sqlalchemy import and_, bindparam, select
 
 from server.store import AT_A_TIME, Transaction
+from server.store.cases import PLAN
 from server.store.rows import append
 from server.store.tables import PaCase, PaEvent, PaItem
 
@@ -39,6 +41,15 @@ def record(
 def of_case(tx: Transaction, case_id: str) -> Sequence[PaEvent]:
     """The history of a case, oldest first."""
     return tx.scalars(select(PaEvent).where(PaEvent.case_id == case_id).order_by(PaEvent.id)).all()
+
+
+def of_chains(tx: Transaction, chain_ids: Sequence[str]) -> dict[str, list[PaEvent]]:
+    """The histories of every version of several requests, by case, oldest first."""
+    asked = select(PaEvent).join(PaCase, PaCase.id == PaEvent.case_id).where(PaCase.chain_id.in_(chain_ids))
+    found = defaultdict[str, list[PaEvent]](list)
+    for event in tx.scalars(asked.order_by(PaEvent.id)):
+        found[event.case_id].append(event)
+    return found
 
 
 def of_chain(tx: Transaction, chain_id: str, *kinds: str) -> Sequence[PaEvent]:
@@ -74,8 +85,7 @@ _HAPPENED = (
     PaEvent.kind,
     PaEvent.at,
     PaEvent.detail,
-    # The rest of a determination is most of what is kept of a year.
-    cast(PaItem.determination, JSON().with_variant(Text(), "sqlite"))["plan"].as_string(),
+    PLAN,
     PaItem.cpt,
     PaItem.expedited,
     PaItem.received,
