@@ -26,6 +26,7 @@ from tests.crd.builders import (
     finding,
     lumbar,
     mri,
+    nsaid,
     problem,
     procedure,
     ref,
@@ -304,3 +305,42 @@ def test_a_study_that_may_be_of_before_the_order_is_asked_about(
     """One of day zero is the one that is ordered; of one of this month nobody knows."""
     earlier = {**film("73221", 7), "effectiveDateTime": taken}
     assert (said(catalog, shoulder(), earlier).criterion("RPT-INT").value is Met.UNKNOWN) is asks
+
+
+KNEE = {"text": "Right knee"}
+OWN_CODE = {"coding": [{"system": "https://clinic.example/sites", "code": "RKN"}], **KNEE}
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"bodySite": [KNEE]}, {"bodySite": [OWN_CODE]}, {"reasonCode": [{"text": "Knee pain"}]}]
+)
+def test_treatment_of_another_part_is_known_by_its_words(catalog: Catalog, elsewhere: dict[str, Any]) -> None:
+    """Six weeks of care for the knee are none for the shoulder; words of both, or of no part, are."""
+    weeks = range(60, 11, -7)
+    knee = [procedure("97110", before, **elsewhere) for before in weeks]
+    assert said(catalog, shoulder(), *knee).criterion("CC-DUR").value is Met.UNKNOWN
+    assert said(catalog, mri("73721", "M25.561", side="RT"), *knee).criterion("CC-DUR").value is Met.YES
+    for words in ("Shoulder and elbow", "Upper extremity", "Right SHOULDER", "Right side"):
+        told = [procedure("97110", before, bodySite=[{"text": words}]) for before in weeks]
+        assert said(catalog, shoulder(), *told).criterion("CC-DUR").value is Met.YES
+
+
+def test_medicine_and_visits_are_for_what_their_reason_says_in_words(catalog: Catalog) -> None:
+    back, arm = ([{"text": words}] for words in ("Low back pain", "Shoulder pain"))
+    for reason, value in ((back, Met.UNKNOWN), (arm, Met.YES)):
+        drug = {**nsaid(60, 50), "reasonCode": reason}
+        assert said(catalog, shoulder(), drug).criterion("CC-DUR").value is value
+        visits = [
+            {**visit(before), "type": [concept(CPT, "97110")], "reasonCode": reason}
+            for before in range(60, 11, -7)
+        ]
+        assert said(catalog, shoulder(), *visits).criterion("CC-DUR").value is value
+
+
+def test_a_finding_without_any_result_is_no_examination(catalog: Catalog) -> None:
+    """That a test is named says nothing of whether it was made. Any result will do, in words too."""
+    whole = finding("hawkins", 9)
+    bare = {name: content for name, content in whole.items() if not name.startswith("value")}
+    assert said(catalog, shoulder(), bare).criterion("EXM").value is Met.UNKNOWN
+    for told in ({"valueString": "equivocal"}, {"interpretation": [{"text": "see note"}]}):
+        assert said(catalog, shoulder(), {**bare, **told}).criterion("EXM").value is Met.YES
