@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from server.cli import app
@@ -17,6 +18,7 @@ from server.report.cms import figures
 from server.report.pas import records
 from server.review.appeals import Appeals
 from server.review.desk import Desk
+from server.store.tables import PaCase, PaEvent, PaItem
 from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import Payer
@@ -29,6 +31,12 @@ from tests.review.test_desk import ONE_BASE
 Resource = dict[str, Any]
 
 PRIORITY = "http://terminology.hl7.org/CodeSystem/processpriority"
+COPIED = {
+    PaCase.__table__: {'"id"': ":copy", '"chain_id"': ":copy"},
+    PaItem.__table__: {'"case_id"': ":copy"},
+    PaEvent.__table__: {'"id"': ":number", '"case_id"': ":copy"},
+}
+"""What a request leaves behind that figures are counted from, with what is another's in a copy of it."""
 NOW = dt.datetime(2026, 11, 25, 10, tzinfo=dt.UTC)
 
 
@@ -96,6 +104,34 @@ def test_another_year_and_another_plan_have_figures_of_their_own(
     assert {row["denominator"] for row in before["figures"]} == {0}
     assert {row["value"] for row in before["figures"]} == {None}
     assert json.decode(other.encode())["services"] == []
+
+
+@ONE_BASE
+def test_a_year_of_twice_as_many_lines_takes_twice_as_long(payer: Payer) -> None:
+    """By what the database does for it, in hundreds of its steps."""
+    payer.submit(a.request(charts.answers(**charts.SHORT_TRIAL), *charts.film_and_examination()))
+    steps = []
+    with payer.app.state.services.store.transaction() as tx:
+        database = tx.connection().connection.driver_connection
+        assert database is not None
+        for copies in (range(60), range(60, 120)):
+            for each in copies:
+                for table, names in COPIED.items():
+                    columns = [f'"{column.name}"' for column in table.columns]
+                    told = ", ".join(names.get(column, column) for column in columns)
+                    copy = f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {told} FROM {table.name}"
+                    tx.execute(text(f"{copy} LIMIT 1"), {"copy": f"copy-{each}", "number": 1000 + each})
+            steps.append(0)
+
+            def counted() -> int:
+                steps[-1] += 1
+                return 0
+
+            database.set_progress_handler(counted, 100)
+            assert figures(tx, payer.app.state.services.catalog, 2026)[1].numerator == copies.stop + 1
+            database.set_progress_handler(None, 0)
+
+    assert steps[1] < 2.5 * steps[0]
 
 
 @ONE_BASE
