@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete
 
 from server import inside, logs
-from server.adjudication.loading import OF_ALL
+from server.adjudication.loading import OF_ALL, keep
 from server.adjudication.members import member_key
 from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
@@ -32,10 +32,9 @@ from server.fhir.references import Resolver
 from server.fhir.responses import FHIR_JSON
 from server.policy.case_draft import bundle
 from server.policy.cases import Case
-from server.policy.rulings import orderer_of
 from server.services import GUIDES, Version
 from server.settings import Given
-from server.store import Store, records
+from server.store import Store
 from server.store.tables import Table
 
 Resource = dict[str, Any]
@@ -86,8 +85,7 @@ def _set(store: Store, case: Case) -> None:
             tx.execute(delete(table))
         for record in case.records:
             of_all = record["resourceType"] in OF_ALL
-            asked_by = orderer_of(record, resolver) if record["resourceType"] == "ClaimResponse" else ""
-            records.put(tx, dict(record), None if of_all else key, case.now, orderer=asked_by)
+            keep(tx, dict(record), None if of_all else key, resolver, case.now)
 
 
 def information_of(body: Resource, order: Any) -> Resource | None:

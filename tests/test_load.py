@@ -19,7 +19,7 @@ from server.fhir.systems import NPI
 from server.policy.reading import DISTANCE
 from server.policy.rulings import REVIEW_ACTION, REVIEW_ACTION_CODE
 from server.settings import Settings
-from server.store import Store
+from server.store import Store, records
 from tests import databases
 from tests.conftest import NewDatabase
 from tests.crd import builders as ehr
@@ -265,6 +265,14 @@ def test_a_site_that_closed_is_near_nobody(payer: Payer) -> None:
     assert "SOS-SITE" not in payer.unknown(at_hospital, ehr.coverage("M-1"))
 
 
+def test_of_a_large_network_the_nearest_sites_are_looked_at(payer: Payer) -> None:
+    payer.load(*(site(f"far-{number}", 90 + number) for number in range(30)), site("near", 3))
+    with payer.http().app.state.services.store.reading() as tx:  # type: ignore[attr-defined]
+        nearest = records.nearest_sites(tx, most=3)
+    assert [each["id"] for each in nearest] == ["near", "far-0", "far-1"]
+    assert "SOS-SITE" in payer.unknown(ehr.shoulder(place="22"), ehr.coverage("M-1"))
+
+
 def test_a_registry_knows_whom_it_loaded(payer: Payer) -> None:
     payer.load(MEMBER, ENROLLED)
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"), membership="registry")["covered"] == "covered"
@@ -336,6 +344,15 @@ def test_a_gold_card_exempts_its_holder_while_it_holds(
 ) -> None:
     assert payer.load(gold_cards(*listed)).exit_code == 0
     assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == needed
+
+
+def test_a_list_that_is_loaded_again_or_retired_takes_its_gold_cards_back(payer: Payer) -> None:
+    card = holder("1457362880")
+    for listed in (gold_cards(), {**gold_cards(card), "active": False}):
+        payer.load(gold_cards(card, holder("1234567893")))
+        assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "no-auth"
+        payer.load(listed)
+        assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "auth-needed"
 
 
 def ruling(number: int, action: str, orderer: Resource) -> Resource:

@@ -11,7 +11,6 @@ import structlog
 from server.adjudication import table
 from server.adjudication.authorizations import on_file
 from server.adjudication.judged import Judged
-from server.adjudication.loading import OF_ALL
 from server.adjudication.members import member_key, of_somebody_else, payors
 from server.adjudication.orders import (
     order_key,
@@ -37,6 +36,10 @@ from server.store import Transaction, assertions, authorizations, records
 from server.store import tables as stored
 
 Resource = Mapping[str, Any]
+
+
+SITES = 10
+"""How many sites of the network are looked at: the nearest tells whether all are far, a card names three."""
 
 
 class Adjudicator:
@@ -78,7 +81,7 @@ class Adjudicator:
         ruled = self._ruled(tx, order, asking, seen, plan, now)
         told = assertions.by_id(tx, assertion_id) if assertion_id else None
         days = day_zero(order, now.date()), day_of_service(order, now.date())
-        whose = self._member(tx, key, coverage, patient, days, _order_key(told, key, order), ruled)
+        whose = self._member(tx, key, coverage, patient, days, _order_key(told, key, order), asking, ruled)
         said = self.determined(order, whose, seen, plan, now, hints=hints)
         orderer, quoted = next(iter(asking), ""), told.id if told else None
         return Judged(said, whose, plan, order, whose.order_key, orderer, quoted)
@@ -196,6 +199,7 @@ class Adjudicator:
         patient: Resource | None,
         days: Sequence[dt.date],
         order: str,
+        asking: Sequence[str],
         ruled: Sequence[Ruling],
     ) -> Member:
         own = self._records(tx, key, patient)
@@ -203,7 +207,7 @@ class Adjudicator:
             key=key,
             coverage=self._coverage_of_record(own, coverage, days),
             known=self._known(own),
-            records=[*own, *records.of_kind(tx, *OF_ALL)],
+            records=[*own, *records.nearest_sites(tx, SITES), *records.gold_cards(tx, asking)],
             authorizations=on_file(tx, key, own),
             rulings=ruled,
             order_key=order,

@@ -38,8 +38,8 @@ from server.fhir.extensions import extension, value
 from server.fhir.malformed import nulls
 from server.fhir.references import Entry, Resolver
 from server.fhir.structure import faults
-from server.policy.exemptions import npi_of
-from server.policy.reading import DISTANCE
+from server.policy.exemptions import listed, npi_of
+from server.policy.reading import CLOSED, DISTANCE
 from server.policy.rulings import orderer_of
 from server.store import Store, Transaction, records
 
@@ -71,14 +71,35 @@ def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, i
         raise InvalidRequest(*map(_unowned, strangers))
     corrected = set(holders.provisional)
     for entry in entries:
-        asked_by = orderer_of(entry.resource, holders.resolver) if _type(entry) == "ClaimResponse" else ""
         key = keys.get(id(entry))
-        former = records.put(tx, entry.resource, key, now, orderer=asked_by)
+        former = keep(tx, entry.resource, key, holders.resolver, now)
         if former and former != key:
             corrected.add(former)
     for wrong in corrected:
         records.move(tx, wrong, holders.key)
     return dict(sorted(Counter(map(_type, entries)).items()))
+
+
+def keep(
+    tx: Transaction, record: Resource, key: str | None, resolver: Resolver, now: dt.datetime
+) -> str | None:
+    """Stores one resource under a member, or under none, by whatever else it is found again; gives the member
+    that the one had which it replaces. `resolver` finds whom it names."""
+    kind = record["resourceType"]
+    return records.put(
+        tx,
+        record,
+        key,
+        now,
+        orderer=orderer_of(record, resolver) if kind == "ClaimResponse" else "",
+        miles=_miles(record) if kind == "Location" else None,
+        cards=[(npi_of(each), each) for each in listed(record)] if kind == "Group" else [],
+    )
+
+
+def _miles(site: Resource) -> float | None:
+    distance = value(extension(site, DISTANCE))
+    return float(distance["value"]) if distance and site.get("status") not in CLOSED else None
 
 
 def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:

@@ -31,10 +31,15 @@ if TYPE_CHECKING:
 
 def gold_cards(records: Iterable[Resource], on: dt.date) -> Iterator[str]:
     """The NPIs that are exempt on that day by a list."""
-    for record in records:
-        if record.get("resourceType") == "Group" and record.get("type") == "practitioner":
-            members = record.get("member", ()) if record.get("active", True) else ()
-            yield from (npi for each in members if (npi := npi_of(each)) and _holds(each, on))
+    lists = (record for record in records if record.get("resourceType") == "Group")
+    return (npi_of(each) for record in lists for each in listed(record) if _holds(each, on))
+
+
+def listed(group: Resource) -> list[Resource]:
+    """Who has a gold card by a list that counts: its members that are named by NPI."""
+    if group.get("type") != "practitioner" or not group.get("active", True):
+        return []
+    return [each for each in elements(group, "member") if npi_of(each)]
 
 
 def earned(

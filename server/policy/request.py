@@ -80,7 +80,7 @@ class Member:
     key             the member key (contract: member id, else payor + patient id, else server + patient id)
     coverage        the FHIR Coverage as the client sent it
     known           False where the registry has no such member
-    records         the payer's own FHIR records: claims history, network Locations with distance
+    records         the payer's own FHIR records: claims history, the nearest network Locations
     authorizations  the payer's own authorizations for this member, and those of a previous payer on record
     rulings         what was ruled before on requests of the clinician who orders now, whoever the member
     order_key       identifies this order, so that an authorization for the same order is found again

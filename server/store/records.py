@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, delete, select
 
 from server.store import Transaction, one_by_one, touched
-from server.store.tables import PayerRecord, Table
+from server.store.rows import append
+from server.store.tables import GoldCard, PayerRecord, Table
 
 # Asked for with every line that is judged, and so made once; and for many resources, which need not be rows
 # of the session.
@@ -15,6 +16,14 @@ _RECORDS = Table.metadata.tables[PayerRecord.__tablename__]
 _RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORDS.c.id)
 _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
 _OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
+_NEAREST = (
+    select(_RECORDS.c.resource)
+    .where(_RECORDS.c.miles.is_not(None))
+    .order_by(_RECORDS.c.miles, _RECORDS.c.id)
+    .limit(bindparam("most"))
+)
+_NAMING = GoldCard.npi.in_(bindparam("npis", expanding=True))
+_CARDS = select(GoldCard.member).where(_NAMING).order_by(GoldCard.id)
 
 
 def alone(tx: Transaction) -> None:
@@ -29,29 +38,28 @@ def put(
     member_key: str | None,
     now: datetime,
     orderer: str = "",
+    miles: float | None = None,
+    cards: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> str | None:
     """Adds a resource, or replaces the one of the same type and id, so that a file can be loaded again; gives
-    the member key that one had. `orderer` is the NPI by whom a ruling is found again."""
+    the member key that one had. `orderer` is the NPI by whom a ruling is found again, `miles` the distance
+    by which a site is, `cards` the members of a list of gold cards by their NPI."""
     _note(member_key)
     kind = resource["resourceType"]
     asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
     known = tx.scalars(asked).first()
     former = known.member_key if known is not None else None
     if known is None:
-        tx.add(
-            PayerRecord(
-                kind=kind,
-                resource_id=resource["id"],
-                member_key=member_key,
-                resource=resource,
-                loaded=now,
-                orderer=orderer,
-            )
+        known = PayerRecord(
+            kind=kind, resource_id=resource["id"], member_key=member_key, resource=resource, loaded=now
         )
+        tx.add(known)
     else:
         known.resource, known.member_key, known.loaded = resource, member_key, now
-        known.orderer = orderer
+        tx.execute(delete(GoldCard).where(GoldCard.record_id == known.id))
+    known.orderer, known.miles = orderer, miles
     tx.flush()
+    append(tx, *(GoldCard(record_id=known.id, npi=npi, member=dict(member)) for npi, member in cards))
     return former
 
 
@@ -70,9 +78,19 @@ def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, A
 
 
 def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
-    """Every resource of these kinds: network locations, gold cards, members. Looking among all for some is no
-    access to what each has."""
+    """Every resource of these kinds. Looking among all for some is no access to what each has."""
     return [row.resource for row in tx.execute(_OF_KINDS, {"kinds": kinds})]
+
+
+def nearest_sites(tx: Transaction, most: int) -> list[dict[str, Any]]:
+    """The open Locations of the payer's network that say how far they are, nearest first."""
+    return list(tx.scalars(_NEAREST, {"most": most}))
+
+
+def gold_cards(tx: Transaction, npis: Sequence[str]) -> list[dict[str, Any]]:
+    """What the payer's lists have of these clinicians: a list that names them alone, where any does."""
+    members = list(tx.scalars(_CARDS, {"npis": npis})) if npis else []
+    return [{"resourceType": "Group", "type": "practitioner", "member": members}] if members else []
 
 
 def named(

@@ -305,13 +305,15 @@ class Exchange(Table):
 
 class PayerRecord(Table):
     """A resource of the payer's own: member, claim of old, authorization of old, network location, gold
-    card. `orderer` is the NPI of who asked for what a ruling of old is about."""
+    cards. `orderer` is the NPI of who asked for what a ruling of old is about, `miles` how far a network
+    location is that is open."""
 
     __tablename__ = "payer_record"
     __table_args__ = (
         UniqueConstraint("kind", "resource_id", name="payer_record_resource"),
         Index("payer_record_member", "member_key", "kind"),
         Index("payer_record_orderer", "orderer", "kind"),
+        Index("payer_record_miles", "miles"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
@@ -321,6 +323,19 @@ class PayerRecord(Table):
     resource: Mapped[JsonObject]
     loaded: Mapped[datetime]
     orderer: Mapped[str] = mapped_column(default="", server_default="")
+    miles: Mapped[float | None] = mapped_column(default=None)
+
+
+class GoldCard(Table):
+    """A clinician whom a list among the payer's records names, by NPI; `member` is how it does (its
+    `Group.member`)."""
+
+    __tablename__ = "gold_card"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
+    record_id: Mapped[int] = mapped_column(ForeignKey("payer_record.id"), index=True)
+    npi: Mapped[str] = mapped_column(index=True)
+    member: Mapped[JsonObject]
 
 
 class Card(Table):

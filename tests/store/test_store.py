@@ -11,11 +11,16 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import event, inspect, text
+from alembic import command
+from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from server.store import Store, authorizations, cases, events, repeats, subscriptions, work_items
+from server.fhir import json
+from server.fhir.systems import NPI
+from server.policy.reading import DISTANCE
+from server.store import Store, authorizations, cases, events, records, repeats, subscriptions, work_items
 from server.store import tables as stored
+from server.store.migrations import configuration
 from server.store.tables import Table
 from tests import postgresql
 from tests.conftest import DATABASES, NewDatabase, empty
@@ -149,6 +154,38 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
             if "duplicates_constraint" not in index
         }
         assert indexes == {index.name: index.columns.keys() for index in table.indexes}, table.name
+
+
+def test_lists_that_were_loaded_before_they_were_taken_apart_count_still(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    site = {"extension": [{"url": DISTANCE, "valueDistance": {"value": 3.5}}], "status": "active"}
+    member = {"entity": {"identifier": {"system": NPI, "value": "1457362880"}}}
+    loaded = {
+        "Location": [
+            {"id": "near", **site},
+            {"id": "closed", **site, "status": "inactive"},
+            {"id": "unknown"},
+        ],
+        "Group": [{"id": "gold", "type": "practitioner", "member": [member, {}]}],
+    }
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0011")
+        row = text(
+            "INSERT INTO payer_record (kind, resource_id, resource, loaded) VALUES (:kind, :id, :text, :at)"
+        )
+        for name, resources in loaded.items():
+            for each in resources:
+                told = {"kind": name, "id": each["id"], "text": json.encode(each).decode()}
+                connection.execute(row, {**told, "at": "2026-11-25 10:00:00"})
+    engine.dispose()
+
+    store = Store.open(url)
+    with store.reading() as tx:
+        assert [each["id"] for each in records.nearest_sites(tx, 10)] == ["near"]
+        (cards,) = records.gold_cards(tx, ["1457362880"])
+    store.close()
+    assert cards["member"] == [member]
 
 
 def test_a_new_file_is_read_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
