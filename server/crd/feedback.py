@@ -1,7 +1,7 @@
 """Feedback: what clinicians did with the cards (CDS Hooks, "Feedback").
 
-Kept with the card it is about. A card this server never showed is passed over, since a client may report
-on all its cards at once.
+Kept with the card it is about. A card that this server never showed to this client is passed over, since a
+client may report on all its cards at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.fhir.errors import InvalidRequest, Issue
+from server.security.caller import visible
 from server.store import Transaction, cards
 
 OUTCOMES = ("accepted", "overridden")
@@ -25,7 +26,11 @@ def keep(tx: Transaction, body: Mapping[str, Any], now: dt.datetime) -> int:
         fault for index, entry in enumerate(entries) for fault in _faults(entry, f"feedback[{index}]")
     ]:
         raise InvalidRequest(*faults)
-    return sum(cards.add_feedback(tx, entry["card"], entry["outcome"], entry, now) for entry in entries)
+    known = [(visible(cards.shown(tx, entry["card"])), entry) for entry in entries]
+    kept = [(card, entry) for card, entry in known if card is not None]
+    for card, entry in kept:
+        cards.add_feedback(tx, card, entry["outcome"], entry, now)
+    return len(kept)
 
 
 def _faults(entry: Any, path: str) -> Iterator[Issue]:

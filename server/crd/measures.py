@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from server.crd.version import Element, Version
 from server.fhir.dates import instant
 from server.fhir.extensions import extension, value, values
 from server.fhir.systems import NPI
-from server.store import Transaction, cards
+from server.store import AT_A_TIME, Transaction, cards
 from server.store import tables as stored
+
+Outcomes = Mapping[str, str]
+"""What was reported last of each card, by its uuid."""
 
 ENGAGEMENT = {"accepted": "accept", "overridden": "override"}
 ADAPTIVE = "/mri-adaptive"
@@ -28,13 +32,18 @@ def metric_data(
     tx: Transaction, versions: Mapping[str, Version], kept: Iterable[stored.Exchange], payer: Element
 ) -> Iterator[Element]:
     """The records of these exchanges, oldest first; refused calls too, with their issues."""
-    for exchange in kept:
-        yield _record(tx, versions[exchange.version], exchange, payer)
+    rest = iter(kept)
+    while some := list(islice(rest, AT_A_TIME)):
+        told = (request for exchange in some for request in exchange.summary.get("requests", []))
+        shown = [card["uuid"] for request in told for card in request["cards"]]
+        outcomes = cards.outcomes(tx, shown)
+        for exchange in some:
+            yield _record(outcomes, versions[exchange.version], exchange, payer)
 
 
-def _record(tx: Transaction, version: Version, exchange: stored.Exchange, payer: Element) -> Element:
+def _record(outcomes: Outcomes, version: Version, exchange: stored.Exchange, payer: Element) -> Element:
     summary = exchange.summary
-    requests = [_request(tx, told) for told in summary.get("requests", [])]
+    requests = [_request(outcomes, told) for told in summary.get("requests", [])]
     record = {
         "source": "payer-src",
         "hookInstance": exchange.instance,
@@ -60,9 +69,9 @@ def _record(tx: Transaction, version: Version, exchange: stored.Exchange, payer:
     return {name: content for name, content in record.items() if content not in ("", [], None)}
 
 
-def _request(tx: Transaction, told: Element) -> Element:
+def _request(outcomes: Outcomes, told: Element) -> Element:
     """One order: what it was, each card about it, and the coverage information."""
-    shown = [_card(tx, card, told["type"]) for card in told["cards"]]
+    shown = [_card(outcomes, card, told["type"]) for card in told["cards"]]
     information = {"type": "coverage-info", "focus": [told["type"]]}
     return {
         "type": told["type"],
@@ -71,9 +80,9 @@ def _request(tx: Transaction, told: Element) -> Element:
     }
 
 
-def _card(tx: Transaction, card: Element, kind: str) -> Element:
-    outcomes = [ENGAGEMENT[entry.outcome] for entry in cards.feedback(tx, card["uuid"])]
-    engagement = {"engagement": outcomes[-1]} if outcomes else {}
+def _card(outcomes: Outcomes, card: Element, kind: str) -> Element:
+    outcome = outcomes.get(card["uuid"])
+    engagement = {"engagement": ENGAGEMENT[outcome]} if outcome else {}
     return {"type": card["topic"], "focus": [kind], **engagement}
 
 

@@ -16,15 +16,16 @@ def keep(tx: Transaction, shown: Iterable[Card]) -> None:
     append(tx, *shown)
 
 
-def add_feedback(tx: Transaction, uuid: str, outcome: str, content: dict[str, Any], now: datetime) -> bool:
-    """Keeps one entry of a feedback call; False, and nothing kept, for a card this server never showed."""
-    if tx.get(Card, uuid) is None:
-        return False
-    tx.add(Feedback(card_uuid=uuid, outcome=outcome, content=content, received=now))
-    tx.flush()
-    return True
+def shown(tx: Transaction, uuid: str) -> Card | None:
+    return tx.get(Card, uuid)
 
 
-def feedback(tx: Transaction, uuid: str) -> Sequence[Feedback]:
-    """What was reported about a card, oldest first."""
-    return tx.scalars(select(Feedback).where(Feedback.card_uuid == uuid).order_by(Feedback.id)).all()
+def add_feedback(tx: Transaction, card: Card, outcome: str, content: dict[str, Any], now: datetime) -> None:
+    """Keeps one entry of a feedback call."""
+    append(tx, Feedback(card_uuid=card.uuid, outcome=outcome, content=content, received=now))
+
+
+def outcomes(tx: Transaction, uuids: Sequence[str]) -> dict[str, str]:
+    """What was reported last about each of these cards; nothing of one that nobody reported on."""
+    asked = select(Feedback.card_uuid, Feedback.outcome).where(Feedback.card_uuid.in_(uuids))
+    return dict(tx.execute(asked.order_by(Feedback.id)).tuples().all())

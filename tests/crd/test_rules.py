@@ -5,12 +5,13 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from server.crd.cards import TOPICS
 from server.crd.hooks import HOOKS
-from server.store import assertions, authorizations, cards, records
-from server.store.tables import Card
+from server.store import assertions, authorizations, records
+from server.store.tables import Card, Feedback
 from tests.crd import builders as ehr
 from tests.crd.conftest import Crd, Server
 from tests.crd.shape import coverage_informations, reasons
@@ -647,7 +648,7 @@ def test_d_feedback_is_kept_with_its_card_and_that_of_strangers_passed_over(crd:
     }
     assert crd.post(told, "order-sign/feedback").status_code == 200
     with crd.app.state.services.store.reading() as tx:
-        (kept,) = cards.feedback(tx, card["uuid"])
+        (kept,) = tx.scalars(select(Feedback).where(Feedback.card_uuid == card["uuid"]))
         known = tx.get(Card, card["uuid"])
     assert kept.content["acceptedSuggestions"] == told["feedback"][0]["acceptedSuggestions"]
     assert known is not None

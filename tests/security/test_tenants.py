@@ -93,18 +93,28 @@ def test_a_decision_is_read_again_by_its_client_alone(two: Town) -> None:
     assert two.get(url, two.token("hillside")).status_code == 404
 
 
-def test_an_assertion_and_the_reasons_behind_it_are_its_clients(two: Town) -> None:
-    call = hook.sign(hook.shoulder(), sent=hook.prefetch())
-    url = f"{BASE}/r2.0/cds-services/order-sign"
-    signed = two.signers["harbour"].assertion(url, two.now[0], iss="https://harbour.example")
-    answer = two.post(
-        "/r2.0/cds-services/order-sign",
-        call,
-        Authorization=f"Bearer {signed}",
-        **{"Content-Type": "application/json"},
-    )
+def called(town: Town, client: str, body: Any, path: str = "order-sign") -> Any:
+    """What a CDS Hooks call of a client is answered."""
+    path = f"/r2.0/cds-services/{path}"
+    signed = town.signers[client].assertion(BASE + path, town.now[0], iss=f"https://{client}.example")
+    sent = {"Authorization": f"Bearer {signed}", "Content-Type": "application/json"}
+    answer = town.post(path, body, **sent)
     assert answer.status_code == 200, answer.text
-    returned = [action["resource"] for action in answer.json()["systemActions"]]
+    return answer.json()
+
+
+def test_feedback_is_taken_from_whom_the_card_was_shown_to(two: Town) -> None:
+    """Another's is passed over, as of a card that nobody was shown: nobody finds out which there are."""
+    (card, *_) = called(two, "harbour", hook.sign(hook.shoulder(), sent=hook.prefetch()))["cards"]
+    told = {"feedback": [{"card": card["uuid"], "outcome": "overridden"}]}
+
+    assert called(two, "hillside", told, "order-sign/feedback") == {"kept": 0}
+    assert called(two, "harbour", told, "order-sign/feedback") == {"kept": 1}
+
+
+def test_an_assertion_and_the_reasons_behind_it_are_its_clients(two: Town) -> None:
+    answer = called(two, "harbour", hook.sign(hook.shoulder(), sent=hook.prefetch()))
+    returned = [action["resource"] for action in answer["systemActions"]]
     order = next(each for each in returned if each["resourceType"] == "ServiceRequest")
     information = extension(order, COVERAGE_INFORMATION)
     assertion = value(extension(information, "coverage-assertion-id"))
