@@ -172,7 +172,10 @@ def test_days_added_are_days_between(start: Date, days: int) -> None:
         ("2026-01-05", "2026-02-16", "Week", 6, 6),
         ("2026-01-03", "2026-01-04", "Week", 0, 1),  # Saturday to Sunday
         ("2026-02-16", "2026-01-05", "Week", -6, -6),
-        ("2000-02-29", "2026-02-28", "Year", 25, 26),
+        ("2000-02-29", "2026-02-28", "Year", 26, 26),  # appendix H, scenario 4: the last of February will do
+        ("2000-02-29", "2026-02-27", "Year", 25, 26),
+        ("2026-02-28", "2000-02-29", "Year", -26, -26),
+        ("2000-02-29", "2024-02-28", "Year", 23, 24),
     ],
 )
 def test_periods_are_counted_whole_and_boundaries_as_crossed(
@@ -180,6 +183,11 @@ def test_periods_are_counted_whole_and_boundaries_as_crossed(
 ) -> None:
     assert duration(day(a), day(b), unit) == whole
     assert difference(day(a), day(b), unit) == crossed
+
+
+def test_a_year_from_the_29th_of_february_ends_at_its_time_of_day() -> None:
+    assert duration(moment("2012-02-29T10:18:00"), moment("2014-02-28T10:18:00"), "Year") == 2
+    assert duration(moment("2012-02-29T10:18:00"), moment("2014-02-28T10:17:59"), "Year") == 1
 
 
 def test_time_that_passed_ignores_offsets() -> None:

@@ -243,7 +243,14 @@ def _whole_months(a: Instant, b: Instant) -> int:
 
 
 def _whole_years(a: Instant, b: Instant) -> int:
-    return _toward_zero(_whole_months(a, b), 12)
+    """A year from 29 February ends on the 28th where there is no 29th (appendix H, scenario 4)."""
+    if a > b:
+        return -_whole_years(b, a)
+    first, last = date.fromordinal(a[0]), date.fromordinal(b[0])
+    day = first.day
+    if day == 29 and first.month == 2:
+        day = month_length(last.year, 2)
+    return last.year - first.year - ((last.month, last.day, b[1]) < (first.month, day, a[1]))
 
 
 def _whole(ms: int) -> Callable[[Instant, Instant], int]:
