@@ -46,11 +46,12 @@ MINUTE_MS: Final = 60_000
 SECOND_MS: Final = 1000
 UNIT_MS: Final = {HOUR: HOUR_MS, MINUTE: MINUTE_MS, SECOND: SECOND_MS, MILLISECOND: 1}
 
-_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
-_TIME = re.compile(r"T?(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?")
+_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+_TIME = re.compile(r"T?(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?", re.ASCII)
 _DATETIME = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?)?)?)?)?T?"
-    r"(Z|[+-]\d\d:\d\d)?"
+    r"(Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
 )
 
 

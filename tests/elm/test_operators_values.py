@@ -326,6 +326,10 @@ def test_text_is_cut_and_joined() -> None:
         (to_quantity("4 days"), of(4, "days")),
         (to_quantity("444 'cm"), None),
         (to_quantity("4 furlongs"), None),
+        (to_quantity("4 mg"), None),  # units of UCUM stand in quotes
+        (to_integer("\u0664"), None),  # the digits are 0 to 9
+        (to_decimal("\uff11.5"), None),
+        (to_quantity("\u0664 'mg'"), None),
         (to_ratio("1 'mg':2 'mL'"), Ratio(of(1, "mg"), of(2, "mL"))),
         (to_ratio("1;2"), None),
         (to_string(of(4, "days")), "4 days"),

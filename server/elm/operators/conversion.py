@@ -30,9 +30,9 @@ from server.elm.values import (
     bounded_long,
 )
 
-_INTEGER = re.compile(r"[+-]?\d+")
-_DECIMAL = re.compile(r"[+-]?\d+(?:\.\d+)?")
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']*)'|([A-Za-z]+))?")
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(?:'([^']*)'|([A-Za-z]+))?", re.ASCII)
 _ZONE = re.compile(r"(?:Z|[+-]\d\d:\d\d)$")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -217,9 +217,10 @@ def to_quantity(value: Any) -> Quantity | None:
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 200 else None
     if match is None:
         return None
-    number = bounded_decimal(Decimal(match[1]))
-    unit = match[2] or match[3] or "1"
-    return Quantity(number, unit) if number is not None and known(unit) else None
+    number, word = bounded_decimal(Decimal(match[1])), match[3]
+    unit = match[2] or word or "1"
+    taken = known(unit) if word is None else _is_calendar(word)
+    return Quantity(number, unit) if number is not None and taken else None
 
 
 # 22.28 ToRatio
@@ -267,9 +268,13 @@ def to_string(value: Any) -> str | None:
 
 
 def _quantity_text(quantity: Quantity) -> str:
-    unit = quantity.unit
-    calendar = unit.isalpha() and unit.rstrip("s") in _CALENDAR_WORDS
-    return f"{quantity.value:f} {unit}" if calendar else f"{quantity.value:f} '{unit}'"
+    unit = quantity.unit if _is_calendar(quantity.unit) else f"'{quantity.unit}'"
+    return f"{quantity.value:f} {unit}"
+
+
+def _is_calendar(unit: str) -> bool:
+    """Whether it is a word of the calendar, singular or plural, which is written without quotes."""
+    return unit.removesuffix("s") in _CALENDAR_WORDS
 
 
 _CALENDAR_WORDS = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "millisecond"})
