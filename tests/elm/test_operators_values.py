@@ -185,6 +185,15 @@ def test_ratios_are_equal_as_written_and_equivalent_by_proportion() -> None:
     assert equivalent(one, ten) is True
 
 
+def test_intervals_are_equivalent_where_the_same_is_unknown_of_them() -> None:
+    since = Interval(1, None, high_closed=False)
+    assert equivalent(since, Interval(0, None, low_closed=False, high_closed=False)) is True
+    assert equivalent(since, Interval(2, None, high_closed=False)) is False
+    assert equivalent(since, Interval(1, 7)) is False
+    assert equivalent(since, Interval(1, None)) is False
+    assert equal(since, since) is None
+
+
 # Codes
 
 

@@ -16,7 +16,7 @@ from server.elm.operators.bounds import end, start
 from server.elm.operators.comparison import equal, on_one_scale
 from server.elm.operators.registry import operator
 from server.elm.ucum import common
-from server.elm.values import ARITHMETIC, Code, Concept, Interval, Quantity, Ratio
+from server.elm.values import ARITHMETIC, Code, Concept, Interval, Quantity, Ratio, Uncertainty
 
 # 12.2 Equivalent
 
@@ -85,8 +85,12 @@ def equivalent_ratios(a: Ratio, b: Any) -> bool:
 
 
 def equivalent_intervals(a: Interval, b: Any) -> bool:
-    """Equivalent starts and equivalent ends."""
-    return isinstance(b, Interval) and equivalent(start(a), start(b)) and equivalent(end(a), end(b))
+    """Equivalent starts and equivalent ends, of which two that are unknown alike are so."""
+    return isinstance(b, Interval) and _same_bound(start(a), start(b)) and _same_bound(end(a), end(b))
+
+
+def _same_bound(a: Any, b: Any) -> bool:
+    return a == b if isinstance(a, Uncertainty) else equivalent(a, b)
 
 
 def equivalent_lists(a: Sequence[Any], b: Any) -> bool:
