@@ -68,9 +68,12 @@ def tester(model: Model, wanted: Type, static: Type) -> Test:
                 and all(bound is None or inner(bound) for bound in (value.low, value.high))
             )
         case TupleOf(elements):
-            names = {name for name, _ in elements}
+            known = dict(static.elements) if isinstance(static, TupleOf) else {}
+            parts = {name: tester(model, kind, known.get(name)) for name, kind in elements}
             return lambda value: (
-                isinstance(value, dict) and type_name(value) is None and names.issuperset(value)
+                isinstance(value, dict)
+                and type_name(value) is None
+                and all(name in parts and (part is None or parts[name](part)) for name, part in value.items())
             )
         case Named("System.Any"):
             return lambda value: True

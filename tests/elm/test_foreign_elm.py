@@ -221,6 +221,23 @@ def test_what_is_put_where_several_types_may_be_is_still_of_its_own() -> None:
     assert told({"type": "Is", "operand": drug, "isType": f"{FHIR}Reference"}) == [False]
 
 
+def test_a_tuple_is_of_the_types_of_its_elements() -> None:
+    pair = {"type": "Tuple", "element": [{"name": "many", "value": integer(1)}]}
+
+    def is_of(kind: str) -> Any:
+        parts = [{"name": "many", "elementType": named(f"{SYSTEM}{kind}")}]
+        return asked(
+            {
+                "type": "Is",
+                "operand": pair,
+                "isTypeSpecifier": {"type": "TupleTypeSpecifier", "element": parts},
+            },
+            [],
+        )
+
+    assert (is_of("Integer"), is_of("String")) == (True, False)
+
+
 def test_a_code_that_is_not_there_is_in_no_value_set_and_no_code_system() -> None:
     url = VALUE_SETS[0]["url"]
     declared = {
