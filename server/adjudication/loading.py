@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from server.fhir.elements import placed_elements
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.extensions import extension, value
 from server.fhir.malformed import nulls
-from server.fhir.references import Entry, Resolver
+from server.fhir.references import Entry, Resolver, reference_texts, type_and_id
 from server.fhir.structure import faults
 from server.policy.exemptions import listed, npi_of
 from server.policy.reading import CLOSED, DISTANCE
@@ -48,6 +49,7 @@ Resource = dict[str, Any]
 OF_ALL = ("Location", "Group")
 MILES = "[mi_i]"
 NAMED = ("Organization", "Practitioner")
+_LEADING = {"Patient", "Coverage", "Claim", *NAMED}
 _ABOUT = ("beneficiary", "patient", "subject")
 
 
@@ -75,6 +77,7 @@ def load(tx: Transaction, entries: list[Entry], now: dt.datetime) -> dict[str, i
         former = keep(tx, entry.resource, key, holders.resolver, now)
         if former and former != key:
             corrected.add(former)
+    holders.learn(tx, [record for wrong in corrected for record in records.of_member(tx, wrong)])
     for wrong in corrected:
         records.move(tx, wrong, holders.key)
     return dict(sorted(Counter(map(_type, entries)).items()))
@@ -93,6 +96,7 @@ def keep(
         now,
         orderer=orderer_of(record, resolver) if kind == "ClaimResponse" else "",
         miles=_miles(record) if kind == "Location" else None,
+        beneficiary=_beneficiary(record) if kind == "Coverage" else None,
         cards=[(npi_of(each), each) for each in listed(record)] if kind == "Group" else [],
     )
 
@@ -100,6 +104,11 @@ def keep(
 def _miles(site: Resource) -> float | None:
     distance = value(extension(site, DISTANCE))
     return float(distance["value"]) if distance and site.get("status") not in CLOSED else None
+
+
+def _beneficiary(coverage: Resource) -> str | None:
+    named = type_and_id(coverage.get("beneficiary"))
+    return named[1] if named and named[0] == "Patient" else None
 
 
 def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
@@ -110,28 +119,42 @@ def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
 
 
 class _Holders:
-    """Patients, their Coverages, and what rulings name, those of the file before those loaded earlier."""
+    """Patients, their Coverages, and what rulings name, those of the file before those loaded earlier: of
+    these whom the file leads to."""
 
     def __init__(self, tx: Transaction, entries: list[Entry], day: dt.date) -> None:
         self.resolver = Resolver()
-        names = {(_type(entry), entry.resource["id"]) for entry in entries}
+        self._day = day
+        self._names = {(_type(entry), entry.resource["id"]) for entry in entries}
+        self._known: set[int] = set()
         for entry in entries:
             self.resolver.add(entry)
-        rulings = self.resolver.of_type("ClaimResponse")
-        earlier = records.of_kind(tx, "Patient", "Coverage", *NAMED)
-        for known in [*earlier, *records.named(tx, "Claim", "request", rulings)]:
-            if (known["resourceType"], known["id"]) not in names:
-                self.resolver.add(Entry(known))
-        self._covering: dict[str, Resource] = {}
         self.provisional: set[str] = set()
         """Keys by which Coverages were known before the Patients of the file were."""
+        self.learn(tx, [entry.resource for entry in entries])
+
+    def learn(self, tx: Transaction, ahead: Sequence[Resource]) -> None:
+        """Adds what was loaded earlier and these lead to, and so on."""
+        found: dict[int, Resource] = {}
+        while ahead:
+            named = {name for each in ahead for name in _led_to(each)}
+            patients = {identifier for kind, identifier in named if kind == "Patient"}
+            near = {**records.by_name(tx, named), **records.covering(tx, patients)}
+            fresh = {place: each for place, each in near.items() if place not in self._known}
+            self._known.update(fresh)
+            found.update(fresh)
+            ahead = list(fresh.values())
+        for _, known in sorted(found.items(), key=itemgetter(0)):
+            if (known["resourceType"], known["id"]) not in self._names:
+                self.resolver.add(Entry(known))
+        self._covering: dict[str, Resource] = {}
         for coverage in self.resolver.of_type("Coverage"):
             if (patient := self._patient(coverage)) is not None:
                 told = self._covering.setdefault(patient["id"], coverage)
-                if active(coverage, day) and not active(told, day):
+                if active(coverage, self._day) and not active(told, self._day):
                     self._covering[patient["id"]] = coverage
                 known_as = member_key(coverage)
-                if ("Patient", patient["id"]) in names and known_as != self._key_of(coverage):
+                if ("Patient", patient["id"]) in self._names and known_as != self._key_of(coverage):
                     self.provisional.add(known_as)
 
     def key(self, resource: Resource) -> str | None:
@@ -154,6 +177,16 @@ class _Holders:
     def _patient(self, resource: Resource) -> Resource | None:
         named = next((resource[name] for name in _ABOUT if name in resource), None)
         return self.resolver.resolve(named, resource)
+
+
+def _led_to(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Who and what a record names that tells whose it is, or who asked; a Patient leads to its Coverages."""
+    if resource["resourceType"] == "Patient":
+        yield "Patient", resource["id"]
+    for text in reference_texts(resource):
+        named = type_and_id(text)
+        if named is not None and named[0] in _LEADING:
+            yield named
 
 
 def _of_number(patient: Resource) -> str | None:

@@ -1,10 +1,11 @@
 """The payer's own resources. They come by loading a file; what a client sends never gets here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, select
+from sqlalchemy import Column, Select, bindparam, delete, select
 
 from server.store import Transaction, one_by_one, touched
 from server.store.rows import append
@@ -15,6 +16,7 @@ from server.store.tables import GoldCard, PayerRecord, Table
 _RECORDS = Table.metadata.tables[PayerRecord.__tablename__]
 _RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORDS.c.id)
 _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
+_ANY = select(_RECORDS.c.id, _RECORDS.c.resource)
 _OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
 _NEAREST = (
     select(_RECORDS.c.resource)
@@ -24,6 +26,9 @@ _NEAREST = (
 )
 _NAMING = GoldCard.npi.in_(bindparam("npis", expanding=True))
 _CARDS = select(GoldCard.member).where(_NAMING).order_by(GoldCard.id)
+
+AT_ONCE = 1000
+"""Names that one statement looks for; no database takes any number."""
 
 
 def alone(tx: Transaction) -> None:
@@ -39,11 +44,13 @@ def put(
     now: datetime,
     orderer: str = "",
     miles: float | None = None,
+    beneficiary: str | None = None,
     cards: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> str | None:
     """Adds a resource, or replaces the one of the same type and id, so that a file can be loaded again; gives
     the member key that one had. `orderer` is the NPI by whom a ruling is found again, `miles` the distance
-    by which a site is, `cards` the members of a list of gold cards by their NPI."""
+    by which a site is, `beneficiary` the patient's id by whom a Coverage is, `cards` the members of a list of
+    gold cards by their NPI."""
     _note(member_key)
     kind = resource["resourceType"]
     asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
@@ -57,7 +64,7 @@ def put(
     else:
         known.resource, known.member_key, known.loaded = resource, member_key, now
         tx.execute(delete(GoldCard).where(GoldCard.record_id == known.id))
-    known.orderer, known.miles = orderer, miles
+    known.orderer, known.miles, known.beneficiary = orderer, miles, beneficiary
     tx.flush()
     append(tx, *(GoldCard(record_id=known.id, npi=npi, member=dict(member)) for npi, member in cards))
     return former
@@ -77,9 +84,31 @@ def of_member(tx: Transaction, member_key: str, *kinds: str) -> list[dict[str, A
     return _resources(tx, asked, member_key=member_key)
 
 
-def of_kind(tx: Transaction, *kinds: str) -> list[dict[str, Any]]:
-    """Every resource of these kinds. Looking among all for some is no access to what each has."""
-    return [row.resource for row in tx.execute(_OF_KINDS, {"kinds": kinds})]
+def by_name(tx: Transaction, names: Iterable[tuple[str, str]]) -> dict[int, dict[str, Any]]:
+    """The resources of these types and ids, by when they were loaded. Looking for whom a file is about is no
+    access to what each has; so with the next."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    for kind, identifier in names:
+        ids[kind].append(identifier)
+    asked = (_ANY.where(_RECORDS.c.kind == kind) for kind in ids)
+    return _found(tx, zip(asked, ids.values(), strict=True), _RECORDS.c.resource_id)
+
+
+def covering(tx: Transaction, patients: Collection[str]) -> dict[int, dict[str, Any]]:
+    """The Coverages of the patients of these ids, by when they were loaded."""
+    return _found(tx, [(_ANY, list(patients))], _RECORDS.c.beneficiary)
+
+
+def _found(
+    tx: Transaction, asked: Iterable[tuple[Select[Any], list[str]]], column: Column[Any]
+) -> dict[int, dict[str, Any]]:
+    rows = (
+        row
+        for statement, listed in asked
+        for start in range(0, len(listed), AT_ONCE)
+        for row in tx.execute(statement.where(column.in_(listed[start : start + AT_ONCE])))
+    )
+    return {row.id: row.resource for row in rows}
 
 
 def nearest_sites(tx: Transaction, most: int) -> list[dict[str, Any]]:

@@ -306,7 +306,7 @@ class Exchange(Table):
 class PayerRecord(Table):
     """A resource of the payer's own: member, claim of old, authorization of old, network location, gold
     cards. `orderer` is the NPI of who asked for what a ruling of old is about, `miles` how far a network
-    location is that is open."""
+    location is that is open, `beneficiary` the id of the Patient whose a Coverage is."""
 
     __tablename__ = "payer_record"
     __table_args__ = (
@@ -314,6 +314,7 @@ class PayerRecord(Table):
         Index("payer_record_member", "member_key", "kind"),
         Index("payer_record_orderer", "orderer", "kind"),
         Index("payer_record_miles", "miles"),
+        Index("payer_record_beneficiary", "beneficiary"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True, init=False)
@@ -324,6 +325,7 @@ class PayerRecord(Table):
     loaded: Mapped[datetime]
     orderer: Mapped[str] = mapped_column(default="", server_default="")
     miles: Mapped[float | None] = mapped_column(default=None)
+    beneficiary: Mapped[str | None] = mapped_column(default=None)
 
 
 class GoldCard(Table):
