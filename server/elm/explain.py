@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from server.elm.code import LOG, RUN, Code, Frame, Scope
+from server.elm.code import LOG, RUN, Code, Frame, Scope, Thunk
 from server.elm.compiler import Compiler, place
+from server.elm.errors import BudgetExceeded
 from server.elm.evidence import Evidence, Missing, Unfolded
 from server.elm.library import Node
+from server.elm.lists import picked, the_first
+from server.elm.loops import has_item
 from server.elm.values import literal
 
 _WIDTH: Final = 100
@@ -84,21 +87,52 @@ def observe(compiler: Compiler, node: Node, scope: Scope, code: Code) -> Code:
     """`code`, leaving a `Step` behind whenever it runs."""
     if code.constant:
         return code
-    run, kind, name = code.run, node["type"], node.get("name") or node.get("path")
+    kind, name = node["type"], node.get("name") or node.get("path")
     library, local_id, locator = str(scope.body.library), node.get("localId"), node.get("locator")
     where = place(node, scope.body.library, scope.body.name)
 
-    def observed(frame: Frame) -> Any:
-        open_steps = frame[RUN].steps
-        step = Step(kind, name, library, local_id, locator, where)
-        if open_steps:
-            open_steps[-1].children.append(step)
-        open_steps.append(step)
-        log = frame[LOG]
-        start = len(log)
-        step.value = run(frame)
-        step.log = log[start:]
-        open_steps.pop()
-        return step.value
+    def stepped(run: Thunk) -> Thunk:
+        def observed(frame: Frame) -> Any:
+            open_steps = frame[RUN].steps
+            step = Step(kind, name, library, local_id, locator, where)
+            if open_steps:
+                open_steps[-1].children.append(step)
+            open_steps.append(step)
+            log = frame[LOG]
+            start = len(log)
+            step.value = run(frame)
+            step.log = log[start:]
+            open_steps.pop()
+            return step.value
 
-    return Code(observed, code.type, code.constant, code.trail)
+        return observed
+
+    whole = stepped(code.run)
+    made = Code(whole, code.type, code.constant, code.trail)
+    # Who asks for the first item, or whether there is one, is shown them all, where they are not an error.
+    if code.first is not None:
+        made.first = _or_else(picked(whole, the_first), stepped(code.first))
+    if code.exists is not None:
+        made.exists = _or_else(lambda frame: has_item(whole(frame)), stepped(code.exists))
+    return made
+
+
+def _or_else(run: Thunk, instead: Thunk) -> Thunk:
+    """What one gives, or where that is an error the other, as if it had not been tried."""
+
+    def either(frame: Frame) -> Any:
+        open_steps, log = frame[RUN].steps, frame[LOG]
+        depth, start = len(open_steps), len(log)
+        shown = len(open_steps[-1].children) if open_steps else 0
+        try:
+            return run(frame)
+        except BudgetExceeded:
+            raise
+        except Exception:
+            frame[LOG] = log
+            del log[start:], open_steps[depth:]
+            if open_steps:
+                del open_steps[-1].children[shown:]
+            return instead(frame)
+
+    return either

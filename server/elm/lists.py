@@ -26,7 +26,12 @@ def first(compiler: Compiler, node: Node, scope: Scope) -> Code:
     source = compiler.compile(_source(node), scope)
     if source.first is not None:
         return Code(source.first, element_of(source.type))
-    return _picking(compiler, source, lambda items: 0 if items else None)
+    return _picking(compiler, source, the_first)
+
+
+def the_first(items: list[Any]) -> int | None:
+    """Where the first item is."""
+    return 0 if items else None
 
 
 @form("Last")
@@ -85,6 +90,12 @@ def _picking(compiler: Compiler, source: Code, pick: Pick) -> Code:
         index = pick(items)
         return None if index is None else items[index]
 
+    return Code(picked(fetch, pick) if compiler.tracing else plain, element_of(source.type))
+
+
+def picked(fetch: Thunk, pick: Pick) -> Thunk:
+    """One item of a list, traced: of what the list's log says, what led to it."""
+
     def traced(frame: Frame) -> Any:
         log = frame[LOG]
         start = len(log)
@@ -97,7 +108,7 @@ def _picking(compiler: Compiler, source: Code, pick: Pick) -> Code:
         _narrow(log, start, items, index)
         return items[index]
 
-    return Code(traced if compiler.tracing else plain, element_of(source.type))
+    return traced
 
 
 def _narrow(log: list[Any], start: int, items: list[Any], index: int) -> None:

@@ -54,15 +54,16 @@ def query(compiler: Compiler, node: Node, scope: Scope) -> Code:
         return Code(run, kind)
     # What a source of unknown type makes of the result is seen when it runs.
     code = Code(run, ListOf(kind) if plural else kind if known else None)
-    if len(sources) == 1 and compiler.observer is None:
+    if len(sources) == 1:
+        first = one(sources[0], clauses, compiler.tracing, first=True)
         if clauses.sort is None:
-            code.first = one(sources[0], clauses, compiler.tracing, first=True)
+            code.first = first
         if clauses.result is None:
-            code.exists = _existence(compiler, sources[0], clauses, code)
+            code.exists = _existence(compiler, sources[0], clauses, code, first)
     return code
 
 
-def _existence(compiler: Compiler, source: Source, clauses: Clauses, code: Code) -> Thunk | None:
+def _existence(compiler: Compiler, source: Source, clauses: Clauses, code: Code, first: Thunk) -> Thunk:
     """Whether any item passes.
 
     Traced, evidence wants all resources, and all that was made of them. Parts of one resource do not tell
@@ -73,7 +74,7 @@ def _existence(compiler: Compiler, source: Source, clauses: Clauses, code: Code)
     part = name in compiler.model.classes and not compiler.model.extends(name, "Resource")
     if part or not compiler.tracing:
         return any_of(source, clauses, compiler.tracing)
-    return None if code.first is None else _every(code.run, code.first)
+    return _every(code.run, first)
 
 
 def _every(run: Thunk, first: Thunk) -> Thunk:

@@ -45,10 +45,10 @@ def query(source: Node, **clauses: Any) -> Node:
 
 
 def asked(expression: Node, chart: list[Node]) -> Any:
-    """What an expression alone comes to, with evidence and without."""
+    """What an expression alone comes to, with evidence and without, and explained."""
     engine = Engine([library(statements=[define("It", expression)])])
     plain, traced = (engine.evaluate("Probe", chart, now=NOW, evidence=told)["It"] for told in (False, True))
-    assert plain.value == traced.value
+    assert plain.value == traced.value == engine.evaluate("Probe", chart, now=NOW).explain("It").value
     return plain.value
 
 
@@ -264,6 +264,9 @@ def test_whether_anything_is_there_does_not_hang_on_evidence_when_a_later_record
     one, two = ({"resourceType": "Condition", "id": str(n), "identifier": [{}] * n} for n in (1, 2))
     there = {"type": "Exists", "operand": numbered}
     assert asked(there, [one, two]) is True
+    assert asked({"type": "First", "source": numbered}, [one, two]) == one
+    by_id = {"by": [{"type": "ByColumn", "path": "id", "direction": "asc"}]}
+    assert asked({"type": "Exists", "operand": {**numbered, "sort": by_id}}, [one, two]) is True
     engine = Engine([library(statements=[define("It", there)])])
     told = engine.evaluate("Probe", [one, two], now=NOW, evidence=True)["It"]
     assert [each.reference for each in told.evidence] == ["Condition/1"]
