@@ -22,18 +22,19 @@ from msgspec import convert
 from starlette.responses import HTMLResponse, Response
 
 from server.fhir import json
-from server.fhir.errors import NotFound
+from server.fhir.errors import Forbidden, Issue, NotFound
 from server.fhir.references import local_reference
 from server.fhir.responses import JsonResponse
 from server.policy.determination import Evidence
 from server.policy.words import speaking, together
+from server.security.clients import Registry
 from server.store import Store, assertions
 
 PREFIX = "/appropriateness"
 LABEL = "Compare this order with the imaging criteria"
 
 
-def router(store: Store, failed: Callable[[Request], None]) -> APIRouter:
+def router(store: Store, failed: Callable[[Request], None], registry: Registry) -> APIRouter:
     """The pages, to be mounted beside the CDS services. `failed` counts a guess against whoever guessed."""
     pages = files("server.crd") / "pages"
     launch, shown, script = (
@@ -42,7 +43,11 @@ def router(store: Store, failed: Callable[[Request], None]) -> APIRouter:
     routes = APIRouter(prefix=PREFIX, include_in_schema=False)
 
     @routes.get("/launch")
-    def begin() -> HTMLResponse:
+    def begin(iss: str = "") -> HTMLResponse:
+        if iss and not registry.keeps_charts_at(iss):
+            # The page would lead whoever clicked on a link wherever the link says.
+            words = "The page opens from registered EHRs only. Have this one's FHIR server registered."
+            raise Forbidden(Issue("forbidden", "iss", words))
         return HTMLResponse(launch)
 
     @routes.get("/")

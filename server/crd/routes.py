@@ -36,7 +36,8 @@ def router(services: Services, version: str) -> APIRouter:
     desk = Desk(table, services)
     listed = discovery.services(table)
     whole = APIRouter(tags=[f"CRD {version}"])
-    whole.include_router(appropriateness.router(services.store, services.admission.failed))
+    admission = services.admission
+    whole.include_router(appropriateness.router(services.store, admission.failed, admission.registry))
     routes = APIRouter(prefix="/cds-services", dependencies=[Depends(wants_json)])
 
     @routes.get("", summary="CDS Hooks discovery")

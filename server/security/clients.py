@@ -167,6 +167,11 @@ class Registry:
         subscribes = client.granted.allow(*(Need("Subscription", letter) for letter in "cu"))
         return subscribes and self.caller(client, client.granted).reached_at(url)
 
+    def keeps_charts_at(self, base: str) -> bool:
+        """Whether a FHIR base is one of a client's, whichever; every one is where no client names any."""
+        named = {each.rstrip("/") for client in self._current().values() for each in client.fhir_servers}
+        return not named or base.rstrip("/") in named
+
     def caller(self, client: Client, scopes: Scopes) -> Caller:
         mine = frozenset(client.organizations)
         kin = {each.id for each in self._current().values() if mine.intersection(each.organizations)}

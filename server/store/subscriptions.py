@@ -70,6 +70,20 @@ def concerned(tx: Transaction, client: str, organizations: Iterable[str]) -> Seq
     return tx.scalars(_CONCERNED, {"client": client, "organizations": list(organizations)}).all()
 
 
+def most_of_one(tx: Transaction, client: str, organizations: Iterable[str], but: str) -> int:
+    """How many of the client, one left out, filter by that of these organizations which most do."""
+    many = func.count()
+    asked = (
+        select(many)
+        .select_from(SubscriptionFilter)
+        .join(Subscription, Subscription.id == SubscriptionFilter.subscription_id)
+        .where(SubscriptionFilter.client == client, SubscriptionFilter.organization.in_(list(organizations)))
+        .where(Subscription.status != "off", Subscription.id != but)
+        .group_by(SubscriptionFilter.organization)
+    )
+    return tx.scalars(asked.order_by(many.desc()).limit(1)).first() or 0
+
+
 def remove(tx: Transaction, subscription: Subscription) -> None:
     for table in (Notice, SubscriptionFilter):
         tx.execute(delete(table).where(table.subscription_id == subscription.id))

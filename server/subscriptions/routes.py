@@ -132,8 +132,11 @@ def router(services: Services, version: Version) -> APIRouter:
 
     @routes.delete("/{subscription_id}", summary="Unsubscribe", status_code=204)
     def delete(subscription_id: str) -> Response:
+        """204 too where there is none of the caller's (FHIR, delete): it may be asked for again."""
         with services.store.transaction() as tx:
-            subscriptions.remove(tx, _own(tx, subscription_id, changing=True))
+            row = subscriptions.hold(tx, subscription_id)
+            if row is not None and row.client == calling().client:
+                subscriptions.remove(tx, row)
         return Response(status_code=204)
 
     @routes.get(
@@ -204,8 +207,8 @@ def router(services: Services, version: Version) -> APIRouter:
         return _stand(found, f"$status{query and '?'}{query}")
 
     def _refuse_one_too_many(tx: Transaction, wished: Wish, own: str) -> None:
-        told = subscriptions.concerned(tx, calling().client, wished.organizations)
-        if not wished.off and sum(each.id != own for each in told) >= MOST_SUBSCRIPTIONS:
+        most = subscriptions.most_of_one(tx, calling().client, wished.organizations, own)
+        if not wished.off and most >= MOST_SUBSCRIPTIONS:
             place = f"Subscription.criteria.extension('{FILTER}')"
             words = f"There are {MOST_SUBSCRIPTIONS} to these results already. End those that nobody needs."
             raise Unprocessable(Issue("too-costly", place, words))

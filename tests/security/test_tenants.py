@@ -247,3 +247,15 @@ def subscription(npi: str) -> Resource:
             },
         },
     }
+
+
+def test_the_page_of_a_card_opens_from_registered_ehrs_only(found_town: Build) -> None:
+    """Where one is registered; else a link could lead from our address to whatever sign-in it names."""
+    town, page = found_town(), "/r2.2/appropriateness/launch?launch=1&iss="
+    harbour = town.signers["harbour"]
+    town.register(clinic(harbour, "1992999999", fhir_servers=[]))
+    assert town.get(f"{page}https://any.example/fhir").status_code == 200
+
+    town.register(clinic(harbour, "1992999999", fhir_servers=["https://ehr.example/fhir/"]))
+    assert town.get(f"{page}https://ehr.example/fhir").status_code == 200
+    assert town.get(f"{page}https://any.example/fhir").status_code == 403

@@ -251,11 +251,30 @@ def test_one_that_is_not_there_is_404(payer: Payer) -> None:
         assert payer.http.get(f"{payer.base}/Subscription/{path}").status_code == 404
 
 
+def test_what_is_not_there_is_deleted_already(payer: Payer) -> None:
+    made = ask(payer, subscription(payer.version, INBOX)).json()
+    path = f"{payer.base}/Subscription/{made['id']}"
+
+    assert [payer.http.delete(path).status_code for _ in range(2)] == [204, 204]
+    assert payer.http.get(path).status_code == 404
+
+
 def test_the_id_of_a_change_is_that_of_the_address(payer: Payer) -> None:
     made = ask(payer, subscription(payer.version, INBOX)).json()
     path = f"{payer.base}/Subscription/{made['id']}"
 
     assert payer.http.put(path, json={**made, "id": "other"}, headers=FHIR).status_code == 400
+
+
+def test_who_is_told_for_many_may_have_as_many_for_each(
+    payer: Payer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a filter may name is one result's, not all that it names together."""
+    monkeypatch.setattr(routes, "MOST_SUBSCRIPTIONS", 2)
+    filters = ("orgIdentifier=1", "orgIdentifier=2", "orgIdentifier=1,2", "orgIdentifier=2,3")
+    asked = [ask(payer, subscription(payer.version, NOBODY, _criteria=filtered(each))) for each in filters]
+
+    assert [each.status_code for each in asked] == [201, 201, 201, 422]
 
 
 def test_a_result_is_not_told_any_number_of_times(payer: Payer, monkeypatch: pytest.MonkeyPatch) -> None:
