@@ -56,6 +56,9 @@ EARLIER = {
     ],
 }
 
+REVERSED = [{"url": "urn:reversed", "valueBoolean": True}]
+"""Who does not know it may take what was withdrawn for what holds, and may not act on it (R4)."""
+
 
 def gold_cards(*holders: Resource) -> Resource:
     return {
@@ -475,6 +478,11 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
         (
             b'{"resourceType":"Bundle","entry":[{"request":{"method":"DELETE","url":"Group/gold"}}]}',
             "Nothing is deleted here",
+        ),
+        (json.encode({**EARLIER, "modifierExtension": REVERSED}), "urn:reversed is unknown here"),
+        (
+            json.encode({**EARLIER, "addItem": [{**EARLIER["addItem"][0], "modifierExtension": REVERSED}]}),
+            "ClaimResponse.addItem[0].modifierExtension",
         ),
         (b"members", "not valid JSON"),
     ],

@@ -37,6 +37,7 @@ from server.fhir.elements import placed_elements
 from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.extensions import extension, value
 from server.fhir.malformed import nulls
+from server.fhir.modifiers import unknown_modifiers
 from server.fhir.references import Entry, Resolver, reference_texts, type_and_id
 from server.fhir.structure import faults
 from server.policy.exemptions import listed, npi_of
@@ -240,6 +241,7 @@ def _faults(entry: Entry) -> Iterator[Issue]:
 
 def _silent(entry: Entry) -> Iterator[Issue]:
     """What is FHIR and would count as nothing, or as something else."""
+    yield from unknown_modifiers(entry.resource, entry.path)
     of = entry.resource.get("type")
     if _type(entry) == "Group" and of is None:
         yield Issue("required", f"{entry.path}.type", "A list of gold cards is of type practitioner.")
