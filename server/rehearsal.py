@@ -27,6 +27,7 @@ from server.adjudication.loading import OF_ALL, keep
 from server.adjudication.members import member_key
 from server.adjudication.order_lines import COVERAGE_INFORMATION
 from server.app import create_app
+from server.crd.sight import CHART
 from server.fhir.extensions import extension
 from server.fhir.references import Resolver
 from server.fhir.responses import FHIR_JSON
@@ -98,8 +99,8 @@ def information_of(body: Resource, order: Any) -> Resource | None:
 
 
 def call_of(case: Case) -> Resource:
-    """The order-sign call an EHR would make, with everything it has on the patient."""
-    by_type: dict[str, list[Resource]] = {}
+    """The order-sign call an EHR would make, with all it has on the patient: nothing is an answer too."""
+    by_type: dict[str, list[Resource]] = {kind: [] for kind in CHART}
     for resource in (*case.parties, *case.clinical):
         if resource["resourceType"] != "Patient":
             by_type.setdefault(resource["resourceType"], []).append(dict(resource))

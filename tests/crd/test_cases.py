@@ -4,12 +4,14 @@ expects, and keeps the determination it rests on."""
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from server.app import the_catalog
 from server.cli import app
 from server.crd.cases import CrdDoor
 from server.policy.cases import Vignette, case_of
+from server.store.tables import Assertion
 from tests.cases import DAY_ZERO, at_the_doors
 
 
@@ -22,6 +24,17 @@ def door() -> CrdDoor:
 def test_case(vignette: Vignette, door: CrdDoor) -> None:
     case = case_of(vignette, DAY_ZERO, the_catalog().payer)
     assert list(door.differences(case, vignette.expected)) == [], vignette.why
+
+
+def test_a_chart_that_has_nothing_of_a_kind_was_sent_in_full(door: CrdDoor) -> None:
+    vignette = next(iter(at_the_doors()))
+    case = case_of(vignette, DAY_ZERO, the_catalog().payer)
+    list(door.differences(case, vignette.expected))
+    with door._stage.store(case).reading() as tx:
+        kept = tx.scalars(select(Assertion)).first()
+
+    assert kept is not None
+    assert "Not sent" not in str(kept.determination)
 
 
 def test_a_case_that_expects_something_else_is_told(
