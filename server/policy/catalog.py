@@ -330,8 +330,8 @@ class Catalog:
 
     def _answer(self, path: Path, code: str) -> str:
         """The words of an answer code."""
-        concepts = self.code_systems[f"{BASE}/CodeSystem/mri-answer"]["concept"]
-        for each in concepts:
+        answers = self.code_systems.get(f"{BASE}/CodeSystem/mri-answer", {})
+        for each in answers.get("concept", ()):
             if each["code"] == code:
                 return str(each["display"])
         raise CatalogError(f"{path.name}: indication {code} is no code of codesystems/mri-answer.json")

@@ -292,3 +292,10 @@ def test_a_criterion_that_nothing_asks_for_is_a_fault(data: Path) -> None:
     found = set(faults(Catalog.load(data)))
     assert "mri-shoulder: nothing asks for EXM" in found
     assert "mri-shoulder: the form does not ask FUN.feet, which settles FUN" in found
+
+
+def test_without_its_code_system_an_answer_code_is_no_code(data: Path) -> None:
+    (data / "cql/codesystems/mri-answer.json").unlink()
+
+    with pytest.raises(CatalogError, match="is no code of codesystems/mri-answer"):
+        Catalog.load(data)
