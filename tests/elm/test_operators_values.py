@@ -228,6 +228,8 @@ def test_whether_a_partial_date_is_among_others_may_not_be_known() -> None:
 def test_set_operations_keep_each_item_once() -> None:
     assert union([1, 2, 2], [2, 3]) == [1, 2, 3]
     assert union(None, [1]) == [1]
+    assert union(None, None, resultTypeSpecifier={"type": "ListTypeSpecifier"}) == []
+    assert union(None, None, resultTypeSpecifier={"type": "IntervalTypeSpecifier"}) is None
     assert intersect([1, 2, 2, 3], [2, 3, 4]) == [2, 3]
     assert except_([1, 2, None], [2]) == [1, None]
     assert except_([1, 1], None) == [1]

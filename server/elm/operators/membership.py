@@ -6,6 +6,7 @@ element is not in nothing (`x in null` is false), a null point is in an interval
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from server.elm.operators import interval as intervals
@@ -118,9 +119,15 @@ def proper_included_in(part: Any, whole: Any, *, precision: str | None = None) -
 # 20.29 Union
 
 
-@operator("Union", nulls="handle")
-def union(a: Any, b: Any) -> Any:
-    """What is in either; a null list counts as empty, a null interval makes the union null."""
+@operator("Union", nulls="handle", options=("resultTypeSpecifier",))
+def union(a: Any, b: Any, *, resultTypeSpecifier: Mapping[str, Any] | None = None) -> Any:
+    """What is in either; a null list counts as empty, a null interval makes the union null.
+
+    Of two nulls only the type that ELM notes tells which they are; where it does not, they are no lists.
+    """
     if isinstance(a, Interval) or isinstance(b, Interval):
         return None if a is None or b is None else intervals.union_intervals(a, b)
-    return None if a is None and b is None else lists.union_lists(a or [], b or [])
+    if a is None and b is None:
+        noted = resultTypeSpecifier or {}
+        return [] if noted.get("type") == "ListTypeSpecifier" else None
+    return lists.union_lists(a or [], b or [])
