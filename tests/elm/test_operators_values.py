@@ -45,7 +45,7 @@ from server.elm.operators.conversion import (
     to_string,
 )
 from server.elm.operators.equivalence import equivalent
-from server.elm.operators.lists import descendents, distinct, flatten, index_of, slice_, times
+from server.elm.operators.lists import children, descendents, distinct, flatten, index_of, slice_, times
 from server.elm.operators.logical import and_, implies, not_, or_, xor
 from server.elm.operators.membership import (
     contains,
@@ -257,6 +257,9 @@ def test_pieces_of_lists() -> None:
     assert index_of(["a"], "z") == -1
     assert flatten([[1], None, [2, None]]) == [1, 2, None]
     assert descendents({"a": [{"b": 1}], "c": None}) == [{"b": 1}, 1]
+    assert children([{"a": 1}, {"a": [2, 3]}]) == [1, 2, 3]
+    assert children(of(5, "mg")) == [Decimal(5), "mg"]
+    assert descendents({"rate": Ratio(of(1, "mg"), of(2, "mL"))})[-4:] == [1, "mg", 2, "mL"]
 
 
 # Aggregates

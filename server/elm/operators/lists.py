@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from server.elm.operators.comparison import equal
 from server.elm.operators.distinct import among
 from server.elm.operators.distinct import distinct as without_repeats
 from server.elm.operators.registry import operator
+from server.elm.values import Code, CodeSystem, Concept, Quantity, Ratio, ValueSet
 
 
 def _same(a: Any, b: Any) -> bool | None:
@@ -158,12 +161,22 @@ def times(a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
 
 @operator("Children", nulls="propagate", operands=("source",))
 def children(value: Any) -> list[Any]:
-    """The parts of a structure, or the items of a list, that are not null."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    """The parts of a structure that are not null, lists item by item; of a list, its items' children."""
+    if isinstance(value, list):
+        return [child for item in value for child in children(item)]
+    if isinstance(value, dict):
+        parts: Iterable[Any] = value.values()
+    else:
+        parts = msgspec.structs.astuple(value) if isinstance(value, _STRUCTURES) else ()
     found: list[Any] = []
     for part in parts:
-        found.extend(item for item in (part if isinstance(part, list) else [part]) if item is not None)
+        found.extend(
+            item for item in (part if isinstance(part, list | tuple) else [part]) if item is not None
+        )
     return found
+
+
+_STRUCTURES = (Code, CodeSystem, Concept, Quantity, Ratio, ValueSet)
 
 
 @operator("Descendents", nulls="propagate", operands=("source",))
