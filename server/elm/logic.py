@@ -192,15 +192,15 @@ def _asks_null(condition: Node, scope: Scope) -> int | None:
 def case(compiler: Compiler, node: Node, scope: Scope) -> Code:
     """The first item whose condition is true, or which equals the comparand."""
     items = [
-        (compiler.compile(item.get("when"), scope).run, compiler.compile(item.get("then"), scope))
+        (compiler.compile(item.get("when"), scope), compiler.compile(item.get("then"), scope))
         for item in node.get("caseItem") or ()
     ]
     otherwise = compiler.optional(node.get("else"), scope)
     kind = either([*(then.type for _, then in items), otherwise.type])
-    table = [(when, then.run) for when, then in items]
     last = otherwise.run
     if node.get("comparand") is not None:
-        return Code(_matching(compiler.compile(node["comparand"], scope).run, table, last), kind)
+        return Code(_matching(compiler.compile(node["comparand"], scope).run, items, last), kind)
+    table = [(when.run, then.run) for when, then in items]
 
     def choose(frame: Frame) -> Any:
         for when, then in table:
@@ -211,17 +211,27 @@ def case(compiler: Compiler, node: Node, scope: Scope) -> Code:
     return Code(choose, kind)
 
 
-def _matching(comparand: Thunk, table: list[tuple[Thunk, Thunk]], last: Thunk) -> Thunk:
+def _matching(comparand: Thunk, items: list[tuple[Code, Code]], last: Thunk) -> Thunk:
+    table = [(when.run, then.run) for when, then in items]
     equal = OPERATORS["Equal"].function
 
-    def choose(frame: Frame) -> Any:
-        wanted = comparand(frame)
+    def chosen(wanted: Any, frame: Frame) -> Thunk:
         if wanted is not None:
             for when, then in table:
                 value = when(frame)
                 if value is not None and equal(wanted, value) is True:
-                    return then(frame)
-        return last(frame)
+                    return then
+        return last
+
+    words = [when.run([None, None]) if when.constant else None for when, _ in items]
+    if not all(type(word) is str for word in words):
+        return lambda frame: chosen(comparand(frame), frame)(frame)
+    by_word = {word: then for word, (_, then) in reversed(list(zip(words, table, strict=True)))}
+
+    def choose(frame: Frame) -> Any:
+        wanted = comparand(frame)
+        then = by_word.get(wanted, last) if wanted.__class__ is str else chosen(wanted, frame)
+        return then(frame)
 
     return choose
 

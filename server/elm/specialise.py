@@ -42,6 +42,16 @@ def _is_null(function: Function, operands: Sequence[Code]) -> Thunk:
     return lambda frame: operand(frame) is None
 
 
+def _is(known: bool) -> Callable[[Function, Sequence[Code]], Thunk]:
+    """Whether a value is known to be true, or to be false."""
+
+    def make(function: Function, operands: Sequence[Code]) -> Thunk:
+        operand = operands[0].run
+        return lambda frame: operand(frame) is known
+
+    return make
+
+
 def _equal(function: Function, operands: Sequence[Code]) -> Thunk:
     left, right = operands[0].run, operands[1].run
     if operands[1].constant and type(fixed := right([None, None])) in _WORDS:
@@ -103,6 +113,8 @@ _FUSED: Final[Mapping[str, Callable[[Function, Sequence[Code]], Thunk | None]]] 
     {
         "Not": _not,
         "IsNull": _is_null,
+        "IsTrue": _is(True),
+        "IsFalse": _is(False),
         "Equal": _equal,
         "Greater": _ordered(int.__gt__),
         "GreaterOrEqual": _ordered(int.__ge__),
