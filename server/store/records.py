@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, bindparam, delete, select
+from sqlalchemy import Column, Select, bindparam, delete, insert, select, update
 
 from server.store import Transaction, one_by_one, touched
 from server.store.rows import append
@@ -18,6 +18,13 @@ _RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORD
 _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
 _ANY = select(_RECORDS.c.id, _RECORDS.c.resource)
 _OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
+_KNOWN = select(_RECORDS.c.id, _RECORDS.c.member_key).where(
+    _RECORDS.c.kind == bindparam("kind"), _RECORDS.c.resource_id == bindparam("resource_id")
+)
+_NEW = insert(_RECORDS).returning(_RECORDS.c.id)
+_CHANGED = update(_RECORDS).where(_RECORDS.c.id == bindparam("its_id"))
+_GOLD_CARDS = Table.metadata.tables[GoldCard.__tablename__]
+_TAKEN_BACK = delete(_GOLD_CARDS).where(_GOLD_CARDS.c.record_id == bindparam("its_id"))
 _NEAREST = (
     select(_RECORDS.c.resource)
     .where(_RECORDS.c.miles.is_not(None))
@@ -52,22 +59,19 @@ def put(
     by which a site is, `beneficiary` the patient's id by whom a Coverage is, `cards` the members of a list of
     gold cards by their NPI."""
     _note(member_key)
-    kind = resource["resourceType"]
-    asked = select(PayerRecord).where(PayerRecord.kind == kind, PayerRecord.resource_id == resource["id"])
-    known = tx.scalars(asked).first()
-    former = known.member_key if known is not None else None
+    named = {"kind": resource["resourceType"], "resource_id": resource["id"]}
+    row = {**named, "member_key": member_key, "resource": resource, "loaded": now}
+    row |= {"orderer": orderer, "miles": miles, "beneficiary": beneficiary}
+    writing = tx.connection()
+    known = writing.execute(_KNOWN, named).first()
     if known is None:
-        known = PayerRecord(
-            kind=kind, resource_id=resource["id"], member_key=member_key, resource=resource, loaded=now
-        )
-        tx.add(known)
+        record_id = writing.execute(_NEW, row).scalar_one()
     else:
-        known.resource, known.member_key, known.loaded = resource, member_key, now
-        tx.execute(delete(GoldCard).where(GoldCard.record_id == known.id))
-    known.orderer, known.miles, known.beneficiary = orderer, miles, beneficiary
-    tx.flush()
-    append(tx, *(GoldCard(record_id=known.id, npi=npi, member=dict(member)) for npi, member in cards))
-    return former
+        record_id = known.id
+        writing.execute(_CHANGED, {**row, "its_id": record_id})
+        writing.execute(_TAKEN_BACK, {"its_id": record_id})
+    append(tx, *(GoldCard(record_id=record_id, npi=npi, member=dict(member)) for npi, member in cards))
+    return known.member_key if known else None
 
 
 def move(tx: Transaction, former: str, key: Callable[[dict[str, Any]], str | None]) -> None:
