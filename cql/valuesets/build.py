@@ -1,6 +1,6 @@
 """Make the FHIR ValueSets of this folder from the readable lists in `source/`.
 
-    python cql/valuesets/build.py            # writes <name>.json beside this file
+    python cql/valuesets/build.py            # writes <name>.json beside this file, and titles/
     python cql/valuesets/build.py --check    # fails where a committed file differs
 
 A list in `source/*.yaml` is what a clinician reviews:
@@ -19,7 +19,8 @@ ICD-10-CM prefixes become the valid, complete codes below them (7th characters i
 membership in a set says both "valid" and "of this region". A title decides where a prefix does not:
 `naming` keeps the codes whose title has one of the words; `sited` also keeps those whose title names
 no body part at all. `modifiers` adds the forms in which charts carry a procedure code with its
-modifier ("97110-GO"). Small sets print titles; CPT labels are our own words.
+modifier ("97110-GO"). Small sets print titles; CPT labels are our own words. `titles/icd-10-cm.json` has the
+title of every diagnosis of all sets, once, for what people read.
 
 The ICD-10-CM tables are those of `simple-icd-10-cm` (a development dependency); the server itself
 reads only the JSON.
@@ -269,12 +270,34 @@ def render(names: Iterable[str], source: Mapping[str, Any]) -> Iterator[tuple[st
         )
 
 
+def titles(sets: Iterable[str]) -> dict[str, Any]:
+    """CodeSystem, FHIR R4: what the sets use of ICD-10-CM, which is in the public domain."""
+    system = SYSTEMS["icd"][0]
+    used = {
+        each["code"]
+        for text in sets
+        for each in json.loads(text)["expansion"]["contains"]
+        if each["system"] == system
+    }
+    return {
+        "resourceType": "CodeSystem",
+        "id": "icd-10-cm",
+        "url": system,
+        "version": RELEASED,
+        "status": "active",
+        "content": "fragment",
+        "concept": [{"code": code, "display": title} for code, title in complete_codes() if code in used],
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the committed files only")
     check = parser.parse_args().check
     source = load(HERE / "source")
     made = dict(render(source, source))
+    called = titles(made.values())
+    made["titles/icd-10-cm.json"] = json.dumps(called, ensure_ascii=False, separators=(",", ":")) + "\n"
     stale = sorted(
         {p.name for p in HERE.glob("*.json")} - made.keys()
         | {n for n, text in made.items() if not (HERE / n).exists() or (HERE / n).read_text("utf-8") != text}
@@ -286,9 +309,10 @@ def main() -> int:
     for path in HERE.glob("*.json"):
         if path.name not in made:
             path.unlink()
+    (HERE / "titles").mkdir(exist_ok=True)
     for name, text in made.items():
         (HERE / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} value sets, {len(stale)} changed")
+    print(f"{len(made) - 1} value sets and their titles, {len(stale)} files changed")
     return 0
 
 

@@ -99,7 +99,9 @@ class Catalog:
         )
         self.engine = self._engine()
         self.services: Mapping[str, Service] = services_of(data / "services.yaml")
-        self.names = names_of(self.services, self.value_sets.values(), self.code_systems.values())
+        titles = map(resource, data.glob("valuesets/titles/*.json"))
+        named = [*titles, *self.code_systems.values()]
+        self.names = names_of(self.services, self.value_sets.values(), named)
         criteria = read(data / "policies" / "criteria.yaml", CriteriaFile)
         self.guidelines = read(data / "policies" / "guidelines.yaml", GuidelinesFile).guidelines
         self.advice = read(data / "policies" / "advice.yaml", AdviceFile)

@@ -25,6 +25,7 @@ from tests.crd.builders import (
     film,
     finding,
     nsaid,
+    problem,
     procedure,
     score,
     shoulder,
@@ -125,3 +126,19 @@ def test_a_guideline_is_named_so_that_it_can_be_looked_up(catalog: Catalog) -> N
         assert not re.search(r"[Ss]ection \d|\$", " ".join(told.values()))
     assert "physician" in told["PRV-ORD"]
     assert "therapy" in told["RAT-OT"]
+
+
+def test_a_diagnosis_has_its_title_where_nobody_gives_it_words(catalog: Catalog) -> None:
+    """ICD-10-CM's own: in what is proposed, and of a problem that its EHR only codes."""
+    unsided = {"reasonCode": [concept(ICD, "M25.519")]}
+    asked = determine(
+        shoulder(**unsided),
+        Member("m", coverage()),
+        Chart([PATIENT, PHYSICIAN, problem("C40.01")]),
+        catalog.plan("evicore"),
+        NOW,
+    )
+    proposed = next(note.summary for note in asked.advice if note.id == "COD-SPEC")
+    assert "Pain in right shoulder (M25.511)" in proposed
+    told = [each.summary for each in asked.criterion("SH-IMM").evidence]
+    assert any("Malignant neoplasm of scapula and long bones of right upper limb" in each for each in told)
