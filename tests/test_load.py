@@ -76,9 +76,10 @@ def holder(npi: str, **member: Any) -> Resource:
     return {"entity": {"identifier": identifier}, **member}
 
 
-def site(name: str, far: int, code: str = "[mi_i]") -> Resource:
+def site(name: str, far: int | None, code: str = "[mi_i]") -> Resource:
     """A site of the network, so far from whoever asks."""
-    distance = {"value": far, "system": "http://unitsofmeasure.org", "code": code}
+    distance: Resource = {"value": far} if far is not None else {}
+    distance |= {"system": "http://unitsofmeasure.org", "code": code}
     extension = [{"url": DISTANCE, "valueDistance": distance}]
     return {"resourceType": "Location", "id": name, "status": "active", "extension": extension}
 
@@ -471,6 +472,7 @@ def test_a_record_of_nobody_stops_the_whole_file(payer: Payer) -> None:
         ),
         (json.encode({**gold_cards(), "member": None}), "Group.member"),
         (json.encode(site("near", 5, "km")), "in miles"),
+        (json.encode(site("near", None)), "in miles"),
         (
             json.encode(gold_cards()) + b"\n" + json.encode(gold_cards(holder("1457362880"))),
             "another Group/gold",

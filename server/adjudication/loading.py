@@ -252,7 +252,7 @@ def _silent(entry: Entry) -> Iterator[Issue]:
                 yield Issue("required", place, "A gold card names its holder by NPI. Send it as identifier.")
     if _type(entry) == "Location" and (stated := extension(entry.resource, DISTANCE)) is not None:
         distance = value(stated)
-        if not isinstance(distance, dict) or distance.get("code") != MILES:
+        if not isinstance(distance, dict) or distance.get("code") != MILES or distance.get("value") is None:
             yield Issue("value", f"{entry.path}.extension('{DISTANCE}')", f"Distances are in miles, {MILES}.")
 
 

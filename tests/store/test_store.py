@@ -159,14 +159,18 @@ def test_the_migrations_make_what_the_tables_say(store: Store) -> None:
 def test_lists_that_were_loaded_before_they_were_taken_apart_count_still(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/old.db"
     site = {"extension": [{"url": DISTANCE, "valueDistance": {"value": 3.5}}], "status": "active"}
+    vague = {"extension": [{"url": DISTANCE, "valueDistance": {"code": "[mi_i]"}}]}
     member = {"entity": {"identifier": {"system": NPI, "value": "1457362880"}}}
+    oid = "urn:oid:2.16.840.1.113883.4.6"
+    by_oid = {"entity": {"identifier": {"system": oid, "value": "1457362880"}}}
     loaded = {
         "Location": [
             {"id": "near", **site},
             {"id": "closed", **site, "status": "inactive"},
             {"id": "unknown"},
+            {"id": "vague", **vague},
         ],
-        "Group": [{"id": "gold", "type": "practitioner", "member": [member, {}]}],
+        "Group": [{"id": "gold", "type": "practitioner", "member": [member, {}, by_oid]}],
     }
     engine = create_engine(url)
     with engine.begin() as connection:
@@ -185,7 +189,7 @@ def test_lists_that_were_loaded_before_they_were_taken_apart_count_still(tmp_pat
         assert [each["id"] for each in records.nearest_sites(tx, 10)] == ["near"]
         (cards,) = records.gold_cards(tx, ["1457362880"])
     store.close()
-    assert cards["member"] == [member]
+    assert cards["member"] == [member, by_oid]
 
 
 def test_a_new_file_is_read_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

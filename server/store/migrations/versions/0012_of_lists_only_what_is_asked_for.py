@@ -10,7 +10,7 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-NPI = "http://hl7.org/fhir/sid/us-npi"
+NPIS = ("http://hl7.org/fhir/sid/us-npi", "urn:oid:2.16.840.1.113883.4.6")
 DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 RECORDS = sa.table("payer_record", *map(sa.column, ("id", "kind", "resource", "miles")))
 CARDS = sa.table("gold_card", *map(sa.column, ("record_id", "npi", "member")))
@@ -39,11 +39,11 @@ def _loaded_before(connection: sa.Connection) -> None:
         resource = json.loads(text)
         for extension in resource.get("extension") or []:
             if extension.get("url") == DISTANCE and resource.get("status") not in ("inactive", "suspended"):
-                miles = extension["valueDistance"]["value"]
+                miles = (extension.get("valueDistance") or {}).get("value")
                 connection.execute(sa.update(RECORDS).where(RECORDS.c.id == record_id).values(miles=miles))
         if resource.get("type") == "practitioner" and resource.get("active", True):
             for member in resource.get("member") or []:
                 identifier = (member.get("entity") or {}).get("identifier") or {}
-                if identifier.get("system") == NPI:
+                if identifier.get("system") in NPIS and identifier.get("value"):
                     card = {"record_id": record_id, "npi": identifier["value"], "member": json.dumps(member)}
                     connection.execute(sa.insert(CARDS).values(card))
