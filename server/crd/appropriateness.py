@@ -43,8 +43,9 @@ def router(store: Store, failed: Callable[[Request], None], registry: Registry) 
     routes = APIRouter(prefix=PREFIX, include_in_schema=False)
 
     @routes.get("/launch")
-    def begin(iss: str = "") -> HTMLResponse:
-        if iss and not registry.keeps_charts_at(iss):
+    def begin(request: Request) -> HTMLResponse:
+        # Every one that is named: the script takes the first.
+        if not all(registry.keeps_charts_at(iss) for iss in request.query_params.getlist("iss")):
             # The page would lead whoever clicked on a link wherever the link says.
             words = "The page opens from registered EHRs only. Have this one's FHIR server registered."
             raise Forbidden(Issue("forbidden", "iss", words))

@@ -259,3 +259,4 @@ def test_the_page_of_a_card_opens_from_registered_ehrs_only(found_town: Build) -
     town.register(clinic(harbour, "1992999999", fhir_servers=["https://ehr.example/fhir/"]))
     assert town.get(f"{page}https://ehr.example/fhir").status_code == 200
     assert town.get(f"{page}https://any.example/fhir").status_code == 403
+    assert town.get(f"{page}https://any.example&iss=https://ehr.example/fhir").status_code == 403
