@@ -10,7 +10,7 @@ from functools import partial
 from server.pas import behaviours, casebook, holders, prolonging
 from server.pas.handover import assign_of
 from server.pas.standing import Standing
-from server.pas.verdict import Cancelled, InReview, count_all, pended, valid_number
+from server.pas.verdict import Cancelled, InReview, count_all, pended, told, valid_number
 from server.services import Services
 from server.store import Transaction, authorizations, work_items
 from server.store import tables as stored
@@ -30,8 +30,8 @@ def settle(
     """The lines as they stand from now on, by this actor; in the words of the version they came by. A verdict
     that says what was told already, such as what is still missing, is no news."""
     lines = [line.beside_what_stands(tx, row.member_key, now) for line in lines]
-    told = {line.item.sequence: line.item.verdict for line in casebook.standing_of(tx, row.id)}
-    news = [line for line in lines if line.item.verdict != told[line.item.sequence]]
+    known = {line.item.sequence: told(line.item.verdict) for line in casebook.standing_of(tx, row.id)}
+    news = [line for line in lines if told(line.item.verdict) != known[line.item.sequence]]
     casebook.settle(tx, row, lines, services.fhir_base, now)
     for line in news:
         _give_up_what_is_renewed(services, tx, row, line, now)

@@ -215,6 +215,11 @@ def pended(verdict: Verdict) -> bool:
     return isinstance(verdict, Asked | InReview)
 
 
+def told(verdict: Verdict) -> Verdict:
+    """What of it others are told: no denial that waits for the rest of what was asked for."""
+    return msgspec.structs.replace(verdict, withheld=None) if isinstance(verdict, Asked) else verdict
+
+
 def due_by(verdict: Verdict, due: dt.datetime) -> Verdict:
     """A pend is due when its line is; nothing else is due."""
     return msgspec.structs.replace(verdict, due=due) if isinstance(verdict, Asked | InReview) else verdict

@@ -17,7 +17,7 @@ from tests.pas import builders as a
 from tests.pas import charts
 from tests.pas.conftest import FHIR, Payer
 from tests.pas.test_changes import FILM, cancelled, marked, prior, update
-from tests.pas.test_decision_clock import WEEK, clock
+from tests.pas.test_decision_clock import WEEK, clock, history
 from tests.review.test_desk import ONE_BASE, decide, pended, waiting
 
 Resource = dict[str, Any]
@@ -517,6 +517,7 @@ def test_where_the_rest_never_comes_the_clock_goes_by_the_part_that_came(
     pended = payer.submit(a.request(*charts.film_and_examination(), coverage=a.coverage(plan)))
     send(payer, parameters(pended.tracking, charts.answers(**charts.SHORT_TRIAL), final=False))
     waits = payer.on_file()
+    assert [kind for kind, *_ in history(payer, pended)] == ["pended", "attached"]
     clock(payer, WEEK).sweep()
     found = payer.on_file()
     said = found.words if plan == "evicore" else waiting(payer)["reason"]
