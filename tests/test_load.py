@@ -239,6 +239,19 @@ def test_a_child_whose_coverage_came_before_its_birthday_was_known_has_both(paye
     assert payer.ask(ehr.shoulder(), sent, membership="registry")["covered"] == "not-covered"
 
 
+def test_a_patient_whom_bundles_call_by_one_name_has_the_coverage_of_an_earlier_one(payer: Payer) -> None:
+    """As exports do that name everybody by `urn:uuid:`."""
+    name = "urn:uuid:0d2f8a60-4b5e-4f6e-9a0b-3c1c6f0f2a11"
+    born = {"fullUrl": name, "resource": MEMBER}
+    covered = {"resource": {**ENROLLED, "beneficiary": {"reference": name}}}
+    ruled = {"resource": {**EARLIER, "patient": {"reference": name}}}
+    for entries in ([covered], [born, ruled]):
+        told = payer.load({"resourceType": "Bundle", "type": "collection", "entry": entries}, lines=True)
+        assert told.exit_code == 0, told.output
+
+    assert payer.ask(ehr.shoulder(), ehr.coverage("M-1"))["pa-needed"] == "satisfied"
+
+
 def test_the_trail_tells_whose_records_were_loaded_and_nobody_elses(payer: Payer) -> None:
     def loads(member: str) -> int:
         asked = {"patient": member, "action": "E"}

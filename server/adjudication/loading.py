@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -38,7 +38,7 @@ from server.fhir.errors import InvalidJson, InvalidRequest, Issue
 from server.fhir.extensions import extension, value
 from server.fhir.malformed import nulls
 from server.fhir.modifiers import unknown_modifiers
-from server.fhir.references import Entry, Resolver, reference_texts, type_and_id
+from server.fhir.references import Entry, Resolver, reference_text, reference_texts, type_and_id
 from server.fhir.structure import faults
 from server.policy.exemptions import listed, npi_of
 from server.policy.reading import CLOSED, DISTANCE
@@ -108,8 +108,10 @@ def _miles(site: Resource) -> float | None:
 
 
 def _beneficiary(coverage: Resource) -> str | None:
-    named = type_and_id(coverage.get("beneficiary"))
-    return named[1] if named and named[0] == "Patient" else None
+    """The id of the Patient, or what a Bundle calls it (`urn:uuid:…`)."""
+    text = reference_text(coverage.get("beneficiary"))
+    named = type_and_id(text)
+    return (named[1] if named and named[0] == "Patient" else text) or None
 
 
 def load_file(store: Store, file: Path, now: dt.datetime) -> dict[str, int]:
@@ -132,15 +134,17 @@ class _Holders:
             self.resolver.add(entry)
         self.provisional: set[str] = set()
         """Keys by which Coverages were known before the Patients of the file were."""
-        self.learn(tx, [entry.resource for entry in entries])
+        called = {entry.full_url for entry in entries if _type(entry) == "Patient" and entry.full_url}
+        self.learn(tx, [entry.resource for entry in entries], called)
 
-    def learn(self, tx: Transaction, ahead: Sequence[Resource]) -> None:
-        """Adds what was loaded earlier and these lead to, and so on."""
+    def learn(self, tx: Transaction, ahead: Sequence[Resource], called: Set[str] = frozenset()) -> None:
+        """Adds what was loaded earlier and these lead to, and so on; `called` are Patients by fullUrl."""
         found: dict[int, Resource] = {}
         while ahead:
             named = {name for each in ahead for name in _led_to(each)}
             patients = {identifier for kind, identifier in named if kind == "Patient"}
-            near = {**records.by_name(tx, named), **records.covering(tx, patients)}
+            near = {**records.by_name(tx, named), **records.covering(tx, patients | called)}
+            called = frozenset()
             fresh = {place: each for place, each in near.items() if place not in self._known}
             self._known.update(fresh)
             found.update(fresh)

@@ -56,7 +56,7 @@ def put(
 ) -> str | None:
     """Adds a resource, or replaces the one of the same type and id, so that a file can be loaded again; gives
     the member key that one had. `orderer` is the NPI by whom a ruling is found again, `miles` the distance
-    by which a site is, `beneficiary` the patient's id by whom a Coverage is, `cards` the members of a list of
+    by which a site is, `beneficiary` the patient by whom a Coverage is, `cards` the members of a list of
     gold cards by their NPI."""
     _note(member_key)
     named = {"kind": resource["resourceType"], "resource_id": resource["id"]}
@@ -99,7 +99,7 @@ def by_name(tx: Transaction, names: Iterable[tuple[str, str]]) -> dict[int, dict
 
 
 def covering(tx: Transaction, patients: Collection[str]) -> dict[int, dict[str, Any]]:
-    """The Coverages of the patients of these ids, by when they were loaded."""
+    """The Coverages of the patients of these ids, or names in a Bundle, by when they were loaded."""
     return _found(tx, [(_ANY, list(patients))], _RECORDS.c.beneficiary)
 
 

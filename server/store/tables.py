@@ -306,7 +306,8 @@ class Exchange(Table):
 class PayerRecord(Table):
     """A resource of the payer's own: member, claim of old, authorization of old, network location, gold
     cards. `orderer` is the NPI of who asked for what a ruling of old is about, `miles` how far a network
-    location is that is open, `beneficiary` the id of the Patient whose a Coverage is."""
+    location is that is open, `beneficiary` the id of the Patient whose a Coverage is, or what its
+    Bundle called that one."""
 
     __tablename__ = "payer_record"
     __table_args__ = (

@@ -21,6 +21,5 @@ def upgrade() -> None:
     for record_id, text in connection.execute(asked).all():
         named = str((json.loads(text).get("beneficiary") or {}).get("reference") or "")
         kind, _, patient = named.partition("/_history/")[0].rpartition("/")
-        if kind.rpartition("/")[2] == "Patient":
-            whose = sa.update(RECORDS).where(RECORDS.c.id == record_id).values(beneficiary=patient)
-            connection.execute(whose)
+        whose = (patient if kind.rpartition("/")[2] == "Patient" else named) or None
+        connection.execute(sa.update(RECORDS).where(RECORDS.c.id == record_id).values(beneficiary=whose))
