@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from string import Template
 
 from server.policy.catalog import BenefitManager, Catalog, Policy
 from server.policy.manifest import Cell
@@ -230,7 +231,10 @@ def _sources(catalog: Catalog) -> Iterator[str]:
     yield ""
     yield from _table(
         ("Key", "Source", "Mark", "Note"),
-        ((key, each.title, each.mark, each.note) for key, each in catalog.guidelines.items()),
+        (
+            (key, Template(each.title).substitute(BY_NAME), each.mark, each.note)
+            for key, each in catalog.guidelines.items()
+        ),
     )
 
 
