@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -18,7 +19,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from server.fhir import json
 from server.fhir.systems import NPI
 from server.policy.reading import DISTANCE
-from server.store import Store, authorizations, cases, events, records, repeats, subscriptions, work_items
+from server.store import (
+    Store,
+    authorizations,
+    cards,
+    cases,
+    events,
+    records,
+    repeats,
+    subscriptions,
+    work_items,
+)
 from server.store import tables as stored
 from server.store.migrations import configuration
 from server.store.tables import Table
@@ -187,9 +198,19 @@ def test_lists_that_were_loaded_before_they_were_taken_apart_count_still(tmp_pat
     store = Store.open(url)
     with store.reading() as tx:
         assert [each["id"] for each in records.nearest_sites(tx, 10)] == ["near"]
-        (cards,) = records.gold_cards(tx, ["1457362880"])
+        (listed,) = records.gold_cards(tx, ["1457362880"])
     store.close()
-    assert cards["member"] == [member, by_oid]
+    assert listed["member"] == [member, by_oid]
+
+
+def test_what_became_of_many_cards_is_asked_some_at_a_time(tmp_path: Path) -> None:
+    """Some hundred calls may have more cards than a statement has places, in SQLite 32,766."""
+    store = Store.open(f"sqlite:///{tmp_path}/cards.db")
+    with store.reading() as tx:
+        raw: Any = tx.connection().connection.dbapi_connection
+        raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        assert cards.outcomes(tx, [str(number) for number in range(1200)]) == {}
+    store.close()
 
 
 def test_a_new_file_is_read_by_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
