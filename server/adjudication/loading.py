@@ -41,7 +41,7 @@ from server.fhir.modifiers import unknown_modifiers
 from server.fhir.references import Entry, Resolver, reference_text, reference_texts, type_and_id
 from server.fhir.structure import faults
 from server.policy.exemptions import listed, npi_of
-from server.policy.reading import CLOSED, DISTANCE
+from server.policy.reading import CLOSED, DISTANCE, miles_away
 from server.policy.rulings import orderer_of
 from server.store import Store, Transaction, records
 
@@ -103,8 +103,8 @@ def keep(
 
 
 def _miles(site: Resource) -> float | None:
-    distance = value(extension(site, DISTANCE))
-    return float(distance["value"]) if distance and site.get("status") not in CLOSED else None
+    miles = miles_away(site)
+    return float(miles) if miles is not None and site.get("status") not in CLOSED else None
 
 
 def _beneficiary(coverage: Resource) -> str | None:

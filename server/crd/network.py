@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from server.fhir.extensions import extension, value
-from server.policy.reading import DISTANCE
+from server.policy.reading import miles_away
 
 SHOWN = 3
 """How many sites a card names."""
@@ -21,7 +20,7 @@ def sites(records: Iterable[Mapping[str, Any]]) -> list[tuple[Decimal, str]]:
         if record.get("resourceType") == "Location"
         and record.get("status", "active") == "active"
         and record.get("name")
-        and (miles := _miles(record)) is not None
+        and (miles := miles_away(record)) is not None
     )
 
 
@@ -29,8 +28,3 @@ def described(near: list[tuple[Decimal, str]]) -> str:
     """The nearest of them, for a card."""
     listed = [f"- {name}, {miles.normalize():f} miles" for miles, name in near[:SHOWN]]
     return "\n".join(["In the plan's network near the patient:", *listed])
-
-
-def _miles(record: Mapping[str, Any]) -> Any:
-    distance = value(extension(record, DISTANCE))
-    return distance.get("value") if isinstance(distance, dict) else None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from server.fhir.elements import elements
+from server.fhir.extensions import extension, value
 from server.fhir.modifiers import reversible
 from server.fhir.references import local_reference, type_and_id
 from server.fhir.systems import ICD, billed_parts, coding_key, is_billed
@@ -28,6 +29,12 @@ DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 _SUBJECTS = frozenset({"subject", "patient", "individual"})
 _OTHERS = frozenset({"Patient", "RelatedPerson", "Group"})
 """Who may be the focus of what stands in a patient's record: the mother, the donor, the household."""
+
+
+def miles_away(site: Resource) -> Any:
+    """The distance that the payer's directory has of a Location; None where it has none."""
+    distance = value(extension(site, DISTANCE))
+    return distance.get("value") if isinstance(distance, dict) else None
 
 
 def intelligible(chart: Chart) -> Chart:

@@ -12,7 +12,7 @@ the policy knows; not the store.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from os.path import samestat
 from pathlib import Path
@@ -28,7 +28,13 @@ from server.store.migrations import upgrade
 Transaction = Session
 
 AT_A_TIME = 500
-"""How many rows are in memory where somebody goes through all of a year."""
+"""How many rows are in memory where somebody goes through all of a year, and how many names one statement
+looks for: no database takes any number."""
+
+
+def some_of(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """All the names, as many as one statement looks for at a time."""
+    return (names[start : start + AT_A_TIME] for start in range(0, len(names), AT_A_TIME))
 
 
 class _Keeping(Session):

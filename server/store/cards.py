@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.store import AT_A_TIME, Transaction
+from server.store import Transaction, some_of
 from server.store.rows import append
 from server.store.tables import Card, Feedback
 
@@ -28,8 +28,7 @@ def add_feedback(tx: Transaction, card: Card, outcome: str, content: dict[str, A
 def outcomes(tx: Transaction, uuids: Sequence[str]) -> dict[str, str]:
     """What was reported last about each of these cards; nothing of one that nobody reported on."""
     found: dict[str, str] = {}
-    for start in range(0, len(uuids), AT_A_TIME):
-        some = Feedback.card_uuid.in_(uuids[start : start + AT_A_TIME])  # no database takes any number
-        asked = select(Feedback.card_uuid, Feedback.outcome).where(some).order_by(Feedback.id)
-        found.update(tx.execute(asked).tuples().all())
+    for some in some_of(uuids):
+        asked = select(Feedback.card_uuid, Feedback.outcome).where(Feedback.card_uuid.in_(some))
+        found.update(tx.execute(asked.order_by(Feedback.id)).tuples().all())
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Select, bindparam, delete, insert, select, update
 
-from server.store import Transaction, one_by_one, touched
+from server.store import Transaction, one_by_one, some_of, touched
 from server.store.rows import append
 from server.store.tables import GoldCard, PayerRecord, Table
 
@@ -17,7 +17,6 @@ _RECORDS = Table.metadata.tables[PayerRecord.__tablename__]
 _RESOURCES = select(_RECORDS.c.member_key, _RECORDS.c.resource).order_by(_RECORDS.c.id)
 _OF_MEMBER = _RESOURCES.where(_RECORDS.c.member_key == bindparam("member_key"))
 _ANY = select(_RECORDS.c.id, _RECORDS.c.resource)
-_OF_KINDS = _RESOURCES.where(_RECORDS.c.kind.in_(bindparam("kinds", expanding=True)))
 _KNOWN = select(_RECORDS.c.id, _RECORDS.c.member_key).where(
     _RECORDS.c.kind == bindparam("kind"), _RECORDS.c.resource_id == bindparam("resource_id")
 )
@@ -33,9 +32,6 @@ _NEAREST = (
 )
 _NAMING = GoldCard.npi.in_(bindparam("npis", expanding=True))
 _CARDS = select(GoldCard.member).where(_NAMING).order_by(GoldCard.id)
-
-AT_ONCE = 1000
-"""Names that one statement looks for; no database takes any number."""
 
 
 def alone(tx: Transaction) -> None:
@@ -94,24 +90,21 @@ def by_name(tx: Transaction, names: Iterable[tuple[str, str]]) -> dict[int, dict
     ids: dict[str, list[str]] = defaultdict(list)
     for kind, identifier in names:
         ids[kind].append(identifier)
-    asked = (_ANY.where(_RECORDS.c.kind == kind) for kind in ids)
-    return _found(tx, zip(asked, ids.values(), strict=True), _RECORDS.c.resource_id)
+    found: dict[int, dict[str, Any]] = {}
+    for kind, of_kind in ids.items():
+        found |= _found(tx, _ANY.where(_RECORDS.c.kind == kind), _RECORDS.c.resource_id, of_kind)
+    return found
 
 
 def covering(tx: Transaction, patients: Collection[str]) -> dict[int, dict[str, Any]]:
     """The Coverages of the patients of these ids, or names in a Bundle, by when they were loaded."""
-    return _found(tx, [(_ANY, list(patients))], _RECORDS.c.beneficiary)
+    return _found(tx, _ANY, _RECORDS.c.beneficiary, list(patients))
 
 
 def _found(
-    tx: Transaction, asked: Iterable[tuple[Select[Any], list[str]]], column: Column[Any]
+    tx: Transaction, asked: Select[Any], column: Column[Any], names: Sequence[str]
 ) -> dict[int, dict[str, Any]]:
-    rows = (
-        row
-        for statement, listed in asked
-        for start in range(0, len(listed), AT_ONCE)
-        for row in tx.execute(statement.where(column.in_(listed[start : start + AT_ONCE])))
-    )
+    rows = (row for some in some_of(names) for row in tx.execute(asked.where(column.in_(some))))
     return {row.id: row.resource for row in rows}
 
 
@@ -134,7 +127,7 @@ def named(
     ids = {text.rpartition("/")[2] for text in texts if text}
     if not ids:
         return []
-    return _resources(tx, _OF_KINDS.where(_RECORDS.c.resource_id.in_(ids)), kinds=[kind])
+    return _resources(tx, _RESOURCES.where(_RECORDS.c.kind == kind, _RECORDS.c.resource_id.in_(ids)))
 
 
 def of_orderers(tx: Transaction, orderers: Sequence[str]) -> list[dict[str, Any]]:
